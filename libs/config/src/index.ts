@@ -1,0 +1,33 @@
+import {
+  gateway,
+  gatewayRelations,
+  ingest,
+  knownVariables,
+  replay,
+  type stream,
+} from './settings.ts';
+import { type Environment, readConfiguration, type Values } from './table.ts';
+
+export * from './settings.ts';
+export * from './table.ts';
+
+export type IngestConfiguration = Values<typeof ingest>;
+export type GatewayConfiguration = Values<typeof gateway>;
+export type ReplayConfiguration = Values<typeof replay>;
+export type StreamConfiguration = Values<typeof stream>;
+
+export function readIngestConfiguration(environment: Environment): IngestConfiguration {
+  return readConfiguration(environment, { table: ingest, known: knownVariables });
+}
+
+export function readGatewayConfiguration(environment: Environment): GatewayConfiguration {
+  return readConfiguration(environment, {
+    table: gateway,
+    relations: gatewayRelations,
+    known: knownVariables,
+  });
+}
+
+export function readReplayConfiguration(environment: Environment): ReplayConfiguration {
+  return readConfiguration(environment, { table: replay, known: knownVariables });
+}

@@ -1,0 +1,392 @@
+import type { Relation, Table, Values } from './table.ts';
+
+/*
+ * Every setting of every Tidemark process. The reference in CONFIGURATION.md is generated from
+ * here (`npm run docs:config`), and so is the list of names that a start accepts.
+ */
+
+const MIB = 1024 * 1024;
+
+/** What each service has in common. */
+export const common = {
+  natsUrl: {
+    variable: 'NATS_URL',
+    type: 'text',
+    default: 'nats://127.0.0.1:4222',
+    meaning: 'NATS servers, separated by commas.',
+  },
+  host: {
+    variable: 'TIDEMARK_HOST',
+    type: 'text',
+    default: '127.0.0.1',
+    meaning: 'Address that the HTTP ports listen on; 0.0.0.0 opens them to the network.',
+  },
+  logLevel: {
+    variable: 'TIDEMARK_LOG_LEVEL',
+    type: 'choice',
+    default: 'info',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    meaning: 'Least severe level that is logged.',
+  },
+  tokenSecret: {
+    variable: 'TIDEMARK_TOKEN_SECRET',
+    type: 'secret',
+    default: '',
+    meaning: 'HS256 secret that tokens are signed with, at least 32 bytes.',
+  },
+  tokenIssuer: {
+    variable: 'TIDEMARK_TOKEN_ISSUER',
+    type: 'text',
+    default: '',
+    meaning: 'Required `iss` of tokens; empty accepts any.',
+  },
+  tokenAudience: {
+    variable: 'TIDEMARK_TOKEN_AUDIENCE',
+    type: 'text',
+    default: '',
+    meaning: 'Required `aud` of tokens; empty accepts any.',
+  },
+  tokenCookie: {
+    variable: 'TIDEMARK_TOKEN_COOKIE',
+    type: 'text',
+    default: '',
+    meaning: 'Name of the cookie that may carry a token; empty reads none.',
+  },
+} as const satisfies Table;
+
+export const ingest = {
+  ...common,
+  port: {
+    variable: 'TIDEMARK_INGEST_PORT',
+    type: 'integer',
+    default: 8081,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'HTTP port of ingest; 0 takes a free one.',
+  },
+  bodyBytesMax: {
+    variable: 'TIDEMARK_INGEST_BODY_BYTES_MAX',
+    type: 'integer',
+    default: MIB,
+    min: 1024,
+    max: 64 * MIB,
+    unit: 'bytes',
+    meaning: 'Largest HTTP body; a larger one is refused with 413.',
+  },
+  batchEventsMax: {
+    variable: 'TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    max: 10_000,
+    unit: 'events',
+    meaning: 'Most events in one batch; a longer one is refused with 413.',
+  },
+  appendTimeoutMs: {
+    variable: 'TIDEMARK_INGEST_APPEND_TIMEOUT_MS',
+    type: 'integer',
+    default: 1500,
+    min: 100,
+    max: 30_000,
+    unit: 'ms',
+    meaning: "How long to wait for the stream's acknowledgement before answering 503.",
+  },
+  appendsMax: {
+    variable: 'TIDEMARK_INGEST_APPENDS_MAX',
+    type: 'integer',
+    default: 20_000,
+    min: 1,
+    unit: 'events',
+    meaning: 'Most events waiting for their acknowledgement; beyond it requests get 503.',
+  },
+  drainMs: {
+    variable: 'TIDEMARK_INGEST_DRAIN_MS',
+    type: 'integer',
+    default: 5000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'How long running requests may take to finish after SIGTERM.',
+  },
+} as const satisfies Table;
+
+export const gateway = {
+  ...common,
+  port: {
+    variable: 'TIDEMARK_GATEWAY_PORT',
+    type: 'integer',
+    default: 8080,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'HTTP and WebSocket port of the gateway; 0 takes a free one.',
+  },
+  heartbeatMs: {
+    variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
+    type: 'integer',
+    default: 15_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'A connection that was sent nothing for this long gets a heartbeat with its cursor.',
+  },
+  idleTimeoutMs: {
+    variable: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS',
+    type: 'integer',
+    default: 45_000,
+    min: 200,
+    max: 3_600_000,
+    unit: 'ms',
+    meaning: 'A WebSocket peer that answered no ping for this long is closed with 4002.',
+  },
+  stallTimeoutMs: {
+    variable: 'TIDEMARK_GATEWAY_STALL_TIMEOUT_MS',
+    type: 'integer',
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    meaning: 'A connection whose socket took nothing for this long is closed with 4001.',
+  },
+  unsentBytesMax: {
+    variable: 'TIDEMARK_GATEWAY_UNSENT_BYTES_MAX',
+    type: 'integer',
+    default: 64 * 1024,
+    min: 16 * 1024,
+    max: 16 * MIB,
+    unit: 'bytes',
+    meaning: 'Bytes a socket may hold unsent; above it the connection waits for its drain.',
+  },
+  tailBytesMax: {
+    variable: 'TIDEMARK_GATEWAY_TAIL_BYTES_MAX',
+    type: 'integer',
+    default: 256 * MIB,
+    min: 64 * 1024,
+    unit: 'bytes',
+    meaning: 'Memory for the newest events; the oldest leave first.',
+  },
+  tailEventsMax: {
+    variable: 'TIDEMARK_GATEWAY_TAIL_EVENTS_MAX',
+    type: 'integer',
+    default: 500_000,
+    min: 1,
+    unit: 'events',
+    meaning: 'Most events in the tail; the oldest leave first.',
+  },
+  connectionsMax: {
+    variable: 'TIDEMARK_GATEWAY_CONNECTIONS_MAX',
+    type: 'integer',
+    default: 100_000,
+    min: 1,
+    unit: 'connections',
+    meaning: 'Most connections of one gateway; beyond it handshakes are refused with 503.',
+  },
+  subscriptionsMax: {
+    variable: 'TIDEMARK_GATEWAY_SUBSCRIPTIONS_MAX',
+    type: 'integer',
+    default: 100,
+    min: 1,
+    unit: 'subscriptions',
+    meaning: 'Most subscriptions of one connection; a further one is refused.',
+  },
+  messageBytesMax: {
+    variable: 'TIDEMARK_GATEWAY_MESSAGE_BYTES_MAX',
+    type: 'integer',
+    default: 512 * 1024,
+    min: 1024,
+    max: 16 * MIB,
+    unit: 'bytes',
+    meaning: 'Largest message of a WebSocket client; a larger one closes the connection with 1009.',
+  },
+  publishesMax: {
+    variable: 'TIDEMARK_GATEWAY_PUBLISHES_MAX',
+    type: 'integer',
+    default: 64,
+    min: 1,
+    unit: 'events',
+    meaning:
+      'Events of one connection waiting for their acknowledgement; beyond it publish is refused.',
+  },
+  appendTimeoutMs: {
+    variable: 'TIDEMARK_GATEWAY_APPEND_TIMEOUT_MS',
+    type: 'integer',
+    default: 1500,
+    min: 100,
+    max: 30_000,
+    unit: 'ms',
+    meaning: "How long a publish waits for the stream's acknowledgement.",
+  },
+  coldReadsMax: {
+    variable: 'TIDEMARK_GATEWAY_COLD_READS_MAX',
+    type: 'integer',
+    default: 8,
+    min: 1,
+    max: 256,
+    unit: 'reads',
+    meaning: 'Reads from stream and archive under way at once; further ones wait their turn.',
+  },
+  coldReadTimeoutMs: {
+    variable: 'TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS',
+    type: 'integer',
+    default: 5000,
+    min: 100,
+    max: 60_000,
+    unit: 'ms',
+    meaning: 'How long one read from stream or archive may take before it is tried again.',
+  },
+  archiveWaitMs: {
+    variable: 'TIDEMARK_GATEWAY_ARCHIVE_WAIT_MS',
+    type: 'integer',
+    default: 30_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'How long a catch-up waits for an archive that is away before it ends with an error.',
+  },
+  sseRetryMs: {
+    variable: 'TIDEMARK_GATEWAY_SSE_RETRY_MS',
+    type: 'integer',
+    default: 2000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'The reconnection delay that SSE clients are told.',
+  },
+  drainMs: {
+    variable: 'TIDEMARK_GATEWAY_DRAIN_MS',
+    type: 'integer',
+    default: 2000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'The time over which connections are closed after SIGTERM.',
+  },
+} as const satisfies Table;
+
+export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
+  {
+    holds: ({ heartbeatMs, idleTimeoutMs }) => heartbeatMs * 2 < idleTimeoutMs,
+    rule: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS must be more than twice TIDEMARK_GATEWAY_HEARTBEAT_MS',
+  },
+];
+
+/** How the stream is kept. Replay owns it: it creates and updates the stream from these. */
+export const stream = {
+  streamMaxAgeSeconds: {
+    variable: 'TIDEMARK_STREAM_MAX_AGE_SECONDS',
+    type: 'integer',
+    default: 7 * 24 * 3600,
+    min: 0,
+    unit: 's',
+    meaning: 'Age at which events leave the stream (the archive keeps them); 0 keeps them.',
+  },
+  streamMaxBytes: {
+    variable: 'TIDEMARK_STREAM_MAX_BYTES',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    unit: 'bytes',
+    meaning: 'Size above which the oldest events leave the stream; 0 sets no size.',
+  },
+  streamReplicas: {
+    variable: 'TIDEMARK_STREAM_REPLICAS',
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 5,
+    unit: 'servers',
+    meaning: 'NATS servers that each event is stored on.',
+  },
+  streamDuplicateWindowSeconds: {
+    variable: 'TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS',
+    type: 'integer',
+    default: 600,
+    min: 1,
+    unit: 's',
+    meaning: 'How long the stream recognises an event with the same `source` and `id`.',
+  },
+} as const satisfies Table;
+
+export const replay = {
+  ...common,
+  ...stream,
+  port: {
+    variable: 'TIDEMARK_REPLAY_PORT',
+    type: 'integer',
+    default: 8082,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'HTTP port of replay; 0 takes a free one.',
+  },
+  databasePath: {
+    variable: 'TIDEMARK_REPLAY_DATABASE',
+    type: 'text',
+    default: 'data/archive.db',
+    meaning: 'SQLite file of the projection; it can be deleted and is then rebuilt.',
+  },
+  pageEventsMax: {
+    variable: 'TIDEMARK_REPLAY_PAGE_EVENTS_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    max: 10_000,
+    unit: 'events',
+    meaning: 'Largest `limit` of a history page.',
+  },
+  projectionBatchMax: {
+    variable: 'TIDEMARK_REPLAY_PROJECTION_BATCH_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    unit: 'events',
+    meaning: 'Most events that the projection writes in one transaction.',
+  },
+  drainMs: {
+    variable: 'TIDEMARK_REPLAY_DRAIN_MS',
+    type: 'integer',
+    default: 5000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'How long running requests may take to finish after SIGTERM.',
+  },
+} as const satisfies Table;
+
+/** What only the launcher behind `npm start` and `npm test` reads. */
+export const launcher = {
+  natsServerBinary: {
+    variable: 'TIDEMARK_NATS_SERVER_BIN',
+    type: 'text',
+    default: '',
+    meaning: 'The nats-server that `npm start` and `npm test` run.',
+  },
+  natsPort: {
+    variable: 'TIDEMARK_NATS_PORT',
+    type: 'integer',
+    default: 4222,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'Port of the nats-server that `npm start` runs.',
+  },
+  dataFolder: {
+    variable: 'TIDEMARK_DATA',
+    type: 'text',
+    default: 'data',
+    meaning: 'Folder for the data of `npm start`: the stream, the projection and the secret.',
+  },
+} as const satisfies Table;
+
+export const tables = { common, ingest, gateway, stream, replay, launcher } as const;
+
+/** Every variable that any part accepts. */
+export const knownVariables: ReadonlySet<string> = new Set(
+  Object.values(tables)
+    .flatMap((table: Table) => Object.values(table))
+    .flatMap(({ variable, type }) =>
+      type === 'secret' ? [variable, `${variable}_FILE`] : [variable],
+    ),
+);

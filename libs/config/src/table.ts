@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { closest } from './suggestion.ts';
+
+interface SettingBase {
+  /** The environment variable. */
+  readonly variable: string;
+  /** One line for the reference, ending with the behaviour at the limit where there is one. */
+  readonly meaning: string;
+}
+
+export type Setting = SettingBase &
+  (
+    | {
+        readonly type: 'integer';
+        readonly default: number;
+        readonly min: number;
+        readonly max?: number;
+        readonly unit: string;
+      }
+    | { readonly type: 'text'; readonly default: string }
+    | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
+    /** Never printed. `<variable>_FILE` names a file to read it from instead. */
+    | { readonly type: 'secret'; readonly default: '' }
+  );
+
+/** The settings of one part, by the name under which the code knows them. */
+export type Table = Readonly<Record<string, Setting>>;
+
+export type Values<T extends Table> = {
+  readonly [K in keyof T]: T[K]['type'] extends 'integer' ? number : string;
+};
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A rule between settings: the sentence that is said when it does not hold. */
+export interface Relation<V> {
+  readonly holds: (values: V) => boolean;
+  readonly rule: string;
+}
+
+/** Everything that is wrong with the environment, one line each. It ends a start. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(`The configuration is wrong:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.faults = faults;
+  }
+}
+
+export interface ReadOptions<T extends Table> {
+  readonly table: T;
+  readonly relations?: readonly Relation<Values<T>>[];
+  /** Every variable any Tidemark process knows, so that one environment can serve all of them. */
+  readonly known: ReadonlySet<string>;
+}
+
+/** Reads a table from the environment, once. @throws ConfigurationError naming every fault */
+export function readConfiguration<T extends Table>(
+  environment: Environment,
+  { table, relations = [], known }: ReadOptions<T>,
+): Values<T> {
+  const faults = unknownVariables(environment, known);
+  const values: Record<string, number | string> = {};
+  for (const [name, setting] of Object.entries(table)) {
+    try {
+      values[name] = readSetting(environment, setting);
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+      faults.push(error.message);
+    }
+  }
+  if (faults.length === 0) {
+    for (const { holds, rule } of relations) {
+      if (!holds(values as Values<T>)) faults.push(rule);
+    }
+  }
+  if (faults.length > 0) throw new ConfigurationError(faults);
+  return values as Values<T>;
+}
+
+/** The values as they may be printed: secrets show only whether they are set. */
+export function redact<T extends Table>(table: T, values: Values<T>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { type }]) => [
+      name,
+      type === 'secret' ? (values[name] ? '(set)' : '(not set)') : values[name],
+    ]),
+  );
+}
+
+class SettingError extends Error {}
+
+function readSetting(environment: Environment, setting: Setting): number | string {
+  const { variable } = setting;
+  if (setting.type === 'secret') return readSecret(environment, variable);
+  const text = environment[variable];
+  if (text === undefined || text === '') return setting.default;
+  if (setting.type === 'text') return text;
+  if (setting.type === 'choice') {
+    if (setting.choices.includes(text)) return text;
+    throw new SettingError(`${variable}=${text} is none of ${setting.choices.join(', ')}`);
+  }
+  const value = Number(text);
+  const { min, max = Number.MAX_SAFE_INTEGER, unit } = setting;
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  const range = setting.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new SettingError(`${variable}=${text} is no whole number ${range} (${unit})`);
+}
+
+function readSecret(environment: Environment, variable: string): string {
+  const direct = environment[variable];
+  const file = environment[`${variable}_FILE`];
+  if (direct && file) throw new SettingError(`${variable} and ${variable}_FILE are both set`);
+  if (!file) return direct ?? '';
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code;
+    throw new SettingError(`${variable}_FILE=${file} cannot be read (${reason})`);
+  }
+}
+
+function unknownVariables(environment: Environment, known: ReadonlySet<string>): string[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('TIDEMARK_') && !known.has(name))
+    .map((name) => {
+      const suggestion = closest(name, known);
+      return `${name} is no setting${suggestion ? `; did you mean ${suggestion}?` : ''}`;
+    });
+}

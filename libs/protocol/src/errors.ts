@@ -1,0 +1,127 @@
+/**
+ * Every failure that leaves a Tidemark process has one of these codes (PROTOCOL.md section 9).
+ * Clients branch on the code; the message is for people and may change.
+ */
+export const ERROR_CODES = {
+  invalid_json: { status: 400, retryable: false, meaning: 'The text is not well-formed JSON.' },
+  invalid_event: { status: 400, retryable: false, meaning: 'The event breaks CloudEvents 1.0.' },
+  invalid_topic: { status: 400, retryable: false, meaning: 'The topic breaks the topic grammar.' },
+  invalid_pattern: {
+    status: 400,
+    retryable: false,
+    meaning: 'The pattern breaks the pattern grammar.',
+  },
+  invalid_cursor: { status: 400, retryable: false, meaning: 'The text is not a cursor.' },
+  invalid_time: { status: 400, retryable: false, meaning: 'The text is not an RFC 3339 time.' },
+  invalid_query: { status: 400, retryable: false, meaning: 'A query parameter is wrong.' },
+  invalid_message: { status: 400, retryable: false, meaning: 'The WebSocket message is wrong.' },
+  unauthenticated: {
+    status: 401,
+    retryable: false,
+    meaning: 'No token, or one that is not valid.',
+  },
+  token_expired: { status: 401, retryable: true, meaning: 'The token was valid and has expired.' },
+  forbidden: { status: 403, retryable: false, meaning: 'The token does not permit this.' },
+  not_found: { status: 404, retryable: false, meaning: 'There is nothing under this name.' },
+  method_not_allowed: {
+    status: 405,
+    retryable: false,
+    meaning: 'The path exists, the method does not.',
+  },
+  conflict: { status: 409, retryable: false, meaning: 'The name is in use on this connection.' },
+  precondition_failed: {
+    status: 412,
+    retryable: false,
+    meaning: "The topic's last cursor is another than the condition names.",
+  },
+  too_large: { status: 413, retryable: false, meaning: 'A body, event or message is too large.' },
+  unsupported_media_type: {
+    status: 415,
+    retryable: false,
+    meaning: 'The content type is not one that is understood here.',
+  },
+  limit_exceeded: { status: 429, retryable: true, meaning: 'A named limit is reached.' },
+  internal: { status: 500, retryable: true, meaning: 'A fault of the server.' },
+  unavailable: {
+    status: 503,
+    retryable: true,
+    meaning: 'A part that is needed is away for the moment.',
+  },
+} as const satisfies Record<string, { status: number; retryable: boolean; meaning: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** One fault in the input. `path` is a JSON path such as `event.source` or `[2].time`. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+export interface ErrorDetails {
+  /** Every fault found in the input, when there are several. */
+  readonly faults?: readonly Fault[];
+  /** With `precondition_failed`: the topic's actual last cursor, `null` when the topic is empty. */
+  readonly cursor?: string | null;
+  /** How long to wait before another try, in seconds; sent as `Retry-After` over HTTP. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** What clients see of an error, over HTTP as the body and over WebSocket inside `error`. */
+export interface ErrorBody extends ErrorDetails {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+/** The one error class: thrown wherever the cause is known well enough to carry a stable code. */
+export class TidemarkError extends Error {
+  override readonly name = 'TidemarkError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails & { cause?: unknown } = {}) {
+    const { cause, ...rest } = details;
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.details = rest;
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERROR_CODES[this.code].retryable;
+  }
+
+  toBody(): ErrorBody {
+    const { code, message, retryable } = this;
+    return { code, message, retryable, ...this.details };
+  }
+}
+
+/** The error itself if it carries a code; anything else is a fault of ours, whose text stays inside. */
+export function asTidemarkError(error: unknown): TidemarkError {
+  if (error instanceof TidemarkError) return error;
+  return new TidemarkError('internal', 'The server made a mistake; it has been logged.', {
+    cause: error,
+  });
+}
+
+/**
+ * WebSocket close codes (PROTOCOL.md section 9.2): 4000-4499 invite the client to come back with
+ * its cursors, 4500-4999 tell it to stop.
+ */
+export const CLOSE_CODES = {
+  going_away: 4000,
+  stalled: 4001,
+  unresponsive: 4002,
+  log_reset: 4003,
+  token_expired: 4004,
+  unavailable: 4005,
+  bad_protocol: 4500,
+  unauthenticated: 4501,
+  forbidden: 4502,
+} as const;
+
+export type CloseReason = keyof typeof CLOSE_CODES;

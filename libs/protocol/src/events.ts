@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import { isTime } from './cursors.ts';
+import { type Fault, TidemarkError } from './errors.ts';
+import { isTopic, TOPIC_RULE } from './topics.ts';
+
+/** Largest event, as the UTF-8 JSON that is stored and sent. */
+export const EVENT_BYTES_MAX = 256 * 1024;
+
+/** Largest `id`, `source` or `type`, in UTF-16 units; NATS keeps `source` and `id` in memory. */
+export const ATTRIBUTE_LENGTH_MAX = 1024;
+
+/** A CloudEvent 1.0 (PROTOCOL.md section 3); what is not listed is an extension attribute. */
+export interface CloudEvent {
+  readonly specversion: '1.0';
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly topic: string;
+  readonly time?: string;
+  readonly subject?: string;
+  readonly datacontenttype?: string;
+  readonly dataschema?: string;
+  readonly data?: unknown;
+  readonly data_base64?: string;
+  readonly publisher?: string;
+  readonly traceparent?: string;
+  readonly [extension: string]: unknown;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: CloudEvents 1.0 section 3.2 forbids them.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const LONE_SURROGATE = /\p{Cs}/u;
+const EXTENSION_NAME = /^[a-z0-9]{1,64}$/;
+const URI_REFERENCE = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
+const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
+const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;.*)?$/;
+
+const text = z
+  .string()
+  .min(1, 'must not be empty')
+  .refine((value) => !CONTROL.test(value), 'must hold no control characters')
+  .refine((value) => !LONE_SURROGATE.test(value), 'must be well-formed Unicode');
+const bounded = text.max(
+  ATTRIBUTE_LENGTH_MAX,
+  `must have at most ${ATTRIBUTE_LENGTH_MAX} characters`,
+);
+const base64 = z.base64('must be Base64');
+
+const attributes = z.looseObject({
+  specversion: z.literal('1.0', 'must be "1.0"'),
+  id: bounded,
+  source: bounded.regex(URI_REFERENCE, 'must be a URI reference'),
+  type: bounded,
+  topic: z.string().refine(isTopic, `must be a topic: ${TOPIC_RULE}`).optional(),
+  time: z.string().refine(isTime, 'must be an RFC 3339 time').optional(),
+  subject: text.optional(),
+  datacontenttype: text.regex(MEDIA_TYPE, 'must be a media type').optional(),
+  dataschema: text.regex(URI, 'must be an absolute URI').optional(),
+  data_base64: base64.optional(),
+});
+
+const NOT_EXTENSIONS = new Set([...Object.keys(attributes.shape), 'data']);
+
+/**
+ * Checks unknown input against CloudEvents 1.0 and gives it its topic: the `topic` attribute, or
+ * else its `type`. Attributes that are `null` count as absent (JSON format, section 2.2).
+ *
+ * @param path where the event stands in what the client sent, for the faults: `''`, `event`, `[3]`
+ * @throws TidemarkError `invalid_event` with one fault for each thing that is wrong, or
+ *   `invalid_topic` when the topic alone is
+ */
+export function parseEvent(input: unknown, path = ''): CloudEvent {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw invalid([{ path: path || '$', message: 'must be a JSON object' }]);
+  }
+  const present = Object.fromEntries(
+    Object.entries(input).filter(([name, value]) => value !== null || name === 'data'),
+  );
+  const parsed = attributes.safeParse(present);
+  const faults: Fault[] = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => ({
+        path: join(path, String(issue.path[0])),
+        message: describe(issue, present),
+      }));
+  faults.push(...extensionFaults(present, path));
+  if ('data' in present && 'data_base64' in present) {
+    faults.push({ path: join(path, 'data_base64'), message: 'must not stand beside data' });
+  }
+  if (faults.length > 0) throw invalid(faults);
+  return withTopic(present as unknown as CloudEvent, path);
+}
+
+/** Serializes an event for the log, as JSON on one line. @throws TidemarkError `too_large` */
+export function encodeEvent(event: CloudEvent): Uint8Array {
+  const bytes = new TextEncoder().encode(JSON.stringify(event));
+  if (bytes.length > EVENT_BYTES_MAX) {
+    throw new TidemarkError(
+      'too_large',
+      `The event has ${bytes.length} bytes as JSON; at most ${EVENT_BYTES_MAX} are allowed.`,
+    );
+  }
+  return bytes;
+}
+
+export interface EventDefaults {
+  /** Who publishes: becomes the extension attribute `publisher`, whatever the input says. */
+  readonly publisher: string;
+  readonly nowMs: number;
+  readonly newId: () => string;
+}
+
+/**
+ * Completes a bare JSON body such as `{"type": "order.paid", "data": {}}` to a CloudEvent: gives
+ * it what it lacks of `specversion`, `id`, `source` and `time`. Other input passes unchanged.
+ */
+export function completeEvent(input: unknown, defaults: EventDefaults): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  return {
+    specversion: '1.0',
+    id: defaults.newId(),
+    source: `/users/${encodeURIComponent(defaults.publisher)}`,
+    time: new Date(defaults.nowMs).toISOString(),
+    ...input,
+  };
+}
+
+/** The name under which the log stores an event once: `source` holds no space, so it is unique. */
+export function messageId(event: Pick<CloudEvent, 'source' | 'id'>): string {
+  return `${event.source} ${event.id}`;
+}
+
+function withTopic(event: CloudEvent, path: string): CloudEvent {
+  if (event.topic !== undefined) return event;
+  if (isTopic(event.type)) return { ...event, topic: event.type };
+  const fault = { path: join(path, 'topic'), message: 'is missing, and the type is no topic' };
+  throw new TidemarkError('invalid_topic', `${fault.path} ${fault.message} (${TOPIC_RULE}).`, {
+    faults: [fault],
+  });
+}
+
+function extensionFaults(event: Record<string, unknown>, path: string): Fault[] {
+  const faults: Fault[] = [];
+  for (const [name, value] of Object.entries(event)) {
+    if (NOT_EXTENSIONS.has(name)) continue;
+    const message = EXTENSION_NAME.test(name)
+      ? extensionValueFault(value)
+      : 'is no attribute name: lower-case letters and digits only';
+    if (message) faults.push({ path: join(path, name), message });
+  }
+  return faults;
+}
+
+function extensionValueFault(value: unknown): string | undefined {
+  if (typeof value === 'boolean') return undefined;
+  if (typeof value === 'number') {
+    return value === (value | 0) ? undefined : 'must be a 32-bit integer';
+  }
+  if (typeof value !== 'string') return 'must be a string, a boolean or an integer';
+  if (CONTROL.test(value)) return 'must hold no control characters';
+  return LONE_SURROGATE.test(value) ? 'must be well-formed Unicode' : undefined;
+}
+
+function describe(issue: z.core.$ZodIssue, event: Record<string, unknown>): string {
+  const name = String(issue.path[0]);
+  return name in event ? issue.message.replace(/^Invalid input: /, '') : 'is missing';
+}
+
+function invalid(faults: readonly Fault[]): TidemarkError {
+  const [first] = faults;
+  const more = faults.length > 1 ? `, and ${faults.length - 1} more` : '';
+  return new TidemarkError('invalid_event', `${first?.path} ${first?.message}${more}.`, { faults });
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}

@@ -1,0 +1,56 @@
+import { decodeUtf8, fromBinaryMode, STRUCTURED_TYPE } from './binary-mode.ts';
+import { asTidemarkError } from './errors.ts';
+import { type CloudEvent, EVENT_BYTES_MAX, encodeEvent, parseEvent } from './events.ts';
+
+/** A message of the events stream, as whoever published it wrote it. */
+export interface StoredMessage {
+  /** The topic behind the message's subject; it is what permissions were checked against. */
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** NATS headers, first value of each, names in lower case. Empty where the message has none. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+export type StoredEvent =
+  /** `json`: the event on one line, its `topic` the subject's, ready for both transports. */
+  | { readonly valid: true; readonly event: CloudEvent; readonly json: Uint8Array }
+  | { readonly valid: false; readonly reason: string };
+
+const LF = 10;
+const CR = 13;
+
+/**
+ * Reads a message of the stream as an event. Services may publish past ingest, so nothing is taken
+ * on trust: structured JSON or binary mode (`ce-` headers), checked like any other input. The
+ * subject decides the topic, because it is what the publisher was allowed to write to.
+ *
+ * What ingest wrote passes with its bytes unchanged, which keeps encoding off the fan-out path.
+ */
+export function readStored({ topic, payload, headers }: StoredMessage): StoredEvent {
+  try {
+    const binary = isBinaryMode(headers);
+    const input: unknown = binary
+      ? fromBinaryMode(headers, headers.get('content-type'), payload)
+      : JSON.parse(decodeUtf8(payload));
+    const named = typeof input === 'object' && input !== null ? (input as { topic?: unknown }) : {};
+    const sameTopic = named.topic === topic;
+    if (!sameTopic) named.topic = topic;
+    const event = parseEvent(input);
+    const asStored = sameTopic && !binary && isOneLine(payload);
+    if (asStored && payload.length <= EVENT_BYTES_MAX) return { valid: true, event, json: payload };
+    return { valid: true, event, json: encodeEvent(event) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return { valid: false, reason: 'not JSON in UTF-8' };
+    const { code, message } = asTidemarkError(error);
+    return { valid: false, reason: code === 'internal' ? 'unreadable' : message };
+  }
+}
+
+function isBinaryMode(headers: ReadonlyMap<string, string>): boolean {
+  if (!headers.has('ce-specversion')) return false;
+  return !headers.get('content-type')?.startsWith(STRUCTURED_TYPE);
+}
+
+function isOneLine(bytes: Uint8Array): boolean {
+  return !bytes.includes(LF) && !bytes.includes(CR);
+}

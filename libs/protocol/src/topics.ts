@@ -1,0 +1,113 @@
+import { TidemarkError } from './errors.ts';
+
+/** PROTOCOL.md section 2. The NATS subject of a topic is `tidemark.events.<topic>`. */
+export const TOPIC_TOKENS_MAX = 16;
+export const TOPIC_BYTES_MAX = 200;
+
+/** How many patterns one subscription or query may name. */
+export const PATTERNS_MAX = 100;
+
+const TOKEN = '[A-Za-z0-9_-]+';
+const TOPIC = new RegExp(`^${TOKEN}(?:\\.${TOKEN})*$`);
+const PATTERN = new RegExp(`^(?:>|(?:${TOKEN}|\\*)(?:\\.(?:${TOKEN}|\\*))*(?:\\.>)?)$`);
+
+export function isTopic(text: string): boolean {
+  return withinSize(text) && TOPIC.test(text);
+}
+
+export function isPattern(text: string): boolean {
+  return withinSize(text) && PATTERN.test(text);
+}
+
+/** Whether a pattern names exactly one topic. */
+export function isLiteral(pattern: string): boolean {
+  return !pattern.includes('*') && !pattern.endsWith('>');
+}
+
+export function matches(pattern: string, topic: string): boolean {
+  return covers(pattern, topic);
+}
+
+/** Whether every topic that `asked` matches is one that `granted` matches: the subset rule. */
+export function covers(granted: string, asked: string): boolean {
+  if (granted === asked) return true;
+  const grantedTokens = granted.split('.');
+  const askedTokens = asked.split('.');
+  for (const [index, token] of grantedTokens.entries()) {
+    const askedToken = askedTokens[index];
+    if (askedToken === undefined) return false;
+    if (token === '>') return true;
+    if (askedToken === '>') return false;
+    if (token !== '*' && token !== askedToken) return false;
+  }
+  return grantedTokens.length === askedTokens.length;
+}
+
+/** Whether some topic is matched by both patterns. */
+export function overlaps(left: string, right: string): boolean {
+  const leftTokens = left.split('.');
+  const rightTokens = right.split('.');
+  for (let index = 0; ; index++) {
+    const leftToken = leftTokens[index];
+    const rightToken = rightTokens[index];
+    if (leftToken === undefined || rightToken === undefined) return leftToken === rightToken;
+    if (leftToken === '>' || rightToken === '>') return true;
+    if (leftToken !== '*' && rightToken !== '*' && leftToken !== rightToken) return false;
+  }
+}
+
+export function parseTopic(text: string): string {
+  if (isTopic(text)) return text;
+  throw new TidemarkError('invalid_topic', `${quote(text)} is not a topic: ${TOPIC_RULE}`);
+}
+
+export function parsePattern(text: string): string {
+  if (isPattern(text)) return text;
+  throw new TidemarkError('invalid_pattern', `${quote(text)} is not a pattern: ${PATTERN_RULE}`);
+}
+
+/** Patterns of one subscription or query: at least one, at most `PATTERNS_MAX`, without repeats. */
+export function parsePatterns(texts: readonly string[]): readonly string[] {
+  if (texts.length === 0) throw new TidemarkError('invalid_pattern', 'Name at least one topic.');
+  if (texts.length > PATTERNS_MAX) {
+    throw new TidemarkError(
+      'invalid_pattern',
+      `${texts.length} patterns are more than the ${PATTERNS_MAX} allowed.`,
+    );
+  }
+  return [...new Set(texts.map(parsePattern))];
+}
+
+/** `topics=orders.*,user.7` as it stands in a query string. */
+export function parsePatternList(text: string): readonly string[] {
+  return parsePatterns(text.split(',').map((item) => item.trim()));
+}
+
+export const TOPIC_RULE = `tokens of A-Z a-z 0-9 _ - joined by dots, at most ${TOPIC_TOKENS_MAX} tokens and ${TOPIC_BYTES_MAX} bytes`;
+export const PATTERN_RULE = `a topic in which * may stand for one token and a last > for one or more (${TOPIC_RULE})`;
+
+const SUBJECT_PREFIX = 'tidemark.events.';
+
+/** The NATS subject of a topic or pattern; both have the same wildcards. */
+export function toSubject(pattern: string): string {
+  return SUBJECT_PREFIX + pattern;
+}
+
+/** The topic behind a NATS subject, or `undefined` where the subject holds none. */
+export function fromSubject(subject: string): string | undefined {
+  if (!subject.startsWith(SUBJECT_PREFIX)) return undefined;
+  const topic = subject.slice(SUBJECT_PREFIX.length);
+  return isTopic(topic) ? topic : undefined;
+}
+
+function withinSize(text: string): boolean {
+  // The alphabet is ASCII, so that characters are bytes once the expression has matched.
+  if (text.length > TOPIC_BYTES_MAX) return false;
+  let tokens = 1;
+  for (let index = text.indexOf('.'); index !== -1; index = text.indexOf('.', index + 1)) tokens++;
+  return tokens <= TOPIC_TOKENS_MAX;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
