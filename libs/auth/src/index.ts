@@ -1,0 +1,4 @@
+export * from './permissions.ts';
+export * from './signing.ts';
+export * from './token-lookup.ts';
+export * from './verifier.ts';

@@ -1,0 +1,20 @@
+import type { webcrypto } from 'node:crypto';
+import { ConfigurationError } from '@tidemark/config';
+
+/** RFC 7518 section 3.2: an HS256 key has at least the size of the hash. */
+export const SECRET_BYTES_MIN = 32;
+
+export const ALGORITHM = 'HS256';
+
+/** The key of a secret, bound to one use. @throws ConfigurationError when the secret is too short */
+export function importSecret(secret: string, use: 'sign' | 'verify'): Promise<webcrypto.CryptoKey> {
+  const bytes = new TextEncoder().encode(secret);
+  if (bytes.length < SECRET_BYTES_MIN) {
+    const found = bytes.length === 0 ? 'is not set' : `has ${bytes.length} bytes`;
+    throw new ConfigurationError([
+      `TIDEMARK_TOKEN_SECRET ${found}; it needs at least ${SECRET_BYTES_MIN} bytes`,
+    ]);
+  }
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  return crypto.subtle.importKey('raw', bytes, algorithm, false, [use]);
+}

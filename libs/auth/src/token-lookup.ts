@@ -1,0 +1,58 @@
+import { BEARER_SUBPROTOCOL } from '@tidemark/protocol';
+
+/** The part of Node's IncomingMessage that can carry a token. */
+export interface TokenCarrier {
+  readonly headers: {
+    readonly authorization?: string | undefined;
+    readonly cookie?: string | undefined;
+    readonly 'sec-websocket-protocol'?: string | undefined;
+  };
+  readonly url?: string | undefined;
+}
+
+export interface TokenLookup {
+  /** The cookie that may carry a token; empty reads none. */
+  readonly cookieName: string;
+}
+
+/**
+ * The token of a request, from the first place that has one: the Authorization header, then what
+ * browsers can send where they cannot set that header: a `bearer.<token>` subprotocol entry
+ * (WebSocket), `?access_token=` (EventSource, RFC 6750 section 2.3), a cookie.
+ */
+export function findToken(request: TokenCarrier, lookup: TokenLookup): string | undefined {
+  const { headers, url } = request;
+  return (
+    fromAuthorization(headers.authorization) ??
+    fromSubprotocols(headers['sec-websocket-protocol']) ??
+    fromQuery(url) ??
+    fromCookie(headers.cookie, lookup.cookieName)
+  );
+}
+
+function fromAuthorization(header: string | undefined): string | undefined {
+  return /^bearer +(\S+) *$/i.exec(header ?? '')?.[1];
+}
+
+function fromSubprotocols(header: string | undefined): string | undefined {
+  const entry = header
+    ?.split(',')
+    .map((item) => item.trim())
+    .find((item) => item.startsWith(BEARER_SUBPROTOCOL));
+  return entry?.slice(BEARER_SUBPROTOCOL.length) || undefined;
+}
+
+function fromQuery(url: string | undefined): string | undefined {
+  const start = url?.indexOf('?') ?? -1;
+  if (url === undefined || start === -1) return undefined;
+  return new URLSearchParams(url.slice(start)).get('access_token') || undefined;
+}
+
+function fromCookie(header: string | undefined, name: string): string | undefined {
+  if (header === undefined || name === '') return undefined;
+  const pair = header
+    .split(';')
+    .map((item) => item.trim())
+    .find((item) => item.startsWith(`${name}=`));
+  return pair?.slice(name.length + 1).replace(/^"(.*)"$/, '$1') || undefined;
+}
