@@ -1,0 +1,30 @@
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+
+/** A real server and several processes start in many of these, on machines with two cores. */
+const PROCESS_TEST_TIMEOUT_MS = 30_000;
+
+function project(name: string, include: string[], timeoutMs: number) {
+  return {
+    extends: true,
+    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs },
+  } satisfies TestProjectInlineConfiguration;
+}
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    teardownTimeout: 15_000,
+    projects: [
+      project('unit', ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts'], 10_000),
+      project('launcher', ['infra/**/*.test.ts', 'test/feed/**/*.test.ts'], 120_000),
+      project(
+        'integration',
+        ['test/integration/**/*.test.ts', 'test/support/**/*.test.ts'],
+        PROCESS_TEST_TIMEOUT_MS,
+      ),
+      project('conformance', ['test/conformance/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
+      project('simulation', ['test/simulation/**/*.test.ts'], 60_000),
+    ],
+  },
+});
