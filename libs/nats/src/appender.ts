@@ -1,0 +1,142 @@
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  jetstream,
+} from '@nats-io/jetstream';
+import { type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
+import {
+  type CloudEvent,
+  encodeEvent,
+  messageId,
+  TidemarkError,
+  toSubject,
+} from '@tidemark/protocol';
+import type { NatsLink } from './link.ts';
+import { STREAM_NAME } from './stream.ts';
+
+const EXPECTED_LAST_HEADER = 'Nats-Expected-Last-Subject-Sequence';
+const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
+const CONTENT_TYPE = 'application/cloudevents+json';
+const RETRY_AFTER_SECONDS = 1;
+
+export interface AppenderOptions {
+  /** How long to wait for the stream's acknowledgement. */
+  readonly timeoutMs: number;
+  /** Most appends waiting for their acknowledgement; a further one gets `unavailable`. */
+  readonly pendingMax: number;
+}
+
+export interface AppendOptions {
+  /** The append succeeds only if this is the topic's last sequence; 0 demands an empty topic. */
+  readonly expectedLastSequence?: number;
+  /** W3C trace context that travels in the message's headers. */
+  readonly traceparent?: string;
+}
+
+export interface Appended {
+  readonly sequence: number;
+  /** The stream had this `source` and `id` already: `sequence` is the first one's. */
+  readonly duplicate: boolean;
+}
+
+/**
+ * Appends events to the stream. Calls may overlap: they share one connection, on which NATS keeps
+ * their order, and each resolves when the stream has stored its event.
+ */
+export class Appender {
+  readonly #link: NatsLink;
+  readonly #stream: JetStreamClient;
+  readonly #options: AppenderOptions;
+  #pending = 0;
+
+  constructor(link: NatsLink, options: AppenderOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#stream = jetstream(link.connection, { timeout: options.timeoutMs });
+  }
+
+  /** Appends that wait for their acknowledgement. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /**
+   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time (the event may have
+   *   been stored: a repeat with the same `source` and `id` tells), `precondition_failed`, or
+   *   `too_large`
+   */
+  async append(event: CloudEvent, options: AppendOptions = {}): Promise<Appended> {
+    const payload = encodeEvent(event);
+    if (!this.#link.connected) throw unavailable('NATS is away.');
+    if (this.#pending >= this.#options.pendingMax) {
+      throw unavailable(`${this.#pending} events wait for the stream already.`);
+    }
+    this.#pending++;
+    try {
+      const { seq, duplicate } = await this.#stream.publish(toSubject(event.topic), payload, {
+        headers: headersFor(event, options),
+        timeout: this.#options.timeoutMs,
+        retries: 0,
+      });
+      return { sequence: seq, duplicate };
+    } catch (error) {
+      throw toTidemarkError(error);
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  /** The sequence of the topic's last event that the stream still holds, 0 when it holds none. */
+  async lastSequence(topic: string): Promise<number> {
+    if (!this.#link.connected) throw unavailable('NATS is away.');
+    const request = { last_by_subj: toSubject(topic) };
+    try {
+      const { connection } = this.#link;
+      // Asked of the leader, not by direct get: a follower may be behind what was just refused.
+      const reply = await connection.request(
+        `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`,
+        JSON.stringify(request),
+        { timeout: this.#options.timeoutMs },
+      );
+      const { message } = reply.json<{ message?: { seq: number } }>();
+      return message?.seq ?? 0;
+    } catch (error) {
+      throw toTidemarkError(error);
+    }
+  }
+}
+
+function headersFor(event: CloudEvent, options: AppendOptions): MsgHdrs {
+  const headers = natsHeaders();
+  headers.set(MESSAGE_ID_HEADER, messageId(event));
+  headers.set('content-type', CONTENT_TYPE);
+  const traceparent = options.traceparent ?? event.traceparent;
+  if (traceparent !== undefined) headers.set('traceparent', traceparent);
+  if (options.expectedLastSequence !== undefined) {
+    headers.set(EXPECTED_LAST_HEADER, String(options.expectedLastSequence));
+  }
+  return headers;
+}
+
+function toTidemarkError(error: unknown): TidemarkError {
+  if (error instanceof JetStreamApiError) {
+    const { code } = error;
+    if (
+      code === JetStreamApiCodes.StreamWrongLastSequence ||
+      code === JetStreamApiCodes.StreamWrongLastSequenceUnknown
+    ) {
+      return new TidemarkError('precondition_failed', "The topic's last event is another one.", {
+        cause: error,
+      });
+    }
+  }
+  return unavailable('The stream did not acknowledge in time.', error);
+}
+
+function unavailable(message: string, cause?: unknown): TidemarkError {
+  return new TidemarkError('unavailable', message, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+    cause,
+  });
+}

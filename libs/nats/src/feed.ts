@@ -1,0 +1,111 @@
+import type { Logger } from '@tidemark/telemetry';
+import { type NatsLink, pause } from './link.ts';
+import { OrderedConsumer } from './ordered-consumer.ts';
+import type { LogRecord } from './records.ts';
+import { readStreamState, type StreamState } from './stream.ts';
+
+const OPEN_TIMEOUT_MS = 5000;
+const RETRY_FIRST_MS = 100;
+const RETRY_LAST_MS = 2000;
+
+export interface FeedOptions {
+  readonly link: NatsLink;
+  readonly log: Logger;
+  readonly onRecord: (record: LogRecord) => void;
+  /**
+   * Called before each start, the first and those after a loss, with the stream as it is then.
+   * Returns the sequence to read after. It may throw: the start is then tried again.
+   */
+  readonly onStart: (state: StreamState) => number | Promise<number>;
+}
+
+/**
+ * The stream in order, from a position on, for as long as the process lives.
+ *
+ *     stopped --start()--> opening --consumer is there--> reading
+ *                             ^                              |
+ *                             +--- loss, silence, reconnect -+
+ *
+ * Whatever goes wrong, the answer is the same: a new consumer after the last sequence that arrived.
+ */
+export class Feed {
+  readonly #options: FeedOptions;
+  #consumer: OrderedConsumer | undefined;
+  #stopping: AbortController | undefined;
+  #opening = false;
+  #stale = false;
+  #forgetReconnect: () => void = () => {};
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+  }
+
+  /** Whether records are arriving or will as soon as there are some. */
+  get reading(): boolean {
+    return this.#consumer !== undefined && this.#options.link.connected;
+  }
+
+  start(): void {
+    this.#stopping = new AbortController();
+    // The consumer lives in the server's memory: after a reconnect it may be gone.
+    this.#forgetReconnect = this.#options.link.onReconnect(() => this.restart('NATS came back'));
+    void this.#open();
+  }
+
+  stop(): void {
+    this.#forgetReconnect();
+    this.#stopping?.abort(new Error('The feed is stopped.'));
+    this.#drop();
+  }
+
+  /** Starts again with a new consumer. */
+  restart(reason: string): void {
+    if (this.#stopping?.signal.aborted ?? true) return;
+    this.#options.log.info({ reason }, 'the feed starts again');
+    this.#drop();
+    if (this.#opening) this.#stale = true;
+    else void this.#open();
+  }
+
+  #drop(): void {
+    this.#consumer?.close();
+    this.#consumer = undefined;
+  }
+
+  async #open(): Promise<void> {
+    const signal = this.#stopping?.signal;
+    this.#opening = true;
+    for (let waitMs = RETRY_FIRST_MS; signal && !signal.aborted; ) {
+      this.#stale = false;
+      try {
+        const consumer = await this.#openOnce();
+        if (consumer && !this.#stale && !signal.aborted) {
+          this.#consumer = consumer;
+          break;
+        }
+        consumer?.close();
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.log.warn({ reason, waitMs }, 'the feed could not start');
+      }
+      await pause(waitMs, signal).catch(() => undefined);
+      waitMs = Math.min(waitMs * 2, RETRY_LAST_MS);
+    }
+    this.#opening = false;
+  }
+
+  async #openOnce(): Promise<OrderedConsumer | undefined> {
+    const { link, onStart, onRecord } = this.#options;
+    const state = await readStreamState(link);
+    if (!state) return undefined;
+    const after = await onStart(state);
+    const consumer = new OrderedConsumer(link, {
+      start: { after },
+      timeoutMs: OPEN_TIMEOUT_MS,
+      onRecord,
+      onLost: (reason) => this.restart(reason),
+    });
+    await consumer.open();
+    return consumer;
+  }
+}

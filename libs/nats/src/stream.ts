@@ -1,0 +1,139 @@
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import type { StreamConfiguration } from '@tidemark/config';
+import { EVENT_BYTES_MAX, toSubject } from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import { type NatsLink, pause } from './link.ts';
+
+export const STREAM_NAME = 'TIDEMARK_EVENTS';
+
+const NANOSECONDS_PER_SECOND = 1_000_000_000;
+const API_TIMEOUT_MS = 5000;
+const WAIT_MS = 250;
+
+/** Direct publishers may add headers and white space; what is larger than this NATS refuses. */
+const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
+
+export interface StreamState {
+  /** The stream's incarnation (PROTOCOL.md section 4). */
+  readonly epoch: string;
+  /** Lowest sequence that the stream still holds; `lastSequence + 1` when it holds none. */
+  readonly firstSequence: number;
+  /** Highest sequence ever given, 0 in a new stream. */
+  readonly lastSequence: number;
+}
+
+/** The stream as configuration: what Tidemark needs of it, and what operators may choose. */
+export function desiredStream(config: StreamConfiguration): Partial<StreamConfig> {
+  const { streamMaxAgeSeconds, streamMaxBytes, streamDuplicateWindowSeconds } = config;
+  const windowSeconds =
+    streamMaxAgeSeconds === 0
+      ? streamDuplicateWindowSeconds
+      : Math.min(streamDuplicateWindowSeconds, streamMaxAgeSeconds);
+  return {
+    subjects: [toSubject('>')],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    allow_direct: true,
+    deny_delete: true,
+    deny_purge: true,
+    max_age: streamMaxAgeSeconds * NANOSECONDS_PER_SECOND,
+    max_bytes: streamMaxBytes === 0 ? -1 : streamMaxBytes,
+    max_msg_size: MESSAGE_BYTES_MAX,
+    duplicate_window: windowSeconds * NANOSECONDS_PER_SECOND,
+    num_replicas: config.streamReplicas,
+  };
+}
+
+/**
+ * Creates the stream, or updates it to the configuration. It is never deleted: a difference that
+ * NATS cannot apply to a stream that exists is an error for the operator to decide on.
+ */
+export async function reconcileStream(
+  link: NatsLink,
+  config: StreamConfiguration,
+  log: Logger,
+): Promise<StreamState> {
+  const { streams } = await manager(link);
+  const desired = desiredStream(config);
+  const found = await readInfo(link);
+  if (!found) {
+    log.info({ stream: STREAM_NAME }, 'creating the stream');
+    return toState(await streams.add({ name: STREAM_NAME, ...desired }));
+  }
+  const changes = differences(found.config, desired);
+  if (changes.length === 0) return toState(found);
+  log.info({ stream: STREAM_NAME, changes }, 'updating the stream');
+  return toState(await streams.update(STREAM_NAME, { ...found.config, ...desired }));
+}
+
+/** The stream's state now, or `undefined` when there is no stream. */
+export async function readStreamState(link: NatsLink): Promise<StreamState | undefined> {
+  const info = await readInfo(link);
+  return info && toState(info);
+}
+
+export interface WaitOptions {
+  readonly log: Logger;
+  readonly signal?: AbortSignal;
+}
+
+/** Waits until the stream's owner, replay, has created the stream. */
+export async function waitForStream(
+  link: NatsLink,
+  { log, signal }: WaitOptions,
+): Promise<StreamState> {
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      const state = await readStreamState(link);
+      if (state) return state;
+      if (attempt === 1) log.info({ stream: STREAM_NAME }, 'waiting for the stream');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (attempt % 20 === 1) log.warn({ reason }, 'waiting for JetStream');
+    }
+    await pause(WAIT_MS, signal);
+  }
+}
+
+async function readInfo(link: NatsLink): Promise<StreamInfo | undefined> {
+  try {
+    const { streams } = await manager(link);
+    return await streams.info(STREAM_NAME);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function manager(link: NatsLink) {
+  return jetstreamManager(link.connection, { timeout: API_TIMEOUT_MS, checkAPI: false });
+}
+
+function toState({ created, state }: StreamInfo): StreamState {
+  return {
+    epoch: Date.parse(created).toString(36),
+    firstSequence: Math.max(state.first_seq, 1),
+    lastSequence: state.last_seq,
+  };
+}
+
+function differences(found: StreamConfig, desired: Partial<StreamConfig>): string[] {
+  return Object.entries(desired)
+    .filter(([name, value]) => {
+      return JSON.stringify(found[name as keyof StreamConfig]) !== JSON.stringify(value);
+    })
+    .map(([name]) => name);
+}
