@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { realpathSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { codeOf } from './failure.mjs';
+
+/**
+ * Takes a lock that no crash leaves behind: a listening socket, which ends with its process. A
+ * file with a process id could name a process that has nothing to do with us.
+ *
+ * @param {string} folder what the lock stands for
+ * @param {string} purpose tells locks on one folder apart
+ * @returns {Promise<(() => Promise<void>) | undefined>} the release; `undefined`: another process
+ *   holds the lock
+ */
+export async function takeLock(folder, purpose) {
+  const path = socketPath(folder, purpose);
+  const server = createServer((socket) => socket.destroy());
+  if (!(await listens(server, path))) {
+    if (await isHeld(path)) return undefined;
+    rmSync(path, { force: true });
+    if (!(await listens(server, path))) return undefined;
+  }
+  server.unref();
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** @param {string} folder @param {string} purpose */
+function socketPath(folder, purpose) {
+  // Hashed, because the path of a Unix socket has at most about 100 bytes.
+  const hash = createHash('sha256')
+    .update(`${purpose} ${realpathSync(folder)}`)
+    .digest('hex');
+  const name = `tidemark-${hash.slice(0, 16)}`;
+  return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
+}
+
+/** @param {import('node:net').Server} server @param {string} path @returns {Promise<boolean>} */
+function listens(server, path) {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      if (codeOf(error) === 'EADDRINUSE') resolve(false);
+      else reject(error);
+    });
+    server.listen(path, () => resolve(true));
+  });
+}
+
+/** @param {string} path @returns {Promise<boolean>} */
+function isHeld(path) {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error) => resolve(codeOf(error) === 'EACCES'));
+  });
+}

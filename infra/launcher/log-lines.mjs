@@ -1,0 +1,53 @@
+const NAME_WIDTH = 8;
+const LINE_LENGTH_MAX = 4000;
+
+/** @type {Record<number, string>} pino's numbers; what is not here is too usual to be said */
+const LEVELS = { 20: 'DEBUG ', 40: 'WARN ', 50: 'ERROR ', 60: 'FATAL ' };
+
+/** Fields of every line that tell a reader nothing here. */
+const SILENT = new Set(['level', 'time', 'msg', 'service', 'pid', 'hostname', 'err']);
+
+/**
+ * A line for people from what a process wrote, `undefined` where it is not worth one.
+ *
+ * @param {string} name
+ * @param {string} text
+ * @returns {string | undefined}
+ */
+export function readable(name, text) {
+  if (text === '') return undefined;
+  if (name === 'nats') return natsLine(text);
+  return prefixed(name, new Date(), text.startsWith('{') ? fromJson(text) : text);
+}
+
+/** @param {string} name @param {Date} time @param {string} text */
+export function prefixed(name, time, text) {
+  const clock = time.toTimeString().slice(0, 8);
+  return `${clock} ${name.padEnd(NAME_WIDTH)} ${text}`.slice(0, LINE_LENGTH_MAX);
+}
+
+/** nats-server's own form: `[pid] date time [LVL] text`. Its [INF] lines are many at each start. */
+function natsLine(/** @type {string} */ text) {
+  const match = /^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$/.exec(text);
+  if (match?.[1] === 'INF') return undefined;
+  return prefixed('nats', new Date(), match ? `${match[1]} ${match[2]}` : text);
+}
+
+/** @param {string} text */
+function fromJson(text) {
+  let line;
+  try {
+    line = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  const fields = Object.entries(line)
+    .filter(([key]) => !SILENT.has(key))
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const cause = line.err?.stack ?? line.err?.message;
+  return [
+    `${LEVELS[line.level] ?? ''}${line.msg ?? ''}`,
+    ...fields,
+    ...(cause ? [`\n${cause}`] : []),
+  ].join(' ');
+}

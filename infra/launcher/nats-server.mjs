@@ -1,0 +1,202 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { run, succeeds } from './command.mjs';
+import { codeOf, Failure } from './failure.mjs';
+
+/** The newest version; what is built where no nats-server is found. */
+export const NEWEST = '2.15.2';
+
+/** Debian 12's version, which the integration tests run against too. */
+export const DEBIAN = '2.9.10';
+
+const EXECUTABLE = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
+
+/** @typedef {{ path: string, version: string }} NatsServer */
+
+/**
+ * Finds a nats-server or provides one in the user's cache folder; nothing is installed outside it.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {(text: string) => void} say
+ * @returns {Promise<NatsServer>}
+ */
+export async function provideNatsServer(environment, say) {
+  const server =
+    (await configured(environment)) ??
+    (await onPath(environment)) ??
+    (await cached(environment, NEWEST)) ??
+    (await builtWithGo(environment, say)) ??
+    (await fromDebian(environment, say));
+  if (server) return server;
+  throw new Failure(HOW_TO_INSTALL);
+}
+
+/**
+ * What the tests run against: the newest server first, and an old one the second time.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {(text: string) => void} say
+ * @returns {Promise<{ newest: NatsServer, old: NatsServer | undefined }>}
+ */
+export async function provideTestServers(environment, say) {
+  const path = await onPath(environment);
+  const newest =
+    (await configured(environment)) ??
+    (path && !isDebian(path) ? path : undefined) ??
+    (await cached(environment, NEWEST)) ??
+    (await builtWithGo(environment, say)) ??
+    (await provideNatsServer(environment, say));
+  if (isDebian(newest)) return { newest, old: newest };
+  const old = path && isDebian(path) ? path : await fromDebian(environment, say);
+  return { newest, old };
+}
+
+/** @param {NatsServer} server */
+export function isDebian(server) {
+  return server.version === DEBIAN;
+}
+
+/**
+ * Asks a program for its version, since a file of that name may be for another machine.
+ *
+ * @param {string} path
+ * @returns {Promise<NatsServer | undefined>}
+ */
+export async function probe(path) {
+  const { ok, output } = await run(path, ['--version']);
+  const version = /nats-server: v?(\d+\.\d+\.\d+)/.exec(output)?.[1];
+  return ok && version ? { path, version } : undefined;
+}
+
+/** @param {NodeJS.ProcessEnv} environment */
+async function configured(environment) {
+  const path = environment.TIDEMARK_NATS_SERVER_BIN;
+  if (!path) return undefined;
+  const server = await probe(path);
+  if (server) return server;
+  throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path} is no nats-server that runs here.`);
+}
+
+/** @param {NodeJS.ProcessEnv} environment */
+async function onPath(environment) {
+  for (const folder of (environment.PATH ?? '').split(delimiter)) {
+    const path = join(folder, EXECUTABLE);
+    const server = folder && existsSync(path) ? await probe(path) : undefined;
+    if (server) return server;
+  }
+  return undefined;
+}
+
+/** The cache is the user's, so that every checkout finds what one of them built. */
+export function cacheFolder(/** @type {NodeJS.ProcessEnv} */ environment) {
+  const standard = join(homedir(), '.cache');
+  /** @type {Partial<Record<NodeJS.Platform, string>>} */
+  const byPlatform = {
+    darwin: join(homedir(), 'Library', 'Caches'),
+    win32: environment.LOCALAPPDATA || standard,
+  };
+  const base = environment.XDG_CACHE_HOME || byPlatform[process.platform] || standard;
+  return join(base, 'tidemark', 'nats-server');
+}
+
+/** @param {NodeJS.ProcessEnv} environment @param {string} version */
+async function cached(environment, version) {
+  const path = join(cacheFolder(environment), version, EXECUTABLE);
+  return existsSync(path) ? probe(path) : undefined;
+}
+
+/** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
+async function builtWithGo(environment, say) {
+  if (!(await succeeds('go', ['version']))) return undefined;
+  say(`Building nats-server ${NEWEST} with Go, once for this user (a minute or two) …`);
+  return intoCache(environment, async (folder) => {
+    const { ok, output } = await run(
+      'go',
+      ['install', `github.com/nats-io/nats-server/v2@v${NEWEST}`],
+      { env: { ...environment, GOBIN: folder, CGO_ENABLED: '0' } },
+    );
+    if (!ok) say(`Go could not build it: ${output.trim().split('\n').at(-1)}`);
+    return ok ? join(folder, EXECUTABLE) : undefined;
+  });
+}
+
+/** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
+async function fromDebian(environment, say) {
+  const earlier = await cached(environment, DEBIAN);
+  if (earlier) return earlier;
+  if (process.getuid?.() !== 0 || !(await succeeds('apt-get', ['--version']))) return undefined;
+  say("Fetching Debian's nats-server into the cache, once for this user …");
+  return intoCache(environment, async (folder) => {
+    // Unpacked, not installed: an installed package would start a service of its own.
+    const download = () => run('apt-get', ['download', 'nats-server'], { cwd: folder });
+    let { ok, output } = await download();
+    if (!ok && (await succeeds('apt-get', ['update', '-q']))) ({ ok, output } = await download());
+    const archive = readdirSync(folder).find((name) => name.endsWith('.deb'));
+    if (!ok || !archive) {
+      say(`apt-get could not fetch it: ${output.trim().split('\n').at(-1)}`);
+      return undefined;
+    }
+    const { ok: unpacked } = await run('dpkg-deb', ['-x', archive, '.'], { cwd: folder });
+    return ['usr/sbin', 'usr/bin']
+      .map((place) => join(folder, place, EXECUTABLE))
+      .find((path) => unpacked && existsSync(path));
+  });
+}
+
+/**
+ * Lets `make` put a server into a folder of its own and moves it to its place in one step, so that
+ * two set-ups at once do not meet and a broken one leaves nothing.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {(folder: string) => Promise<string | undefined>} make gives the path of the server
+ * @returns {Promise<NatsServer | undefined>}
+ */
+async function intoCache(environment, make) {
+  const cache = cacheFolder(environment);
+  const folder = createWorkFolder(cache);
+  try {
+    const made = await make(folder);
+    const server = made === undefined ? undefined : await probe(made);
+    if (!server) return undefined;
+    const place = join(cache, server.version);
+    mkdirSync(place, { recursive: true });
+    const aside = join(place, `.${process.pid}-${EXECUTABLE}`);
+    copyFileSync(server.path, aside);
+    chmodSync(aside, 0o755);
+    renameSync(aside, join(place, EXECUTABLE));
+    return { path: join(place, EXECUTABLE), version: server.version };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {string} cache */
+function createWorkFolder(cache) {
+  try {
+    mkdirSync(cache, { recursive: true });
+    return mkdtempSync(join(cache, '.work-'));
+  } catch (error) {
+    throw new Failure(
+      `The cache folder ${cache} cannot be written (${codeOf(error)}); set XDG_CACHE_HOME to another, or TIDEMARK_NATS_SERVER_BIN to a nats-server.`,
+    );
+  }
+}
+
+const HOW_TO_INSTALL = `No nats-server was found, and there is neither Go to build one nor apt (as root) to fetch one. Install it:
+  Linux    sudo apt-get install nats-server      (Debian, Ubuntu)
+           go install github.com/nats-io/nats-server/v2@v${NEWEST}
+           or a binary from https://github.com/nats-io/nats-server/releases/tag/v${NEWEST}
+  macOS    brew install nats-server
+  Windows  winget install NATSAuthors.NATSServer
+           or: choco install nats-server
+Then run \`npm start\` again; TIDEMARK_NATS_SERVER_BIN names a binary that is not on the PATH, and NATS_URL a server that runs elsewhere.`;

@@ -1,0 +1,63 @@
+import { isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Failure } from './failure.mjs';
+
+/** The checkout. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** In the order in which they start. */
+export const SERVICES = /** @type {const} */ (['replay', 'ingest', 'gateway']);
+
+/** @typedef {(typeof SERVICES)[number]} ServiceName */
+
+const LOOPBACK = '127.0.0.1';
+
+/** @type {Record<ServiceName, number>} */
+const DEFAULT_PORTS = { gateway: 8080, ingest: 8081, replay: 8082 };
+const DEFAULT_NATS_PORT = 4222;
+
+/** @param {ServiceName} service */
+export function portVariable(service) {
+  return `TIDEMARK_${service.toUpperCase()}_PORT`;
+}
+
+/** @param {NodeJS.ProcessEnv} environment */
+export function dataFolder(environment) {
+  const folder = environment.TIDEMARK_DATA || 'data';
+  return isAbsolute(folder) ? folder : join(ROOT, folder);
+}
+
+/** @param {NodeJS.ProcessEnv} environment where the services listen */
+export function serviceHost(environment) {
+  return environment.TIDEMARK_HOST || LOOPBACK;
+}
+
+/** @param {NodeJS.ProcessEnv} environment where the services answer on this machine */
+export function reachableHost(environment) {
+  const host = serviceHost(environment);
+  if (host === '0.0.0.0' || host === '::') return LOOPBACK;
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** @param {NodeJS.ProcessEnv} environment the ports to take, NATS only where none is given */
+export function wantedPorts(environment) {
+  const services = SERVICES.map((name) => ({
+    name,
+    variable: portVariable(name),
+    port: readPort(environment, portVariable(name), DEFAULT_PORTS[name]),
+    host: serviceHost(environment),
+  }));
+  if (environment.NATS_URL) return services;
+  const variable = 'TIDEMARK_NATS_PORT';
+  const port = readPort(environment, variable, DEFAULT_NATS_PORT);
+  return [{ name: 'nats', variable, port, host: LOOPBACK }, ...services];
+}
+
+/** @param {NodeJS.ProcessEnv} environment @param {string} variable @param {number} standard */
+export function readPort(environment, variable, standard) {
+  const text = environment[variable];
+  if (!text) return standard;
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65535) return port;
+  throw new Failure(`${variable}=${text} is no port from 0 to 65535.`);
+}

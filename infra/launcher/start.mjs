@@ -1,0 +1,69 @@
+import './node-version.mjs';
+import { Failure, runMain } from './failure.mjs';
+import { takeLock } from './lock.mjs';
+import { provideNatsServer } from './nats-server.mjs';
+import { freePorts } from './ports.mjs';
+import { createDataFolder, createSecret } from './secret.mjs';
+import { dataFolder, wantedPorts } from './settings.mjs';
+import { setUp } from './setup.mjs';
+import { System, say } from './system.mjs';
+import { welcome } from './welcome.mjs';
+
+/* `npm start`: the whole system on this machine, from a fresh checkout on. */
+
+const NPM_POLL_MS = 1000;
+
+/** @type {System | undefined} */
+let system;
+
+async function start() {
+  const environment = process.env;
+  const folder = dataFolder(environment);
+  createDataFolder(folder);
+  if (!(await takeLock(folder, 'start'))) {
+    throw new Failure(
+      `Tidemark runs already on ${folder}; end it, or set TIDEMARK_DATA and ports.`,
+    );
+  }
+  // Asked before the set-up, which takes a while, so that a taken port is told at once.
+  const ports = await freePorts(wantedPorts(environment));
+  await setUp(say);
+  const natsServer = environment.NATS_URL ? undefined : await provideNatsServer(environment, say);
+  createSecret(folder);
+
+  system = new System({ environment, folder, ports, natsServer: natsServer?.path });
+  say(natsServer ? `Starting with nats-server ${natsServer.version} …` : 'Starting …');
+  try {
+    await system.start();
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
+  console.log(await welcome({ environment, folder, ports }));
+}
+
+/** Later signals change nothing: the end has its own limit. */
+let stopping = false;
+
+/** @param {string} reason */
+async function stop(reason) {
+  if (stopping) return;
+  stopping = true;
+  say(`Stopping (${reason}) …`);
+  await system?.stop();
+  process.exit(0);
+}
+
+process.on('SIGINT', () => stop('Ctrl-C'));
+process.on('SIGTERM', () => stop('SIGTERM'));
+process.on('SIGHUP', () => stop('the terminal is gone'));
+
+if (process.env.npm_lifecycle_event === 'start') {
+  // An npm that was killed cannot pass its signals on; its place is then taken by another process.
+  const npm = process.ppid;
+  setInterval(() => process.ppid !== npm && stop('npm is gone'), NPM_POLL_MS).unref();
+}
+
+await runMain(start);
+// A failure ends the process even where something still waits.
+if (process.exitCode) process.exit();

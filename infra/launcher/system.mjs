@@ -1,0 +1,155 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure } from './failure.mjs';
+import { prefixed, readable } from './log-lines.mjs';
+import { secretFile } from './secret.mjs';
+import { portVariable, ROOT, reachableHost, SERVICES } from './settings.mjs';
+import { SupervisedProcess } from './supervised-process.mjs';
+
+const READY_TIMEOUT_MS = 60_000;
+const READY_POLL_MS = 100;
+
+/** Together ten seconds: how long the services and then nats-server may take to end. */
+const SERVICES_STOP_MS = 8000;
+const NATS_STOP_MS = 2000;
+
+/** Connections end first, then what they publish to, and NATS when nobody needs it any more. */
+const STOP_ORDER = ['gateway', 'ingest', 'replay', 'nats'];
+
+const LAUNCHER = join(ROOT, 'infra', 'launcher');
+
+/**
+ * @typedef {object} SystemOptions
+ * @property {NodeJS.ProcessEnv} environment
+ * @property {string} folder for the data
+ * @property {Record<string, number>} ports
+ * @property {string | undefined} natsServer path; `undefined`: NATS runs elsewhere
+ */
+
+/** The processes of one `npm start`. */
+export class System {
+  /** @type {SystemOptions} */
+  #options;
+  /** @type {SupervisedProcess[]} in the order of their start */
+  #processes;
+  /** @type {(failure: Failure) => void} */
+  #failStart = () => {};
+
+  /** @param {SystemOptions} options */
+  constructor(options) {
+    this.#options = options;
+    const { natsServer } = options;
+    this.#processes = SERVICES.map((name) => this.#service(name));
+    if (natsServer !== undefined) this.#processes.unshift(this.#nats(natsServer));
+  }
+
+  /** Starts everything and waits until it is ready. @throws Failure when a part ends before */
+  async start() {
+    const failed = new Promise((_, reject) => {
+      this.#failStart = reject;
+    });
+    for (const process of this.#processes) process.start();
+    await Promise.race([failed, this.#ready()]);
+    for (const process of this.#processes) process.keepAlive();
+  }
+
+  /** Ends everything in order. */
+  async stop() {
+    const deadlineMs = Date.now() + SERVICES_STOP_MS;
+    for (const name of STOP_ORDER) {
+      const process = this.#processes.find((candidate) => candidate.name === name);
+      const graceMs = name === 'nats' ? NATS_STOP_MS : Math.max(0, deadlineMs - Date.now());
+      if (!process || (await process.stop(graceMs))) continue;
+      say(`${name} did not end in time and was killed`);
+    }
+  }
+
+  /** @param {string} binary */
+  #nats(binary) {
+    const { folder, ports, environment } = this.#options;
+    const config = join(ROOT, 'infra', 'nats', 'nats-server.conf');
+    return this.#process({
+      name: 'nats',
+      args: [
+        join(LAUNCHER, 'nats-guard.mjs'),
+        binary,
+        ...['-c', config, '-a', '127.0.0.1', '-p', String(ports.nats)],
+        ...['-sd', join(folder, 'nats')],
+      ],
+      env: environment,
+    });
+  }
+
+  /** @param {import('./settings.mjs').ServiceName} name */
+  #service(name) {
+    const { environment, folder, ports } = this.#options;
+    const hasSecret = environment.TIDEMARK_TOKEN_SECRET || environment.TIDEMARK_TOKEN_SECRET_FILE;
+    return this.#process({
+      name,
+      args: [
+        '--import',
+        new URL('parent-watch.mjs', import.meta.url).href,
+        join(ROOT, 'services', name, 'dist', 'main.js'),
+      ],
+      env: {
+        NATS_URL: `nats://127.0.0.1:${ports.nats}`,
+        TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
+        ...environment,
+        ...(hasSecret ? {} : { TIDEMARK_TOKEN_SECRET_FILE: secretFile(folder) }),
+        [portVariable(name)]: String(ports[name]),
+      },
+    });
+  }
+
+  /** @param {{ name: string, args: readonly string[], env: NodeJS.ProcessEnv }} options */
+  #process({ name, args, env }) {
+    return new SupervisedProcess({
+      name,
+      command: process.execPath,
+      args,
+      env,
+      cwd: ROOT,
+      onLine(text) {
+        const line = readable(name, text);
+        if (line !== undefined) console.log(line);
+      },
+      onDeath: ({ reason, restartMs }) => {
+        if (restartMs === undefined) {
+          this.#failStart(new Failure(`${name} ended at its start (${reason}).`));
+        } else {
+          say(`${name} ended (${reason}) and starts again in ${restartMs / 1000} s`);
+        }
+      },
+    });
+  }
+
+  async #ready() {
+    const { environment, ports } = this.#options;
+    const deadlineMs = Date.now() + READY_TIMEOUT_MS;
+    for (const name of SERVICES) {
+      const url = `http://${reachableHost(environment)}:${ports[name]}/readyz`;
+      while (!(await answersOk(url))) {
+        if (Date.now() > deadlineMs) {
+          throw new Failure(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s.`);
+        }
+        await sleep(READY_POLL_MS);
+      }
+    }
+  }
+}
+
+/** A line of the launcher itself, in the form of the others. @param {string} text */
+export function say(text) {
+  console.log(prefixed('tidemark', new Date(), text));
+}
+
+/** @param {string} url */
+async function answersOk(url) {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(READY_POLL_MS * 20) });
+    await answer.body?.cancel();
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
