@@ -1,0 +1,67 @@
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { asTidemarkError, type ErrorBody, TidemarkError } from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import type { ErrorRequestHandler } from 'express';
+
+/** What `Retry-After` says where the error itself names no time. */
+const RETRY_AFTER_SECONDS = 1;
+
+export interface ErrorResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: ErrorBody;
+}
+
+/** The HTTP answer to an error (PROTOCOL.md section 9). */
+export function toErrorResponse(error: TidemarkError): ErrorResponse {
+  const { status, details } = error;
+  const headers: Record<string, string> = {};
+  if (details.retryAfterSeconds !== undefined || status === 429 || status === 503) {
+    headers['Retry-After'] = String(details.retryAfterSeconds ?? RETRY_AFTER_SECONDS);
+  }
+  // RFC 9110 section 15.5.2 asks for it.
+  if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
+  return { status, headers, body: error.toBody() };
+}
+
+/** The one place where an error becomes an answer; express calls it for whatever is thrown. */
+export function answerErrors(log: Logger): ErrorRequestHandler {
+  return (thrown, request, response, _next) => {
+    const error = asTidemarkError(fromExpress(thrown));
+    if (error.code === 'internal') {
+      log.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
+    }
+    if (response.headersSent) {
+      // Half an answer must not look like a whole one.
+      response.destroy();
+      return;
+    }
+    const { status, headers, body } = toErrorResponse(error);
+    response.status(status).set(headers).json(body);
+  };
+}
+
+/** Answers an upgrade that is refused, on the raw socket, where there is no response object. */
+export function refuseUpgrade(socket: Duplex, error: TidemarkError): void {
+  const { status, headers, body } = toErrorResponse(error);
+  const text = JSON.stringify(body);
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  // Without a listener a peer that has gone already would end the process.
+  socket.on('error', () => socket.destroy());
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+}
+
+/** Express throws 4xx errors of its own, such as for a path that cannot be decoded. */
+function fromExpress(thrown: unknown): unknown {
+  if (thrown instanceof TidemarkError || !(thrown instanceof Error)) return thrown;
+  const { status } = thrown as Error & { status?: unknown };
+  if (typeof status !== 'number' || status < 400 || status > 499) return thrown;
+  return new TidemarkError('invalid_query', 'The request cannot be read.', { cause: thrown });
+}

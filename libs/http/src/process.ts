@@ -1,0 +1,85 @@
+import { ConfigurationError } from '@tidemark/config';
+import { createLogger, type Logger } from '@tidemark/telemetry';
+
+/** How much longer than the drain a whole stop may take before the process is ended anyway. */
+const STOP_RESERVE_MS = 5_000;
+
+/** What every service's configuration has. */
+export interface ServiceConfiguration {
+  readonly logLevel: string;
+  readonly drainMs: number;
+}
+
+export interface Lifetime {
+  readonly log: Logger;
+  /** Aborted when the process is told to stop, for waits that would hold it up. */
+  readonly signal: AbortSignal;
+  /** Registers a step of the stop. Steps run one after another as registered: the outside first. */
+  onStop(step: () => void | Promise<void>): void;
+}
+
+export interface ServiceProcess<C extends ServiceConfiguration> {
+  readonly name: string;
+  readonly configure: (environment: NodeJS.ProcessEnv) => C;
+  /** Wires the service; it may go on waiting for NATS as long as the signal is not aborted. */
+  readonly start: (configuration: C, lifetime: Lifetime) => Promise<void>;
+}
+
+/**
+ * Runs a service as this process. SIGTERM, SIGINT and the end of a parent with an IPC channel stop
+ * it once, in order, with exit code 0. A configuration that is wrong is said in plain lines; that
+ * and every fault that nothing caught end it with exit code 1.
+ */
+export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
+  const configuration = orExit(() => service.configure(process.env));
+  const log = createLogger(service.name, configuration.logLevel);
+  const stopping = new AbortController();
+  const steps: (() => void | Promise<void>)[] = [];
+
+  const fail = (error: unknown) => {
+    if (error instanceof ConfigurationError) exitWith(error);
+    log.fatal({ err: error }, 'ending after a fault');
+    process.exit(1);
+  };
+
+  const stop = async (reason: string) => {
+    if (stopping.signal.aborted) return;
+    log.info({ reason }, 'stopping');
+    stopping.abort();
+    setTimeout(() => {
+      log.error('the stop took too long; ending with work left');
+      process.exit(1);
+    }, configuration.drainMs + STOP_RESERVE_MS);
+    for (const step of steps) await step();
+    log.info('stopped');
+    process.exit(0);
+  };
+
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop(name));
+  process.on('disconnect', () => stop('parent gone'));
+  // The parent may have gone before the line above; without a channel this is undefined.
+  if (process.connected === false) stop('parent gone');
+
+  const { signal } = stopping;
+  const onStop = (step: () => void | Promise<void>) => void steps.push(step);
+  service.start(configuration, { log, signal, onStop }).catch((error) => {
+    // What an aborted wait throws is part of the stop, which ends the process itself.
+    if (!signal.aborted) fail(error);
+  });
+}
+
+function orExit<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ConfigurationError) exitWith(error);
+    throw error;
+  }
+}
+
+function exitWith(error: ConfigurationError): never {
+  console.error(error.message);
+  process.exit(1);
+}

@@ -1,0 +1,50 @@
+import type { RequestListener } from 'node:http';
+import { ConfigurationError } from '@tidemark/config';
+import { createLogger } from '@tidemark/telemetry';
+import { expect, test } from 'vitest';
+import { HttpServer } from './server.ts';
+
+const log = createLogger('test', 'silent');
+const local = { host: '127.0.0.1', port: 0 };
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Answers `/slow` after 200 ms, `/endless` never, anything else at once. */
+const application: RequestListener = ({ url }, response) => {
+  if (url === '/endless') response.write('begun');
+  else setTimeout(() => response.end('done'), url === '/slow' ? 200 : 0);
+};
+
+test('stop: a request is running: it is answered, nothing new is taken', async () => {
+  const http = new HttpServer(application, log);
+  const url = `http://127.0.0.1:${await http.listen(local)}`;
+  await (await fetch(`${url}/first`)).text();
+  const slow = fetch(`${url}/slow`);
+  await wait(50);
+  const startMs = performance.now();
+  const stopped = http.stop(5_000);
+  await expect(fetch(`${url}/late`)).rejects.toThrow();
+  const answer = await slow;
+  expect(await answer.text()).toBe('done');
+  expect(answer.headers.get('connection')).toBe('close');
+  await stopped;
+  expect(performance.now() - startMs).toBeLessThan(2_000);
+});
+
+test('stop: an answer does not end: it is cut when the drain is over', async () => {
+  const http = new HttpServer(application, log);
+  const answer = await fetch(`http://127.0.0.1:${await http.listen(local)}/endless`);
+  const startMs = performance.now();
+  await http.stop(200);
+  expect(performance.now() - startMs).toBeGreaterThan(150);
+  await expect(answer.text()).rejects.toThrow();
+});
+
+test('listen: port in use: one sentence that names it', async () => {
+  const first = new HttpServer(application, log);
+  const port = await first.listen(local);
+  const second = new HttpServer(application, log);
+  const error = await second.listen({ ...local, port }).catch((reason) => reason);
+  expect(error).toBeInstanceOf(ConfigurationError);
+  expect(error.faults).toEqual([`127.0.0.1:${port} is in use by another process`]);
+  await first.stop(0);
+});
