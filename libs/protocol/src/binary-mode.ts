@@ -20,7 +20,7 @@ export function fromBinaryMode(
   const event: Record<string, unknown> = {};
   for (const [name, value] of headers) {
     const lower = name.toLowerCase();
-    if (lower.startsWith('ce-')) event[lower.slice(3)] = percentDecode(value);
+    if (lower.startsWith('ce-')) event[lower.slice(3)] = percentDecode(unquote(value));
   }
   if (contentType !== undefined) event.datacontenttype = contentType;
   if (body.length === 0) return event;
@@ -46,6 +46,11 @@ export function decodeUtf8(bytes: Uint8Array): string {
   } catch (cause) {
     throw new SyntaxError('The body is not UTF-8.', { cause });
   }
+}
+
+/** Undoes double quotes (HTTP binding, section 3.1.3.2, and RFC 9110 section 5.6.4). */
+function unquote(value: string): string {
+  return /^".*"$/s.test(value) ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value;
 }
 
 function percentDecode(value: string): string {

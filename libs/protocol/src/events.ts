@@ -9,6 +9,9 @@ export const EVENT_BYTES_MAX = 256 * 1024;
 /** Largest `id`, `source` or `type`, in UTF-16 units; NATS keeps `source` and `id` in memory. */
 export const ATTRIBUTE_LENGTH_MAX = 1024;
 
+/** Deepest nesting of `data`; common JSON parsers give up somewhere between 64 and 1,000 levels. */
+export const DATA_DEPTH_MAX = 64;
+
 /** A CloudEvent 1.0 (PROTOCOL.md section 3); what is not listed is an extension attribute. */
 export interface CloudEvent {
   readonly specversion: '1.0';
@@ -91,8 +94,15 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
   return withTopic(present as unknown as CloudEvent, path);
 }
 
-/** Serializes an event for the log, as JSON on one line. @throws TidemarkError `too_large` */
+/**
+ * Serializes an event for the log, as JSON on one line.
+ *
+ * @throws TidemarkError `too_large`, or `invalid_event` when `data` is nested too deeply
+ */
 export function encodeEvent(event: CloudEvent): Uint8Array {
+  if (isDeeper(event.data, DATA_DEPTH_MAX)) {
+    throw invalid([{ path: 'data', message: `is nested deeper than ${DATA_DEPTH_MAX} levels` }]);
+  }
   const bytes = new TextEncoder().encode(JSON.stringify(event));
   if (bytes.length > EVENT_BYTES_MAX) {
     throw new TidemarkError(
@@ -137,6 +147,11 @@ function withTopic(event: CloudEvent, path: string): CloudEvent {
   throw new TidemarkError('invalid_topic', `${fault.path} ${fault.message} (${TOPIC_RULE}).`, {
     faults: [fault],
   });
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((child) => isDeeper(child, levels - 1));
 }
 
 function extensionFaults(event: Record<string, unknown>, path: string): Fault[] {

@@ -1,0 +1,130 @@
+import { Appender, type NatsLink } from '@tidemark/nats';
+import { asTidemarkError, type CloudEvent, formatCursor, TidemarkError } from '@tidemark/protocol';
+import type { Logger, Metrics } from '@tidemark/telemetry';
+import { Epoch } from './epoch.ts';
+import type { Precondition } from './precondition.ts';
+
+const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+export interface EventLogOptions {
+  readonly appendTimeoutMs: number;
+  readonly appendsMax: number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface AppendRequest {
+  readonly precondition?: Precondition | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+export interface Stored {
+  readonly cursor: string;
+  readonly duplicate: boolean;
+}
+
+/** The log as ingest writes it: refuses at once while NATS or the stream is not there. */
+export class EventLog {
+  readonly #options: EventLogOptions;
+  readonly #results;
+  readonly #seconds;
+  #open:
+    | { readonly link: NatsLink; readonly appender: Appender; readonly epoch: Epoch }
+    | undefined;
+
+  constructor(options: EventLogOptions) {
+    this.#options = options;
+    const { metrics } = options;
+    this.#results = metrics.counter('ingest_events_total', 'Appends by how they ended.', [
+      'result',
+    ]);
+    this.#seconds = metrics.histogram('ingest_append_seconds', 'From append to its end.', {
+      buckets: LATENCY_BUCKETS_SECONDS,
+    });
+    metrics.gauge(
+      'ingest_appends_pending',
+      'Appends waiting for their acknowledgement.',
+      () => this.#open?.appender.pending ?? 0,
+    );
+  }
+
+  /** Writes over this link from now on. The signal ends the waits for the stream. */
+  open(link: NatsLink, signal: AbortSignal): void {
+    const { appendTimeoutMs, appendsMax, log } = this.#options;
+    const appender = new Appender(link, { timeoutMs: appendTimeoutMs, pendingMax: appendsMax });
+    this.#open = { link, appender, epoch: new Epoch(link, log, signal) };
+  }
+
+  get connected(): boolean {
+    return this.#open?.link.connected ?? false;
+  }
+
+  get streamKnown(): boolean {
+    return this.#open?.epoch.value !== undefined;
+  }
+
+  /**
+   * Resolves once the stream has stored the event. Calls may overlap, and those of one tick are
+   * stored in the order in which they were made.
+   *
+   * @throws TidemarkError `unavailable`, `too_large` or `precondition_failed`
+   */
+  async append(event: CloudEvent, request: AppendRequest = {}): Promise<Stored> {
+    const endTimer = this.#seconds.startTimer();
+    try {
+      const stored = await this.#append(event, request);
+      this.#results.inc({ result: stored.duplicate ? 'duplicate' : 'stored' });
+      return stored;
+    } catch (error) {
+      this.#results.inc({ result: asTidemarkError(error).code });
+      throw error;
+    } finally {
+      endTimer();
+    }
+  }
+
+  async #append(event: CloudEvent, { precondition, traceparent }: AppendRequest): Promise<Stored> {
+    const { appender, epoch } = this.#require();
+    const expectation = this.#expectation(precondition);
+    if (expectation === 'impossible') throw await this.#preconditionFailed(event.topic);
+    try {
+      const appended = await appender.append(event, {
+        ...expectation,
+        ...(traceparent && { traceparent }),
+      });
+      const { sequence, duplicate } = appended;
+      return { cursor: formatCursor({ epoch: await epoch.of(appended), sequence }), duplicate };
+    } catch (error) {
+      if (asTidemarkError(error).code !== 'precondition_failed') throw error;
+      throw await this.#preconditionFailed(event.topic, error);
+    }
+  }
+
+  #expectation(precondition: Precondition | undefined) {
+    if (precondition === undefined) return {};
+    if (precondition === 'empty') return { expectedLastSequence: 0 };
+    const { epoch, sequence } = precondition;
+    // Sequence 0 stands before every event, while NATS takes it to mean that there is none.
+    if (epoch !== this.#require().epoch.value || sequence === 0) return 'impossible';
+    return { expectedLastSequence: sequence };
+  }
+
+  async #preconditionFailed(topic: string, cause?: unknown): Promise<TidemarkError> {
+    const { appender, epoch } = this.#require();
+    const sequence = await appender.lastSequence(topic);
+    const value = epoch.value;
+    const cursor = sequence > 0 && value ? formatCursor({ epoch: value, sequence }) : null;
+    const found = cursor === null ? `has no event` : `is at ${cursor}`;
+    return new TidemarkError('precondition_failed', `The topic ${topic} ${found}.`, {
+      cursor,
+      cause,
+    });
+  }
+
+  #require() {
+    const open = this.#open;
+    if (open?.link.connected && open.epoch.value !== undefined) return open;
+    const missing = open?.link.connected ? 'The stream is not there yet.' : 'NATS is away.';
+    throw new TidemarkError('unavailable', missing, { retryAfterSeconds: 1 });
+  }
+}

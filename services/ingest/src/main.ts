@@ -1,0 +1,43 @@
+import { createVerifier } from '@tidemark/auth';
+import { readIngestConfiguration } from '@tidemark/config';
+import { createApp, createAuthentication, HttpServer, runService } from '@tidemark/http';
+import { connectNats } from '@tidemark/nats';
+import { Metrics } from '@tidemark/telemetry';
+import { EventLog } from './event-log.ts';
+import { eventsEndpoint } from './events-endpoint.ts';
+
+runService({
+  name: 'ingest',
+  configure: readIngestConfiguration,
+  async start(configuration, { log, signal, onStop }) {
+    const { host, port, tokenSecret, tokenIssuer, tokenAudience, tokenCookie } = configuration;
+    const metrics = new Metrics('ingest');
+    const verifier = createVerifier({
+      secret: tokenSecret,
+      issuer: tokenIssuer,
+      audience: tokenAudience,
+    });
+    const events = new EventLog({ ...configuration, log, metrics });
+    const app = createApp({
+      log,
+      metrics,
+      authenticate: createAuthentication({ verifier, cookieName: tokenCookie }),
+      checks: { nats: () => events.connected, stream: () => events.streamKnown },
+      endpoints: [eventsEndpoint({ ...configuration, events, metrics })],
+    });
+
+    // The port answers before NATS does, so that whoever publishes gets 503 and not silence.
+    const http = new HttpServer(app, log);
+    onStop(() => http.stop(configuration.drainMs));
+    await http.listen({ host, port });
+
+    const link = await connectNats({
+      servers: configuration.natsUrl,
+      name: 'tidemark-ingest',
+      log,
+      signal,
+    });
+    onStop(() => link.close());
+    events.open(link, signal);
+  },
+});

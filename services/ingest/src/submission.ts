@@ -1,0 +1,150 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import {
+  asTidemarkError,
+  BATCH_TYPE,
+  type CloudEvent,
+  completeEvent,
+  decodeUtf8,
+  type EventDefaults,
+  encodeEvent,
+  type Fault,
+  fromBinaryMode,
+  parseEvent,
+  STRUCTURED_TYPE,
+  TidemarkError,
+} from '@tidemark/protocol';
+
+/** Most faults that an answer about a batch lists. */
+export const FAULTS_MAX = 100;
+
+/** What one request asks to append, checked whole. */
+export interface Submission {
+  /** The answer is an array too. */
+  readonly batch: boolean;
+  readonly events: readonly CloudEvent[];
+}
+
+export interface SubmissionContext extends EventDefaults {
+  readonly batchEventsMax: number;
+  /** The request's own trace context; an event that has none gets it. */
+  readonly traceparent?: string | undefined;
+}
+
+/**
+ * Reads a request in one of the content modes of the CloudEvents HTTP binding (section 3), or as a
+ * bare JSON body, which is the one mode where missing attributes are filled in.
+ *
+ * @throws TidemarkError that names every fault found
+ */
+export function readSubmission(
+  headers: IncomingHttpHeaders,
+  body: Uint8Array,
+  context: SubmissionContext,
+): Submission {
+  const contentType = headers['content-type'];
+  const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (mediaType === BATCH_TYPE) {
+    return { batch: true, events: readBatch(parseJson(contentType, body), context) };
+  }
+  const single = (input: unknown) => ({ batch: false, events: [readEvent(input, context)] });
+  if (mediaType === STRUCTURED_TYPE) return single(parseJson(contentType, body));
+  if (mediaType.startsWith('application/cloudevents')) {
+    throw unsupported(`${mediaType} is a CloudEvents format that is not understood here.`);
+  }
+  if (Object.keys(headers).some((name) => name.startsWith('ce-'))) {
+    return single(readBinary(headers, contentType, body));
+  }
+  if (mediaType === 'application/json') {
+    return single(completeEvent(parseJson(contentType, body), context));
+  }
+  throw unsupported(
+    `Send ${STRUCTURED_TYPE}, ${BATCH_TYPE}, application/json, or ce- headers beside any type.`,
+  );
+}
+
+function readBatch(input: unknown, context: SubmissionContext): CloudEvent[] {
+  if (!Array.isArray(input)) {
+    const faults = [{ path: '$', message: 'must be a JSON array' }];
+    throw new TidemarkError('invalid_event', 'A batch must be a JSON array.', { faults });
+  }
+  const { batchEventsMax } = context;
+  if (input.length > batchEventsMax) {
+    throw new TidemarkError(
+      'too_large',
+      `The batch has ${input.length} events; at most ${batchEventsMax} are allowed.`,
+    );
+  }
+  const errors: TidemarkError[] = [];
+  const events = input.flatMap((item, index) => {
+    try {
+      return readItem(item, `[${index}]`, context);
+    } catch (error) {
+      errors.push(asTidemarkError(error));
+      return [];
+    }
+  });
+  if (errors.length > 0) throw combine(errors);
+  return events;
+}
+
+function readItem(item: unknown, path: string, context: SubmissionContext): CloudEvent {
+  const event = readEvent(item, context, path);
+  try {
+    // Only for its limits: nothing of a batch may be stored before all of it is known to be good.
+    encodeEvent(event);
+    return event;
+  } catch (error) {
+    const { code, message } = asTidemarkError(error);
+    throw new TidemarkError(code, `${path}: ${message}`, { faults: [{ path, message }] });
+  }
+}
+
+function readEvent(input: unknown, context: SubmissionContext, path = ''): CloudEvent {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return parseEvent(input, path);
+  }
+  const { publisher, traceparent } = context;
+  return parseEvent({ ...(traceparent && { traceparent }), ...input, publisher }, path);
+}
+
+/** One error for a whole batch: the first one's code and text, and the faults of all. */
+function combine(errors: readonly TidemarkError[]): TidemarkError {
+  const [first] = errors;
+  if (first === undefined || errors.length === 1) return first as TidemarkError;
+  const faults: Fault[] = errors.flatMap(({ details }) => details.faults ?? []);
+  return new TidemarkError(first.code, `${first.message} ${errors.length} events are wrong.`, {
+    faults: faults.slice(0, FAULTS_MAX),
+  });
+}
+
+function readBinary(
+  headers: IncomingHttpHeaders,
+  contentType: string | undefined,
+  body: Uint8Array,
+): unknown {
+  const single = Object.entries(headers).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return orInvalidJson(() => fromBinaryMode(single, contentType, body));
+}
+
+function parseJson(contentType: string | undefined, body: Uint8Array): unknown {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? '')?.[1];
+  if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
+    throw unsupported('JSON is read as UTF-8 only (RFC 8259 section 8.1).');
+  }
+  return orInvalidJson(() => JSON.parse(decodeUtf8(body)));
+}
+
+function orInvalidJson<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new TidemarkError('invalid_json', `The body cannot be read: ${cause.message}`, { cause });
+  }
+}
+
+function unsupported(message: string): TidemarkError {
+  return new TidemarkError('unsupported_media_type', message);
+}
