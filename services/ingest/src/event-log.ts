@@ -1,10 +1,14 @@
 import { Appender, type NatsLink } from '@tidemark/nats';
 import { asTidemarkError, type CloudEvent, formatCursor, TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics } from '@tidemark/telemetry';
+import { findEarlierAppend } from './earlier-append.ts';
 import { Epoch } from './epoch.ts';
 import type { Precondition } from './precondition.ts';
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** For a cursor that cannot be anybody's last: NATS refuses it like any other that is not. */
+const UNREACHABLE_SEQUENCE = 2 ** 52;
 
 export interface EventLogOptions {
   readonly appendTimeoutMs: number;
@@ -85,39 +89,38 @@ export class EventLog {
 
   async #append(event: CloudEvent, { precondition, traceparent }: AppendRequest): Promise<Stored> {
     const { appender, epoch } = this.#require();
-    const expectation = this.#expectation(precondition);
-    if (expectation === 'impossible') throw await this.#preconditionFailed(event.topic);
+    const expectedLastSequence = toExpectedSequence(precondition, epoch.value);
     try {
       const appended = await appender.append(event, {
-        ...expectation,
+        ...(expectedLastSequence !== undefined && { expectedLastSequence }),
         ...(traceparent && { traceparent }),
       });
       const { sequence, duplicate } = appended;
       return { cursor: formatCursor({ epoch: await epoch.of(appended), sequence }), duplicate };
     } catch (error) {
-      if (asTidemarkError(error).code !== 'precondition_failed') throw error;
-      throw await this.#preconditionFailed(event.topic, error);
+      const refused = asTidemarkError(error).code === 'precondition_failed';
+      if (!refused || expectedLastSequence === undefined) throw error;
+      return this.#explainRefusal(event, expectedLastSequence);
     }
   }
 
-  #expectation(precondition: Precondition | undefined) {
-    if (precondition === undefined) return {};
-    if (precondition === 'empty') return { expectedLastSequence: 0 };
-    const { epoch, sequence } = precondition;
-    // Sequence 0 stands before every event, while NATS takes it to mean that there is none.
-    if (epoch !== this.#require().epoch.value || sequence === 0) return 'impossible';
-    return { expectedLastSequence: sequence };
-  }
-
-  async #preconditionFailed(topic: string, cause?: unknown): Promise<TidemarkError> {
-    const { appender, epoch } = this.#require();
-    const sequence = await appender.lastSequence(topic);
-    const value = epoch.value;
-    const cursor = sequence > 0 && value ? formatCursor({ epoch: value, sequence }) : null;
-    const found = cursor === null ? `has no event` : `is at ${cursor}`;
-    return new TidemarkError('precondition_failed', `The topic ${topic} ${found}.`, {
+  /** A refused condition: the event is stored already, or another event is the topic's last. */
+  async #explainRefusal(event: CloudEvent, expectedLastSequence: number): Promise<Stored> {
+    const { link, appender, epoch } = this.#require();
+    const timeoutMs = this.#options.appendTimeoutMs;
+    const [earlier, last] = await Promise.all([
+      findEarlierAppend(link, event, { expectedLastSequence, timeoutMs }),
+      appender.lastSequence(event.topic),
+    ]);
+    const sequence = earlier ?? last;
+    const cursor =
+      sequence === 0
+        ? null
+        : formatCursor({ epoch: await epoch.of({ sequence, duplicate: true }), sequence });
+    if (earlier !== undefined && cursor !== null) return { cursor, duplicate: true };
+    const found = cursor === null ? 'has no event' : `is at ${cursor}`;
+    throw new TidemarkError('precondition_failed', `The topic ${event.topic} ${found}.`, {
       cursor,
-      cause,
     });
   }
 
@@ -127,4 +130,16 @@ export class EventLog {
     const missing = open?.link.connected ? 'The stream is not there yet.' : 'NATS is away.';
     throw new TidemarkError('unavailable', missing, { retryAfterSeconds: 1 });
   }
+}
+
+/** The sequence that NATS is to expect as the topic's last; `undefined` for no condition. */
+function toExpectedSequence(
+  precondition: Precondition | undefined,
+  currentEpoch: string | undefined,
+): number | undefined {
+  if (precondition === undefined) return undefined;
+  if (precondition === 'empty') return 0;
+  const { epoch, sequence } = precondition;
+  // NATS would take 0 to mean an empty topic, while a cursor with it stands for no event at all.
+  return epoch === currentEpoch && sequence > 0 ? sequence : UNREACHABLE_SEQUENCE;
 }

@@ -1,9 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { type Principal, requirePermission } from '@tidemark/auth';
 import { type Endpoint, type Request, type Response, readBody } from '@tidemark/http';
 import { asTidemarkError, type CloudEvent, TidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
-import type { EventLog, Stored } from './event-log.ts';
+import type { AppendRequest, EventLog, Stored } from './event-log.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
 import { readTraceparent } from './trace-context.ts';
@@ -28,15 +27,21 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   async function accept(request: Request, response: Response, principal: Principal) {
     const body = await readBody(request, options.bodyBytesMax);
     bytes.inc(body.length);
-    const submission = readSubmission(request.headers, body, {
+    const { headers } = request;
+    const traceparent = readTraceparent(headers);
+    const submission = readSubmission(headers, body, {
       publisher: principal.subject,
       nowMs: (options.now ?? Date.now)(),
       newId: options.newId ?? (() => crypto.randomUUID()),
       batchEventsMax: options.batchEventsMax,
-      traceparent: readTraceparent(request.headers),
+      traceparent,
     });
+    const precondition = readPrecondition(headers);
+    if (submission.batch && precondition !== undefined) {
+      throw new TidemarkError('invalid_query', 'A batch takes no If-Match and no If-None-Match.');
+    }
     for (const { topic } of submission.events) requirePermission(principal, 'publish', topic);
-    const answers = await append(events, submission, request.headers);
+    const answers = await append(events, submission, { precondition, traceparent });
     response.status(201);
     const [first] = answers;
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
@@ -63,22 +68,13 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
  * answer is the first failure: sending the whole batch again is safe, since `source` and `id` tell
  * which of it are stored already.
  */
-async function append(
-  events: EventLog,
-  { batch, events: submitted }: Submission,
-  headers: IncomingHttpHeaders,
-) {
-  const precondition = readPrecondition(headers);
-  if (batch && precondition !== undefined) {
-    throw new TidemarkError('invalid_query', 'A batch takes neither If-Match nor If-None-Match.');
-  }
-  const traceparent = readTraceparent(headers);
+async function append(events: EventLog, submission: Submission, request: AppendRequest) {
   const outcomes = await Promise.allSettled(
-    submitted.map((event) => events.append(event, { precondition, traceparent })),
+    submission.events.map(async (event) => toAnswer(event, await events.append(event, request))),
   );
-  return outcomes.map((outcome, index) => {
+  return outcomes.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;
-    return toAnswer(submitted[index] as CloudEvent, outcome.value);
+    return outcome.value;
   });
 }
 
