@@ -9,6 +9,7 @@ import {
 import { type Environment, readConfiguration, type Values } from './table.ts';
 
 export * from './settings.ts';
+export * from './suggestion.ts';
 export * from './table.ts';
 
 export type IngestConfiguration = Values<typeof ingest>;

@@ -18,6 +18,7 @@ export type StoredEvent =
 
 const LF = 10;
 const CR = 13;
+const OPENING_BRACE = 123;
 
 /**
  * Reads a message of the stream as an event. Services may publish past ingest, so nothing is taken
@@ -51,6 +52,7 @@ function isBinaryMode(headers: ReadonlyMap<string, string>): boolean {
   return !headers.get('content-type')?.startsWith(STRUCTURED_TYPE);
 }
 
+/** Nothing before the object either, such as a byte order mark, which decoding passes over. */
 function isOneLine(bytes: Uint8Array): boolean {
-  return !bytes.includes(LF) && !bytes.includes(CR);
+  return bytes[0] === OPENING_BRACE && !bytes.includes(LF) && !bytes.includes(CR);
 }

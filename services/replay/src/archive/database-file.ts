@@ -1,0 +1,100 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, extname } from 'node:path';
+import { ConfigurationError } from '@tidemark/config';
+import type { Logger } from '@tidemark/telemetry';
+import Database from 'better-sqlite3';
+import { APPLICATION_ID, PRAGMAS, SCHEMA, SCHEMA_VERSION } from './schema.ts';
+
+/** Files that SQLite keeps beside a database which was not closed. */
+const COMPANIONS = ['-wal', '-shm'] as const;
+
+const SET_ASIDE_MAX = 1000;
+
+/**
+ * Opens the database, creating it and its folder where they are missing. One of another schema
+ * version, or one that SQLite finds damaged, is set aside and a new one begun.
+ *
+ * @throws ConfigurationError when the file cannot be written or is not one of ours
+ */
+export function openDatabase(path: string, log: Logger): Database.Database {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openChecked(path, log);
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (isDamage(code)) {
+      const kept = setAside(path, 'damaged');
+      log.error({ path, kept, reason: message }, 'the database is damaged: it is built anew');
+      return openChecked(path, log);
+    }
+    throw refused(path, `cannot be opened for writing (${message})`);
+  }
+}
+
+/**
+ * Renames a closed database to `<name>.<label>.db`, so that the operator still has it.
+ *
+ * @returns its new path
+ */
+export function setAside(path: string, label: string): string {
+  const extension = extname(path);
+  const stem = path.slice(0, path.length - extension.length);
+  for (let count = 1; count <= SET_ASIDE_MAX; count++) {
+    const kept = `${stem}.${label}${count === 1 ? '' : `-${count}`}${extension || '.db'}`;
+    if (existsSync(kept)) continue;
+    renameSync(path, kept);
+    for (const companion of COMPANIONS) moveIfThere(path + companion, kept + companion);
+    return kept;
+  }
+  throw refused(path, `was set aside ${SET_ASIDE_MAX} times: remove the old files`);
+}
+
+function openChecked(path: string, log: Logger): Database.Database {
+  removeStrayCompanions(path);
+  const database = new Database(path);
+  try {
+    const applicationId = database.pragma('application_id', { simple: true });
+    const tables = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get();
+    if (applicationId !== APPLICATION_ID && tables !== 0) {
+      throw refused(path, 'is a database of another program');
+    }
+    const version = database.pragma('user_version', { simple: true });
+    if (tables !== 0 && version !== SCHEMA_VERSION) {
+      database.close();
+      const kept = setAside(path, `schema-${version}`);
+      log.warn(
+        { path, kept, found: version, needed: SCHEMA_VERSION },
+        'the database has another schema version: it is built anew from the stream',
+      );
+      return openChecked(path, log);
+    }
+    for (const pragma of PRAGMAS) database.pragma(pragma);
+    if (tables === 0) database.transaction(() => database.exec(SCHEMA))();
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * Deletes a write-ahead log that has lost its database: when someone deletes only the `.db` of a
+ * process that was killed, SQLite would play the old log into the new file.
+ */
+function removeStrayCompanions(path: string): void {
+  if (existsSync(path)) return;
+  for (const companion of COMPANIONS) rmSync(path + companion, { force: true });
+}
+
+function moveIfThere(from: string, to: string): void {
+  if (existsSync(from)) renameSync(from, to);
+}
+
+function isDamage(code: string | undefined): boolean {
+  return code?.startsWith('SQLITE_CORRUPT') ?? false;
+}
+
+function refused(path: string, fault: string): ConfigurationError {
+  return new ConfigurationError([`TIDEMARK_REPLAY_DATABASE=${path} ${fault}`]);
+}

@@ -1,0 +1,79 @@
+/** `TIDE`: tells our files from other SQLite databases (`PRAGMA application_id`). */
+export const APPLICATION_ID = 0x54_49_44_45;
+
+/** Raised with every change below; a file of another version is set aside and built anew. */
+export const SCHEMA_VERSION = 1;
+
+/** Pages that gather in the write-ahead log before they move into the file: 16 MiB. */
+const WAL_PAGES = 4096;
+
+/** What the write-ahead log may keep on disk when it is empty. */
+const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+
+const MEMORY_MAP_BYTES = 1024 * 1024 * 1024;
+const CACHE_KIB = 64 * 1024;
+const BUSY_TIMEOUT_MS = 2000;
+
+/**
+ * With `synchronous=NORMAL` a power cut may take the last transactions, never the file's order.
+ * Rows and position go together, so what was lost is read from the stream again; FULL would only
+ * add an fsync to each batch.
+ */
+export const PRAGMAS = [
+  'journal_mode = WAL',
+  'synchronous = NORMAL',
+  `wal_autocheckpoint = ${WAL_PAGES}`,
+  `journal_size_limit = ${WAL_BYTES_KEPT}`,
+  `mmap_size = ${MEMORY_MAP_BYTES}`,
+  `cache_size = -${CACHE_KIB}`,
+  `busy_timeout = ${BUSY_TIMEOUT_MS}`,
+] as const;
+
+/**
+ * `sequence` is the row's own number, so each index on events holds it too and gives the events of
+ * one topic, type or source in stream order.
+ *
+ * The event stands last in its row, where SQLite need not read it to get at the rest, and as text,
+ * which arrives in JavaScript twice as fast as a blob (730,000 against 370,000 rows a second).
+ */
+export const SCHEMA = `
+  CREATE TABLE position (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch TEXT NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    sequence INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE missing (
+    from_sequence INTEGER PRIMARY KEY,
+    to_sequence INTEGER NOT NULL
+  ) STRICT;
+
+  ${['topics', 'types', 'sources'].map(dictionary).join('\n')}
+
+  CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    topic_id INTEGER NOT NULL,
+    type_id INTEGER NOT NULL,
+    source_id INTEGER NOT NULL,
+    json TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_by_topic ON events (topic_id);
+  CREATE INDEX events_by_type ON events (type_id);
+  CREATE INDEX events_by_source ON events (source_id);
+
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+function dictionary(table: string): string {
+  return `
+  CREATE TABLE ${table} (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    first_sequence INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    event_count INTEGER NOT NULL
+  ) STRICT;`;
+}

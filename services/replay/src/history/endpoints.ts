@@ -1,0 +1,114 @@
+import { type Principal, permits, requirePermission } from '@tidemark/auth';
+import type { Endpoint, Request, Response } from '@tidemark/http';
+import { formatCursor, parseCursor, TidemarkError } from '@tidemark/protocol';
+import type { Metrics } from '@tidemark/telemetry';
+import { Exports } from './export.ts';
+import { readPage } from './pages.ts';
+import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
+import { catchUp, type Log, locate } from './span.ts';
+import { readTopics } from './topics.ts';
+import { itemText } from './walk.ts';
+
+const NDJSON = 'application/x-ndjson';
+
+export interface HistoryOptions extends Log {
+  readonly metrics: Metrics;
+  /** Largest `limit`. */
+  readonly pageEventsMax: number;
+}
+
+/** What clients read of the archive over HTTP (PROTOCOL.md section 7). */
+export function historyEndpoints(options: HistoryOptions): Endpoint[] {
+  const exports = new Exports();
+  const durations = options.metrics.histogram(
+    'history_query_seconds',
+    'Duration of history queries, from the request to the whole answer.',
+    { buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], labels: ['query'] },
+  );
+  const timed = async (query: string, answer: Promise<void>) => {
+    const end = durations.startTimer({ query });
+    await answer.finally(end);
+  };
+  return [
+    {
+      path: '/v1/events',
+      methods: {
+        GET: (request, response, principal) => {
+          const asExport = request.accepts(['application/json', NDJSON]) === NDJSON;
+          const answer = answerEvents({ request, response, principal }, options, {
+            ...(asExport && { exports }),
+          });
+          return timed(asExport ? 'export' : 'page', answer);
+        },
+      },
+    },
+    {
+      path: '/v1/events/:cursor',
+      methods: {
+        GET: (request, response, principal) =>
+          timed('event', answerEvent({ request, response, principal }, options)),
+      },
+    },
+    {
+      path: '/v1/topics',
+      methods: {
+        GET: (request, response, principal) =>
+          timed('topics', answerTopics({ request, response, principal }, options)),
+      },
+    },
+  ];
+}
+
+interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly principal: Principal;
+}
+
+async function answerEvents(
+  { request, response, principal }: Exchange,
+  options: HistoryOptions,
+  { exports }: { readonly exports?: Exports },
+): Promise<void> {
+  const query = parseHistoryQuery(request.query, options.pageEventsMax);
+  for (const pattern of query.criteria.patterns) requirePermission(principal, 'history', pattern);
+  const span = await locate(query, options);
+  response.vary('Accept');
+  if (exports) return exports.run(response, span, query);
+  const { text, next, complete } = await readPage(span, query, options.pageEventsMax);
+  if (!complete) {
+    const name = query.order === 'asc' ? 'after' : 'before';
+    const link = withParameter(request.query, name, next);
+    response.set('Link', `<${request.path}?${link}>; rel="next"`);
+  }
+  response.type('json').end(text);
+}
+
+/** A topic that the token may not see is answered like an event that does not exist. */
+async function answerEvent(
+  { request, response, principal }: Exchange,
+  options: HistoryOptions,
+): Promise<void> {
+  refuseParameters(request.query);
+  const wanted = parseCursor(String(request.params.cursor));
+  await catchUp(options, wanted);
+  const { archive, position } = options.shelf.standing();
+  const row = wanted.epoch === position.epoch ? archive.event(wanted.sequence) : undefined;
+  if (!row || !permits(principal, 'history', row.topic)) {
+    throw new TidemarkError('not_found', `There is no event at ${formatCursor(wanted)}.`);
+  }
+  response.type('json').end(itemText(position.epoch, row));
+}
+
+async function answerTopics(
+  { request, response, principal }: Exchange,
+  { shelf, pageEventsMax }: HistoryOptions,
+): Promise<void> {
+  const query = parseTopicsQuery(request.query, pageEventsMax);
+  const page = await readTopics(shelf.standing(), query, { principal, limitMax: pageEventsMax });
+  if (page.next !== null) {
+    const link = withParameter(request.query, 'after', page.next);
+    response.set('Link', `<${request.path}?${link}>; rel="next"`);
+  }
+  response.json(page);
+}

@@ -1,0 +1,95 @@
+import type { Response } from '@tidemark/http';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
+import { isEmpty } from '../archive/windows.ts';
+import type { HistoryQuery } from './query.ts';
+import { type Span, toGap } from './span.ts';
+import { itemText, nextCursor, type Step, walk } from './walk.ts';
+
+/** Exports under way at once; a further one is refused with 429. */
+export const EXPORTS_MAX = 32;
+
+/** What one step reads and hands to the socket; memory of one export is a small multiple of it. */
+const STEP_EVENTS_MAX = 500;
+const STEP_BYTES_MAX = 256 * 1024;
+
+/** A client that takes nothing for this long is cut off. */
+export const EXPORT_STALL_MS = 30_000;
+
+/** Streams whole ranges as NDJSON (PROTOCOL.md section 7). */
+export class Exports {
+  #running = 0;
+
+  /** Admits one more. @throws TidemarkError `limit_exceeded` */
+  async run(response: Response, span: Span, query: HistoryQuery): Promise<void> {
+    if (this.#running >= EXPORTS_MAX) {
+      throw new TidemarkError('limit_exceeded', `${EXPORTS_MAX} exports are running already.`);
+    }
+    this.#running++;
+    try {
+      await write(response, span, query);
+    } finally {
+      this.#running--;
+    }
+  }
+}
+
+async function write(response: Response, span: Span, query: HistoryQuery): Promise<void> {
+  const { epoch } = span.position;
+  let count = 0;
+  let left = span.range;
+  const limits = () => {
+    const room = (query.limit ?? Number.POSITIVE_INFINITY) - count;
+    if (room === 0 || response.closed) return undefined;
+    return { eventsMax: Math.min(STEP_EVENTS_MAX, room), bytesMax: STEP_BYTES_MAX };
+  };
+  response.type('application/x-ndjson');
+  try {
+    if (span.gap) response.write(gapLine(span.gap));
+    for await (const step of walk(span, query, limits)) {
+      count += step.rows.length;
+      left = step.remaining;
+      const text = stepText(step, epoch, query);
+      if (text !== '' && !response.write(text)) await drained(response);
+    }
+    const next = nextCursor(epoch, left, query.order);
+    response.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);
+  } catch (error) {
+    if (!response.headersSent) throw error;
+    // The lines so far hold; the last one says from where on they are missing.
+    const next = nextCursor(epoch, left, query.order);
+    const { code, message, retryable } = asTidemarkError(error);
+    const line = { complete: false, next, error: { code, message, retryable } };
+    response.end(`${JSON.stringify(line)}\n`);
+    if (code === 'internal') throw error;
+  }
+}
+
+function stepText({ rows, missing }: Step, epoch: string, { order }: HistoryQuery): string {
+  const sign = order === 'asc' ? 1 : -1;
+  const lines = rows.map((row) => ({ at: row.sequence, text: `${itemText(epoch, row)}\n` }));
+  if (missing.length === 0) return lines.map(({ text }) => text).join('');
+  // A gap stands where its events would be.
+  const gaps = missing.map((range) => ({ at: range.to, text: gapLine(toGap(range, epoch)) }));
+  return [...lines, ...gaps]
+    .sort((left, right) => (left.at - right.at) * sign)
+    .map(({ text }) => text)
+    .join('');
+}
+
+function gapLine(gap: object): string {
+  return `${JSON.stringify({ gap })}\n`;
+}
+
+/** Waits until the client has taken what was written, or is gone. */
+function drained(response: Response): Promise<void> {
+  if (response.closed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => response.destroy(), EXPORT_STALL_MS);
+    const done = () => {
+      clearTimeout(timer);
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
+}
