@@ -149,15 +149,6 @@ export const gateway = {
     unit: 'ms',
     meaning: 'A connection whose socket took nothing for this long is closed with 4001.',
   },
-  unsentBytesMax: {
-    variable: 'TIDEMARK_GATEWAY_UNSENT_BYTES_MAX',
-    type: 'integer',
-    default: 64 * 1024,
-    min: 16 * 1024,
-    max: 16 * MIB,
-    unit: 'bytes',
-    meaning: 'Bytes a socket may hold unsent; above it the connection waits for its drain.',
-  },
   tailBytesMax: {
     variable: 'TIDEMARK_GATEWAY_TAIL_BYTES_MAX',
     type: 'integer',
@@ -180,7 +171,7 @@ export const gateway = {
     default: 100_000,
     min: 1,
     unit: 'connections',
-    meaning: 'Most connections of one gateway; beyond it handshakes are refused with 503.',
+    meaning: 'Most connections of one gateway; beyond it handshakes are refused with 429.',
   },
   subscriptionsMax: {
     variable: 'TIDEMARK_GATEWAY_SUBSCRIPTIONS_MAX',

@@ -22,6 +22,11 @@ export interface ListenOptions {
   readonly port: number;
 }
 
+export interface ServerOptions {
+  /** What a socket may hold unsent before it asks to wait for its drain; Node's own if absent. */
+  readonly socketBufferBytes?: number;
+}
+
 /**
  * An HTTP server with explicit limits and an orderly end.
  *
@@ -35,9 +40,10 @@ export class HttpServer {
   readonly #answers = new Set<ServerResponse>();
   #draining = false;
 
-  constructor(application: RequestListener, log: Logger) {
+  constructor(application: RequestListener, log: Logger, options: ServerOptions = {}) {
     this.#log = log;
     this.server = createServer({
+      ...(options.socketBufferBytes !== undefined && { highWaterMark: options.socketBufferBytes }),
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,

@@ -18,6 +18,19 @@ export class Metrics {
     });
   }
 
+  /** A counter whose value something else keeps: `read` is called at each scrape. */
+  total(name: string, help: string, read: () => number) {
+    return new Counter({
+      name: `tidemark_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
   /** @param read called at each scrape, where the value is one that something else keeps */
   gauge(name: string, help: string, read?: () => number) {
     return new Gauge({

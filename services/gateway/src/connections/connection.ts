@@ -1,0 +1,318 @@
+import type { CloseReason, Position, Start, TidemarkError } from '@tidemark/protocol';
+import type { Cohort, LiveConnection } from '../fan-out/cohort.ts';
+import type { Log, LogChange, LogReader } from '../log/log.ts';
+import { PatternSet } from '../log/pattern-set.ts';
+import type { ResolvedStart } from '../log/starts.ts';
+import type { Dialect } from './dialect.ts';
+import { Lane, type LaneOwner } from './lane.ts';
+import type { Outlet } from './outlet.ts';
+import { Subscription } from './subscription.ts';
+
+export interface ConnectionOptions {
+  readonly log: Log;
+  readonly outlet: Outlet;
+  readonly dialect: Dialect;
+  /** Called once a subscription has ended by a failure of ours. */
+  readonly onFailed?: (id: string, error: TidemarkError) => void;
+}
+
+/**
+ * One client: its subscriptions and where each of them stands. There is no queue: what a socket
+ * does not take is read again from the log when it does.
+ *
+ * Subscriptions that are live are together in one cohort; the others are in lanes. Everything that
+ * moves a subscription from one to the other is synchronous, so that nothing falls in between.
+ */
+export class Connection implements LiveConnection, LaneOwner, LogReader {
+  readonly log: Log;
+  readonly outlet: Outlet;
+  readonly dialect: Dialect;
+  liveSequence = 0;
+  readonly #onFailed: NonNullable<ConnectionOptions['onFailed']> | undefined;
+  readonly #resolving = new Map<string, Subscription>();
+  readonly #lanes = new Set<Lane>();
+  #live: readonly Subscription[] = [];
+  #cohort: Cohort | undefined;
+  #closed = false;
+
+  constructor({ log, outlet, dialect, onFailed }: ConnectionOptions) {
+    this.log = log;
+    this.outlet = outlet;
+    this.dialect = dialect;
+    this.#onFailed = onFailed;
+    log.join(this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get subscriptions(): number {
+    return [...this.#all()].length;
+  }
+
+  /** Whether every subscription is live. */
+  get live(): boolean {
+    return this.#lanes.size === 0 && this.#resolving.size === 0;
+  }
+
+  has(id: string): boolean {
+    return this.#find(id) !== undefined;
+  }
+
+  /** The patterns of each subscription, by id. */
+  patterns(): Map<string, readonly string[]> {
+    return new Map([...this.#all()].map(({ id, patterns }) => [id, patterns.patterns]));
+  }
+
+  /**
+   * The position that every subscription has passed; `undefined` while one of them has none yet.
+   * A heartbeat tells it, so that quiet clients do not fall out of retention.
+   */
+  position(): Position | undefined {
+    if (this.#resolving.size > 0 || (this.#live.length === 0 && this.#lanes.size === 0)) {
+      return undefined;
+    }
+    const lanes = [...this.#lanes].map(({ position }) => position);
+    return this.#at(Math.min(this.#livePosition(), ...lanes));
+  }
+
+  /** @throws TidemarkError when the start cannot be resolved; the subscription then is not there */
+  async subscribe(id: string, patterns: readonly string[], start: Start): Promise<void> {
+    const subscription = new Subscription(id, new PatternSet(patterns));
+    this.#resolving.set(id, subscription);
+    try {
+      let resolved: ResolvedStart;
+      let epoch: string;
+      do {
+        ({ epoch } = this.log);
+        const answer = this.log.resolve(start);
+        // Not awaited where the tail knows: the order of messages then is the order of events.
+        resolved = answer instanceof Promise ? await answer : answer;
+      } while (epoch !== this.log.epoch);
+      if (this.#resolving.get(id) === subscription) this.#begin(subscription, resolved);
+    } finally {
+      if (this.#resolving.get(id) === subscription) this.#resolving.delete(id);
+    }
+  }
+
+  /** @returns false when there is no such subscription */
+  unsubscribe(id: string): boolean {
+    if (this.#resolving.delete(id)) return true;
+    const subscription = this.#find(id);
+    if (!subscription) return false;
+    const lane = [...this.#lanes].find(({ subscriptions }) => subscriptions.includes(subscription));
+    if (lane) {
+      this.#lanes.delete(lane);
+      lane.end();
+      this.#startLane(without(lane.subscriptions, subscription), lane.position);
+    } else {
+      this.#regroup(without(this.#live, subscription));
+    }
+    return true;
+  }
+
+  /** The socket takes bytes again. */
+  drained(): void {
+    for (const lane of this.#lanes) this.log.turns.add(lane);
+  }
+
+  send(bytes: Uint8Array | undefined): void {
+    if (!this.#closed && bytes) this.outlet.write(bytes);
+  }
+
+  close(reason: CloseReason, message: string): void {
+    if (this.#closed) return;
+    this.ended();
+    this.outlet.close(reason, message);
+  }
+
+  /** The socket is gone, or is about to be. */
+  ended(): void {
+    this.#closed = true;
+    this.log.leave(this);
+    this.#cohort?.leave(this);
+    this.#cohort = undefined;
+    for (const lane of this.#lanes) lane.end();
+    this.#lanes.clear();
+    this.#resolving.clear();
+    this.#live = [];
+  }
+
+  // What cohorts, lanes and the log ask for.
+
+  fallBehind(position: number): void {
+    this.log.counts.fellBehind++;
+    this.#cohort = undefined;
+    const subscriptions = this.#live;
+    this.#live = [];
+    this.#startLane(subscriptions, position);
+  }
+
+  goLive(lane: Lane): void {
+    this.#lanes.delete(lane);
+    lane.end();
+    for (const subscription of lane.subscriptions) {
+      if (subscription.toldLive) continue;
+      subscription.toldLive = true;
+      this.send(this.dialect.live(subscription.id, this.#at(lane.position)));
+    }
+    for (const subscription of lane.subscriptions) subscription.after = lane.position;
+    this.#regroup([...this.#live, ...lane.subscriptions]);
+  }
+
+  passGap(lane: Lane, through: number): void {
+    for (const { id, after } of lane.subscriptions) {
+      if (after >= through) continue;
+      const from = this.#at(Math.max(after, lane.position));
+      this.send(this.dialect.gap(id, { from, to: this.#at(through), reason: 'expired' }));
+    }
+  }
+
+  fail(lane: Lane, error: TidemarkError): void {
+    this.#lanes.delete(lane);
+    lane.end();
+    for (const { id } of lane.subscriptions) {
+      this.send(this.dialect.error(id, error.toBody()));
+      this.#onFailed?.(id, error);
+    }
+  }
+
+  suspend(): (change?: LogChange) => void {
+    const places = this.#places();
+    this.#cohort?.leave(this);
+    this.#cohort = undefined;
+    this.#live = [];
+    for (const lane of this.#lanes) lane.end();
+    this.#lanes.clear();
+    return (change) => {
+      for (const { subscription, position } of places) {
+        this.#startLane([subscription], this.#adopt(subscription, position, change));
+      }
+    };
+  }
+
+  /** @returns where the subscription goes on, having told what the change took from it */
+  #adopt(subscription: Subscription, from: Position, change: LogChange | undefined): number {
+    if (!change || (change.reason === 'future' && from.sequence <= change.sequence)) {
+      return from.sequence;
+    }
+    const { sequence, reason } = change;
+    this.log.counts.gaps++;
+    subscription.after = sequence;
+    this.send(this.dialect.gap(subscription.id, { from, to: this.#at(sequence), reason }));
+    return sequence;
+  }
+
+  #begin(subscription: Subscription, { sequence, gap }: ResolvedStart): void {
+    const { id } = subscription;
+    this.#resolving.delete(id);
+    subscription.after = sequence;
+    this.send(this.dialect.subscribed(id, this.#at(sequence)));
+    if (gap) {
+      this.log.counts.gaps++;
+      this.send(this.dialect.gap(id, { ...gap, to: this.#at(sequence) }));
+    }
+    this.log.counts.catchUps += sequence === this.log.tail.head ? 0 : 1;
+    this.#startLane([subscription], sequence);
+  }
+
+  /**
+   * Subscriptions go on from a position: together with all that overlap them, because an event
+   * that one of them takes out of turn would move the client's cursor for the others too.
+   */
+  #startLane(subscriptions: readonly Subscription[], position: number): void {
+    if (subscriptions.length === 0) return;
+    const group = [...subscriptions];
+    for (const one of group) one.after = Math.max(one.after, position);
+    const at = this.#absorbOverlaps(group, position);
+    const lane = new Lane(this, group, at);
+    this.#lanes.add(lane);
+    if (at === this.log.tail.head) this.goLive(lane);
+    else this.log.turns.add(lane);
+  }
+
+  /** Moves what overlaps into the group, however indirectly. @returns the group's position */
+  #absorbOverlaps(group: Subscription[], position: number): number {
+    let at = position;
+    for (let grown = true; grown; ) {
+      grown = false;
+      const patterns = PatternSet.union(group.map((one) => one.patterns));
+      for (const lane of this.#lanes) {
+        if (!lane.overlaps(patterns)) continue;
+        this.#lanes.delete(lane);
+        lane.end();
+        for (const one of lane.subscriptions) one.after = Math.max(one.after, lane.position);
+        group.push(...lane.subscriptions);
+        at = Math.min(at, lane.position);
+        grown = true;
+      }
+      // At the head there is nothing to wait for: the group joins those that are live.
+      if (at === this.log.tail.head) continue;
+      const live = this.#live.filter((one) => one.patterns.overlaps(patterns));
+      if (live.length === 0) continue;
+      const livePosition = this.#livePosition();
+      for (const one of live) one.after = livePosition;
+      group.push(...live);
+      at = Math.min(at, livePosition);
+      this.#regroup(this.#live.filter((one) => !live.includes(one)));
+      grown = true;
+    }
+    return at;
+  }
+
+  /** These subscriptions are the live ones now, all of them at the position of the present ones. */
+  #regroup(subscriptions: readonly Subscription[]): void {
+    const position = this.#livePosition();
+    this.#cohort?.leave(this);
+    this.#cohort = undefined;
+    const { tail, hub } = this.log;
+    if (position < tail.head) {
+      // The old cohort has not given everything yet: the tail does.
+      this.#live = [];
+      this.#startLane(subscriptions, position);
+      return;
+    }
+    this.#live = subscriptions;
+    if (subscriptions.length === 0) return;
+    const patterns = PatternSet.union(subscriptions.map((one) => one.patterns));
+    this.#cohort = hub.join(this, patterns, { encoding: this.dialect, position });
+  }
+
+  #livePosition(): number {
+    return this.#cohort?.behindAt(this) ?? this.log.tail.head;
+  }
+
+  #places(): { subscription: Subscription; position: Position }[] {
+    const live = this.#livePosition();
+    const lanes = [...this.#lanes].flatMap(({ subscriptions, position }) =>
+      subscriptions.map((subscription) => ({
+        subscription,
+        position: this.#at(Math.max(position, subscription.after)),
+      })),
+    );
+    return [
+      ...lanes,
+      ...this.#live.map((subscription) => ({ subscription, position: this.#at(live) })),
+    ];
+  }
+
+  #at(sequence: number): Position {
+    return { epoch: this.log.epoch, sequence };
+  }
+
+  #find(id: string): Subscription | undefined {
+    for (const subscription of this.#all()) if (subscription.id === id) return subscription;
+    return undefined;
+  }
+
+  *#all(): Iterable<Subscription> {
+    yield* this.#resolving.values();
+    yield* this.#live;
+    for (const lane of this.#lanes) yield* lane.subscriptions;
+  }
+}
+
+function without(all: readonly Subscription[], one: Subscription): readonly Subscription[] {
+  return all.filter((other) => other !== one);
+}

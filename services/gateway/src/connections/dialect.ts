@@ -1,0 +1,14 @@
+import type { ErrorBody, GapReason, Position } from '@tidemark/protocol';
+import type { EventEncoding } from '../log/entry.ts';
+
+/** How a transport says what a connection has to say. `undefined`: it does not say that. */
+export interface Dialect extends EventEncoding {
+  readonly transport: 'websocket' | 'sse';
+  subscribed(id: string, position: Position): Buffer | undefined;
+  unsubscribed(id: string): Buffer | undefined;
+  live(id: string, position: Position): Buffer;
+  gap(id: string, gap: { from: Position; to: Position; reason: GapReason }): Buffer;
+  /** Without a position while there is none that every subscription has passed. */
+  heartbeat(position: Position | undefined): Buffer;
+  error(id: string | undefined, error: ErrorBody): Buffer;
+}

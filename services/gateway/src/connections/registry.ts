@@ -1,0 +1,163 @@
+import { type CloseReason, TidemarkError } from '@tidemark/protocol';
+import type { Task, Turns } from '../fan-out/turns.ts';
+import type { Scheduler } from '../scheduler.ts';
+import type { Connection } from './connection.ts';
+
+export interface RegistryOptions {
+  readonly scheduler: Scheduler;
+  readonly turns: Turns;
+  readonly connectionsMax: number;
+  readonly heartbeatMs: number;
+  readonly idleTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+  /** Wall clock, for the expiry of tokens. */
+  readonly wallMs: () => number;
+}
+
+/** What is known of a connection beside its positions. */
+export interface Member {
+  readonly connection: Connection;
+  readonly transport: 'websocket' | 'sse';
+  /** When the token ends, milliseconds since 1970. */
+  expiresAtMs: number;
+  /** When the peer was last heard, on the scheduler's clock; transports without replies leave it. */
+  heardMs: number;
+}
+
+interface Observed {
+  /** What the socket had taken when it last took something, and when that was. */
+  takenBytes: number;
+  takenMs: number;
+  pingedMs: number;
+}
+
+/** The connections are looked at this often within a heartbeat's time. */
+const SWEEPS_PER_HEARTBEAT = 4;
+
+/**
+ * All connections of a gateway, and what time does to them: heartbeats, tokens that expire, peers
+ * that are gone, sockets that take nothing. One sweep in slices does for all of them what four
+ * timers for each would do.
+ */
+export class Registry implements Task {
+  readonly #options: RegistryOptions;
+  readonly #members = new Map<Member, Observed>();
+  #sweep: IterableIterator<[Member, Observed]> | undefined;
+  #cancelTimer: () => void = () => {};
+  #closing = false;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  count(test: (member: Member) => boolean): number {
+    let count = 0;
+    for (const member of this.#members.keys()) if (test(member)) count++;
+    return count;
+  }
+
+  /** @throws TidemarkError `unavailable` while draining, `limit_exceeded` when the gateway is full */
+  admit(): void {
+    if (this.#closing) throw new TidemarkError('unavailable', 'This gateway is going away.');
+    const { connectionsMax } = this.#options;
+    if (this.#members.size < connectionsMax) return;
+    throw new TidemarkError('limit_exceeded', `The gateway has its ${connectionsMax} connections.`);
+  }
+
+  add(member: Member): void {
+    const nowMs = this.#options.scheduler.nowMs();
+    this.#members.set(member, { takenBytes: 0, takenMs: nowMs, pingedMs: nowMs });
+    if (this.#members.size === 1) this.#plan();
+  }
+
+  remove(member: Member): void {
+    this.#members.delete(member);
+  }
+
+  /** Closes every connection, spread over the time so that they do not all return at once. */
+  async drain(drainMs: number): Promise<void> {
+    this.#closing = true;
+    this.#cancelTimer();
+    const members = [...this.#members.keys()];
+    const { scheduler } = this.#options;
+    await Promise.all(
+      members.map((member) => {
+        return new Promise<void>((resolve) => {
+          scheduler.after(Math.random() * drainMs, () => {
+            member.connection.close('going_away', 'The gateway is going away; come back.');
+            resolve();
+          });
+        });
+      }),
+    );
+  }
+
+  run(deadlineMs: number): boolean {
+    this.#sweep ??= this.#members.entries();
+    for (let next = this.#sweep.next(); !next.done; next = this.#sweep.next()) {
+      const [member, observed] = next.value;
+      this.#look(member, observed);
+      if (this.#options.scheduler.nowMs() >= deadlineMs) return true;
+    }
+    this.#sweep = undefined;
+    if (this.#members.size > 0 && !this.#closing) this.#plan();
+    return false;
+  }
+
+  #plan(): void {
+    const { scheduler, heartbeatMs, turns } = this.#options;
+    this.#cancelTimer();
+    this.#cancelTimer = scheduler.after(heartbeatMs / SWEEPS_PER_HEARTBEAT, () => turns.add(this));
+  }
+
+  #look(member: Member, observed: Observed): void {
+    const { scheduler, wallMs, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
+    const { connection } = member;
+    const { outlet } = connection;
+    const nowMs = scheduler.nowMs();
+    if (member.expiresAtMs <= wallMs()) {
+      this.#close(member, 'token_expired', 'The token has expired.');
+      return;
+    }
+    const { takenBytes } = outlet;
+    if (takenBytes !== observed.takenBytes) {
+      observed.takenBytes = takenBytes;
+      observed.takenMs = nowMs;
+    }
+    const quietMs = nowMs - observed.takenMs;
+    if (!outlet.writable) {
+      if (quietMs < stallTimeoutMs) return;
+      connection.log.counts.stalled++;
+      this.#close(member, 'stalled', `Nothing was read for ${stallTimeoutMs} ms.`);
+      return;
+    }
+    if (member.transport === 'websocket') {
+      const silentMs = nowMs - member.heardMs;
+      if (silentMs >= idleTimeoutMs) {
+        connection.log.counts.unresponsive++;
+        this.#close(member, 'unresponsive', `No answer to a ping for ${idleTimeoutMs} ms.`);
+        return;
+      }
+      if (silentMs >= heartbeatMs && nowMs - observed.pingedMs >= heartbeatMs) {
+        observed.pingedMs = nowMs;
+        outlet.ping();
+      }
+    }
+    // The next look may be a quarter later, which must not be too late.
+    if (quietMs < heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT)) return;
+    connection.log.counts.heartbeats++;
+    connection.send(connection.dialect.heartbeat(connection.position()));
+  }
+
+  #close({ connection }: Member, reason: CloseReason, message: string): void {
+    connection.close(reason, message);
+  }
+}

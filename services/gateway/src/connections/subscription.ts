@@ -1,0 +1,27 @@
+import type { PatternSet } from '../log/pattern-set.ts';
+
+/**
+ * One subscription of a connection.
+ *
+ *     resolving --start is known--> behind --reached the head--> live
+ *                                     ^                            |
+ *                                     +-- slow, or a new neighbour +
+ *                                         that overlaps begins earlier
+ */
+export class Subscription {
+  readonly id: string;
+  readonly patterns: PatternSet;
+  /** Events up to and with this sequence are not for it: its start, or what it had on its own. */
+  after = 0;
+  /** `live` is told once, when it has caught up for the first time. */
+  toldLive = false;
+
+  constructor(id: string, patterns: PatternSet) {
+    this.id = id;
+    this.patterns = patterns;
+  }
+
+  wants(event: { readonly sequence: number; readonly topic: string }): boolean {
+    return event.sequence > this.after && this.patterns.matches(event.topic);
+  }
+}

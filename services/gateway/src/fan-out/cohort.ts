@@ -1,0 +1,159 @@
+import type { Outlet } from '../connections/outlet.ts';
+import type { Counts } from '../counts.ts';
+import type { Entry, EventEncoding } from '../log/entry.ts';
+import { EntryQueue } from '../log/entry-queue.ts';
+import type { PatternSet } from '../log/pattern-set.ts';
+import type { Scheduler } from '../scheduler.ts';
+import { type Chunk, ChunkBuilder } from './chunks.ts';
+import type { Task } from './turns.ts';
+
+/** Entries that wait for a round to end; beyond it the members go on from their positions. */
+export const COHORT_QUEUE_MAX = 16_384;
+
+/** The clock is read after this many writes (about 10 µs each). */
+const WRITES_PER_CLOCK = 16;
+
+/** A connection whose subscriptions are live. */
+export interface LiveConnection {
+  readonly outlet: Outlet;
+  /** The last sequence of this cohort's events that it was given. */
+  liveSequence: number;
+  /** Its socket takes no more: it goes on from this position by itself. It has left the cohort. */
+  fallBehind(position: number): void;
+}
+
+export interface CohortContext {
+  readonly scheduler: Scheduler;
+  readonly counts: Counts;
+  /** Asks for a turn. */
+  readonly wake: (cohort: Cohort) => void;
+  readonly release: (cohort: Cohort) => void;
+}
+
+/**
+ * Live connections of one transport with the same patterns. They receive the same bytes, so what
+ * arrived since the last round is concatenated once and written to each of them.
+ *
+ * A round visits every member, over several turns where there are many. Entries leave the queue
+ * when a round that began after them has ended: every member has then been given them.
+ */
+export class Cohort implements Task {
+  readonly key: string;
+  readonly patterns: PatternSet;
+  readonly #encoding: EventEncoding;
+  readonly #context: CohortContext;
+  readonly #members = new Set<LiveConnection>();
+  readonly #queue = new EntryQueue();
+  #round: { readonly members: IterableIterator<LiveConnection>; readonly head: number } | undefined;
+  /** The last answer of `#chunksAfter`: members visited one after the other mostly share it. */
+  #shared: { after: number; head: number; chunks: readonly Chunk[] } | undefined;
+
+  constructor(key: string, patterns: PatternSet, encoding: EventEncoding, context: CohortContext) {
+    this.key = key;
+    this.patterns = patterns;
+    this.#encoding = encoding;
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** @param position the sequence up to which the connection has everything */
+  join(connection: LiveConnection, position: number): void {
+    connection.liveSequence = position;
+    this.#members.add(connection);
+  }
+
+  leave(connection: LiveConnection): void {
+    if (this.#members.delete(connection) && this.#members.size === 0) {
+      this.#queue.clear();
+      this.#context.release(this);
+    }
+  }
+
+  /** The position of a member that is not at the head of the log yet. */
+  behindAt({ liveSequence }: LiveConnection): number | undefined {
+    const { last } = this.#queue;
+    if (!last || last.sequence <= liveSequence) return undefined;
+    const next = this.#queue.at(this.#queue.indexAfter(liveSequence));
+    return next && next.sequence - 1;
+  }
+
+  offer(entry: Entry): void {
+    // Several patterns of one cohort may match.
+    if (this.#queue.last === entry) return;
+    if (this.#queue.length >= COHORT_QUEUE_MAX) this.#overflow();
+    if (this.#members.size === 0) return;
+    this.#queue.push(entry);
+    this.#context.wake(this);
+  }
+
+  run(deadlineMs: number): boolean {
+    const { last } = this.#queue;
+    if (!last) return false;
+    this.#round ??= { members: this.#members.values(), head: last.sequence };
+    for (let writes = 1; ; writes++) {
+      const next = this.#round.members.next();
+      if (next.done) break;
+      this.#deliver(next.value);
+      if (writes % WRITES_PER_CLOCK === 0 && this.#context.scheduler.nowMs() >= deadlineMs) {
+        return true;
+      }
+    }
+    this.#endRound(this.#round.head);
+    return this.#queue.length > 0;
+  }
+
+  #endRound(head: number): void {
+    this.#round = undefined;
+    this.#shared = undefined;
+    while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) this.#queue.shift();
+  }
+
+  #deliver(connection: LiveConnection): void {
+    const last = this.#queue.last;
+    if (!last || last.sequence <= connection.liveSequence) return;
+    const { counts } = this.#context;
+    for (const chunk of this.#chunksAfter(connection.liveSequence, last.sequence)) {
+      if (!connection.outlet.writable) {
+        this.leave(connection);
+        connection.fallBehind(chunk.after);
+        return;
+      }
+      connection.outlet.write(chunk.bytes);
+      connection.liveSequence = chunk.through;
+      counts.deliveries += chunk.events;
+    }
+  }
+
+  #chunksAfter(after: number, head: number): readonly Chunk[] {
+    const shared = this.#shared;
+    const start = this.#queue.indexAfter(after);
+    // Members with different positions share when the same entries are left for them.
+    const first = (this.#queue.at(start)?.sequence ?? 0) - 1;
+    if (shared && shared.after === first && shared.head === head) return shared.chunks;
+    const builder = new ChunkBuilder(this.#encoding);
+    for (let index = start; index < this.#queue.length; index++) {
+      const entry = this.#queue.at(index);
+      if (entry) builder.add(entry);
+    }
+    const chunks = builder.finish();
+    this.#shared = { after: first, head, chunks };
+    return chunks;
+  }
+
+  /** The rounds cannot keep up with the feed: whoever is behind reads the log for itself. */
+  #overflow(): void {
+    this.#context.counts.cohortOverflows++;
+    for (const connection of [...this.#members]) {
+      const position = this.behindAt(connection);
+      if (position === undefined) continue;
+      this.leave(connection);
+      connection.fallBehind(position);
+    }
+    this.#queue.clear();
+    this.#round = undefined;
+    this.#shared = undefined;
+  }
+}

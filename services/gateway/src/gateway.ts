@@ -1,0 +1,22 @@
+import type { Authenticate } from '@tidemark/http';
+import type { Appender } from '@tidemark/nats';
+import { TidemarkError } from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import type { Registry } from './connections/registry.ts';
+import type { Log } from './log/log.ts';
+
+/** What both transports are given. */
+export interface Gateway {
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly authenticate: Authenticate;
+  /** `undefined` until NATS has been reached for the first time. */
+  readonly appender: () => Appender | undefined;
+}
+
+/** @throws TidemarkError when no further connection can be served now */
+export function admit({ log, registry }: Gateway): void {
+  registry.admit();
+  if (!log.begun) throw new TidemarkError('unavailable', 'The gateway has not reached NATS yet.');
+}

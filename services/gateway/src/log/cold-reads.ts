@@ -1,0 +1,169 @@
+import { TidemarkError } from '@tidemark/protocol';
+import type { Counts } from '../counts.ts';
+import type { Scheduler } from '../scheduler.ts';
+import type { Entry } from './entry.ts';
+import type { PatternSet } from './pattern-set.ts';
+import type { Slice } from './tail.ts';
+
+export interface ColdQuery {
+  readonly patterns: PatternSet;
+  /** Sequences after this one, */
+  readonly after: number;
+  /** up to and with this one, which the stream has given already. */
+  readonly through: number;
+  readonly eventsMax: number;
+}
+
+export type ColdPage =
+  | { readonly kind: 'events'; readonly entries: readonly Entry[]; readonly through: number }
+  /** Nothing of the range up to and with `through` exists any more. */
+  | { readonly kind: 'gap'; readonly through: number };
+
+export interface Bounds {
+  readonly epoch: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+/** The middle tier: what JetStream holds. */
+export interface StreamTier {
+  readonly connected: boolean;
+  bounds(): Promise<Bounds>;
+  read(query: ColdQuery, epoch: string): Promise<Slice>;
+  /** The last sequence stored before that time, as far back as the stream reaches. */
+  sequenceBefore(timeMs: number): Promise<number>;
+}
+
+/** The oldest tier: what a replay service keeps. Calls throw `unavailable` while there is none. */
+export interface ArchiveTier {
+  bounds(): Promise<Bounds>;
+  read(query: ColdQuery, epoch: string): Promise<ColdPage>;
+  sequenceBefore(timeMs: number): Promise<number>;
+}
+
+export interface ColdReadsOptions {
+  readonly stream: StreamTier;
+  readonly archive: ArchiveTier;
+  readonly scheduler: Scheduler;
+  readonly counts: Counts;
+  /** Reads under way at once; further ones wait in the order in which they came. */
+  readonly readsMax: number;
+  /** How long a read goes on asking a tier that does not answer while NATS is there. */
+  readonly waitMs: number;
+}
+
+const RETRY_MS = 250;
+
+/** How long the archive may be behind the stream's first event before the rest counts as lost. */
+const ARCHIVE_LAG_MS = 2000;
+
+/**
+ * Reads older than the tail. Equal reads at one time are one read, and the number under way is
+ * bounded, so that thousands of returning clients cost what their different ranges cost.
+ */
+export class ColdReads {
+  readonly #options: ColdReadsOptions;
+  readonly #shared = new Map<string, Promise<ColdPage>>();
+  readonly #waiting: (() => void)[] = [];
+  #underWay = 0;
+
+  constructor(options: ColdReadsOptions) {
+    this.#options = options;
+  }
+
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is away it
+   *   waits without an end: the connection keeps its position, and nothing false is told.
+   */
+  read(query: ColdQuery): Promise<ColdPage> {
+    const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
+    const shared = this.#shared.get(key);
+    if (shared) {
+      this.#options.counts.coldReadsShared++;
+      return shared;
+    }
+    const page = this.#inTurn(() => this.#untilAnswered(query)).finally(() => {
+      this.#shared.delete(key);
+    });
+    this.#shared.set(key, page);
+    return page;
+  }
+
+  async #inTurn<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#underWay >= this.#options.readsMax) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    } else {
+      this.#underWay++;
+    }
+    try {
+      return await read();
+    } finally {
+      // The place goes to the next one in line, or is free.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#underWay--;
+    }
+  }
+
+  async #untilAnswered(query: ColdQuery): Promise<ColdPage> {
+    const { scheduler, waitMs, stream } = this.#options;
+    let since = scheduler.nowMs();
+    for (;;) {
+      try {
+        const page = await this.#once(query, scheduler.nowMs() - since);
+        if (page) return page;
+      } catch (error) {
+        if (stream.connected && scheduler.nowMs() - since >= waitMs) throw unavailable(error);
+      }
+      if (!stream.connected) since = scheduler.nowMs();
+      await new Promise<void>((resolve) => scheduler.after(RETRY_MS, resolve));
+    }
+  }
+
+  /** @returns `undefined` when the answer is not there yet */
+  async #once(query: ColdQuery, waitedMs: number): Promise<ColdPage | undefined> {
+    const { stream, counts } = this.#options;
+    counts.coldReads++;
+    const before = await stream.bounds();
+    if (query.after + 1 < before.firstSequence) return this.#fromArchive(query, before, waitedMs);
+    const slice = await stream.read(query, before.epoch);
+    const after = await stream.bounds();
+    // What expired during the read is missing from it without a trace.
+    const whole = after.epoch === before.epoch && query.after + 1 >= after.firstSequence;
+    return whole ? { kind: 'events', ...slice } : undefined;
+  }
+
+  async #fromArchive(
+    query: ColdQuery,
+    stream: Bounds,
+    waitedMs: number,
+  ): Promise<ColdPage | undefined> {
+    const { archive } = this.#options;
+    const last = Math.min(query.through, stream.firstSequence - 1);
+    const bounds = await archive.bounds();
+    if (bounds.epoch !== stream.epoch) return undefined;
+    if (query.after + 1 < bounds.firstSequence) {
+      return { kind: 'gap', through: Math.min(last, bounds.firstSequence - 1) };
+    }
+    if (bounds.lastSequence > query.after) {
+      const through = Math.min(last, bounds.lastSequence);
+      return archive.read({ ...query, through }, stream.epoch);
+    }
+    // The stream dropped events that the archive has not seen: a moment's lag, or a loss.
+    return waitedMs < ARCHIVE_LAG_MS ? undefined : { kind: 'gap', through: last };
+  }
+}
+
+function unavailable(cause: unknown): TidemarkError {
+  return new TidemarkError('unavailable', 'The older part of the log cannot be read now.', {
+    cause,
+  });
+}

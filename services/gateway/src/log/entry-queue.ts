@@ -1,0 +1,68 @@
+import type { Entry } from './entry.ts';
+
+/** The part of the array that may be dead before it is cut off; keeps `shift` cheap on average. */
+const DEAD_MAX = 1024;
+
+/** Entries in ascending sequence: added at the end, removed at the front, found by bisection. */
+export class EntryQueue {
+  #items: (Entry | undefined)[] = [];
+  #start = 0;
+
+  get length(): number {
+    return this.#items.length - this.#start;
+  }
+
+  get first(): Entry | undefined {
+    return this.#items[this.#start];
+  }
+
+  get last(): Entry | undefined {
+    return this.length === 0 ? undefined : this.#items.at(-1);
+  }
+
+  at(index: number): Entry | undefined {
+    return this.#items[this.#start + index];
+  }
+
+  push(entry: Entry): void {
+    this.#items.push(entry);
+  }
+
+  shift(): Entry | undefined {
+    const first = this.first;
+    if (!first) return undefined;
+    this.#items[this.#start++] = undefined;
+    if (this.#start >= DEAD_MAX && this.#start * 2 >= this.#items.length) {
+      this.#items = this.#items.slice(this.#start);
+      this.#start = 0;
+    }
+    return first;
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#start = 0;
+  }
+
+  /** The index of the first entry with a higher sequence; `length` when there is none. */
+  indexAfter(sequence: number): number {
+    return this.#bisect((entry) => entry.sequence > sequence);
+  }
+
+  /** The index of the first entry stored at that time or later; `length` when there is none. */
+  indexAtTime(timeMs: number): number {
+    return this.#bisect((entry) => entry.timeMs >= timeMs);
+  }
+
+  #bisect(isBeyond: (entry: Entry) => boolean): number {
+    let low = 0;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const entry = this.at(middle);
+      if (!entry || isBeyond(entry)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,155 @@
+import type { GapReason, Start } from '@tidemark/protocol';
+import type { Counts } from '../counts.ts';
+import { Hub } from '../fan-out/hub.ts';
+import { type Task, Turns } from '../fan-out/turns.ts';
+import type { Scheduler } from '../scheduler.ts';
+import { type ArchiveTier, type Bounds, ColdReads, type StreamTier } from './cold-reads.ts';
+import { Entry } from './entry.ts';
+import { type ResolvedStart, Starts } from './starts.ts';
+import { Tail, type TailLimits } from './tail.ts';
+
+/** The log is not the one it was: positions in it are cut to `sequence`, or lose their meaning. */
+export interface LogChange {
+  readonly sequence: number;
+  readonly reason: Exclude<GapReason, 'expired'>;
+}
+
+/** Who holds positions in the log. */
+export interface LogReader {
+  /**
+   * Takes its positions out, because the tail is about to begin anew. What is returned puts them
+   * back afterwards; it is given the change where the log itself has become another one.
+   */
+  suspend(): (change?: LogChange) => void;
+}
+
+export interface LogOptions {
+  readonly stream: StreamTier;
+  readonly archive: ArchiveTier;
+  readonly scheduler: Scheduler;
+  readonly counts: Counts;
+  readonly tail: TailLimits;
+  readonly coldReadsMax: number;
+  readonly coldWaitMs: number;
+}
+
+/** An event of the feed. */
+export interface FeedEvent {
+  readonly sequence: number;
+  readonly topic: string;
+  readonly timeMs: number;
+  readonly json: Uint8Array;
+}
+
+/**
+ * One stream as a gateway sees it: its incarnation, its tail, who is live on it, and the way to
+ * what is older. Nothing in here is global, so that a process can hold several.
+ *
+ *     empty --begin()--> following --begin() after each loss of the feed--> following
+ */
+export class Log {
+  readonly tail: Tail;
+  readonly hub: Hub;
+  readonly turns: Turns;
+  readonly cold: ColdReads;
+  readonly counts: Counts;
+  readonly scheduler: Scheduler;
+  readonly #starts: Starts;
+  readonly #readers = new Set<LogReader>();
+  readonly #awaitingHead = new Set<Task>();
+  #epoch = '';
+
+  constructor(options: LogOptions) {
+    const { scheduler, counts, stream, archive } = options;
+    this.scheduler = scheduler;
+    this.counts = counts;
+    this.turns = new Turns(scheduler);
+    this.hub = new Hub({ scheduler, counts, turns: this.turns });
+    this.tail = new Tail(0, options.tail);
+    this.#starts = new Starts({ stream, archive });
+    this.cold = new ColdReads({
+      stream,
+      archive,
+      scheduler,
+      counts,
+      readsMax: options.coldReadsMax,
+      waitMs: options.coldWaitMs,
+    });
+  }
+
+  /** The stream's incarnation; empty until the feed has begun. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  get begun(): boolean {
+    return this.#epoch !== '';
+  }
+
+  join(reader: LogReader): void {
+    this.#readers.add(reader);
+  }
+
+  leave(reader: LogReader): void {
+    this.#readers.delete(reader);
+  }
+
+  /** Runs the task when the head has moved: for positions that this gateway has not reached yet. */
+  awaitHead(task: Task): void {
+    this.#awaitingHead.add(task);
+  }
+
+  resolve(start: Start): ResolvedStart | Promise<ResolvedStart> {
+    return this.#starts.resolve(start, this);
+  }
+
+  /**
+   * The feed starts, or starts again, on a stream in this state.
+   *
+   * @returns the sequence after which the feed has to read
+   */
+  begin(stream: Bounds): number {
+    const { tail } = this;
+    if (this.#epoch === '') {
+      this.#epoch = stream.epoch;
+      tail.reset(stream.lastSequence);
+    } else if (this.#epoch !== stream.epoch) {
+      this.#restart(stream.epoch, { sequence: stream.firstSequence - 1, reason: 'epoch' });
+    } else if (stream.lastSequence < tail.head) {
+      this.#restart(stream.epoch, { sequence: stream.lastSequence, reason: 'future' });
+    } else if (tail.head + 1 < stream.firstSequence) {
+      // Retention overtook this gateway while it was away; what it missed is in the archive.
+      this.#restart(stream.epoch, undefined, stream.firstSequence - 1);
+    }
+    return tail.head;
+  }
+
+  /** The next event of the feed. */
+  append({ sequence, topic, timeMs, json }: FeedEvent): void {
+    const entry = new Entry({ epoch: this.#epoch, sequence }, { topic, timeMs, json });
+    this.counts.feedEvents++;
+    this.tail.push(entry);
+    this.hub.offer(entry);
+    this.#headMoved();
+  }
+
+  /** A message of the feed that is no valid event: positions move past it. */
+  skip(sequence: number): void {
+    this.counts.feedInvalid++;
+    this.tail.skip(sequence);
+    this.#headMoved();
+  }
+
+  #headMoved(): void {
+    if (this.#awaitingHead.size === 0) return;
+    for (const task of this.#awaitingHead) this.turns.add(task);
+    this.#awaitingHead.clear();
+  }
+
+  #restart(epoch: string, change: LogChange | undefined, position = change?.sequence ?? 0): void {
+    const resume = [...this.#readers].map((reader) => reader.suspend());
+    this.#epoch = epoch;
+    this.tail.reset(position);
+    for (const goOn of resume) goOn(change);
+  }
+}

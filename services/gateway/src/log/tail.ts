@@ -1,0 +1,167 @@
+import type { Entry } from './entry.ts';
+import { EntryQueue } from './entry-queue.ts';
+import type { PatternSet } from './pattern-set.ts';
+import { TopicTree } from './topic-tree.ts';
+
+/** Entries looked at in one read, so that a scan which matches little stays under a millisecond. */
+const SCAN_MAX = 4096;
+
+/** A pattern that matches more topics than this is served by a scan instead of by the index. */
+const INDEXED_TOPICS_MAX = 64;
+const INDEX_VISITS_MAX = 512;
+
+export interface TailLimits {
+  readonly bytesMax: number;
+  readonly eventsMax: number;
+}
+
+export interface ReadLimits {
+  readonly eventsMax: number;
+}
+
+/** Entries in ascending order; complete up to and with `through`. */
+export interface Slice {
+  readonly entries: readonly Entry[];
+  readonly through: number;
+}
+
+/**
+ * The newest events of the log in memory, bounded in bytes and in number; the oldest leave first.
+ *
+ *     floor < first entry ... last entry <= head
+ *
+ * It is complete for every sequence above `floor` up to `head`: a position from `floor` on is
+ * served from here, an older one from stream or archive.
+ */
+export class Tail {
+  readonly #limits: TailLimits;
+  readonly #entries = new EntryQueue();
+  readonly #topics = new TopicTree<EntryQueue>();
+  #floor: number;
+  #head: number;
+  #bytes = 0;
+
+  /** @param position the sequence after which the tail begins */
+  constructor(position: number, limits: TailLimits) {
+    this.#floor = position;
+    this.#head = position;
+    this.#limits = limits;
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  get oldestMs(): number | undefined {
+    return this.#entries.first?.timeMs;
+  }
+
+  push(entry: Entry): void {
+    this.#head = entry.sequence;
+    this.#entries.push(entry);
+    let queue = this.#topics.get(entry.topic);
+    if (!queue) {
+      queue = new EntryQueue();
+      this.#topics.set(entry.topic, queue);
+    }
+    queue.push(entry);
+    this.#bytes += entry.chargedBytes;
+    this.#evict();
+  }
+
+  /** Moves the head past a message that is no valid event. */
+  skip(sequence: number): void {
+    this.#head = sequence;
+  }
+
+  /** Forgets everything: the log goes on after this position. */
+  reset(position: number): void {
+    this.#entries.clear();
+    this.#topics.clear();
+    this.#bytes = 0;
+    this.#floor = position;
+    this.#head = position;
+  }
+
+  /** The last sequence stored before that time, where the tail reaches back that far. */
+  sequenceBefore(timeMs: number): number | undefined {
+    const { first } = this.#entries;
+    if (!first || first.timeMs >= timeMs) return undefined;
+    const index = this.#entries.indexAtTime(timeMs);
+    const entry = this.#entries.at(index);
+    return entry ? entry.sequence - 1 : this.#head;
+  }
+
+  /** Matching entries after a position that is not below `floor`. */
+  read(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
+    const queues = this.#indexed(patterns);
+    return queues ? this.#readIndex(queues, after, limits) : this.#scan(patterns, after, limits);
+  }
+
+  #indexed({ patterns }: PatternSet): EntryQueue[] | undefined {
+    const queues = new Set<EntryQueue>();
+    for (const pattern of patterns) {
+      const found = this.#topics.find(pattern, INDEX_VISITS_MAX);
+      if (!found) return undefined;
+      for (const queue of found) queues.add(queue);
+      if (queues.size > INDEXED_TOPICS_MAX) return undefined;
+    }
+    return [...queues];
+  }
+
+  #readIndex(queues: readonly EntryQueue[], after: number, { eventsMax }: ReadLimits): Slice {
+    const entries: Entry[] = [];
+    for (const queue of queues) {
+      const start = queue.indexAfter(after);
+      const end = Math.min(queue.length, start + eventsMax);
+      for (let index = start; index < end; index++) {
+        const entry = queue.at(index);
+        if (entry) entries.push(entry);
+      }
+    }
+    if (queues.length > 1) entries.sort((left, right) => left.sequence - right.sequence);
+    // Fewer than the limit in all means that no topic was cut short.
+    if (entries.length < eventsMax) return { entries, through: this.#head };
+    entries.length = eventsMax;
+    return { entries, through: entries.at(-1)?.sequence ?? this.#head };
+  }
+
+  #scan(patterns: PatternSet, after: number, { eventsMax }: ReadLimits): Slice {
+    const entries: Entry[] = [];
+    const start = this.#entries.indexAfter(after);
+    const end = Math.min(this.#entries.length, start + SCAN_MAX);
+    for (let index = start; index < end; index++) {
+      const entry = this.#entries.at(index);
+      if (!entry || !patterns.matches(entry.topic)) continue;
+      entries.push(entry);
+      if (entries.length === eventsMax) return { entries, through: entry.sequence };
+    }
+    const last = end === this.#entries.length ? undefined : this.#entries.at(end - 1);
+    return { entries, through: last?.sequence ?? this.#head };
+  }
+
+  #evict(): void {
+    const { bytesMax, eventsMax } = this.#limits;
+    while (this.#entries.length > eventsMax || this.#bytes > bytesMax) {
+      const entry = this.#entries.shift();
+      if (!entry) return;
+      this.#floor = entry.sequence;
+      this.#bytes -= entry.chargedBytes;
+      const queue = this.#topics.get(entry.topic);
+      queue?.shift();
+      if (queue?.length === 0) this.#topics.delete(entry.topic);
+    }
+  }
+}

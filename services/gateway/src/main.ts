@@ -1,0 +1,96 @@
+import { createVerifier } from '@tidemark/auth';
+import { readGatewayConfiguration } from '@tidemark/config';
+import { createApp, createAuthentication, HttpServer, runService } from '@tidemark/http';
+import { Appender, connectNats, type Feed } from '@tidemark/nats';
+import { TidemarkError } from '@tidemark/protocol';
+import { Metrics } from '@tidemark/telemetry';
+import { Registry } from './connections/registry.ts';
+import { Counts } from './counts.ts';
+import { LOW_WATER_BYTES } from './fan-out/chunks.ts';
+import type { Gateway } from './gateway.ts';
+import { Log } from './log/log.ts';
+import { exposeMetrics } from './metrics.ts';
+import { realScheduler } from './scheduler.ts';
+import { ArchiveReader } from './tiers/archive-tier.ts';
+import { follow } from './tiers/feed.ts';
+import { StreamReader } from './tiers/stream-tier.ts';
+import { sseEndpoint } from './transports/sse-endpoint.ts';
+import { serveWebSockets } from './transports/web-socket-endpoint.ts';
+
+runService({
+  name: 'gateway',
+  configure: readGatewayConfiguration,
+  async start(configuration, { log: logger, signal, onStop }) {
+    const { host, port, natsUrl, tokenSecret, tokenIssuer, tokenAudience } = configuration;
+    const metrics = new Metrics('gateway');
+    const verifier = createVerifier({
+      secret: tokenSecret,
+      issuer: tokenIssuer,
+      audience: tokenAudience,
+    });
+    let link: NatsLink | undefined;
+    const tiers = {
+      nats: () => link ?? notReached(),
+      timeoutMs: configuration.coldReadTimeoutMs,
+    };
+    const log = new Log({
+      stream: new StreamReader(tiers),
+      archive: new ArchiveReader(tiers),
+      scheduler: realScheduler,
+      counts: new Counts(),
+      tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
+      coldReadsMax: configuration.coldReadsMax,
+      coldWaitMs: configuration.archiveWaitMs,
+    });
+    const registry = new Registry({
+      ...configuration,
+      scheduler: realScheduler,
+      turns: log.turns,
+      wallMs: Date.now,
+    });
+    let appender: Appender | undefined;
+    let feed: Feed | undefined;
+    const gateway: Gateway = {
+      log,
+      logger,
+      registry,
+      authenticate: createAuthentication({ verifier, cookieName: configuration.tokenCookie }),
+      appender: () => appender,
+    };
+    exposeMetrics(metrics, log, registry);
+
+    const app = createApp({
+      log: logger,
+      metrics,
+      authenticate: gateway.authenticate,
+      checks: {
+        feed: () => feed?.reading ?? false,
+        open: () => !registry.closing,
+      },
+      endpoints: [sseEndpoint(gateway, { retryMs: configuration.sseRetryMs })],
+    });
+    const http = new HttpServer(app, logger, { socketBufferBytes: LOW_WATER_BYTES });
+    serveWebSockets(http.server, gateway, configuration);
+    onStop(() => registry.drain(configuration.drainMs));
+    onStop(() => http.stop(configuration.drainMs));
+    await http.listen({ host, port });
+
+    link = await connectNats({
+      servers: natsUrl,
+      name: 'tidemark-gateway',
+      log: logger,
+      signal,
+    });
+    appender = new Appender(link, {
+      timeoutMs: configuration.appendTimeoutMs,
+      pendingMax: configuration.connectionsMax,
+    });
+    feed = follow(link, log, logger);
+    onStop(() => feed?.stop());
+    onStop(() => link?.close());
+  },
+});
+
+function notReached(): never {
+  throw new TidemarkError('unavailable', 'NATS has not been reached yet.');
+}

@@ -1,0 +1,29 @@
+import { Feed, type NatsLink } from '@tidemark/nats';
+import type { Logger } from '@tidemark/telemetry';
+import type { Log } from '../log/log.ts';
+import { decode } from './decoding.ts';
+
+/** The first messages that are no events are logged each, later ones only counted. */
+const LOGGED_MAX = 100;
+
+/** Starts the one feed that a gateway has: from the stream into its log. */
+export function follow(link: NatsLink, log: Log, logger: Logger): Feed {
+  const feed = new Feed({
+    link,
+    log: logger,
+    onStart: (state) => log.begin(state),
+    onRecord: (record) => {
+      const decoded = decode(record);
+      if (decoded.valid) {
+        log.append(decoded.event);
+        return;
+      }
+      log.skip(record.sequence);
+      if (log.counts.feedInvalid > LOGGED_MAX) return;
+      const { sequence } = record;
+      logger.warn({ sequence, reason: decoded.reason }, 'a message of the stream is no event');
+    },
+  });
+  feed.start();
+  return feed;
+}

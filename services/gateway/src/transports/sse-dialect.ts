@@ -1,0 +1,35 @@
+import {
+  formatCursor,
+  SSE_COMMENT,
+  SSE_EVENT_SUFFIX,
+  sseCursor,
+  sseError,
+  sseEventPrefix,
+  sseGap,
+  sseLive,
+} from '@tidemark/protocol';
+import type { Dialect } from '../connections/dialect.ts';
+
+/**
+ * The SSE side of PROTOCOL.md section 7. The body ends with the connection and is not chunked, so
+ * that here too the bytes of an event are the same for everybody.
+ */
+export const sseDialect: Dialect = {
+  transport: 'sse',
+  slot: 1,
+  encodeEvent(position, json) {
+    const prefix = sseEventPrefix(position);
+    const block = Buffer.allocUnsafe(prefix.length + json.length + SSE_EVENT_SUFFIX.length);
+    const at = block.write(prefix, 0, 'latin1');
+    block.set(json, at);
+    block.write(SSE_EVENT_SUFFIX, at + json.length, 'latin1');
+    return block;
+  },
+  subscribed: (_id, position) => Buffer.from(sseCursor(position)),
+  unsubscribed: () => undefined,
+  live: (_id, position) => Buffer.from(sseLive(position)),
+  gap: (_id, { from, to, reason }) =>
+    Buffer.from(sseGap({ from: formatCursor(from), to: formatCursor(to), reason })),
+  heartbeat: (position) => Buffer.from(position ? sseCursor(position) : SSE_COMMENT),
+  error: (_id, error) => Buffer.from(sseError(error)),
+};

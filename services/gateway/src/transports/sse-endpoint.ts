@@ -1,0 +1,138 @@
+import type { Socket } from 'node:net';
+import { requirePermission } from '@tidemark/auth';
+import type { Endpoint, Request, Response } from '@tidemark/http';
+import {
+  asTidemarkError,
+  type CloseReason,
+  parsePatternList,
+  parseStart,
+  type Start,
+  sseError,
+  sseRetry,
+  TidemarkError,
+} from '@tidemark/protocol';
+import { Connection } from '../connections/connection.ts';
+import type { Member } from '../connections/registry.ts';
+import { admit, type Gateway } from '../gateway.ts';
+import { SocketOutlet } from './socket-outlet.ts';
+import { sseDialect } from './sse-dialect.ts';
+
+/** An SSE connection has one subscription, which no message names. */
+const SUBSCRIPTION = '';
+
+const PARAMETERS = new Set(['topics', 'after', 'access_token']);
+
+/** What a closing connection says last, by the reason for it. */
+const LAST_WORDS: Readonly<Record<CloseReason, 'unavailable' | 'token_expired' | 'forbidden'>> = {
+  going_away: 'unavailable',
+  stalled: 'unavailable',
+  unresponsive: 'unavailable',
+  log_reset: 'unavailable',
+  token_expired: 'token_expired',
+  unavailable: 'unavailable',
+  bad_protocol: 'forbidden',
+  unauthenticated: 'token_expired',
+  forbidden: 'forbidden',
+};
+
+/** `GET /v1/sse` (PROTOCOL.md section 7). */
+export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: number }): Endpoint {
+  return {
+    path: '/v1/sse',
+    methods: {
+      GET(request, response, principal) {
+        const { patterns, start } = readQuery(request);
+        for (const pattern of patterns) requirePermission(principal, 'subscribe', pattern);
+        const socket = open(request, response, retryMs);
+        if (!socket) return;
+        try {
+          admit(gateway);
+        } catch (error) {
+          // A native EventSource never comes back after a status other than 200.
+          socket.end(sseError(asTidemarkError(error).toBody()));
+          return;
+        }
+        const { expiresAtMs, subject } = principal;
+        serve(gateway, socket, { patterns, start, expiresAtMs, subject });
+      },
+    },
+  };
+}
+
+interface Subscribing {
+  readonly patterns: readonly string[];
+  readonly start: Start;
+  readonly expiresAtMs: number;
+  readonly subject: string;
+}
+
+function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void {
+  const { log, registry, logger } = gateway;
+  const close = (reason: CloseReason, message: string): void => {
+    const error = new TidemarkError(LAST_WORDS[reason], message);
+    socket.end(sseError(error.toBody()));
+    // A peer that reads nothing would never see the end.
+    if (reason === 'stalled') socket.destroySoon();
+  };
+  const outlet = new SocketOutlet(socket, { ping: () => {}, close }, log.counts);
+  const connection = new Connection({
+    log,
+    outlet,
+    dialect: sseDialect,
+    onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
+  });
+  const { expiresAtMs, subject, patterns, start } = subscribing;
+  const member: Member = { connection, transport: 'sse', expiresAtMs, heardMs: 0 };
+  registry.add(member);
+  logger.info({ transport: 'sse', subject, patterns }, 'connected');
+  socket.on('drain', () => connection.drained());
+  socket.on('error', () => socket.destroy());
+  socket.once('close', () => {
+    registry.remove(member);
+    connection.ended();
+    logger.info({ transport: 'sse', subject, bytes: socket.bytesWritten }, 'disconnected');
+  });
+  connection.subscribe(SUBSCRIPTION, patterns, start).catch((error) => {
+    connection.close('unavailable', asTidemarkError(error).message);
+  });
+}
+
+/**
+ * Sends the head of the answer. The body has no length and no chunks: it ends with the connection,
+ * so that what is written to the socket from here on are the shared bytes of the events.
+ *
+ * @returns the socket, or `undefined` when the answer is complete or its reader gone
+ */
+function open(request: Request, response: Response, retryMs: number): Socket | undefined {
+  response.set({
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no',
+    Connection: 'close',
+  });
+  if (request.method === 'HEAD') {
+    response.end();
+    return undefined;
+  }
+  response.removeHeader('Transfer-Encoding');
+  response.flushHeaders();
+  const { socket } = response;
+  socket?.setTimeout(0);
+  socket?.write(sseRetry(retryMs));
+  return socket ?? undefined;
+}
+
+function readQuery(request: Request): { patterns: readonly string[]; start: Start } {
+  const parameters = new URL(request.url, 'http://gateway').searchParams;
+  for (const name of parameters.keys()) {
+    if (!PARAMETERS.has(name)) {
+      const known = [...PARAMETERS].join(', ');
+      throw new TidemarkError('invalid_query', `There is no parameter ${name}; known: ${known}.`);
+    }
+  }
+  const lastEventId = request.get('Last-Event-ID');
+  return {
+    patterns: parsePatternList(parameters.getAll('topics').join(',')),
+    start: parseStart(lastEventId || (parameters.get('after') ?? undefined)),
+  };
+}

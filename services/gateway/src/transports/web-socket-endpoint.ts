@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Principal } from '@tidemark/auth';
+import { refuseUpgrade } from '@tidemark/http';
+import {
+  asTidemarkError,
+  CLOSE_CODES,
+  type CloseReason,
+  PATTERNS_MAX,
+  SUBPROTOCOL,
+  TidemarkError,
+} from '@tidemark/protocol';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { Connection } from '../connections/connection.ts';
+import type { Member } from '../connections/registry.ts';
+import { admit, type Gateway } from '../gateway.ts';
+import { SocketOutlet } from './socket-outlet.ts';
+import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
+import { WebSocketPeer } from './web-socket-peer.ts';
+
+const PATH = '/v1/ws';
+
+/** How long a peer may take to answer a close before its socket is destroyed. */
+const CLOSE_TIMEOUT_MS = 5000;
+
+export interface WebSocketLimits {
+  readonly heartbeatMs: number;
+  readonly messageBytesMax: number;
+  readonly subscriptionsMax: number;
+  readonly publishesMax: number;
+}
+
+/** Serves `GET /v1/ws` (PROTOCOL.md section 6) on the upgrades of an HTTP server. */
+export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSocketLimits): void {
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.messageBytesMax,
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  });
+  server.on('upgrade', async (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    // Without a listener a peer that resets during the check would end the process.
+    const ignore = (): void => {};
+    socket.on('error', ignore);
+    try {
+      const principal = await check(request, gateway);
+      if (socket.destroyed) return;
+      socket.off('error', ignore);
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        welcome(webSocket, { socket, principal, gateway, limits });
+      });
+    } catch (error) {
+      refuseUpgrade(socket, asTidemarkError(error));
+    }
+  });
+}
+
+async function check(request: IncomingMessage, gateway: Gateway): Promise<Principal> {
+  const [path] = (request.url ?? '').split('?');
+  if (path !== PATH) throw new TidemarkError('not_found', `There is no WebSocket at ${path}.`);
+  const principal = await gateway.authenticate(request);
+  admit(gateway);
+  return principal;
+}
+
+interface Handshake {
+  readonly socket: Socket;
+  readonly principal: Principal;
+  readonly gateway: Gateway;
+  readonly limits: WebSocketLimits;
+}
+
+function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: Handshake): void {
+  const { log, registry, logger } = gateway;
+  const id = randomUUID();
+  const { subject } = principal;
+  const { scheduler } = log;
+  const farewell = {
+    ping: () => webSocket.ping(),
+    close: (reason: CloseReason, message: string) => close(webSocket, reason, message),
+  };
+  const outlet = new SocketOutlet(socket, farewell, log.counts);
+  const connection = new Connection({ log, outlet, dialect: webSocketDialect });
+  const member: Member = {
+    connection,
+    transport: 'websocket',
+    expiresAtMs: principal.expiresAtMs,
+    heardMs: scheduler.nowMs(),
+  };
+  const peer = new WebSocketPeer({
+    gateway,
+    connection,
+    principal,
+    limits,
+    newId: randomUUID,
+    onPrincipal: ({ expiresAtMs }) => {
+      member.expiresAtMs = expiresAtMs;
+    },
+  });
+  const heard = (): void => {
+    member.heardMs = scheduler.nowMs();
+  };
+  webSocket.on('message', (bytes: Buffer, isBinary) => {
+    heard();
+    if (isBinary) peer.receiveBinary();
+    else peer.receive(bytes.toString('utf8'));
+  });
+  webSocket.on('ping', heard);
+  webSocket.on('pong', heard);
+  // `ws` closes by itself after a protocol error (1002, 1007, 1009); the reason is in the log.
+  webSocket.on('error', ({ message }) => logger.info({ connection: id, message }, 'bad frame'));
+  socket.on('drain', () => connection.drained());
+  registry.add(member);
+  logger.info({ connection: id, transport: 'websocket', subject }, 'connected');
+  webSocket.once('close', (code) => {
+    registry.remove(member);
+    connection.ended();
+    const bytes = socket.bytesWritten;
+    logger.info({ connection: id, transport: 'websocket', subject, code, bytes }, 'disconnected');
+  });
+  connection.send(textFrame(greeting(id, limits)));
+}
+
+function greeting(connection: string, limits: WebSocketLimits) {
+  const { heartbeatMs, messageBytesMax, subscriptionsMax, publishesMax } = limits;
+  return {
+    type: 'welcome',
+    connection,
+    heartbeatMs,
+    limits: { messageBytesMax, subscriptionsMax, publishesMax, patternsMax: PATTERNS_MAX },
+  } as const;
+}
+
+function close(webSocket: WebSocket, reason: CloseReason, message: string): void {
+  webSocket.close(CLOSE_CODES[reason], message);
+  setTimeout(() => webSocket.terminate(), CLOSE_TIMEOUT_MS).unref();
+}

@@ -1,0 +1,150 @@
+import type { Principal } from '@tidemark/auth';
+import { permits, requirePermission } from '@tidemark/auth';
+import {
+  asTidemarkError,
+  type ClientMessage,
+  completeEvent,
+  formatCursor,
+  parseClientMessage,
+  parseEvent,
+  TidemarkError,
+} from '@tidemark/protocol';
+import type { Connection } from '../connections/connection.ts';
+import type { Gateway } from '../gateway.ts';
+import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
+
+export interface PeerLimits {
+  readonly subscriptionsMax: number;
+  readonly publishesMax: number;
+}
+
+export interface PeerOptions {
+  readonly gateway: Gateway;
+  readonly connection: Connection;
+  readonly principal: Principal;
+  readonly limits: PeerLimits;
+  readonly newId: () => string;
+  readonly onPrincipal: (principal: Principal) => void;
+}
+
+type MessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
+
+/** What a WebSocket client says, and what that does (PROTOCOL.md section 6). */
+export class WebSocketPeer {
+  readonly #options: PeerOptions;
+  #principal: Principal;
+  #publishing = 0;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.#principal = options.principal;
+  }
+
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  receive(text: string): void {
+    const message = parseClientMessage(text);
+    if ('error' in message) {
+      this.#refuse(message.id, message.error);
+      return;
+    }
+    const id = 'id' in message ? message.id : undefined;
+    this.#perform(message).catch((error) => this.#refuse(id, asTidemarkError(error)));
+  }
+
+  receiveBinary(): void {
+    this.#refuse(
+      undefined,
+      new TidemarkError('invalid_message', 'Messages are text frames; this one was binary.'),
+    );
+  }
+
+  async #perform(message: ClientMessage): Promise<void> {
+    switch (message.type) {
+      case 'subscribe':
+        return this.#subscribe(message);
+      case 'unsubscribe':
+        return this.#unsubscribe(message);
+      case 'publish':
+        return this.#publish(message);
+      case 'authenticate':
+        return this.#authenticate(message);
+      case 'ping':
+        return this.#options.connection.send(textFrame({ type: 'pong' }));
+    }
+  }
+
+  async #subscribe({ id, patterns, start }: MessageOf<'subscribe'>): Promise<void> {
+    const { connection, limits } = this.#options;
+    for (const pattern of patterns) requirePermission(this.#principal, 'subscribe', pattern);
+    if (connection.has(id)) {
+      throw new TidemarkError('conflict', `There is a subscription ${JSON.stringify(id)} already.`);
+    }
+    if (connection.subscriptions >= limits.subscriptionsMax) {
+      throw new TidemarkError(
+        'limit_exceeded',
+        `The connection has its ${limits.subscriptionsMax} subscriptions.`,
+      );
+    }
+    await connection.subscribe(id, patterns, start);
+  }
+
+  async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
+    const { connection } = this.#options;
+    if (!connection.unsubscribe(id)) {
+      throw new TidemarkError('not_found', `There is no subscription ${JSON.stringify(id)}.`);
+    }
+    connection.send(webSocketDialect.unsubscribed(id));
+  }
+
+  async #publish({ id, event: input }: MessageOf<'publish'>): Promise<void> {
+    const { gateway, connection, limits, newId } = this.#options;
+    const publisher = this.#principal.subject;
+    const completed = completeEvent(input, { publisher, nowMs: Date.now(), newId });
+    const event = { ...parseEvent(completed, 'event'), publisher };
+    requirePermission(this.#principal, 'publish', event.topic);
+    if (this.#publishing >= limits.publishesMax) {
+      throw new TidemarkError(
+        'limit_exceeded',
+        `${this.#publishing} events wait for the stream already.`,
+      );
+    }
+    const appender = gateway.appender();
+    if (!appender) throw new TidemarkError('unavailable', 'NATS is away.');
+    this.#publishing++;
+    try {
+      const { epoch } = gateway.log;
+      const { sequence, duplicate } = await appender.append(event);
+      const cursor = formatCursor({ epoch, sequence });
+      connection.send(textFrame({ type: 'published', id, cursor, duplicate }));
+    } finally {
+      this.#publishing--;
+    }
+  }
+
+  async #authenticate({ token }: MessageOf<'authenticate'>): Promise<void> {
+    const { gateway, connection, onPrincipal } = this.#options;
+    const authorization = `Bearer ${token}`;
+    const principal = await gateway.authenticate({ headers: { authorization } });
+    if (principal.subject !== this.#principal.subject) {
+      throw new TidemarkError('forbidden', 'The token belongs to somebody else.');
+    }
+    this.#principal = principal;
+    onPrincipal(principal);
+    connection.send(textFrame({ type: 'authenticated' }));
+    for (const [id, patterns] of connection.patterns()) {
+      const lost = patterns.find((pattern) => !permits(principal, 'subscribe', pattern));
+      if (lost === undefined) continue;
+      connection.unsubscribe(id);
+      this.#refuse(id, new TidemarkError('forbidden', `The new token does not cover ${lost}.`));
+    }
+  }
+
+  #refuse(id: string | undefined, error: TidemarkError): void {
+    const { connection, gateway } = this.#options;
+    if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a message failed');
+    connection.send(webSocketDialect.error(id, error.toBody()));
+  }
+}
