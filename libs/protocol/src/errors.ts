@@ -116,12 +116,8 @@ export const CLOSE_CODES = {
   going_away: 4000,
   stalled: 4001,
   unresponsive: 4002,
-  log_reset: 4003,
   token_expired: 4004,
   unavailable: 4005,
-  bad_protocol: 4500,
-  unauthenticated: 4501,
-  forbidden: 4502,
 } as const;
 
 export type CloseReason = keyof typeof CLOSE_CODES;

@@ -1,7 +1,7 @@
 import { createVerifier } from '@tidemark/auth';
 import { readGatewayConfiguration } from '@tidemark/config';
 import { createApp, createAuthentication, HttpServer, runService } from '@tidemark/http';
-import { Appender, connectNats, type Feed } from '@tidemark/nats';
+import { Appender, connectNats, type Feed, type NatsLink } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { Registry } from './connections/registry.ts';

@@ -23,16 +23,12 @@ const SUBSCRIPTION = '';
 const PARAMETERS = new Set(['topics', 'after', 'access_token']);
 
 /** What a closing connection says last, by the reason for it. */
-const LAST_WORDS: Readonly<Record<CloseReason, 'unavailable' | 'token_expired' | 'forbidden'>> = {
+const LAST_WORDS: Readonly<Record<CloseReason, 'unavailable' | 'token_expired'>> = {
   going_away: 'unavailable',
   stalled: 'unavailable',
   unresponsive: 'unavailable',
-  log_reset: 'unavailable',
   token_expired: 'token_expired',
   unavailable: 'unavailable',
-  bad_protocol: 'forbidden',
-  unauthenticated: 'token_expired',
-  forbidden: 'forbidden',
 };
 
 /** `GET /v1/sse` (PROTOCOL.md section 7). */
