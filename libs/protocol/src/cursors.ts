@@ -60,6 +60,9 @@ function looksLikeTime(text: string): boolean {
 }
 
 function toMs(text: string): number {
-  // RFC 3339 allows a leap second, which Date does not know: it counts as the second before.
+  // RFC 3339 allows small letters, and a leap second, which Date does not know: it counts as the
+  // second before. Most times have neither.
+  const plain = Date.parse(text);
+  if (!Number.isNaN(plain)) return plain;
   return Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59'));
 }
