@@ -22,6 +22,9 @@ import {
 /** The promise: an answer within this time whatever NATS does. */
 const ANSWER_MS_MAX = 2000;
 
+/** For what takes as long as the machine is busy. */
+const PATIENT = { timeout: 10_000 };
+
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -75,7 +78,7 @@ describe('ingest, started before NATS', () => {
     const nats = await startNatsServer({ port });
     cleanups.push(nats.stop);
     await expect
-      .poll(() => readiness(ingest.url), { timeout: 5000 })
+      .poll(() => readiness(ingest.url), PATIENT)
       .toMatchObject({ body: { checks: { nats: true, stream: false } } });
     expectUnavailable(await post('2'));
 
@@ -103,13 +106,17 @@ describe('ingest, NATS fails under load', () => {
         }
       }
     });
-    await expect.poll(() => acknowledged.size).toBeGreaterThan(200);
+    cleanups.push(() => {
+      running = false;
+      return Promise.allSettled(senders);
+    });
+    await expect.poll(() => acknowledged.size, PATIENT).toBeGreaterThan(200);
     await nats.kill('SIGKILL');
-    await expect.poll(() => refused, { timeout: 5000 }).toBeGreaterThan(20);
+    await expect.poll(() => refused, PATIENT).toBeGreaterThan(20);
     const before = acknowledged.size;
     await nats.restart();
     await ingest.waitUntilReady();
-    await expect.poll(() => acknowledged.size).toBeGreaterThan(before + 200);
+    await expect.poll(() => acknowledged.size, PATIENT).toBeGreaterThan(before + 200);
     running = false;
     await Promise.all(senders);
 
@@ -139,7 +146,7 @@ describe('ingest, NATS fails under load', () => {
     await rm(nats.storeFolder, { recursive: true });
     await nats.restart();
     await expect
-      .poll(() => readiness(ingest.url), { timeout: 5000 })
+      .poll(() => readiness(ingest.url), PATIENT)
       .toMatchObject({ body: { checks: { nats: true, stream: false } } });
     expectUnavailable(await timed(post(event('2'))));
     await createStream(nats.url);
@@ -162,6 +169,17 @@ describe('ingest, NATS fails under load', () => {
     expect(sequenceOf(fresh)).toBe(1);
     expect(fresh.split('-')[0]).not.toBe(old.split('-')[0]);
   });
+});
+
+test('ingest, more appends than may wait: 503 for those, every 201 is stored', async () => {
+  const env = { TIDEMARK_INGEST_APPENDS_MAX: '2', TIDEMARK_INGEST_BATCH_EVENTS_MAX: '2' };
+  const { post, stored } = await start({ env });
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => post(event(`${n}`))));
+  const refused = answers.filter(({ status }) => status !== 201);
+  for (const answer of refused) expectUnavailable(answer);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(await stored()).toHaveLength(answers.length - refused.length);
+  expect((await post(event('afterwards'))).status).toBe(201);
 });
 
 describe('ingest, its own end', () => {
@@ -192,6 +210,11 @@ describe('ingest, its own end', () => {
   test.each([
     ['no secret', { TIDEMARK_TOKEN_SECRET: '' }, 'TIDEMARK_TOKEN_SECRET is not set'],
     ['a short secret', { TIDEMARK_TOKEN_SECRET: 'short' }, 'has 5 bytes'],
+    [
+      'a batch that could never be appended',
+      { TIDEMARK_INGEST_APPENDS_MAX: '10' },
+      'TIDEMARK_INGEST_APPENDS_MAX must be at least',
+    ],
     ['a wrong port', { TIDEMARK_INGEST_PORT: '99999' }, 'TIDEMARK_INGEST_PORT=99999'],
   ])('%s: one clear line, exit code 1', async (_, env, line) => {
     const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,6 +1,6 @@
 import { covers, isPattern, TidemarkError } from '@tidemark/protocol';
 
-/** What a token may permit on a pattern of topics (PROTOCOL.md section 8). */
+/** What a token may permit on a pattern of topics. */
 export const ACTIONS = ['subscribe', 'publish', 'history', 'inbox'] as const;
 export type Action = (typeof ACTIONS)[number];
 

@@ -2,6 +2,7 @@ import {
   gateway,
   gatewayRelations,
   ingest,
+  ingestRelations,
   knownVariables,
   replay,
   type stream,
@@ -18,7 +19,11 @@ export type ReplayConfiguration = Values<typeof replay>;
 export type StreamConfiguration = Values<typeof stream>;
 
 export function readIngestConfiguration(environment: Environment): IngestConfiguration {
-  return readConfiguration(environment, { table: ingest, known: knownVariables });
+  return readConfiguration(environment, {
+    table: ingest,
+    relations: ingestRelations,
+    known: knownVariables,
+  });
 }
 
 export function readGatewayConfiguration(environment: Environment): GatewayConfiguration {

@@ -111,6 +111,13 @@ export const ingest = {
   },
 } as const satisfies Table;
 
+export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
+  {
+    holds: ({ batchEventsMax, appendsMax }) => batchEventsMax <= appendsMax,
+    rule: 'TIDEMARK_INGEST_APPENDS_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+  },
+];
+
 export const gateway = {
   ...common,
   port: {

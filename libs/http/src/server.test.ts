@@ -1,7 +1,11 @@
-import type { RequestListener } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, type RequestListener, request } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { ConfigurationError } from '@tidemark/config';
+import { TidemarkError } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { expect, test } from 'vitest';
+import { refuseUpgrade } from './error-response.ts';
 import { HttpServer } from './server.ts';
 
 const log = createLogger('test', 'silent');
@@ -47,4 +51,20 @@ test('listen: port in use: one sentence that names it', async () => {
   expect(error).toBeInstanceOf(ConfigurationError);
   expect(error.faults).toEqual([`127.0.0.1:${port} is in use by another process`]);
   await first.stop(0);
+});
+
+test('upgrade refused: the client reads the status, the headers and the JSON', async () => {
+  const http = new HttpServer(application, log);
+  http.server.on('upgrade', (_request, socket) => {
+    refuseUpgrade(socket, new TidemarkError('unavailable', 'Füll.', { retryAfterSeconds: 3 }));
+  });
+  const port = await http.listen(local);
+  const headers = { connection: 'upgrade', upgrade: 'websocket' };
+  const [response] = (await once(request({ port, headers }).end(), 'response')) as [
+    IncomingMessage,
+  ];
+  expect(response.statusCode).toBe(503);
+  expect(response.headers).toMatchObject({ 'retry-after': '3', connection: 'close' });
+  expect(await json(response)).toMatchObject({ code: 'unavailable', message: 'Füll.' });
+  await http.stop(100);
 });

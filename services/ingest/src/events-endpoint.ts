@@ -16,7 +16,7 @@ export interface EventsEndpointOptions {
   readonly newId?: () => string;
 }
 
-/** `POST /v1/events` (PROTOCOL.md section 8): check everything, then append, then answer. */
+/** `POST /v1/events`: check everything, then append, then answer. */
 export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   const { events, metrics } = options;
   const refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
