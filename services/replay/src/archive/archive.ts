@@ -21,7 +21,7 @@ export class Archive {
   readonly #table: EventTable;
   readonly #index: KeyIndex;
   readonly #writer: Writer;
-  readonly #missing: Statement<[number, number], MissingRange>;
+  readonly #missing: Statement<[Range], MissingRange>;
   #position: ArchivePosition | undefined;
 
   /** @throws ConfigurationError when the file cannot be written or is not one of ours */
@@ -37,8 +37,9 @@ export class Archive {
     this.#index = new KeyIndex(this.#database);
     this.#writer = new Writer(this.#database, this.#dictionaries);
     this.#missing = this.#database.prepare(
-      `SELECT max(from_sequence, ?1 + 1) AS "from", min(to_sequence, ?2) AS "to"
-       FROM missing WHERE to_sequence > ?1 AND from_sequence <= ?2 ORDER BY from_sequence`,
+      `SELECT max(from_sequence, @after + 1) AS "from", min(to_sequence, @through) AS "to"
+       FROM missing WHERE to_sequence > @after AND from_sequence <= @through
+       ORDER BY from_sequence`,
     );
     this.#position = this.#database
       .prepare<[], ArchivePosition>(
@@ -96,7 +97,7 @@ export class Archive {
 
   /** What the archive never got of a range, in order. */
   missing({ after, through }: Range): MissingRange[] {
-    return this.#missing.all(after, through);
+    return this.#missing.all({ after, through });
   }
 
   /**

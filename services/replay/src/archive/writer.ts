@@ -70,8 +70,8 @@ export class Writer {
       for (const column of ['topic', 'type', 'source']) this.#recount(column, sequence);
       this.#database.prepare('DELETE FROM missing WHERE from_sequence > ?').run(sequence);
       this.#database
-        .prepare('UPDATE missing SET to_sequence = ?1 WHERE to_sequence > ?1')
-        .run(sequence);
+        .prepare('UPDATE missing SET to_sequence = @sequence WHERE to_sequence > @sequence')
+        .run({ sequence });
       this.#database
         .prepare('UPDATE position SET first_sequence = min(first_sequence, ? + 1)')
         .run(sequence);

@@ -1,0 +1,268 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLogger } from '@tidemark/telemetry';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Archive } from './archive.ts';
+import { type Criteria, MERGED_TOPICS_MAX, matchesAny } from './facets.ts';
+import { STEP_ROWS_MAX } from './selection.ts';
+import { examined, isEmpty, type Order, type Range } from './windows.ts';
+import type { NewEvent } from './writer.ts';
+
+const log = createLogger('test', 'silent');
+const EPOCH = 'e1';
+
+let folder: string;
+let archive: Archive;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidemark-archive-'));
+  archive = new Archive(join(folder, 'archive.db'), log);
+  archive.begin(EPOCH, 1);
+});
+
+afterEach(() => {
+  archive.close();
+  rmSync(folder, { recursive: true });
+});
+
+function event(sequence: number, parts: Partial<NewEvent> = {}): NewEvent {
+  const { topic = 'orders.1', type = 'order.paid', source = '/shop' } = parts;
+  const json = JSON.stringify({ specversion: '1.0', id: `${sequence}`, source, type, topic });
+  return { sequence, timeMs: 1000 + sequence, topic, type, source, json, ...parts };
+}
+
+function append(events: readonly NewEvent[]): void {
+  archive.append(events, [], events.at(-1)?.sequence ?? 0);
+}
+
+function meets({ patterns, types, source }: Criteria, candidate: NewEvent): boolean {
+  return (
+    matchesAny(patterns, candidate.topic) &&
+    (types?.includes(candidate.type) ?? true) &&
+    (source === undefined || source === candidate.source)
+  );
+}
+
+/** Reads a range to its end with the given page sizes, checking that each step moves on. */
+function readAll(criteria: Criteria, range: Range, order: Order, sizes: readonly number[]) {
+  const selection = archive.select(criteria);
+  const sequences: number[] = [];
+  const texts: string[] = [];
+  let left = range;
+  for (let step = 0; !isEmpty(left); step++) {
+    const eventsMax = sizes[step % sizes.length] ?? 1;
+    const { rows, remaining } = selection.read({ ...left, order, eventsMax, bytesMax: 1 << 20 });
+    expect(rows.length).toBeLessThanOrEqual(eventsMax);
+    const seen = examined(left, remaining, order);
+    expect(seen.through - seen.after).toBeGreaterThan(0);
+    expect(rows.every((row) => row.sequence > seen.after)).toBe(true);
+    expect(rows.every((row) => row.sequence <= seen.through)).toBe(true);
+    sequences.push(...rows.map(({ sequence }) => sequence));
+    texts.push(...rows.map(({ json }) => json));
+    left = remaining;
+  }
+  return { sequences, texts };
+}
+
+const token = fc.constantFrom('a', 'b', 'c', 'd-1');
+const topicArbitrary = fc.array(token, { minLength: 1, maxLength: 3 }).map((t) => t.join('.'));
+const patternArbitrary = fc
+  .tuple(fc.array(fc.oneof(token, fc.constant('*')), { minLength: 1, maxLength: 3 }), fc.boolean())
+  .map(([tokens, open]) => [...tokens, ...(open ? ['>'] : [])].join('.'));
+const typeArbitrary = fc.constantFrom('t1', 't2', 't3');
+const sourceArbitrary = fc.constantFrom('/s1', '/s2');
+const logArbitrary = fc.array(
+  fc.record({
+    topic: topicArbitrary,
+    type: typeArbitrary,
+    source: sourceArbitrary,
+    step: fc.integer({ min: 1, max: 3 }),
+  }),
+  { minLength: 1, maxLength: 60 },
+);
+const criteriaArbitrary = fc.record(
+  {
+    patterns: fc.array(fc.oneof(patternArbitrary, fc.constant('>'), topicArbitrary), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+    types: fc.array(fc.oneof(typeArbitrary, fc.constant('unknown')), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    source: fc.oneof(sourceArbitrary, fc.constant('/unknown')),
+  },
+  { requiredKeys: ['patterns'] },
+) as fc.Arbitrary<Criteria>;
+
+describe('selection', () => {
+  test('selection: any criteria, range, order and page sizes: each matching event once', () => {
+    fc.assert(
+      fc.property(
+        logArbitrary,
+        criteriaArbitrary,
+        fc.constantFrom<Order>('asc', 'desc'),
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 5 }),
+        fc.tuple(fc.nat(70), fc.nat(200)),
+        (steps, criteria, order, sizes, [after, width]) => {
+          archive.truncate(0);
+          let sequence = 0;
+          const events = steps.map(({ step, ...parts }) => {
+            sequence += step;
+            return event(sequence, parts);
+          });
+          append(events);
+          const range = { after, through: Math.min(after + width, sequence) };
+          const expected = events.filter((candidate) => {
+            const inside = candidate.sequence > range.after && candidate.sequence <= range.through;
+            return inside && meets(criteria, candidate);
+          });
+          if (order === 'desc') expected.reverse();
+          const found = readAll(criteria, range, order, sizes);
+          expect(found.sequences).toEqual(expected.map((one) => one.sequence));
+          expect(found.texts).toEqual(expected.map((one) => one.json));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('selection: more topics than are merged: the scan finds the same events', () => {
+    const count = MERGED_TOPICS_MAX * 3 + 1;
+    append(
+      Array.from({ length: count }, (_, index) =>
+        event(index + 1, { topic: `user.${index}.${index % 5 === 0 ? 'inbox' : 'sent'}` }),
+      ),
+    );
+    const range = { after: 0, through: count };
+    const expected = Array.from({ length: count }, (_, index) => index)
+      .filter((index) => index % 5 === 0)
+      .map((index) => index + 1);
+    const criteria = { patterns: ['user.*.inbox'] };
+    expect(readAll(criteria, range, 'asc', [700]).sequences).toEqual(expected);
+    expect(readAll(criteria, range, 'desc', [700]).sequences).toEqual(expected.reverse());
+  });
+
+  test('selection: sparse events on a hot and a thousand cold topics: merged in order', () => {
+    const count = 20_000;
+    const topicOf = (sequence: number) =>
+      sequence % 10 === 0 ? `a.${sequence % 1000}` : sequence % 3 === 0 ? 'a.hot' : 'other';
+    append(Array.from({ length: count }, (_, i) => event(i + 1, { topic: topicOf(i + 1) })));
+    const expected = Array.from({ length: count }, (_, i) => i + 1).filter((sequence) =>
+      topicOf(sequence).startsWith('a.'),
+    );
+    const range = { after: 0, through: count };
+    expect(readAll({ patterns: ['a.>'] }, range, 'asc', [37, 900]).sequences).toEqual(expected);
+    expect(readAll({ patterns: ['a.>'] }, range, 'desc', [999]).sequences).toEqual(
+      expected.reverse(),
+    );
+  });
+
+  test('selection: nothing matches: a step looks at a bounded part of the log', () => {
+    const count = STEP_ROWS_MAX * 2 + 1;
+    append(Array.from({ length: count }, (_, i) => event(i + 1, { topic: `t.${i}.x` })));
+    const selection = archive.select({ patterns: ['t.*.y'] });
+    const range = { after: 0, through: count };
+    const ends = [];
+    for (let left: Range = range; !isEmpty(left); ) {
+      const { rows, remaining } = selection.read({
+        ...left,
+        order: 'asc',
+        eventsMax: 10,
+        bytesMax: 1000,
+      });
+      expect(rows).toEqual([]);
+      left = remaining;
+      ends.push(left.after);
+    }
+    expect(ends).toEqual([STEP_ROWS_MAX, STEP_ROWS_MAX * 2, count]);
+  });
+
+  test('selection: an immense hole in the log: crossed in one step', () => {
+    archive.append([event(1)], [], 1);
+    archive.append([event(9_000_000_000)], [{ from: 2, to: 8_999_999_999 }], 9_000_000_000);
+    const range = { after: 0, through: 9_000_000_000 };
+    const { sequences } = readAll({ patterns: ['>'] }, range, 'asc', [1]);
+    expect(sequences).toEqual([1, 9_000_000_000]);
+    expect(archive.missing({ after: 100, through: 200 })).toEqual([{ from: 101, to: 200 }]);
+  });
+
+  test('selection: more bytes than the limit: ends before the event that passes it', () => {
+    const json = JSON.stringify({ text: 'ü'.repeat(100) });
+    append([1, 2, 3].map((sequence) => event(sequence, { json })));
+    const bytesMax = 2 * Buffer.byteLength(json);
+    const window = { after: 0, through: 3, order: 'asc', eventsMax: 10 } as const;
+    const selection = archive.select({ patterns: ['>'] });
+    expect(selection.read({ ...window, bytesMax })).toMatchObject({
+      rows: [{ sequence: 1 }, { sequence: 2 }],
+      remaining: { after: 2, through: 3 },
+    });
+    expect(selection.read({ ...window, bytesMax: 1 })).toMatchObject({
+      rows: [{ sequence: 1 }],
+      remaining: { after: 1, through: 3 },
+    });
+  });
+});
+
+describe('archive', () => {
+  test('archive: a batch that fails half way: leaves position, rows and counts as they were', () => {
+    append([event(1), event(2)]);
+    expect(() => archive.append([event(3), event(3)], [], 3)).toThrow('UNIQUE');
+    expect(archive.position?.sequence).toBe(2);
+    append([event(3), event(4, { topic: 'new' })]);
+    expect(archive.topics.find('orders.1')).toMatchObject({ count: 3, lastSequence: 3 });
+    expect(archive.topics.find('new')).toMatchObject({ count: 1, firstSequence: 4 });
+  });
+
+  test('archive: truncated: rows, counts and missing ranges beyond are gone', () => {
+    append([event(1), event(2), event(3, { topic: 'late' })]);
+    archive.append([event(9)], [{ from: 4, to: 8 }], 9);
+    expect(archive.truncate(5)).toBe(1);
+    expect(archive.position).toEqual({ epoch: EPOCH, firstSequence: 1, sequence: 5 });
+    expect(archive.missing({ after: 0, through: 99 })).toEqual([{ from: 4, to: 5 }]);
+    expect(archive.topics.find('orders.1')).toMatchObject({ count: 2, lastSequence: 2 });
+    expect(archive.truncate(2)).toBe(1);
+    expect(archive.topics.find('late')).toBeUndefined();
+    expect(readAll({ patterns: ['>'] }, { after: 0, through: 2 }, 'asc', [9]).sequences).toEqual([
+      1, 2,
+    ]);
+  });
+
+  test('archive: two processes on one file: the second writer is refused', () => {
+    const other = new Archive(archive.path, log);
+    append([event(1)]);
+    expect(() => other.append([event(2)], [], 2)).toThrow('Another process');
+    other.close();
+    expect(archive.event(2)).toBeUndefined();
+  });
+
+  test('archive: times of any events: sequenceAt is the last one stored before', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ time: fc.nat(50), step: fc.integer({ min: 1, max: 4 }) }), {
+          maxLength: 30,
+        }),
+        fc.integer({ min: -1, max: 52 }),
+        (steps, timeMs) => {
+          archive.truncate(0);
+          let sequence = 0;
+          let latest = 0;
+          // The archive's own rule: an event is never older than the one before it.
+          const times: [number, number][] = [];
+          const events = steps.map(({ time, step }) => {
+            sequence += step;
+            latest = Math.max(latest, time);
+            times.push([sequence, latest]);
+            return event(sequence, { timeMs: time });
+          });
+          append(events);
+          const before = times.filter(([, time]) => time < timeMs).map(([found]) => found);
+          expect(archive.sequenceAt(timeMs)).toBe(before.at(-1) ?? 0);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
