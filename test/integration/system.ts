@@ -1,0 +1,184 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { STREAM_NAME } from '@tidemark/nats';
+import { type Listener, listen, type Transport } from '../support/clients.ts';
+import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import { type NewEvent, Publisher } from '../support/publisher.ts';
+import { makeToken, type Service, startService } from '../support/services.ts';
+import { WebSocketClient, type WebSocketOptions } from '../support/web-socket-client.ts';
+
+export interface SystemOptions {
+  readonly gateways?: number;
+  /** Further variables of all services. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface ListenerChoice {
+  readonly topics?: string;
+  readonly after?: string;
+  /** Gateways by base URL, in the order in which they are tried; all of them where none is given. */
+  readonly urls?: readonly string[];
+}
+
+/** Everything that `npm start` starts, as real processes, with the clients that a test opened. */
+export interface System {
+  readonly nats: NatsServer;
+  readonly ingest: Service;
+  readonly replay: Service;
+  readonly gateways: readonly Service[];
+  readonly gateway: Service;
+  /** May do everything. */
+  readonly token: string;
+  readonly publisher: Publisher;
+  listen(transport: Transport, choice?: ListenerChoice): Listener;
+  open(options?: WebSocketOptions): WebSocketClient;
+  /** A further gateway. */
+  startGateway(): Promise<Service>;
+  stop(): Promise<void>;
+}
+
+/** Without a wait between gateways and tries that a person would not notice and a test does. */
+const TEST_ENV = {
+  TIDEMARK_GATEWAY_SSE_RETRY_MS: '50',
+  TIDEMARK_GATEWAY_DRAIN_MS: '200',
+};
+
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const nats = await startNatsServer();
+  const shared = { natsUrl: nats.url, env: { ...TEST_ENV, ...options.env } };
+  const [replay, ingest, ...gateways] = await Promise.all([
+    startService('replay', shared),
+    startService('ingest', shared),
+    ...Array.from({ length: options.gateways ?? 1 }, () => startService('gateway', shared)),
+  ]);
+  return assemble({ nats, replay, ingest, gateways }, () => startService('gateway', shared));
+}
+
+interface Processes {
+  readonly nats: NatsServer;
+  readonly replay: Service;
+  readonly ingest: Service;
+  readonly gateways: Service[];
+}
+
+export async function assemble(
+  { nats, replay, ingest, gateways }: Processes,
+  nextGateway: () => Promise<Service>,
+): Promise<System> {
+  const token = await makeToken('subscribe:> publish:> history:>');
+  const clients: { stop?(): Promise<void>; close?(): Promise<void> }[] = [];
+  return {
+    nats,
+    ingest,
+    replay,
+    gateways,
+    token,
+    get gateway() {
+      return gateways[0] ?? absent('gateway');
+    },
+    publisher: new Publisher(ingest.url, token),
+    listen(transport, { topics = '>', after, urls = gateways.map(({ url }) => url) } = {}) {
+      const options = { urls, token, topics, ...(after !== undefined && { after }) };
+      const listener = listen(transport, options);
+      clients.push(listener);
+      return listener;
+    },
+    open(more = {}) {
+      const client = new WebSocketClient(gateways[0]?.url ?? '', { token, ...more });
+      clients.push(client);
+      return client;
+    },
+    async startGateway() {
+      const gateway = await nextGateway();
+      gateways.push(gateway);
+      return gateway;
+    },
+    async stop() {
+      await Promise.all(clients.map((client) => client.stop?.() ?? client.close?.()));
+      await Promise.all([replay, ingest, ...gateways].map((service) => service.stop()));
+      await nats.stop();
+    },
+  };
+}
+
+function absent(what: string): never {
+  throw new Error(`There is no ${what}.`);
+}
+
+/** The topic's event number `n`, some 300 bytes large. */
+export function numbered(topic: string, n: number): NewEvent {
+  const text = 'lorem ipsum dolor sit amet '.repeat(6);
+  return { id: String(n), source: `/tests/${topic}`, type: topic, data: { n, text } };
+}
+
+/** The topic's events from `first` to `last`. */
+export function series(topic: string, first: number, last: number): NewEvent[] {
+  return range(first, last).map((n) => numbered(topic, n));
+}
+
+/** The ids of a series. */
+export function ids(first: number, last: number): string[] {
+  return range(first, last).map(String);
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+/** The value of a metric without further labels, such as `gateway_gaps_total`. */
+export async function metric({ url }: Service, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const line = text.split('\n').find((one) => one.startsWith(`tidemark_${name}{`));
+  if (line === undefined) throw new Error(`There is no metric ${name}.`);
+  return Number(line.slice(line.lastIndexOf(' ')));
+}
+
+/** Runs something with a plain NATS connection, as an outside service would have one. */
+export async function withNats<T>(
+  url: string,
+  use: (connection: NatsConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect({ servers: url });
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+export async function streamState(url: string) {
+  return withNats(url, async (connection) => {
+    const { state } = await (await jetstreamManager(connection)).streams.info(STREAM_NAME);
+    return { first: state.first_seq, last: state.last_seq, messages: state.messages };
+  });
+}
+
+/** Appends events straight to the stream, many at a time: for numbers that HTTP takes too long for. */
+export async function appendDirectly(url: string, events: readonly NewEvent[]): Promise<void> {
+  await withNats(url, async (connection) => {
+    const stream = jetstream(connection);
+    for (let start = 0; start < events.length; start += 2000) {
+      const slice = events.slice(start, start + 2000).map((event) => {
+        const topic = String(event.topic ?? event.type);
+        const text = JSON.stringify({ specversion: '1.0', topic, ...event });
+        return stream.publish(`tidemark.events.${topic}`, text);
+      });
+      await Promise.all(slice);
+    }
+  });
+}
+
+/** The ids of everything in the stream, in its order. */
+export async function streamIds(url: string): Promise<string[]> {
+  const { last, messages } = await streamState(url);
+  if (messages === 0) return [];
+  return withNats(url, async (connection) => {
+    const consumer = await jetstream(connection).consumers.get(STREAM_NAME);
+    const found: string[] = [];
+    for await (const message of await consumer.consume()) {
+      found.push(message.json<{ id: string }>().id);
+      if (message.seq >= last) break;
+    }
+    return found;
+  });
+}
