@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol';
 import {
-  type ArchivePage,
+  type ArchiveAnswer,
   type ArchiveQuery,
   type ArchiveState,
   decodePage,
@@ -29,7 +29,7 @@ export class ArchiveClient {
   }
 
   /** @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch */
-  async read(query: ArchiveQuery): Promise<ArchivePage> {
+  async read(query: ArchiveQuery): Promise<ArchiveAnswer> {
     return decodePage(await this.#request('read', query));
   }
 

@@ -51,7 +51,13 @@ export const PAGE_EVENTS_MAX = 2000;
 
 type EventLine = readonly [sequence: number, topicIndex: number, timeMs: number, bytes: number];
 
+/** A page with the archive's state when it was read, so that a read needs no second request. */
+export interface ArchiveAnswer extends ArchivePage {
+  readonly state: ArchiveState;
+}
+
 interface PageLine {
+  readonly state: ArchiveState;
   readonly through: number;
   readonly missing: readonly SequenceRange[];
   readonly topics: readonly string[];
@@ -60,7 +66,7 @@ interface PageLine {
 
 const LF = 10;
 
-export function encodePage({ events, through, missing }: ArchivePage): Uint8Array {
+export function encodePage({ state, events, through, missing }: ArchiveAnswer): Uint8Array {
   const topics = new Map<string, number>();
   const lines = events.map(({ sequence, topic, timeMs, json }): EventLine => {
     let index = topics.get(topic);
@@ -70,14 +76,14 @@ export function encodePage({ events, through, missing }: ArchivePage): Uint8Arra
     }
     return [sequence, index, timeMs, json.length];
   });
-  const line: PageLine = { through, missing, topics: [...topics.keys()], events: lines };
+  const line: PageLine = { state, through, missing, topics: [...topics.keys()], events: lines };
   return Buffer.concat([
     Buffer.from(`${JSON.stringify(line)}\n`),
     ...events.map(({ json }) => json),
   ]);
 }
 
-export function decodePage(bytes: Uint8Array): ArchivePage {
+export function decodePage(bytes: Uint8Array): ArchiveAnswer {
   const end = bytes.indexOf(LF);
   const line = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as PageLine;
   let at = end + 1;
@@ -86,5 +92,5 @@ export function decodePage(bytes: Uint8Array): ArchivePage {
     at += length;
     return { sequence, topic: line.topics[topicIndex] ?? '', timeMs, json };
   });
-  return { events, through: line.through, missing: line.missing };
+  return { state: line.state, events, through: line.through, missing: line.missing };
 }

@@ -52,7 +52,10 @@ function answer(source: ArchiveSource, request: Msg, log: Logger): void {
 function perform(source: ArchiveSource, request: Msg): Uint8Array | string {
   const operation = request.subject.slice(ARCHIVE_SUBJECT.length + 1);
   if (operation === 'state') return JSON.stringify(source.state());
-  if (operation === 'read') return encodePage(source.read(request.json<ArchiveQuery>()));
+  if (operation === 'read') {
+    const page = source.read(request.json<ArchiveQuery>());
+    return encodePage({ state: source.state(), ...page });
+  }
   if (operation === 'sequence-at') {
     const { timeMs } = request.json<{ timeMs: number }>();
     return JSON.stringify({ sequence: source.sequenceAt(timeMs) });

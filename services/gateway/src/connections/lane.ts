@@ -109,6 +109,7 @@ export class Lane implements Task {
     this.#reading = true;
     try {
       const page = await log.cold.read({
+        epoch: log.epoch,
         patterns: this.patterns,
         after: this.#position,
         through: log.tail.floor,

@@ -6,6 +6,7 @@ import type { PatternSet } from './pattern-set.ts';
 import type { Slice } from './tail.ts';
 
 export interface ColdQuery {
+  readonly epoch: string;
   readonly patterns: PatternSet;
   /** Sequences after this one, */
   readonly after: number;
@@ -25,19 +26,20 @@ export interface Bounds {
   readonly lastSequence: number;
 }
 
-/** The middle tier: what JetStream holds. */
+/** What JetStream holds. Calls fail while NATS is away. */
 export interface StreamTier {
   readonly connected: boolean;
   bounds(): Promise<Bounds>;
-  read(query: ColdQuery, epoch: string): Promise<Slice>;
+  read(query: ColdQuery): Promise<Slice>;
   /** The last sequence stored before that time, as far back as the stream reaches. */
   sequenceBefore(timeMs: number): Promise<number>;
 }
 
-/** The oldest tier: what a replay service keeps. Calls throw `unavailable` while there is none. */
+/** What a replay service keeps. Calls throw `unavailable` while there is none. */
 export interface ArchiveTier {
   bounds(): Promise<Bounds>;
-  read(query: ColdQuery, epoch: string): Promise<ColdPage>;
+  /** `page` is absent when the archive does not reach the query's range. */
+  read(query: ColdQuery): Promise<{ readonly bounds: Bounds; readonly page?: ColdPage }>;
   sequenceBefore(timeMs: number): Promise<number>;
 }
 
@@ -60,6 +62,11 @@ const ARCHIVE_LAG_MS = 2000;
 /**
  * Reads older than the tail. Equal reads at one time are one read, and the number under way is
  * bounded, so that thousands of returning clients cost what their different ranges cost.
+ *
+ * The archive is asked first, the stream for what the archive does not have (yet). Measured with
+ * 300,000 events on 5,000 topics: one wide range comes four times as fast from the archive's pages,
+ * and costs a gateway a tenth of the CPU, as from an ordered consumer; 60 events of one topic come
+ * twenty times as fast, because the archive has an index on topics.
  */
 export class ColdReads {
   readonly #options: ColdReadsOptions;
@@ -130,35 +137,43 @@ export class ColdReads {
 
   /** @returns `undefined` when the answer is not there yet */
   async #once(query: ColdQuery, waitedMs: number): Promise<ColdPage | undefined> {
-    const { stream, counts } = this.#options;
-    counts.coldReads++;
+    this.#options.counts.coldReads++;
+    const archive = await settle(this.#options.archive.read(query));
+    if (archive.answer?.page) return archive.answer.page;
+    const { stream } = this.#options;
     const before = await stream.bounds();
-    if (query.after + 1 < before.firstSequence) return this.#fromArchive(query, before, waitedMs);
-    const slice = await stream.read(query, before.epoch);
-    const after = await stream.bounds();
-    // What expired during the read is missing from it without a trace.
-    const whole = after.epoch === before.epoch && query.after + 1 >= after.firstSequence;
-    return whole ? { kind: 'events', ...slice } : undefined;
+    if (before.epoch !== query.epoch) return undefined;
+    if (query.after + 1 >= before.firstSequence) {
+      const slice = await stream.read(query);
+      const after = await stream.bounds();
+      // What expired during the read is missing from it without a trace.
+      const whole = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
+      return whole ? { kind: 'events', ...slice } : undefined;
+    }
+    if (!archive.answer) throw archive.error;
+    return lost(query, { stream: before, archive: archive.answer.bounds, waitedMs });
   }
+}
 
-  async #fromArchive(
-    query: ColdQuery,
-    stream: Bounds,
-    waitedMs: number,
-  ): Promise<ColdPage | undefined> {
-    const { archive } = this.#options;
-    const last = Math.min(query.through, stream.firstSequence - 1);
-    const bounds = await archive.bounds();
-    if (bounds.epoch !== stream.epoch) return undefined;
-    if (query.after + 1 < bounds.firstSequence) {
-      return { kind: 'gap', through: Math.min(last, bounds.firstSequence - 1) };
-    }
-    if (bounds.lastSequence > query.after) {
-      const through = Math.min(last, bounds.lastSequence);
-      return archive.read({ ...query, through }, stream.epoch);
-    }
-    // The stream dropped events that the archive has not seen: a moment's lag, or a loss.
-    return waitedMs < ARCHIVE_LAG_MS ? undefined : { kind: 'gap', through: last };
+/** The stream has dropped what the archive could not give: for good, or not yet there. */
+function lost(
+  { epoch, after, through }: ColdQuery,
+  { stream, archive, waitedMs }: { stream: Bounds; archive: Bounds; waitedMs: number },
+): ColdPage | undefined {
+  if (archive.epoch !== epoch) return undefined;
+  const last = Math.min(through, stream.firstSequence - 1);
+  if (after + 1 < archive.firstSequence) {
+    return { kind: 'gap', through: Math.min(last, archive.firstSequence - 1) };
+  }
+  // The archive may be a moment behind; what it does not get in that time it will never get.
+  return waitedMs < ARCHIVE_LAG_MS ? undefined : { kind: 'gap', through: last };
+}
+
+async function settle<T>(promise: Promise<T>): Promise<{ answer?: T; error?: unknown }> {
+  try {
+    return { answer: await promise };
+  } catch (error) {
+    return { error };
   }
 }
 

@@ -15,8 +15,11 @@ export class ArchiveReader implements ArchiveTier {
     return this.#client().state();
   }
 
-  async read({ patterns, after, through, eventsMax }: ColdQuery, epoch: string): Promise<ColdPage> {
-    const page = await this.#client().read({
+  async read({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<{
+    bounds: Bounds;
+    page?: ColdPage;
+  }> {
+    const { state, events, missing, ...answer } = await this.#client().read({
       epoch,
       patterns: patterns.patterns,
       after,
@@ -24,16 +27,18 @@ export class ArchiveReader implements ArchiveTier {
       eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
       bytesMax: PAGE_BYTES_MAX,
     });
-    const [missing] = page.missing;
-    if (missing && missing.from <= after + 1) {
-      return { kind: 'gap', through: Math.min(missing.to, through) };
+    const bounds = state;
+    if (after + 1 < bounds.firstSequence || answer.through <= after) return { bounds };
+    const [hole] = missing;
+    if (hole && hole.from <= after + 1) {
+      return { bounds, page: { kind: 'gap', through: Math.min(hole.to, through) } };
     }
     // A page ends where something is missing, so that the gap is told in its place.
-    const complete = missing ? Math.min(page.through, missing.from - 1) : page.through;
-    const entries = page.events
+    const complete = hole ? Math.min(answer.through, hole.from - 1) : answer.through;
+    const entries = events
       .filter(({ sequence }) => sequence <= complete)
       .map((event) => new Entry({ epoch, sequence: event.sequence }, event));
-    return { kind: 'events', entries, through: complete };
+    return { bounds, page: { kind: 'events', entries, through: complete } };
   }
 
   async sequenceBefore(timeMs: number): Promise<number> {

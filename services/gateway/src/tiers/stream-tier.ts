@@ -38,8 +38,8 @@ export class StreamReader implements StreamTier {
     return state;
   }
 
-  read(query: ColdQuery, epoch: string): Promise<Slice> {
-    const { patterns, after, through, eventsMax } = query;
+  read(query: ColdQuery): Promise<Slice> {
+    const { epoch, patterns, after, through, eventsMax } = query;
     const entries: Entry[] = [];
     let bytes = 0;
     return this.#consume({ after }, this.#subjects(patterns), (record, pending) => {
