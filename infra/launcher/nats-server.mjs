@@ -11,7 +11,8 @@ import {
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { run, succeeds } from './command.mjs';
-import { codeOf, Failure } from './failure.mjs';
+import { Failure } from './failure.mjs';
+import { makeWritable } from './folders.mjs';
 
 /** The newest version; what is built where no nats-server is found. */
 export const NEWEST = '2.15.2';
@@ -163,7 +164,8 @@ async function fromDebian(environment, say) {
  */
 async function intoCache(environment, make) {
   const cache = cacheFolder(environment);
-  const folder = createWorkFolder(cache);
+  makeWritable(cache, 'set XDG_CACHE_HOME to another, or TIDEMARK_NATS_SERVER_BIN');
+  const folder = mkdtempSync(join(cache, '.work-'));
   try {
     const made = await make(folder);
     const server = made === undefined ? undefined : await probe(made);
@@ -180,23 +182,10 @@ async function intoCache(environment, make) {
   }
 }
 
-/** @param {string} cache */
-function createWorkFolder(cache) {
-  try {
-    mkdirSync(cache, { recursive: true });
-    return mkdtempSync(join(cache, '.work-'));
-  } catch (error) {
-    throw new Failure(
-      `The cache folder ${cache} cannot be written (${codeOf(error)}); set XDG_CACHE_HOME to another, or TIDEMARK_NATS_SERVER_BIN to a nats-server.`,
-    );
-  }
-}
-
 const HOW_TO_INSTALL = `No nats-server was found, and there is neither Go to build one nor apt (as root) to fetch one. Install it:
   Linux    sudo apt-get install nats-server      (Debian, Ubuntu)
            go install github.com/nats-io/nats-server/v2@v${NEWEST}
            or a binary from https://github.com/nats-io/nats-server/releases/tag/v${NEWEST}
   macOS    brew install nats-server
-  Windows  winget install NATSAuthors.NATSServer
-           or: choco install nats-server
+  Windows  choco install nats-server
 Then run \`npm start\` again; TIDEMARK_NATS_SERVER_BIN names a binary that is not on the PATH, and NATS_URL a server that runs elsewhere.`;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, Failure } from './failure.mjs';
 
@@ -8,20 +8,6 @@ const SECRET_BYTES = 32;
 /** @param {string} folder */
 export function secretFile(folder) {
   return join(folder, 'token-secret');
-}
-
-/** Creates the data folder where it is missing. @param {string} folder */
-export function createDataFolder(folder) {
-  const probe = join(folder, `.writable-${process.pid}`);
-  try {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(probe, '');
-    rmSync(probe);
-  } catch (error) {
-    throw new Failure(
-      `The folder ${folder} cannot be written (${codeOf(error)}); change its permissions or set TIDEMARK_DATA to another.`,
-    );
-  }
 }
 
 /** Creates the secret that tokens are signed with, once. @param {string} folder */

@@ -17,6 +17,7 @@ export async function setUp(say) {
   const release = await takeSetupLock(say);
   try {
     if (!dependenciesAreCurrent(ROOT)) await install(say);
+    say('Building …');
     await build();
   } finally {
     await release();

@@ -1,9 +1,11 @@
 import './node-version.mjs';
 import { Failure, runMain } from './failure.mjs';
+import { makeWritable } from './folders.mjs';
 import { takeLock } from './lock.mjs';
 import { provideNatsServer } from './nats-server.mjs';
+import { watchNpm } from './npm-watch.mjs';
 import { freePorts } from './ports.mjs';
-import { createDataFolder, createSecret } from './secret.mjs';
+import { createSecret } from './secret.mjs';
 import { dataFolder, wantedPorts } from './settings.mjs';
 import { setUp } from './setup.mjs';
 import { System, say } from './system.mjs';
@@ -11,15 +13,13 @@ import { welcome } from './welcome.mjs';
 
 /* `npm start`: the whole system on this machine, from a fresh checkout on. */
 
-const NPM_POLL_MS = 1000;
-
 /** @type {System | undefined} */
 let system;
 
 async function start() {
   const environment = process.env;
   const folder = dataFolder(environment);
-  createDataFolder(folder);
+  makeWritable(folder, 'change its permissions, or set TIDEMARK_DATA to another');
   if (!(await takeLock(folder, 'start'))) {
     throw new Failure(
       `Tidemark runs already on ${folder}; end it, or set TIDEMARK_DATA and ports.`,
@@ -58,11 +58,7 @@ process.on('SIGINT', () => stop('Ctrl-C'));
 process.on('SIGTERM', () => stop('SIGTERM'));
 process.on('SIGHUP', () => stop('the terminal is gone'));
 
-if (process.env.npm_lifecycle_event === 'start') {
-  // An npm that was killed cannot pass its signals on; its place is then taken by another process.
-  const npm = process.ppid;
-  setInterval(() => process.ppid !== npm && stop('npm is gone'), NPM_POLL_MS).unref();
-}
+watchNpm(() => stop('npm is gone'));
 
 await runMain(start);
 // A failure ends the process even where something still waits.

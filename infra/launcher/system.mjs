@@ -9,9 +9,9 @@ import { SupervisedProcess } from './supervised-process.mjs';
 const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 100;
 
-/** Together ten seconds: how long the services and then nats-server may take to end. */
-const SERVICES_STOP_MS = 8000;
-const NATS_STOP_MS = 2000;
+/** How long everything may take to end, and what of it is kept for each part that comes later. */
+const STOP_MS = 10_000;
+const STOP_RESERVE_MS = 1500;
 
 /** Connections end first, then what they publish to, and NATS when nobody needs it any more. */
 const STOP_ORDER = ['gateway', 'ingest', 'replay', 'nats'];
@@ -55,10 +55,11 @@ export class System {
 
   /** Ends everything in order. */
   async stop() {
-    const deadlineMs = Date.now() + SERVICES_STOP_MS;
-    for (const name of STOP_ORDER) {
+    const deadlineMs = Date.now() + STOP_MS;
+    for (const [index, name] of STOP_ORDER.entries()) {
       const process = this.#processes.find((candidate) => candidate.name === name);
-      const graceMs = name === 'nats' ? NATS_STOP_MS : Math.max(0, deadlineMs - Date.now());
+      const reserveMs = (STOP_ORDER.length - 1 - index) * STOP_RESERVE_MS;
+      const graceMs = deadlineMs - reserveMs - Date.now();
       if (!process || (await process.stop(graceMs))) continue;
       say(`${name} did not end in time and was killed`);
     }

@@ -1,0 +1,27 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { codeOf, Failure } from './failure.mjs';
+
+/**
+ * Creates a folder where it is missing, and writes a file into it for a try.
+ *
+ * @param {string} folder
+ * @param {string} remedy what to do where that fails
+ */
+export function makeWritable(folder, remedy) {
+  const probe = join(folder, `.writable-${process.pid}`);
+  try {
+    makeFolder(folder);
+    writeFileSync(probe, '');
+    rmSync(probe);
+  } catch (error) {
+    throw new Failure(`The folder ${folder} cannot be written (${codeOf(error)}); ${remedy}.`);
+  }
+}
+
+/** Not `recursive: true`: where /proc refuses a folder, that never ends (Node 20). */
+function makeFolder(/** @type {string} */ folder) {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder);
+}

@@ -1,0 +1,80 @@
+import './node-version.mjs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endOnSignals, run } from './command.mjs';
+import { runMain } from './failure.mjs';
+import { provideTestServers } from './nats-server.mjs';
+import { ROOT } from './settings.mjs';
+import { setUp } from './setup.mjs';
+import { count, format, NOTHING, readReport, sum, total } from './test-report.mjs';
+
+/*
+ * `npm test [-- <vitest's file filters and options>]`: everything against the newest nats-server,
+ * and then the integration tests against Debian's, the oldest that Tidemark works with.
+ */
+
+const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+
+async function test() {
+  const given = process.argv.slice(2);
+  await setUp(console.log);
+  const { newest, old } = await provideTestServers(process.env, console.log);
+
+  const all = await vitest(given, newest);
+  const runs = [all];
+  if (old && old.path !== newest.path) {
+    runs.push(await vitest(['--project', 'integration', '--passWithNoTests', ...given], old));
+  } else if (!old) {
+    runs.push(await withoutOldServer(given, newest));
+  }
+  const counts = sum(runs);
+  if (total(counts) === 0) console.error('tidemark: No test ran.');
+  if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;
+  console.log(format(counts));
+}
+
+/**
+ * @param {readonly string[]} args
+ * @param {import('./nats-server.mjs').NatsServer} server
+ */
+async function vitest(args, { path, version }) {
+  console.log(`\nTests with nats-server ${version}`);
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-report-'));
+  try {
+    const file = join(folder, 'report.json');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    const { ok } = await run(process.execPath, [VITEST, 'run', ...reporters, ...args], {
+      cwd: ROOT,
+      env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: path },
+      show: true,
+    });
+    const counts = count(readReport(file));
+    // Vitest may fail without a failed test: an error outside of tests, a wrong option.
+    return ok || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Says loudly what is not tested, and counts it as skipped.
+ *
+ * @param {readonly string[]} args
+ * @param {import('./nats-server.mjs').NatsServer} server
+ */
+async function withoutOldServer(args, server) {
+  const { output } = await run(
+    process.execPath,
+    [VITEST, 'list', '--project', 'integration', '--json', '--passWithNoTests', ...args],
+    { cwd: ROOT, env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: server.path } },
+  );
+  const tests = output.match(/"name":/g)?.length ?? 0;
+  console.error(
+    `\ntidemark: No nats-server 2.9.10 here, and it can be fetched only as root with apt: ${tests} integration tests are SKIPPED for it.`,
+  );
+  return { ...NOTHING, skipped: tests };
+}
+
+endOnSignals();
+await runMain(test);
