@@ -56,6 +56,13 @@ test('service: SIGTERM and SIGINT: steps run once and in order, exit code 0', as
   expect(stdout.match(/"stopping"/g)).toHaveLength(1);
 });
 
+test('service: a step of the stop fails: the others still run, exit code 1', async () => {
+  const { child, ended } = await run(`${alive};
+    onStop(async () => { throw new Error('no ground') }); onStop(() => console.error('second'))`);
+  child.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 1, stderr: 'second\n' });
+});
+
 test('service: the parent drops the IPC channel: stops with exit code 0', async () => {
   const { child, ended } = await run(alive);
   child.disconnect();

@@ -14,7 +14,10 @@ export interface Lifetime {
   readonly log: Logger;
   /** Aborted when the process is told to stop, for waits that would hold it up. */
   readonly signal: AbortSignal;
-  /** Registers a step of the stop. Steps run one after another as registered: the outside first. */
+  /**
+   * Registers a step of the stop. Steps run one after another as registered, the outside first; one
+   * that throws does not keep the others from running.
+   */
   onStop(step: () => void | Promise<void>): void;
 }
 
@@ -50,9 +53,17 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
       log.error('the stop took too long; ending with work left');
       process.exit(1);
     }, configuration.drainMs + STOP_RESERVE_MS);
-    for (const step of steps) await step();
+    let code = 0;
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        log.error({ err: error }, 'a step of the stop failed; the others go on');
+        code = 1;
+      }
+    }
     log.info('stopped');
-    process.exit(0);
+    process.exit(code);
   };
 
   process.on('uncaughtException', fail);
