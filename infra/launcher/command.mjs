@@ -41,9 +41,13 @@ export function run(command, args, { cwd, env = process.env, show = false } = {}
   });
 }
 
-/** @param {string} command @param {readonly string[]} args */
-export async function succeeds(command, args) {
-  return (await run(command, args)).ok;
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv }} [options]
+ */
+export async function succeeds(command, args, options) {
+  return (await run(command, args, options)).ok;
 }
 
 /** Signals end a script at once and its running commands with it. */

@@ -15,7 +15,12 @@ server.once('error', (error) => {
   console.error(`nats-server cannot be run: ${error.message}`);
   process.exit(1);
 });
-server.once('exit', (code) => process.exit(code ?? 1));
+server.once('exit', (code, signal) => {
+  if (signal === null) process.exit(code);
+  // Ends as its server did, so that the launcher can say how that was.
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+});
 process.on('SIGTERM', () => server.kill('SIGTERM'));
 process.on('SIGINT', () => server.kill('SIGTERM'));
 process.once('disconnect', () => {

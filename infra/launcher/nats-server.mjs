@@ -118,7 +118,7 @@ async function cached(environment, version) {
 
 /** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
 async function builtWithGo(environment, say) {
-  if (!(await succeeds('go', ['version']))) return undefined;
+  if (!(await succeeds('go', ['version'], { env: environment }))) return undefined;
   say(`Building nats-server ${NEWEST} with Go, once for this user (a minute or two) …`);
   return intoCache(environment, async (folder) => {
     const { ok, output } = await run(
@@ -135,19 +135,22 @@ async function builtWithGo(environment, say) {
 async function fromDebian(environment, say) {
   const earlier = await cached(environment, DEBIAN);
   if (earlier) return earlier;
-  if (process.getuid?.() !== 0 || !(await succeeds('apt-get', ['--version']))) return undefined;
+  const env = environment;
+  if (process.getuid?.() !== 0) return undefined;
+  if (!(await succeeds('apt-get', ['--version'], { env }))) return undefined;
   say("Fetching Debian's nats-server into the cache, once for this user …");
   return intoCache(environment, async (folder) => {
     // Unpacked, not installed: an installed package would start a service of its own.
-    const download = () => run('apt-get', ['download', 'nats-server'], { cwd: folder });
+    const download = () => run('apt-get', ['download', 'nats-server'], { cwd: folder, env });
     let { ok, output } = await download();
-    if (!ok && (await succeeds('apt-get', ['update', '-q']))) ({ ok, output } = await download());
+    if (!ok && (await succeeds('apt-get', ['update', '-q'], { env })))
+      ({ ok, output } = await download());
     const archive = readdirSync(folder).find((name) => name.endsWith('.deb'));
     if (!ok || !archive) {
       say(`apt-get could not fetch it: ${output.trim().split('\n').at(-1)}`);
       return undefined;
     }
-    const { ok: unpacked } = await run('dpkg-deb', ['-x', archive, '.'], { cwd: folder });
+    const { ok: unpacked } = await run('dpkg-deb', ['-x', archive, '.'], { cwd: folder, env });
     return ['usr/sbin', 'usr/bin']
       .map((place) => join(folder, place, EXECUTABLE))
       .find((path) => unpacked && existsSync(path));

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseDuration } from './duration.mjs';
+import { takeLock } from './lock.mjs';
+import { readable } from './log-lines.mjs';
+import { freePorts } from './ports.mjs';
+import { createSecret, currentSecret, secretFile } from './secret.mjs';
+import { restartDelayMs } from './supervised-process.mjs';
+import { count, format, sum } from './test-report.mjs';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidemark-launcher-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('restart: deaths one after another: the delay doubles up to 30 s', () => {
+  expect([1, 2, 3, 4, 5, 6, 50].map(restartDelayMs)).toEqual([
+    1000, 2000, 4000, 8000, 16_000, 30_000, 30_000,
+  ]);
+});
+
+test('lock: held by another: refused until it is released', async () => {
+  const release = await takeLock(folder, 'test');
+  expect(await takeLock(folder, 'test')).toBeUndefined();
+  expect(await takeLock(folder, 'another purpose')).toBeDefined();
+  await release?.();
+  expect(await takeLock(folder, 'test')).toBeDefined();
+});
+
+test('lock: its holder killed: free', async () => {
+  const lock = new URL('lock.mjs', import.meta.url).href;
+  const code = `import(${JSON.stringify(lock)}).then(async ({ takeLock }) => {
+    console.log(typeof (await takeLock(${JSON.stringify(folder)}, 'test')));
+    setInterval(() => {}, 1000);
+  });`;
+  const holder = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [text] = await once(holder.stdout, 'data');
+  expect(String(text).trim()).toBe('function');
+  expect(await takeLock(folder, 'test')).toBeUndefined();
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  expect(await takeLock(folder, 'test')).toBeDefined();
+});
+
+test('ports: zeros: different free ports', async () => {
+  const wanted = ['one', 'two'].map((name) => ({
+    name,
+    variable: 'TIDEMARK_X_PORT',
+    port: 0,
+    host: '127.0.0.1',
+  }));
+  const { one, two } = await freePorts(wanted);
+  expect(one).toBeGreaterThan(0);
+  expect(two).toBeGreaterThan(0);
+  expect(one).not.toBe(two);
+});
+
+test('ports: one is taken: a sentence with the port and its variable', async () => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as { port: number };
+  const wanted = [{ name: 'one', variable: 'TIDEMARK_ONE_PORT', port, host: '127.0.0.1' }];
+  await expect(freePorts(wanted)).rejects.toThrow(
+    `Port ${port} on 127.0.0.1 is taken by another process; one needs it; change TIDEMARK_ONE_PORT.`,
+  );
+  holder.close();
+});
+
+test('secret: created twice: the first stays, for the owner alone', () => {
+  createSecret(folder);
+  const secret = currentSecret({}, folder);
+  createSecret(folder);
+  expect(currentSecret({}, folder)).toBe(secret);
+  expect(Buffer.from(secret, 'base64url')).toHaveLength(32);
+  expect(readFileSync(secretFile(folder), 'utf8').trim()).toBe(secret);
+  expect(statSync(secretFile(folder)).mode & 0o777).toBe(0o600);
+});
+
+test('secret: set in the environment: taken before the created one', () => {
+  createSecret(folder);
+  expect(currentSecret({ TIDEMARK_TOKEN_SECRET: 'from outside' }, folder)).toBe('from outside');
+});
+
+test('secret: neither set nor created: a sentence that says how', () => {
+  expect(() => currentSecret({}, folder)).toThrow('`npm start` creates it');
+});
+
+test('durations: units: seconds', () => {
+  expect(['90s', '15m', '1h', '30d'].map(parseDuration)).toEqual([90, 900, 3600, 2_592_000]);
+  for (const text of ['', '1', '0s', '-1h', '1.5h', '1w', 'h']) {
+    expect(() => parseDuration(text)).toThrow('no duration');
+  }
+});
+
+test('log lines: JSON of a service: time, name, level, text and fields', () => {
+  const line = JSON.stringify({ level: 40, time: 1, service: 'ingest', msg: 'away', tries: 3 });
+  expect(readable('ingest', line)).toMatch(/^\d\d:\d\d:\d\d ingest {3}WARN away tries=3$/);
+  expect(readable('ingest', '{ no JSON')).toMatch(/ingest {3}\{ no JSON$/);
+});
+
+test('log lines: nats-server: warnings are shown, what is usual is not', () => {
+  expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [INF] Server is ready')).toBeUndefined();
+  expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [WRN] low on disk')).toMatch(
+    /nats {5}WRN low on disk$/,
+  );
+});
+
+test('test report: passed, failed, skipped, a file that broke: all counted', () => {
+  const tests = (...statuses: string[]) => statuses.map((status) => ({ status }));
+  const counts = count({
+    testResults: [
+      { status: 'passed', assertionResults: tests('passed', 'passed', 'pending', 'todo') },
+      { status: 'failed', assertionResults: tests('passed', 'failed') },
+      { status: 'failed', assertionResults: [] },
+    ],
+  });
+  expect(counts).toEqual({ passed: 3, failed: 2, skipped: 2 });
+  expect(format(sum([counts, counts]))).toBe('6 passed, 4 failed, 4 skipped');
+});
