@@ -1,6 +1,7 @@
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import type { Service } from '../support/services.ts';
@@ -16,6 +17,8 @@ import {
   until,
   untilProjected,
 } from './replay-setup.ts';
+
+const TEN_KB = 'x'.repeat(10_000);
 
 let nats: NatsServer;
 let client: OutsideClient;
@@ -109,19 +112,19 @@ describe('projection', () => {
   });
 
   test('projection: events left the stream while replay was away: the answer tells the gap', async () => {
-    const service = await start({ TIDEMARK_STREAM_MAX_AGE_SECONDS: '1' });
+    const service = await start({ TIDEMARK_STREAM_MAX_BYTES: '65536' });
     await client.publish(range(1, 10), orders);
     await untilProjected(service, 10);
     await service.kill();
-    await client.publish(range(11, 30), orders);
-    await until(async () => (await streamState()).messages === 0);
-    await client.publish(range(31, 40), orders);
+    await client.publish(range(11, 40), (number) => ({ ...orders(number), text: TEN_KB }));
+    const { first_seq: kept } = await streamState();
+    expect(kept).toBeGreaterThan(11);
     await service.restart();
     await untilProjected(service, 40);
     const page = await askPage(service, '/v1/events');
-    expect(page.items.map(sequenceOf)).toEqual([...range(1, 10), ...range(31, 40)]);
+    expect(page.items.map(sequenceOf)).toEqual([...range(1, 10), ...range(kept, 40)]);
     const epoch = page.next.split('-')[0];
-    const gap = { from: `${epoch}-10`, to: `${epoch}-30`, reason: 'expired' };
+    const gap = { from: `${epoch}-10`, to: `${epoch}-${kept - 1}`, reason: 'expired' };
     expect(page.gaps).toEqual([gap]);
     const lines = await askLines(service, '/v1/events');
     expect(lines[10]).toEqual({ gap });
@@ -187,6 +190,38 @@ describe('projection', () => {
     expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
   });
 
+  test('projection: database locked by another program: goes on when it is free', async () => {
+    const service = await start();
+    await client.publish(range(1, 5), orders);
+    await untilProjected(service, 5);
+    const other = new Database(join(folder, 'archive.db'));
+    other.exec('BEGIN IMMEDIATE');
+    await client.publish(range(6, 10), orders);
+    await until(() => service.logs.some(({ msg }) => msg === 'the projection cannot be written'));
+    expect(await exported(service)).toEqual(range(1, 5));
+    other.exec('ROLLBACK');
+    other.close();
+    await client.publish(range(11, 15), orders);
+    await untilProjected(service, 15);
+    expect(await exported(service)).toEqual(range(1, 15));
+  });
+
+  test('projection: two processes on one file: one of them ends, nothing is twice', async () => {
+    const service = await start();
+    const database = join(folder, 'archive.db');
+    const second = await startReplay(nats.url, { TIDEMARK_REPLAY_DATABASE: database });
+    await client.publish(range(1, 100), orders);
+    const refused = /Another process writes/;
+    const faults = () =>
+      [service, second].filter(({ logs }) => refused.test(JSON.stringify(logs))).length;
+    await until(() => faults() > 0);
+    expect(faults()).toBe(1);
+    const left = refused.test(JSON.stringify(service.logs)) ? second : service;
+    await untilProjected(left, 100);
+    expect(await exported(left)).toEqual(range(1, 100));
+    await second.stop();
+  });
+
   test('projection: stopped while NATS is away: ends with code 0', async () => {
     const service = await start();
     await nats.kill();
@@ -202,7 +237,7 @@ describe('projection: another log', () => {
     const old = await askPage(service, '/v1/events?limit=2');
     await (await client.manager()).streams.delete('TIDEMARK_EVENTS');
     await until(async () => (await streamState().catch(() => undefined)) !== undefined);
-    expect(service.logs.some(({ msg }) => String(msg).includes('stream is gone'))).toBe(true);
+    await until(() => service.logs.some(({ msg }) => String(msg).includes('stream is gone')));
     await client.publish(range(6, 8), orders);
     await until(async () => (await askPage(service, '/v1/events')).items.length === 3);
     const page = await askPage(service, `/v1/events?after=${old.next}`);

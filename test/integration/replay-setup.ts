@@ -47,14 +47,20 @@ export class OutsideClient {
   /** Publishes numbered events one after another and waits until all are stored. */
   async publish(
     numbers: Iterable<number>,
-    describe: (number: number) => { topic: string; type?: string; source?: string },
+    describe: (number: number) => {
+      topic: string;
+      type?: string;
+      source?: string;
+      text?: string;
+    },
   ): Promise<Published[]> {
     const stream = jetstream(this.connection);
     const published: Published[] = [];
     let waiting: Promise<void>[] = [];
     for (const number of numbers) {
-      const { topic, type = 'numbered', source = '/test' } = describe(number);
-      const event = { specversion: '1.0', id: `${number}`, source, type, topic, data: { number } };
+      const { topic, type = 'numbered', source = '/test', text } = describe(number);
+      const data = { number, text };
+      const event = { specversion: '1.0', id: `${number}`, source, type, topic, data };
       waiting.push(
         stream.publish(`tidemark.events.${topic}`, JSON.stringify(event)).then(({ seq }) => {
           published.push({ topic, event, sequence: seq });
@@ -110,7 +116,7 @@ export async function askLines(service: Service, path: string): Promise<Record<s
 
 export async function metric(service: Service, name: string): Promise<number> {
   const text = await (await fetch(`${service.url}/metrics`)).text();
-  return Number(new RegExp(`^tidemark_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
+  return Number(new RegExp(`^(?:tidemark_)?${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
 }
 
 export async function untilProjected(service: Service, sequence: number): Promise<void> {

@@ -9,14 +9,17 @@ interface Wait {
 /** Lets requests wait until the projection has come to a sequence. */
 export class Progress {
   readonly #waits = new Set<Wait>();
+  #sequence = 0;
 
-  /** Called with each new position. */
+  /** Called with each new position, also one that was taken back. */
   advance(sequence: number): void {
+    this.#sequence = sequence;
     for (const wait of this.#waits) if (wait.sequence <= sequence) wait.end(true);
   }
 
   /** Whether the projection came to the sequence within that time. */
   reached(sequence: number, timeoutMs: number): Promise<boolean> {
+    if (sequence <= this.#sequence) return Promise.resolve(true);
     if (this.#waits.size >= WAITS_MAX) return Promise.resolve(false);
     return new Promise((resolve) => {
       const end = (reached: boolean) => {

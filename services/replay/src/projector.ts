@@ -10,7 +10,7 @@ import { Progress } from './progress.ts';
 const BATCH_LENGTH_MAX = 8 * 1024 * 1024;
 
 /** Pause after a write that failed, such as on a full disk, before the feed starts again. */
-const RETRY_MS = 5000;
+const RETRY_MS = 2000;
 
 /** At most one line in this time tells of skipped messages. */
 const SKIPPED_LOG_MS = 1000;
@@ -163,12 +163,17 @@ export class Projector {
   }
 
   #stall(error: unknown): void {
-    // Faults of the file may pass; a broken invariant must not be repeated.
-    if (!isFileFault(error)) throw error;
-    const { log, restart } = this.#options;
-    log.error({ err: error, retryMs: RETRY_MS }, 'the projection cannot be written');
     this.#following = false;
     this.#clear();
+    if (!isFileFault(error)) {
+      // A broken invariant ends the process, whoever called.
+      setImmediate(() => {
+        throw error;
+      });
+      return;
+    }
+    const { log, restart } = this.#options;
+    log.error({ err: error, retryMs: RETRY_MS }, 'the projection cannot be written');
     this.#retry = setTimeout(() => restart('the projection could not be written'), RETRY_MS);
   }
 

@@ -3,7 +3,7 @@ import { type NatsLink, readStreamState, reconcileStream } from '@tidemark/nats'
 import type { Logger } from '@tidemark/telemetry';
 
 /** How often the stream is looked at. */
-const CHECK_MS = 5000;
+const CHECK_MS = 2000;
 
 export interface KeeperOptions {
   readonly link: NatsLink;

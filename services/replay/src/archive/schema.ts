@@ -12,7 +12,8 @@ const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
 const MEMORY_MAP_BYTES = 1024 * 1024 * 1024;
 const CACHE_KIB = 64 * 1024;
-const BUSY_TIMEOUT_MS = 2000;
+/** Waiting for another process's lock stops the event loop, so it is short; the write is retried. */
+const BUSY_TIMEOUT_MS = 100;
 
 /**
  * With `synchronous=NORMAL` a power cut may take the last transactions, never the file's order.

@@ -57,15 +57,16 @@ export class Writer {
 
   append({ events, missing, through, position }: Batch): void {
     this.#transact(() => {
+      this.#movePosition(position, through);
       for (const event of events) this.#store(event);
       for (const { from, to } of missing) this.#insertMissing.run(from, to);
       this.#flush();
-      this.#movePosition(position, through);
     });
   }
 
   truncate(sequence: number, position: ArchivePosition): number {
     return this.#transact(() => {
+      this.#movePosition(position, sequence);
       const removed = this.#database.prepare('DELETE FROM events WHERE sequence > ?').run(sequence);
       for (const column of ['topic', 'type', 'source']) this.#recount(column, sequence);
       this.#database.prepare('DELETE FROM missing WHERE from_sequence > ?').run(sequence);
@@ -75,7 +76,6 @@ export class Writer {
       this.#database
         .prepare('UPDATE position SET first_sequence = min(first_sequence, ? + 1)')
         .run(sequence);
-      this.#movePosition(position, sequence);
       this.#forget();
       this.#lastTimeMs = this.#readLastTime();
       return removed.changes;

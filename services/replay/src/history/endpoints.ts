@@ -19,7 +19,7 @@ export interface HistoryOptions extends Log {
 
 /** What clients read of the archive over HTTP (PROTOCOL.md section 7). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
-  const exports = new Exports();
+  const exports = new Exports(options.metrics);
   const durations = options.metrics.histogram(
     'history_query_seconds',
     'Duration of history queries, from the request to the whole answer.',

@@ -1,5 +1,6 @@
 import type { Response } from '@tidemark/http';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
+import type { Metrics } from '@tidemark/telemetry';
 import { isEmpty } from '../archive/windows.ts';
 import type { HistoryQuery } from './query.ts';
 import { type Span, toGap } from './span.ts';
@@ -17,39 +18,52 @@ export const EXPORT_STALL_MS = 30_000;
 
 /** Streams whole ranges as NDJSON (PROTOCOL.md section 7). */
 export class Exports {
+  readonly #written;
   #running = 0;
 
-  /** Admits one more. @throws TidemarkError `limit_exceeded` */
+  constructor(metrics: Metrics) {
+    this.#written = metrics.counter('history_export_bytes_total', 'Bytes of NDJSON written.');
+    metrics.gauge('history_exports', 'NDJSON exports under way.', () => this.#running);
+  }
+
+  /** Writes a whole answer. @throws TidemarkError `limit_exceeded` */
   async run(response: Response, span: Span, query: HistoryQuery): Promise<void> {
     if (this.#running >= EXPORTS_MAX) {
       throw new TidemarkError('limit_exceeded', `${EXPORTS_MAX} exports are running already.`);
     }
     this.#running++;
     try {
-      await write(response, span, query);
+      await write(response, { span, query, count: (bytes) => this.#written.inc(bytes) });
     } finally {
       this.#running--;
     }
   }
 }
 
-async function write(response: Response, span: Span, query: HistoryQuery): Promise<void> {
+interface Export {
+  readonly span: Span;
+  readonly query: HistoryQuery;
+  readonly count: (bytes: number) => void;
+}
+
+async function write(response: Response, { span, query, count }: Export): Promise<void> {
   const { epoch } = span.position;
-  let count = 0;
+  let events = 0;
   let left = span.range;
   const limits = () => {
-    const room = (query.limit ?? Number.POSITIVE_INFINITY) - count;
-    if (room === 0 || response.closed) return undefined;
+    const room = (query.limit ?? Number.POSITIVE_INFINITY) - events;
+    if (room === 0 || response.closed || response.req.method === 'HEAD') return undefined;
     return { eventsMax: Math.min(STEP_EVENTS_MAX, room), bytesMax: STEP_BYTES_MAX };
   };
   response.type('application/x-ndjson');
   try {
     if (span.gap) response.write(gapLine(span.gap));
     for await (const step of walk(span, query, limits)) {
-      count += step.rows.length;
+      events += step.rows.length;
       left = step.remaining;
-      const text = stepText(step, epoch, query);
-      if (text !== '' && !response.write(text)) await drained(response);
+      const bytes = Buffer.from(stepText(step, epoch, query));
+      count(bytes.length);
+      if (bytes.length > 0 && !response.write(bytes)) await drained(response);
     }
     const next = nextCursor(epoch, left, query.order);
     response.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);

@@ -1,0 +1,120 @@
+import { ArchiveClient, connectNats, type NatsLink } from '@tidemark/nats';
+import { createLogger } from '@tidemark/telemetry';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import type { Service } from '../support/services.ts';
+import {
+  askPage,
+  OutsideClient,
+  type Published,
+  range,
+  startReplay,
+  untilProjected,
+} from './replay-setup.ts';
+
+const EVERYTHING = { after: 0, through: 1_000_000, eventsMax: 100, bytesMax: 500_000 };
+
+let nats: NatsServer;
+let client: OutsideClient;
+let replay: Service;
+let link: NatsLink;
+let archive: ArchiveClient;
+let published: Published[];
+let epoch: string;
+
+beforeAll(async () => {
+  nats = await startNatsServer();
+  client = await OutsideClient.connect(nats.url);
+  replay = await startReplay(nats.url);
+  const log = createLogger('test', 'silent');
+  link = await connectNats({ servers: nats.url, name: 'test', log });
+  archive = new ArchiveClient(link, { timeoutMs: 2000 });
+  published = await client.publish(range(1, 1000), (number) => ({
+    topic: `user.${number % 50}.${number % 2 === 0 ? 'inbox' : 'sent'}`,
+  }));
+  await untilProjected(replay, 1000);
+  epoch = (await archive.state()).epoch;
+});
+
+afterAll(async () => {
+  await link.close();
+  await replay.stop();
+  await client.close();
+  await nats.stop();
+});
+
+async function readAll(patterns: readonly string[], limits: object) {
+  const found = [];
+  for (let after = 0; after < 1000; ) {
+    const page = await archive.read({ ...EVERYTHING, ...limits, epoch, patterns, after });
+    expect(page.through).toBeGreaterThan(after);
+    found.push(...page.events);
+    after = page.through;
+  }
+  return found;
+}
+
+describe('archive over NATS', () => {
+  test('archive: state: the epoch and range of the projection', async () => {
+    expect(await archive.state()).toEqual({ epoch, firstSequence: 1, lastSequence: 1000 });
+    expect(epoch).toBe((await askPage(replay, '/v1/events')).next.split('-')[0]);
+  });
+
+  test.each([
+    [['>'], {}],
+    [['user.*.inbox'], {}],
+    [['user.7.sent', 'user.8.>'], { eventsMax: 3 }],
+    [['>'], { bytesMax: 1000 }],
+    [['user.1.inbox'], {}],
+  ])(
+    'archive: %j with %j: each event once, in order, bytes as stored',
+    async (patterns, limits) => {
+      const of = (topic: string) =>
+        patterns.some((pattern) => {
+          const expression = pattern
+            .replaceAll('.', '\\.')
+            .replace('*', '[^.]+')
+            .replace('>', '.+');
+          return new RegExp(`^${expression}$`).test(topic);
+        });
+      const expected = published.filter(({ topic }) => of(topic));
+      const found = await readAll(patterns, limits);
+      expect(found.map(({ sequence }) => sequence)).toEqual(expected.map((one) => one.sequence));
+      expect(found.map(({ topic }) => topic)).toEqual(expected.map(({ topic }) => topic));
+      expect(found.map(({ json }) => Buffer.from(json).toString())).toEqual(
+        expected.map(({ event }) => JSON.stringify(event)),
+      );
+    },
+  );
+
+  test('archive: range beyond the position: complete only up to it', async () => {
+    const query = { ...EVERYTHING, epoch, patterns: ['absent'] };
+    expect(await archive.read(query)).toEqual({ events: [], through: 1000, missing: [] });
+    expect((await archive.read({ ...query, after: 5000 })).through).toBe(5000);
+  });
+
+  test('archive: sequenceAt: the last event stored before a time', async () => {
+    const { events } = await archive.read({ ...EVERYTHING, epoch, patterns: ['>'] });
+    const [first] = events;
+    expect(await archive.sequenceAt(first?.timeMs ?? 0)).toBe(0);
+    expect(await archive.sequenceAt(Date.now() + 60_000)).toBe(1000);
+  });
+
+  test('archive: another epoch: refused with invalid_cursor', async () => {
+    const query = { ...EVERYTHING, epoch: 'other', patterns: ['>'] };
+    await expect(archive.read(query)).rejects.toMatchObject({ code: 'invalid_cursor' });
+  });
+
+  test.each([
+    ['no JSON', 'nonsense'],
+    ['no object', 'null'],
+    ['no patterns', '{}'],
+    ['bad pattern', JSON.stringify({ ...EVERYTHING, patterns: ['a..b'] })],
+    ['bad numbers', JSON.stringify({ ...EVERYTHING, patterns: ['>'], after: 'x' })],
+    ['negative', JSON.stringify({ ...EVERYTHING, patterns: ['>'], eventsMax: -1 })],
+  ])('archive: request with %s: an error, and the next one is answered', async (_name, body) => {
+    const reply = await client.connection.request('tidemark.archive.read', body);
+    expect(reply.json()).toMatchObject({ error: { code: expect.any(String) } });
+    expect(await archive.state()).toMatchObject({ lastSequence: 1000 });
+  });
+});
