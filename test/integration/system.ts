@@ -1,6 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
+import type { CloudEvent } from '@tidemark/protocol';
 import { type Listener, listen, type Transport } from '../support/clients.ts';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import { type NewEvent, Publisher } from '../support/publisher.ts';
@@ -168,17 +169,38 @@ export async function appendDirectly(url: string, events: readonly NewEvent[]): 
   });
 }
 
-/** The ids of everything in the stream, in its order. */
-export async function streamIds(url: string): Promise<string[]> {
+/** Everything in the stream, in its order. */
+export async function streamEvents(url: string): Promise<CloudEvent[]> {
   const { last, messages } = await streamState(url);
   if (messages === 0) return [];
   return withNats(url, async (connection) => {
     const consumer = await jetstream(connection).consumers.get(STREAM_NAME);
-    const found: string[] = [];
+    const events: CloudEvent[] = [];
     for await (const message of await consumer.consume()) {
-      found.push(message.json<{ id: string }>().id);
+      events.push(message.json<CloudEvent>());
       if (message.seq >= last) break;
     }
-    return found;
+    return events;
   });
+}
+
+/** What tells events of several series apart. */
+export function nameOf({ topic, id }: { readonly topic: string; readonly id: string }): string {
+  return `${topic} ${id}`;
+}
+
+/** What a listener received, by name. */
+export function namesOf({ events }: Listener): string[] {
+  return events.map(({ event }) => nameOf(event));
+}
+
+/** Stores a topic's events one after the other until it is told to stop. @returns their names */
+export async function publishUntil(
+  done: () => boolean,
+  topic: string,
+  publisher: Publisher,
+): Promise<string[]> {
+  const names: string[] = [];
+  for (let n = 1; !done(); n++) names.push(nameOf(await publisher.store(numbered(topic, n))));
+  return names;
 }

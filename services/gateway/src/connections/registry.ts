@@ -22,6 +22,8 @@ export interface Member {
   expiresAtMs: number;
   /** When the peer was last heard, on the scheduler's clock; transports without replies leave it. */
   heardMs: number;
+  /** Takes no further messages, and resolves when those taken have been answered. */
+  readonly finish?: () => Promise<void>;
 }
 
 interface Observed {
@@ -86,16 +88,13 @@ export class Registry implements Task {
   async drain(drainMs: number): Promise<void> {
     this.#closing = true;
     this.#cancelTimer();
-    const members = [...this.#members.keys()];
     const { scheduler } = this.#options;
     await Promise.all(
-      members.map((member) => {
-        return new Promise<void>((resolve) => {
-          scheduler.after(Math.random() * drainMs, () => {
-            member.connection.close('going_away', 'The gateway is going away; come back.');
-            resolve();
-          });
-        });
+      [...this.#members.keys()].map(async ({ connection, finish }) => {
+        const waitMs = Math.random() * drainMs;
+        await new Promise<void>((resolve) => scheduler.after(waitMs, resolve));
+        await finish?.();
+        connection.close('going_away', 'The gateway is going away; come back.');
       }),
     );
   }

@@ -88,6 +88,7 @@ function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: H
     transport: 'websocket',
     expiresAtMs: principal.expiresAtMs,
     heardMs: scheduler.nowMs(),
+    finish: () => peer.finish(),
   };
   const peer = new WebSocketPeer({
     gateway,

@@ -34,6 +34,7 @@ export class WebSocketPeer {
   readonly #options: PeerOptions;
   #principal: Principal;
   #publishing = 0;
+  #finished: (() => void) | undefined;
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -44,7 +45,16 @@ export class WebSocketPeer {
     return this.#principal;
   }
 
+  /** Takes no further messages. Resolves once every publish under way has been answered. */
+  async finish(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#finished = resolve;
+      if (this.#publishing === 0) resolve();
+    });
+  }
+
   receive(text: string): void {
+    if (this.#finished) return;
     const message = parseClientMessage(text);
     if ('error' in message) {
       this.#refuse(message.id, message.error);
@@ -121,6 +131,8 @@ export class WebSocketPeer {
       connection.send(textFrame({ type: 'published', id, cursor, duplicate }));
     } finally {
       this.#publishing--;
+      // In the next turn, so that a failure has been told as well.
+      if (this.#publishing === 0) gateway.log.scheduler.soon(() => this.#finished?.());
     }
   }
 

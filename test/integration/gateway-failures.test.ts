@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CLOSE_CODES } from '@tidemark/protocol';
+import { afterEach, describe, expect, test } from 'vitest';
+import { TRANSPORTS, untilEvents } from '../support/clients.ts';
+import { until } from '../support/until.ts';
+import {
+  nameOf,
+  namesOf,
+  numbered,
+  publishUntil,
+  type System,
+  startSystem,
+  streamEvents,
+} from './system.ts';
+
+/* A gateway goes, killed or told to: its clients go on at another one and miss nothing. */
+
+const TOPIC = 'failures';
+
+/** Less than the gateway's default limit for one connection. */
+const PUBLISHES_UNDER_WAY = 32;
+
+let system: System | undefined;
+afterEach(async () => {
+  await system?.stop();
+  system = undefined;
+});
+
+async function start(env: Record<string, string> = {}): Promise<System> {
+  system = await startSystem({ gateways: 2, env });
+  return system;
+}
+
+/** Listeners over both transports, half of them on each gateway first. */
+function listenEverywhere({ listen, gateways }: System) {
+  const urls = gateways.map(({ url }) => url);
+  return TRANSPORTS.flatMap((transport) =>
+    [urls, urls.toReversed()].map((order) =>
+      listen(transport, { topics: `${TOPIC}.*`, after: 'earliest', urls: order }),
+    ),
+  );
+}
+
+describe.each([
+  ['killed', 'SIGKILL', null],
+  ['told to end', 'SIGTERM', 0],
+] as const)('a gateway is %s (%s)', (_, signal, exitCode) => {
+  test('under load, first one, then the other: each client receives exactly the stream', async () => {
+    const { gateways, publisher, nats, ...rest } = await start();
+    const listeners = listenEverywhere({ gateways, publisher, nats, ...rest });
+    for (const listener of listeners) await until(() => listener.live);
+    let done = false;
+    const publishing = ['a', 'b', 'c'].map((name) =>
+      publishUntil(() => done, `${TOPIC}.${name}`, publisher),
+    );
+    for (const gateway of gateways) {
+      const before = listeners.map(({ ids }) => ids.length);
+      await until(() =>
+        listeners.every(({ ids }, index) => ids.length > (before[index] ?? 0) + 50),
+      );
+      expect(await gateway.kill(signal)).toBe(exitCode);
+      await sleep(100);
+      await gateway.restart();
+    }
+    const before = listeners.map(({ ids }) => ids.length);
+    await until(() => listeners.every(({ ids }, index) => ids.length > (before[index] ?? 0) + 50));
+    done = true;
+    const acknowledged = (await Promise.all(publishing)).flat();
+
+    const stored = (await streamEvents(nats.url)).map(nameOf);
+    expect(stored.toSorted()).toEqual(acknowledged.sort());
+    for (const listener of listeners) {
+      await untilEvents(listener, stored.length);
+      expect(namesOf(listener)).toEqual(stored);
+      expect(listener.gaps).toEqual([]);
+      expect(listener.connections).toBeGreaterThan(1);
+    }
+    expect(publisher.refusals).toEqual([]);
+  });
+});
+
+describe('SIGTERM', () => {
+  test('connected clients: WebSocket close 4000, SSE error event: both say come back', async () => {
+    const { listen, gateway, open } = await start();
+    const urls = [gateway.url];
+    const listeners = TRANSPORTS.map((transport) => listen(transport, { topics: TOPIC, urls }));
+    for (const listener of listeners) await until(() => listener.live);
+    const silent = open();
+    await silent.first('welcome');
+    expect(await gateway.kill('SIGTERM')).toBe(0);
+
+    const [webSocket, sse] = listeners;
+    expect(webSocket?.received[1]).toEqual({ type: 'closed', code: CLOSE_CODES.going_away });
+    expect((await silent.closed).code).toBe(CLOSE_CODES.going_away);
+    await until(() => sse?.live === false);
+    expect(sse?.received.slice(1, 3)).toMatchObject([
+      { type: 'error', code: 'unavailable', retryable: true },
+      { type: 'closed' },
+    ]);
+  });
+
+  test('publishes under way: every one that was stored is answered before the close', async () => {
+    const { gateway, open, nats } = await start({ TIDEMARK_GATEWAY_DRAIN_MS: '500' });
+    const clients = Array.from({ length: 8 }, () => open());
+    for (const client of clients) await client.first('welcome');
+    let done = false;
+    const sending = clients.map(async (client, index) => {
+      for (let n = 1; !done; n++) {
+        client.send({ type: 'publish', id: String(n), event: numbered(`${TOPIC}.${index}`, n) });
+        await until(() => done || n - client.all('published').length < PUBLISHES_UNDER_WAY);
+      }
+    });
+    await until(() => clients.every((client) => client.all('published').length > 20));
+    expect(await gateway.kill('SIGTERM')).toBe(0);
+    done = true;
+    await Promise.all(sending);
+
+    const answered = clients.flatMap((client, index) =>
+      client.all('published').map(({ id }) => `${TOPIC}.${index} ${id}`),
+    );
+    const stored = (await streamEvents(nats.url)).map(nameOf);
+    expect(answered.sort()).toEqual(stored.sort());
+    for (const client of clients) expect((await client.closed).code).toBe(4000);
+  });
+});
