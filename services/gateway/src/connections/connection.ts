@@ -228,7 +228,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     const at = this.#absorbOverlaps(group, position);
     const lane = new Lane(this, group, at);
     this.#lanes.add(lane);
-    if (at === this.log.tail.head) this.goLive(lane);
+    if (lane.caughtUp) this.goLive(lane);
     else this.log.turns.add(lane);
   }
 
@@ -248,7 +248,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
         grown = true;
       }
       // At the head there is nothing to wait for: the group joins those that are live.
-      if (at === this.log.tail.head) continue;
+      const { head } = this.log.tail;
+      if (at === head && group.every(({ after }) => after <= head)) continue;
       const live = this.#live.filter((one) => one.patterns.overlaps(patterns));
       if (live.length === 0) continue;
       const livePosition = this.#livePosition();

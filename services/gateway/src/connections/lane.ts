@@ -65,6 +65,12 @@ export class Lane implements Task {
     return this.#position;
   }
 
+  /** Whether nothing is left to read, and no subscription begins further on than this gateway is. */
+  get caughtUp(): boolean {
+    const { head } = this.#owner.log.tail;
+    return this.#position === head && this.subscriptions.every(({ after }) => after <= head);
+  }
+
   overlaps(patterns: PatternSet): boolean {
     return this.patterns.overlaps(patterns);
   }
@@ -100,7 +106,8 @@ export class Lane implements Task {
     log.counts.catchUpTailEvents += slice.entries.length;
     this.#position = slice.through;
     if (this.#position < log.tail.head) return true;
-    this.#owner.goLive(this);
+    if (this.caughtUp) this.#owner.goLive(this);
+    else log.awaitHead(this);
     return false;
   }
 
