@@ -1,0 +1,240 @@
+import { formatCursor, type Start } from '@tidemark/protocol';
+import type { Device } from './device.ts';
+import type { SimulatedGateway } from './gateway.ts';
+import type { Action } from './profile.ts';
+import type { Reader } from './reader.ts';
+import type { World } from './world.ts';
+
+/** @returns what was done, or `undefined` when there was nothing to do */
+type Act = (world: World) => string | undefined;
+
+/** A cursor's sequence may lie this far beyond the end: nobody gave it out. */
+const BEYOND_MAX = 20;
+const FLOOD_EVENTS = 600;
+const WIDE_FLOOD_EVENTS = 17_000;
+
+/** Everything that can happen in a world, one small step each. */
+export const ACTS: Readonly<Record<Action, Act>> = {
+  turn(world) {
+    const gateway = some(world, world.gateways, ({ scheduler }) => scheduler.busy);
+    if (!gateway) return undefined;
+    world.turn(gateway);
+    return `turn of ${gateway.name}`;
+  },
+  request(world) {
+    if (world.requests.count === 0) return undefined;
+    return `arrives: ${world.requests.arrive()}`;
+  },
+  loseRequest(world) {
+    if (world.requests.count === 0) return undefined;
+    return `lost: ${world.requests.lose()}`;
+  },
+  timer({ clock }) {
+    if (!clock.due) return undefined;
+    clock.fire();
+    return 'timer';
+  },
+  flush(world) {
+    const device = someDevice(world, ({ socket }) => socket.moves);
+    device?.socket.flush(world.random.pick([1, 500, 20_000, 200_000]));
+    return device && `${device.name} sends`;
+  },
+  arrive(world) {
+    const device = someDevice(world, ({ socket }) => socket.moves);
+    if (!device) return undefined;
+    device.socket.arrive(world.random.pick([1, 500, 20_000, 200_000]));
+    device.answerPings(world.clock.nowMs);
+    return `${device.name} receives`;
+  },
+  deliver(world) {
+    const gateway = some(world, world.gateways, ({ behind }) => behind);
+    gateway?.deliver(world.random.pick([1, 1, 3, 10, 1000]));
+    return gateway && `${gateway.name} is fed up to ${gateway.log.tail.head}`;
+  },
+  openFeed(world) {
+    const gateway = some(world, world.gateways, ({ feedOpen }) => !feedOpen);
+    if (!gateway || !world.natsUp) return undefined;
+    gateway.openFeed();
+    world.lookForLoss();
+    const { epoch, firstSequence, lastSequence } = world.history.bounds();
+    return `${gateway.name} begins on ${epoch} ${firstSequence}-${lastSequence}`;
+  },
+  loseFeed(world) {
+    const gateway = some(world, world.gateways, ({ feedOpen }) => feedOpen);
+    if (!gateway) return undefined;
+    gateway.feedOpen = false;
+    return `${gateway.name} loses its feed`;
+  },
+  publish(world) {
+    if (!world.natsUp || world.unseenLoss) return undefined;
+    return publish(world, world.random.pick([1, 1, 1, 2, 10]));
+  },
+  flood(world) {
+    if (!world.natsUp || world.unseenLoss) return undefined;
+    return publish(world, world.profile.alike ? WIDE_FLOOD_EVENTS : FLOOD_EVENTS, 0);
+  },
+  expire(world) {
+    const { history, random } = world;
+    const { firstSequence, lastSequence } = history;
+    const through = random.chance(0.1)
+      ? lastSequence
+      : firstSequence + random.between(0, Math.ceil((lastSequence - firstSequence) / 2));
+    history.expire(through);
+    for (const gateway of world.gateways) {
+      // A consumer that retention overtakes has nothing to go on from.
+      if (gateway.log.tail.head + 1 < history.firstSequence) gateway.feedOpen = false;
+    }
+    return `expired through ${through}`;
+  },
+  syncArchive(world) {
+    if (!world.natsUp || !world.archiveUp || world.archive.current) return undefined;
+    world.archive.sync(world.random.pick([1, 20, 1000]));
+    world.lookForLoss();
+    return `the archive is at ${world.archive.state().lastSequence}`;
+  },
+  connect(world) {
+    const away = world.readers.filter(({ state }) => state === 'away');
+    const gateway = some(world, world.gateways, ({ log }) => log.begun);
+    if (away.length === 0 || !gateway) return undefined;
+    return connect(world, gateway, away);
+  },
+  disconnect(world) {
+    const device = someDevice(world, () => true);
+    device?.end('the network broke');
+    return device && `${device.name} is gone`;
+  },
+  subscribe(world) {
+    const device = someDevice(world, ({ transport }) => transport === 'websocket');
+    const reader = some(world, world.readers, ({ state }) => state === 'away');
+    if (!device || !reader) return undefined;
+    return subscribe(world, device, reader);
+  },
+  unsubscribe(world) {
+    const device = someDevice(world, ({ transport }) => transport === 'websocket');
+    const reader = device && some(world, [...device.readers.values()], ({ closing }) => !closing);
+    if (!device || !reader) return undefined;
+    device.unsubscribe(reader);
+    return `${device.name} unsubscribes ${reader.id}`;
+  },
+  narrow(world) {
+    const device = someDevice(world, ({ transport }) => transport === 'websocket');
+    if (!device) return undefined;
+    device.gateway.narrow(device, 'a.>');
+    return `${device.name} has a narrower token`;
+  },
+  stall(world) {
+    const device = someDevice(world, () => true);
+    if (!device) return undefined;
+    device.socket.stalled = !device.socket.stalled;
+    return `${device.name} stalls: ${device.socket.stalled}`;
+  },
+  killNats(world) {
+    if (!world.natsUp) return undefined;
+    world.natsUp = false;
+    world.loseNats();
+    return 'NATS is away';
+  },
+  reviveNats(world) {
+    if (world.natsUp) return undefined;
+    world.natsUp = true;
+    return 'NATS is back';
+  },
+  loseEnd(world) {
+    const { history, random } = world;
+    const { firstSequence, lastSequence } = history;
+    if (lastSequence < firstSequence) return undefined;
+    const last = Math.max(firstSequence - 1, lastSequence - random.between(1, 15));
+    world.loseNats();
+    history.loseEnd(last);
+    world.unseenLoss = true;
+    return `the stream lost its end after ${last}`;
+  },
+  newEpoch(world) {
+    world.loseNats();
+    world.history.beginEpoch();
+    world.unseenLoss = false;
+    return `a new stream: ${world.history.place.epoch}`;
+  },
+  toggleArchive(world) {
+    world.archiveUp = !world.archiveUp;
+    return `the archive is there: ${world.archiveUp}`;
+  },
+  rebuildArchive({ archive }) {
+    archive.rebuild();
+    return 'the archive is built anew';
+  },
+  restartGateway(world) {
+    const gateway = world.random.pick(world.gateways);
+    world.restart(gateway);
+    return `${gateway.name} is killed`;
+  },
+  elapse(world) {
+    const ms = world.random.pick([10, 100, 1000]);
+    world.clock.elapse(ms);
+    return `${ms} ms pass`;
+  },
+};
+
+/** A client opens a connection with one subscription or several. */
+export function connect(world: World, gateway: SimulatedGateway, away: Reader[]): string {
+  const { random } = world;
+  const device = world.connect(gateway, random.pick(['websocket', 'sse']));
+  const count = device.transport === 'sse' ? 1 : random.pick([1, 1, 2, 3, 5]);
+  const asked: string[] = [];
+  for (let index = 0; index < count && away.length > 0; index++) {
+    asked.push(subscribe(world, device, random.take(away)));
+  }
+  return `${device.name} connects to ${gateway.name} by ${device.transport}: ${asked.join('; ')}`;
+}
+
+function publish(world: World, count: number, paddingMax = world.profile.paddingMax): string {
+  const { random, history, profile, clock } = world;
+  for (let index = 0; index < count; index++) {
+    if (profile.holes && random.chance(0.05)) history.leaveHole();
+    const large = random.chance(profile.large);
+    history.publish(random.pick(profile.topics), {
+      timeMs: Math.floor(clock.nowMs),
+      padding: large ? random.between(50_000, 150_000) : random.between(0, paddingMax),
+      valid: !random.chance(0.02),
+    });
+  }
+  return `published up to ${history.lastSequence}`;
+}
+
+function subscribe(world: World, device: Device, reader: Reader): string {
+  const start = reader.cursor && world.random.chance(0.9) ? own(reader.cursor) : anyStart(world);
+  const after = format(start);
+  device.ask(reader, start, after);
+  return `${reader.id} ${reader.patterns} from ${after}`;
+}
+
+function own(position: NonNullable<Reader['cursor']>): Start {
+  return { kind: 'cursor', position };
+}
+
+function anyStart({ random, history, clock }: World): Start {
+  const kind = random.pick(['latest', 'earliest', 'time', 'cursor', 'beyond', 'other'] as const);
+  const { epoch } = history.place;
+  if (kind === 'latest' || kind === 'earliest') return { kind };
+  if (kind === 'time') {
+    return { kind, timeMs: Math.floor(clock.nowMs - random.pick([0, 100, 2000, 20_000])) };
+  }
+  if (kind === 'cursor') return own({ epoch, sequence: random.between(0, history.lastSequence) });
+  if (kind === 'other') return own({ epoch: random.pick(['zzz', ...history.epochs]), sequence: 3 });
+  return own({ epoch, sequence: history.lastSequence + random.between(1, BEYOND_MAX) });
+}
+
+/** What a client writes; the simulated clock counts from 1970. */
+function format(start: Start): string {
+  if (start.kind === 'cursor') return formatCursor(start.position);
+  return start.kind === 'time' ? new Date(start.timeMs).toISOString() : start.kind;
+}
+
+function someDevice(world: World, test: (device: Device) => boolean): Device | undefined {
+  return some(world, [...world.devices], test);
+}
+
+function some<T>({ random }: World, all: readonly T[], test: (one: T) => boolean): T | undefined {
+  const found = all.filter(test);
+  return found.length === 0 ? undefined : random.pick(found);
+}

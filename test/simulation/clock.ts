@@ -1,0 +1,77 @@
+import type { Scheduler } from '../../services/gateway/src/scheduler.ts';
+
+interface Timer {
+  readonly dueMs: number;
+  readonly owner: LoopScheduler;
+  readonly task: () => void;
+}
+
+/** The one time of a simulated world. It moves only when somebody moves it. */
+export class Clock {
+  nowMs = 1000;
+  readonly #timers = new Set<Timer>();
+
+  /** When the next timer is due. */
+  get nextMs(): number | undefined {
+    let next: number | undefined;
+    for (const { dueMs } of this.#timers) if (next === undefined || dueMs < next) next = dueMs;
+    return next;
+  }
+
+  get due(): boolean {
+    return (this.nextMs ?? Number.POSITIVE_INFINITY) <= this.nowMs;
+  }
+
+  elapse(ms: number): void {
+    this.nowMs += ms;
+  }
+
+  /** Runs the timer that is due first. */
+  fire(): void {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) if (!first || timer.dueMs < first.dueMs) first = timer;
+    if (!first) return;
+    this.#timers.delete(first);
+    if (!first.owner.ended) first.task();
+  }
+
+  set(timer: Timer): () => void {
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+}
+
+/** The event loop of one simulated process. */
+export class LoopScheduler implements Scheduler {
+  /** The process was killed: nothing of it runs any more. */
+  ended = false;
+  readonly #clock: Clock;
+  #tasks: (() => void)[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get busy(): boolean {
+    return this.#tasks.length > 0 && !this.ended;
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs;
+  }
+
+  soon(task: () => void): void {
+    this.#tasks.push(task);
+  }
+
+  after(ms: number, task: () => void): () => void {
+    return this.#clock.set({ dueMs: this.#clock.nowMs + ms, owner: this, task });
+  }
+
+  /** One round of the loop: what is there now, and not what it adds. */
+  turn(): void {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) if (!this.ended) task();
+  }
+}

@@ -1,0 +1,100 @@
+import type { ServerMessage } from '@tidemark/protocol';
+import type { Place } from './history.ts';
+
+/** What a client makes of the bytes: messages, and events with their JSON as it came. */
+export type Received =
+  | Exclude<ServerMessage, { readonly type: 'heartbeat' }>
+  | { readonly type: 'heartbeat'; readonly cursor?: string }
+  | { readonly type: 'event'; readonly cursor: string; readonly json: Buffer };
+
+export type Receive = (message: Received, place: Place) => void;
+
+export interface Decoder {
+  /** Takes bytes as they come, cut anywhere. */
+  push(bytes: Buffer, place: Place): void;
+}
+
+const EVENT = /^\{"type":"event","cursor":"([^"]+)","event":/;
+
+/** Unmasked text frames in one piece each (RFC 6455 section 5.2), each one JSON message. */
+export class WebSocketDecoder implements Decoder {
+  readonly #receive: Receive;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(receive: Receive) {
+    this.#receive = receive;
+  }
+
+  push(bytes: Buffer, place: Place): void {
+    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    for (let frame = this.#take(); frame; frame = this.#take()) {
+      const event = EVENT.exec(frame.toString('latin1', 0, 100));
+      if (event?.[1]) {
+        const json = frame.subarray(event[0].length, -1);
+        this.#receive({ type: 'event', cursor: event[1], json }, place);
+      } else {
+        this.#receive(JSON.parse(frame.toString()), place);
+      }
+    }
+  }
+
+  #take(): Buffer | undefined {
+    const rest = this.#rest;
+    if (rest.length < 2) return undefined;
+    if (rest[0] !== 0x81) throw new Error(`A frame begins with ${rest[0]}.`);
+    let length = rest[1] ?? 0;
+    let start = 2;
+    if (length >= 126) {
+      start = length === 126 ? 4 : 10;
+      if (rest.length < start) return undefined;
+      length = length === 126 ? rest.readUInt16BE(2) : Number(rest.readBigUInt64BE(2));
+    }
+    const end = start + length;
+    if (rest.length < end) return undefined;
+    this.#rest = rest.subarray(end);
+    return rest.subarray(start, end);
+  }
+}
+
+/** Blocks of an event stream (WHATWG HTML section 9.2.6), as messages of the other transport. */
+export class SseDecoder implements Decoder {
+  readonly #receive: Receive;
+  #rest: Buffer = Buffer.alloc(0);
+  #subscribed = false;
+
+  constructor(receive: Receive) {
+    this.#receive = receive;
+  }
+
+  push(bytes: Buffer, place: Place): void {
+    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    for (let end = this.#rest.indexOf('\n\n'); end !== -1; end = this.#rest.indexOf('\n\n')) {
+      const block = this.#rest.subarray(0, end);
+      this.#rest = this.#rest.subarray(end + 2);
+      const message = this.#read(block);
+      if (message) this.#receive(message, place);
+    }
+  }
+
+  #read(block: Buffer): Received | undefined {
+    let cursor: string | undefined;
+    let name: string | undefined;
+    let data: Buffer | undefined;
+    for (let start = 0; start < block.length; ) {
+      const found = block.indexOf(10, start);
+      const line = block.subarray(start, found === -1 ? block.length : found);
+      start += line.length + 1;
+      const field = line.toString('latin1', 0, line.indexOf(': '));
+      const value = line.subarray(field.length + 2);
+      if (field === 'id') cursor = value.toString();
+      else if (field === 'event') name = value.toString();
+      else if (field === 'data') data = value;
+    }
+    if (name !== undefined) return { type: name, id: '', ...JSON.parse(String(data)) };
+    if (cursor === undefined) return data ? { type: 'event', cursor: '', json: data } : undefined;
+    if (data) return { type: 'event', cursor, json: data };
+    if (this.#subscribed) return { type: 'heartbeat', cursor };
+    this.#subscribed = true;
+    return { type: 'subscribed', id: '', cursor };
+  }
+}

@@ -1,0 +1,154 @@
+import { parseCursor, type Start } from '@tidemark/protocol';
+import type { Connection } from '../../services/gateway/src/connections/connection.ts';
+import type { Member } from '../../services/gateway/src/connections/registry.ts';
+import { type Decoder, type Received, SseDecoder, WebSocketDecoder } from './decoders.ts';
+import type { SimulatedGateway } from './gateway.ts';
+import type { History, Place } from './history.ts';
+import type { Reader } from './reader.ts';
+import { SimulatedSocket } from './socket.ts';
+import { ensure } from './violation.ts';
+
+export type Transport = 'websocket' | 'sse';
+
+/** What a device tells the world. */
+export interface DeviceOptions {
+  readonly name: string;
+  readonly gateway: SimulatedGateway;
+  readonly history: History;
+  readonly transport: Transport;
+  readonly kernelBytesMax: number;
+  readonly wrote: (device: Device) => void;
+  readonly onClosed: (device: Device, reason: string) => void;
+}
+
+/** One connection from the client's side: gives what arrives to the readers that it is for. */
+export class Device {
+  readonly name: string;
+  readonly transport: Transport;
+  readonly gateway: SimulatedGateway;
+  readonly socket: SimulatedSocket;
+  readonly readers = new Map<string, Reader>();
+  connection: Connection | undefined;
+  member: Member | undefined;
+  /** What the client says, as text; over SSE nothing. */
+  say: (text: string) => void = () => {};
+  closed = false;
+  readonly #history: History;
+  readonly #onClosed: DeviceOptions['onClosed'];
+  #pongs = 0;
+
+  constructor(options: DeviceOptions) {
+    const { name, gateway, history, transport, kernelBytesMax, wrote, onClosed } = options;
+    this.name = name;
+    this.gateway = gateway;
+    this.transport = transport;
+    this.#history = history;
+    this.#onClosed = onClosed;
+    const receive = (message: Received, place: Place) => this.#receive(message, place);
+    const decoder: Decoder =
+      transport === 'sse' ? new SseDecoder(receive) : new WebSocketDecoder(receive);
+    this.socket = new SimulatedSocket(
+      {
+        place: () => gateway.place,
+        wrote: () => wrote(this),
+        drained: () => this.connection?.drained(),
+        received: (bytes, place) => decoder.push(bytes, place),
+        closed: (reason) => this.end(reason),
+      },
+      kernelBytesMax,
+    );
+  }
+
+  /** The client's side of a WebSocket answers pings when it reads. */
+  answerPings(nowMs: number): void {
+    if (this.#pongs === this.socket.pings || !this.member) return;
+    this.#pongs = this.socket.pings;
+    this.member.heardMs = nowMs;
+  }
+
+  /** @param after the start as the client writes it */
+  ask(reader: Reader, start: Start, after: string): void {
+    const { firstSequence: first, lastSequence } = this.#history.bounds();
+    reader.ask({ start, lastSequence, head: this.gateway.log.tail.head, first });
+    this.readers.set(reader.id, reader);
+    const { id, patterns } = reader;
+    if (this.transport === 'websocket') {
+      this.say(JSON.stringify({ type: 'subscribe', id, topics: patterns, after }));
+    } else {
+      this.connection?.subscribe('', patterns, start).catch(() => {
+        this.connection?.close('unavailable', 'The subscription failed.');
+      });
+    }
+  }
+
+  unsubscribe(reader: Reader): void {
+    reader.closing = true;
+    this.say(JSON.stringify({ type: 'unsubscribe', id: reader.id }));
+  }
+
+  /** The connection is over, for whatever reason. */
+  end(reason: string): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.socket.destroy();
+    if (this.member) this.gateway.registry.remove(this.member);
+    this.connection?.ended();
+    for (const reader of this.readers.values()) reader.leave();
+    this.#onClosed(this, reason);
+  }
+
+  #receive(message: Received, place: Place): void {
+    if (message.type === 'event') this.#receiveEvent(message, place);
+    else if (message.type === 'heartbeat') this.#receiveHeartbeat(message.cursor, place);
+    else if ('id' in message && message.id !== undefined) this.#receiveNamed(message, place);
+  }
+
+  #receiveNamed(message: Exclude<Received, { type: 'event' | 'heartbeat' }>, place: Place): void {
+    const moves = this.transport === 'sse';
+    if (message.type === 'subscribed') this.#named(message.id).confirm(message.cursor, place);
+    else if (message.type === 'gap') this.#named(message.id).passGap(message, place);
+    else if (message.type === 'live') this.#named(message.id).goLive(message.cursor, place, moves);
+    else if (message.type === 'unsubscribed') this.#forget(message.id);
+    else if (message.type === 'error' && this.readers.has(message.id ?? '')) {
+      this.#forget(message.id ?? '');
+    }
+  }
+
+  #receiveEvent({ cursor, json }: { cursor: string; json: Buffer }, place: Place): void {
+    const position = parseCursor(cursor);
+    const record = this.#history.find(json);
+    if (!record) throw new Error(`${this.name} received what nobody stored.`);
+    const { sequence, topic } = record;
+    const right = position.epoch === record.epoch && position.sequence === sequence;
+    ensure(right, 'cursor', () => `${this.name} got ${record.epoch}-${sequence} as ${cursor}`);
+    ensure(this.#history.has(place, record) || record.lost, 'view', () => {
+      return `${this.name} got ${cursor}, which the log of ${place.epoch}/${place.view} has not`;
+    });
+    const readers = [...this.readers.values()];
+    const wanted = readers.some((reader) => reader.state === 'confirmed' && reader.matches(topic));
+    ensure(wanted, 'topics', () => `${this.name} got ${topic}, which it has not subscribed to`);
+    let takers = 0;
+    for (const reader of readers) if (reader.take(record, position, place)) takers++;
+    ensure(takers > 0, 'once, in order', () => {
+      const cursors = readers.map((reader) => `${reader.id}@${reader.cursor?.sequence}`);
+      return `${this.name} got ${cursor} ${topic} again (${cursors.join(' ')})`;
+    });
+  }
+
+  #receiveHeartbeat(cursor: string | undefined, place: Place): void {
+    if (cursor === undefined) return;
+    for (const reader of this.readers.values()) reader.passHeartbeat(cursor, place);
+  }
+
+  #forget(id: string): void {
+    this.#named(id).leave();
+    this.readers.delete(id);
+  }
+
+  #named(id: string): Reader {
+    const reader = this.transport === 'sse' ? [...this.readers.values()][0] : this.readers.get(id);
+    if (!reader)
+      throw new Error(`${this.name} was told of ${JSON.stringify(id)}, which is unknown.`);
+    return reader;
+  }
+}

@@ -1,0 +1,171 @@
+import type { Bounds } from '../../services/gateway/src/log/cold-reads.ts';
+
+/** A message that the stream stored, as it was then. */
+export interface StoredRecord {
+  readonly uid: number;
+  readonly epoch: string;
+  readonly sequence: number;
+  readonly topic: string;
+  readonly timeMs: number;
+  readonly json: Buffer;
+  /** False for a message that is no event: it takes a sequence and is never delivered. */
+  readonly valid: boolean;
+  /** The stream lost it in a crash. */
+  lost: boolean;
+}
+
+/** The same sequences hold other events after a crash took the end away: each loss begins a view. */
+type View = (StoredRecord | undefined)[];
+
+interface Epoch {
+  readonly name: string;
+  readonly views: View[];
+  /** Up to which sequence each view is the same as the one before it. */
+  readonly bases: number[];
+}
+
+/** What a reader of the log may rely on: an epoch and, within it, what crashes made of it. */
+export interface Place {
+  readonly epoch: string;
+  readonly view: number;
+}
+
+const EVENT_HEAD = '{"specversion":"1.0","source":"/s","type":"t","id":"';
+
+/** Everything that was ever stored, and what the stream still holds of it: the truth. */
+export class History {
+  readonly #epochs = new Map<string, Epoch>();
+  readonly #records: StoredRecord[] = [];
+  #current: Epoch;
+  firstSequence = 1;
+  lastSequence = 0;
+
+  constructor() {
+    this.#current = this.#begin();
+  }
+
+  get place(): Place {
+    return { epoch: this.#current.name, view: this.#current.views.length - 1 };
+  }
+
+  get epochs(): readonly string[] {
+    return [...this.#epochs.keys()];
+  }
+
+  bounds(): Bounds {
+    const { firstSequence, lastSequence } = this;
+    return { epoch: this.#current.name, firstSequence, lastSequence };
+  }
+
+  /** What the stream holds now under a sequence. */
+  at(sequence: number): StoredRecord | undefined {
+    if (sequence < this.firstSequence || sequence > this.lastSequence) return undefined;
+    return this.#current.views.at(-1)?.[sequence];
+  }
+
+  /** The first message after a sequence that the stream holds. */
+  next(after: number): StoredRecord | undefined {
+    const from = Math.max(after + 1, this.firstSequence);
+    for (let sequence = from; sequence <= this.lastSequence; sequence++) {
+      const record = this.at(sequence);
+      if (record) return record;
+    }
+    return undefined;
+  }
+
+  publish(
+    topic: string,
+    { timeMs, padding, valid }: { timeMs: number; padding: number; valid: boolean },
+  ): StoredRecord {
+    const uid = this.#records.length;
+    const text = `${EVENT_HEAD}${uid}","topic":"${topic}","data":"${'x'.repeat(padding)}"}`;
+    const record: StoredRecord = {
+      uid,
+      epoch: this.#current.name,
+      sequence: ++this.lastSequence,
+      topic,
+      timeMs,
+      json: Buffer.from(text),
+      valid,
+      lost: false,
+    };
+    this.#records.push(record);
+    this.#view()[record.sequence] = record;
+    return record;
+  }
+
+  /** A number that no message has, as an interior deletion leaves it. */
+  leaveHole(): void {
+    this.lastSequence++;
+  }
+
+  /** Retention takes everything up to and with a sequence. */
+  expire(through: number): void {
+    this.firstSequence = Math.min(Math.max(this.firstSequence, through + 1), this.lastSequence + 1);
+  }
+
+  /** The server crashed and comes back without what followed a sequence. */
+  loseEnd(last: number): void {
+    const view = this.#view();
+    for (let sequence = last + 1; sequence <= this.lastSequence; sequence++) {
+      const record = view[sequence];
+      if (record) record.lost = true;
+    }
+    this.#current.views.push(view.slice(0, last + 1));
+    this.#current.bases.push(last);
+    this.lastSequence = last;
+    this.firstSequence = Math.min(this.firstSequence, last + 1);
+  }
+
+  /** The stream is deleted and made again. */
+  beginEpoch(): void {
+    for (const record of this.#view()) if (record) record.lost = true;
+    this.#current = this.#begin();
+    this.firstSequence = 1;
+    this.lastSequence = 0;
+  }
+
+  /** The record whose JSON this is. */
+  find(json: Uint8Array): StoredRecord | undefined {
+    const head = Buffer.from(json.buffer, json.byteOffset, EVENT_HEAD.length + 8).toString(
+      'latin1',
+    );
+    const record = this.#records[Number.parseInt(head.slice(EVENT_HEAD.length), 10)];
+    return record?.json.equals(json) ? record : undefined;
+  }
+
+  /** Whether an event is what a place has under its sequence. */
+  has({ epoch, view }: Place, record: StoredRecord): boolean {
+    return this.#epochs.get(epoch)?.views[view]?.[record.sequence] === record;
+  }
+
+  /** Up to which sequence two views of an epoch are the same. */
+  commonTo(epoch: string, one: number, other: number): number {
+    const { bases = [] } = this.#epochs.get(epoch) ?? {};
+    const [low, high] = one < other ? [one, other] : [other, one];
+    return Math.min(Number.POSITIVE_INFINITY, ...bases.slice(low + 1, high + 1));
+  }
+
+  /** Events of a place in a range, the ends as in "after" and "through". */
+  *range(place: Place, after: number, through: number): Iterable<StoredRecord> {
+    const view = this.#epochs.get(place.epoch)?.views[place.view] ?? [];
+    const last = Math.min(through, view.length - 1);
+    for (let sequence = after + 1; sequence <= last; sequence++) {
+      const record = view[sequence];
+      if (record?.valid) yield record;
+    }
+  }
+
+  #view(): View {
+    const view = this.#current.views.at(-1);
+    if (!view) throw new Error('An epoch has at least one view.');
+    return view;
+  }
+
+  #begin(): Epoch {
+    const name = `e${this.#epochs.size + 1}`;
+    const epoch: Epoch = { name, views: [[]], bases: [0] };
+    this.#epochs.set(name, epoch);
+    return epoch;
+  }
+}

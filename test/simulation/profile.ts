@@ -1,0 +1,150 @@
+import type { Random } from './random.ts';
+
+/** What can happen, and how often compared with the rest. */
+export const ACTIONS = [
+  'turn',
+  'request',
+  'loseRequest',
+  'timer',
+  'flush',
+  'arrive',
+  'deliver',
+  'openFeed',
+  'loseFeed',
+  'publish',
+  'flood',
+  'expire',
+  'syncArchive',
+  'connect',
+  'disconnect',
+  'subscribe',
+  'unsubscribe',
+  'narrow',
+  'stall',
+  'killNats',
+  'reviveNats',
+  'loseEnd',
+  'newEpoch',
+  'toggleArchive',
+  'rebuildArchive',
+  'restartGateway',
+  'elapse',
+] as const;
+
+export type Action = (typeof ACTIONS)[number];
+
+const WEIGHTS: Readonly<Record<Action, number>> = {
+  turn: 300,
+  request: 300,
+  loseRequest: 4,
+  timer: 100,
+  flush: 250,
+  arrive: 250,
+  deliver: 200,
+  openFeed: 60,
+  loseFeed: 3,
+  publish: 120,
+  flood: 2,
+  expire: 12,
+  syncArchive: 60,
+  connect: 40,
+  disconnect: 10,
+  subscribe: 25,
+  unsubscribe: 10,
+  narrow: 2,
+  stall: 8,
+  killNats: 1,
+  reviveNats: 30,
+  loseEnd: 2,
+  newEpoch: 1,
+  toggleArchive: 4,
+  rebuildArchive: 1,
+  restartGateway: 1,
+  elapse: 20,
+};
+
+/** These are never left out: without them a world stands still. */
+const NEEDED: ReadonlySet<Action> = new Set([
+  'turn',
+  'request',
+  'timer',
+  'flush',
+  'arrive',
+  'deliver',
+  'openFeed',
+  'publish',
+  'connect',
+  'reviveNats',
+]);
+
+/** The kind of world that a seed makes: which faults there are, and how large things get. */
+export interface Profile {
+  readonly weights: ReadonlyMap<Action, number>;
+  readonly readers: number;
+  /** All readers want the same: one cohort with many members. */
+  readonly alike: boolean;
+  readonly topics: readonly string[];
+  readonly tail: { readonly bytesMax: number; readonly eventsMax: number };
+  readonly coldReadsMax: number;
+  readonly kernelBytesMax: number;
+  /** What a write to a socket costs. */
+  readonly writeMs: number;
+  readonly stepMs: number;
+  /** The chance of an event that is larger than what a socket may hold. */
+  readonly large: number;
+  readonly paddingMax: number;
+  readonly holes: boolean;
+  readonly heartbeatMs: number;
+  readonly stallTimeoutMs: number;
+}
+
+const TOKENS = ['a', 'b', 'c'];
+
+export function createProfile(random: Random): Profile {
+  const weights = new Map<Action, number>();
+  for (const action of ACTIONS) {
+    const factor = random.pick([0.2, 1, 1, 3]);
+    if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
+  }
+  const alike = random.chance(0.08);
+  return {
+    weights,
+    readers: alike ? 60 : random.between(2, 14),
+    alike,
+    topics: createTopics(random),
+    tail: {
+      bytesMax: random.pick([40_000, 200_000, 1_000_000]),
+      eventsMax: random.pick([5, 20, 80, 400]),
+    },
+    coldReadsMax: random.pick([1, 2, 8]),
+    kernelBytesMax: random.pick([2000, 20_000, 200_000]),
+    writeMs: random.pick([0.01, 0.01, 0.3, 1]),
+    stepMs: random.pick([0.1, 1, 5]),
+    large: random.pick([0, 0.01, 0.05]),
+    paddingMax: random.pick([50, 1000, 10_000]),
+    holes: random.chance(0.2),
+    heartbeatMs: random.pick([200, 1000, 5000]),
+    stallTimeoutMs: random.pick([2000, 20_000]),
+  };
+}
+
+export function createPatterns(random: Random): string[] {
+  const count = random.pick([1, 1, 1, 2, 3]);
+  return [...new Set(Array.from({ length: count }, () => createPattern(random)))];
+}
+
+function createPattern(random: Random): string {
+  const depth = random.between(1, 3);
+  const tokens = Array.from({ length: depth }, () => {
+    return random.chance(0.25) ? '*' : random.pick(TOKENS);
+  });
+  if (random.chance(0.25)) tokens[depth - 1] = '>';
+  return tokens.join('.');
+}
+
+function createTopics(random: Random): string[] {
+  const topics = Array.from({ length: random.between(1, 12) }, () => {
+    return Array.from({ length: random.between(1, 3) }, () => random.pick(TOKENS)).join('.');
+  });
+  return [...new Set(topics)];
+}

@@ -1,0 +1,285 @@
+import { formatCursor, matches, type Position, parseCursor, type Start } from '@tidemark/protocol';
+import type { History, Place, StoredRecord } from './history.ts';
+import { ensure } from './violation.ts';
+
+/** What the readers can see of the world. */
+export interface Truth {
+  readonly history: History;
+  /** Whether nobody can read an event any more: neither the stream nor the archive has it. */
+  gone(record: StoredRecord): boolean;
+}
+
+/** How a subscription was asked for, and what could be known at that moment. */
+interface Asked {
+  readonly start: Start;
+  /** The highest sequence that `latest` may mean: what was stored by then. */
+  readonly lastSequence: number;
+  /** The log on the gateway's side, by the time of asking. */
+  readonly head: number;
+  readonly first: number;
+}
+
+export type ReaderState = 'away' | 'asked' | 'confirmed';
+
+/**
+ * One subscription of one client, across all its connections: it keeps its cursor as PROTOCOL.md
+ * sections 5 and 6.4 tell, and checks at each step that nothing is missing, false or twice.
+ */
+export class Reader {
+  readonly id: string;
+  readonly patterns: readonly string[];
+  state: ReaderState = 'away';
+  /** Its client has unsubscribed, and the gateway's answer is under way. */
+  closing = false;
+  live = false;
+  cursor: Position | undefined;
+  received = 0;
+  readonly #truth: Truth;
+  readonly #matched = new Map<string, boolean>();
+  #view = 0;
+  #asked: Asked | undefined;
+  /** `subscribed` named another cursor than was asked for: a gap has to follow at once. */
+  #owedGap: { readonly from: Position; readonly to: Position } | undefined;
+
+  constructor(id: string, patterns: readonly string[], truth: Truth) {
+    this.id = id;
+    this.patterns = patterns;
+    this.#truth = truth;
+  }
+
+  matches(topic: string): boolean {
+    let answer = this.#matched.get(topic);
+    if (answer === undefined) {
+      answer = this.patterns.some((pattern) => matches(pattern, topic));
+      this.#matched.set(topic, answer);
+    }
+    return answer;
+  }
+
+  ask(asked: Asked): void {
+    this.state = 'asked';
+    this.live = false;
+    this.#owedGap = undefined;
+    this.#asked = asked;
+    const { start } = asked;
+    const own = start.kind === 'cursor' && start.position === this.cursor;
+    if (own) return;
+    // A new start forgets what it had.
+    this.cursor = undefined;
+    this.#view = this.#truth.history.place.view;
+  }
+
+  leave(): void {
+    this.state = 'away';
+    this.closing = false;
+    this.#asked = undefined;
+  }
+
+  /** The subscription begins after this cursor. */
+  confirm(cursor: string, place: Place): void {
+    ensure(this.state === 'asked', 'subscribed', () => `${this.id} had not asked`);
+    const asked = this.#asked;
+    if (!asked) throw new Error('A reader that asked knows what.');
+    const to = this.#read(cursor, place);
+    this.state = 'confirmed';
+    const { start } = asked;
+    if (start.kind === 'cursor') {
+      const { position } = start;
+      if (formatCursor(position) !== cursor) this.#owedGap = { from: position, to };
+      else this.#resume(position, place, asked);
+      return;
+    }
+    this.#checkStart(asked, to, place);
+    this.cursor = to;
+    this.#view = place.view;
+  }
+
+  /** An event arrived on its connection. @returns whether it is for this one */
+  take(record: StoredRecord, position: Position, place: Place): boolean {
+    if (this.state !== 'confirmed' || !this.matches(record.topic)) return false;
+    ensure(!this.#owedGap, 'gap told', () => `${this.id} got an event before the gap it was owed`);
+    const { cursor } = this;
+    if (!cursor) throw new Error('A confirmed reader has a cursor.');
+    if (cursor.epoch === position.epoch && position.sequence <= cursor.sequence) return false;
+    this.#pass(position.sequence - 1, position, place, 'no hole');
+    this.#move(position, place);
+    this.received++;
+    return true;
+  }
+
+  passGap(gap: { from: string; to: string; reason: string }, place: Place): void {
+    const from = parseCursor(gap.from);
+    const to = this.#read(gap.to, place);
+    if (this.#owedGap) {
+      const owed = this.#owedGap;
+      this.#owedGap = undefined;
+      const right = formatCursor(owed.from) === gap.from && formatCursor(owed.to) === gap.to;
+      ensure(
+        right,
+        'gap told',
+        () => `${this.id} was owed another gap than ${JSON.stringify(gap)}`,
+      );
+      this.cursor ??= owed.from;
+    }
+    if (gap.reason === 'epoch') this.#passEpoch(from, to, place);
+    else if (gap.reason === 'future') this.#passFuture(from, to, place);
+    else this.#passExpired(from, to, place);
+    this.#move(to, place);
+  }
+
+  /** The position of a whole connection, which everything on it has passed. */
+  passHeartbeat(cursor: string, place: Place): void {
+    if (this.state !== 'confirmed' || !this.cursor) return;
+    const position = this.#read(cursor, place);
+    if (position.epoch === this.cursor.epoch && position.sequence <= this.cursor.sequence) return;
+    this.#pass(position.sequence, position, place, 'heartbeat');
+    this.#move(position, place);
+  }
+
+  /** @param moves whether the transport makes this cursor the client's own */
+  goLive(cursor: string, place: Place, moves: boolean): void {
+    ensure(this.state === 'confirmed', 'live', () => `${this.id} is live and was never confirmed`);
+    ensure(!this.live, 'live', () => `${this.id} was told live twice`);
+    this.live = true;
+    const position = this.#read(cursor, place);
+    const behind =
+      this.cursor?.epoch === position.epoch && position.sequence < this.cursor.sequence;
+    ensure(!behind, 'live', () => `${this.id} was told live at ${cursor}, behind its own cursor`);
+    this.#pass(position.sequence, position, place, 'live');
+    if (moves) this.#move(position, place);
+  }
+
+  /** At the end: whether it has everything there is. */
+  checkComplete(place: Place): void {
+    const at = this.cursor ? formatCursor(this.cursor) : 'no cursor';
+    ensure(this.state === 'confirmed' && this.live && !this.closing, 'settled', () => {
+      return `${this.id} is ${this.state}, live: ${this.live}, at ${at}`;
+    });
+    const position = { epoch: place.epoch, sequence: Number.MAX_SAFE_INTEGER };
+    this.#pass(position.sequence, position, place, 'settled');
+  }
+
+  #resume(position: Position, place: Place, { lastSequence }: Asked): void {
+    const { epoch, sequence } = position;
+    ensure(epoch === place.epoch, 'epoch', () => `${this.id} was confirmed in another epoch`);
+    const before = this.cursor;
+    this.cursor = position;
+    // Where a lost end has grown again past the cursor, nobody can tell that it was lost.
+    const common = this.#truth.history.commonTo(epoch, this.#view, place.view);
+    const last = Math.max(lastSequence, this.#truth.history.lastSequence);
+    const told = !before || sequence <= common || sequence <= last;
+    ensure(told, 'gap told', () => `${this.id} resumed at ${sequence}, beyond the end ${last}`);
+    this.#view = place.view;
+  }
+
+  #checkStart({ start, head, first, lastSequence }: Asked, to: Position, place: Place): void {
+    const { history } = this.#truth;
+    const { sequence } = to;
+    if (start.kind === 'latest') {
+      const last = Math.max(head, lastSequence, history.lastSequence);
+      ensure(sequence >= head && sequence <= last, 'start', () => {
+        return `${this.id} wanted latest, which was ${head}, and got ${sequence}`;
+      });
+    }
+    const early = (record: StoredRecord): boolean => {
+      return start.kind === 'time' ? record.timeMs >= start.timeMs : start.kind === 'earliest';
+    };
+    for (const record of history.range(place, 0, sequence)) {
+      const missed = early(record) && this.matches(record.topic) && !this.#truth.gone(record);
+      ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
+    }
+    if (start.kind !== 'time') return;
+    for (const record of history.range(place, Math.max(sequence, first - 1), head)) {
+      const right = record.timeMs >= start.timeMs || this.#truth.gone(record);
+      ensure(right, 'start', () => `${this.id} got ${sequence}, too early for ${start.timeMs}`);
+    }
+  }
+
+  #passExpired(from: Position, to: Position, place: Place): void {
+    ensure(to.sequence > from.sequence && to.epoch === from.epoch, 'gap true', () => {
+      return `${this.id} was told an empty gap ${from.sequence} to ${to.sequence}`;
+    });
+    this.#pass(from.sequence, from, place, 'no hole');
+    const after = Math.max(from.sequence, this.cursor?.sequence ?? 0);
+    const ahead = this.cursor !== undefined && this.cursor.sequence >= to.sequence;
+    ensure(!ahead, 'gap true', () => `${this.id} was told a gap that it had passed`);
+    this.#checkGone(place, after, to.sequence);
+  }
+
+  #passEpoch(from: Position, to: Position, place: Place): void {
+    const { epochs } = this.#truth.history;
+    const later = epochs.indexOf(to.epoch) > epochs.indexOf(from.epoch);
+    ensure(later, 'gap true', () => `${this.id} was sent from ${from.epoch} to ${to.epoch}`);
+    ensure(from.epoch === this.cursor?.epoch, 'gap true', () => {
+      return `${this.id} was told a gap from ${from.epoch}, and is at ${this.cursor?.epoch}`;
+    });
+    this.#checkGone(place, 0, to.sequence);
+  }
+
+  #passFuture(from: Position, to: Position, place: Place): void {
+    const beyond = from.epoch === to.epoch && from.sequence > to.sequence;
+    ensure(beyond, 'gap true', () => `${this.id} was told a future gap that is none`);
+    const { history } = this.#truth;
+    const { cursor } = this;
+    if (cursor?.epoch !== to.epoch) throw new Error('A future gap is within an epoch.');
+    const common = history.commonTo(to.epoch, this.#view, place.view);
+    const beyondEnd = from.sequence > Math.min(common, this.#asked?.lastSequence ?? common);
+    ensure(beyondEnd, 'gap true', () => `${this.id} was told that ${from.sequence} is lost`);
+    // What it lacked before its cursor's view ended must have come; beyond that nobody can tell.
+    const through = Math.min(common, to.sequence);
+    for (const record of history.range(place, cursor.sequence, through)) {
+      const had = record.lost || !this.matches(record.topic);
+      ensure(had, 'no hole', () => `${this.id} never got ${record.sequence}`);
+    }
+    this.#view = place.view;
+  }
+
+  #checkGone(place: Place, after: number, through: number): void {
+    for (const record of this.#truth.history.range(place, after, through)) {
+      const right = !this.matches(record.topic) || this.#truth.gone(record);
+      ensure(
+        right,
+        'gap true',
+        () => `${this.id} was told a gap over ${record.sequence}: it exists`,
+      );
+    }
+  }
+
+  /** Everything up to and with a sequence must have come. */
+  #pass(through: number, { epoch }: Position, place: Place, check: string): void {
+    const { cursor } = this;
+    if (!cursor) throw new Error('A confirmed reader has a cursor.');
+    ensure(!this.#owedGap, 'gap told', () => `${this.id} is still owed a gap`);
+    ensure(cursor.epoch === epoch, 'epoch', () => {
+      return `${this.id} came from ${formatCursor(cursor)} to ${epoch} without a gap`;
+    });
+    const { history } = this.#truth;
+    if (place.view !== this.#view) {
+      const common = history.commonTo(epoch, place.view, this.#view);
+      ensure(cursor.sequence <= common, 'gap told', () => {
+        return `${this.id} stood at ${cursor.sequence}, and the log was cut to ${common}`;
+      });
+    }
+    for (const record of history.range(place, cursor.sequence, through)) {
+      if (record.lost || !this.matches(record.topic)) continue;
+      ensure(false, check, () => {
+        const range = `(${cursor.sequence}, ${Math.min(through, history.lastSequence)}]`;
+        return `${this.id} lacks ${record.sequence} ${record.topic} of ${range}`;
+      });
+    }
+  }
+
+  #move(position: Position, place: Place): void {
+    this.cursor = position;
+    this.#view = place.view;
+  }
+
+  /** A cursor of the server, which must be of the epoch that the server then was in. */
+  #read(cursor: string, place: Place): Position {
+    const position = parseCursor(cursor);
+    ensure(position.epoch === place.epoch, 'epoch', () => {
+      return `${this.id} was sent ${cursor} by a gateway in ${place.epoch}`;
+    });
+    return position;
+  }
+}

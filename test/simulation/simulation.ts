@@ -1,0 +1,149 @@
+import { ACTS } from './actions.ts';
+import type { Action } from './profile.ts';
+import { ensure, Violation } from './violation.ts';
+import { World } from './world.ts';
+
+export interface Run {
+  readonly seed: number;
+  readonly steps: number;
+  readonly trace?: (line: string) => void;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  /** Events that the readers took, so that a run which tests nothing shows. */
+  readonly received: number;
+  readonly failure?: Violation;
+}
+
+/** Steps in which a world without faults has to come to rest. */
+const SETTLE_STEPS_MAX = 200_000;
+
+/** What goes on when the faults have ended. */
+const SETTLING: readonly Action[] = [
+  'openFeed',
+  'syncArchive',
+  'turn',
+  'request',
+  'timer',
+  'deliver',
+  'flush',
+  'arrive',
+  'connect',
+];
+
+/**
+ * Runs one world: so many steps of whatever its seed decides, then an end of all faults, after
+ * which everybody must be live and have everything.
+ */
+export async function simulate({ seed, steps, trace }: Run): Promise<Outcome> {
+  const world = new World(seed, trace);
+  const onRejection = (error: unknown): void => world.fail(error);
+  process.on('unhandledRejection', onRejection);
+  try {
+    await disturb(world, steps);
+    await settle(world);
+    await rest(world);
+    return { seed, received: received(world) };
+  } catch (error) {
+    const failure = error instanceof Violation ? error : asViolation(error);
+    world.note(() => `FAILED ${failure.message}`);
+    return { seed, received: received(world), failure };
+  } finally {
+    process.off('unhandledRejection', onRejection);
+  }
+}
+
+async function disturb(world: World, steps: number): Promise<void> {
+  const { random, profile, clock } = world;
+  const total = [...profile.weights.values()].reduce((sum, weight) => sum + weight, 0);
+  for (let step = 0; step < steps; step++) {
+    let at = random.next() * total;
+    let chosen: Action = 'turn';
+    for (const [action, weight] of profile.weights) {
+      chosen = action;
+      at -= weight;
+      if (at < 0) break;
+    }
+    await act(world, chosen);
+    clock.elapse(random.next() * profile.stepMs);
+  }
+}
+
+/** Ends all faults and lets everything finish. */
+async function settle(world: World): Promise<void> {
+  world.note(() => 'the faults end');
+  world.natsUp = true;
+  world.archiveUp = true;
+  for (const { socket } of world.devices) socket.stalled = false;
+  for (let step = 0; step < SETTLE_STEPS_MAX; step++) {
+    if (await goOn(world)) continue;
+    if (isSettled(world)) return;
+    const { nextMs } = world.clock;
+    ensure(nextMs !== undefined, 'settled', () => `nothing moves: ${describe(world)}`);
+    world.clock.nowMs = Math.max(world.clock.nowMs, nextMs ?? 0);
+  }
+  ensure(false, 'settled', () => `no end: ${describe(world)}`);
+}
+
+/** Everything has come to rest: heartbeats tell the head, and nobody lacks anything. */
+async function rest(world: World): Promise<void> {
+  const untilMs = world.clock.nowMs + 3 * world.profile.heartbeatMs;
+  while (world.clock.nowMs < untilMs) {
+    if (await goOn(world)) continue;
+    world.clock.nowMs = Math.max(world.clock.nowMs, world.clock.nextMs ?? untilMs);
+  }
+  for (const reader of world.readers) reader.checkComplete(world.history.place);
+  for (const { connection, name } of world.devices) {
+    ensure(connection?.live ?? false, 'settled', () => `${name} is not live`);
+  }
+  const head = world.history.lastSequence;
+  for (const { id, cursor } of world.readers) {
+    ensure(cursor?.sequence === head, 'idle clients advance', () => {
+      return `${id} is at ${cursor?.sequence} and the head is ${head}`;
+    });
+  }
+}
+
+/** One thing that is due, in an order that the seed decides. @returns false when nothing is */
+async function goOn(world: World): Promise<boolean> {
+  const actions = [...SETTLING];
+  while (actions.length > 0) {
+    if (await act(world, world.random.take(actions))) return true;
+  }
+  return false;
+}
+
+async function act(world: World, action: Action): Promise<boolean> {
+  const done = ACTS[action](world);
+  if (done === undefined) return false;
+  world.note(() => done);
+  // Everything that was promised comes about before the next step.
+  await new Promise((resolve) => setImmediate(resolve));
+  world.throwFailure();
+  return true;
+}
+
+function isSettled({ readers }: World): boolean {
+  return readers.every(({ state, live, closing }) => state === 'confirmed' && live && !closing);
+}
+
+function describe({ readers, history, gateways }: World): string {
+  const { epoch, firstSequence, lastSequence } = history.bounds();
+  const waiting = readers
+    .filter(({ state, live }) => state !== 'confirmed' || !live)
+    .map(({ id, state, cursor }) => `${id} ${state} ${cursor?.epoch}-${cursor?.sequence}`);
+  const heads = gateways.map(({ name, log }) => `${name} ${log.tail.floor}-${log.tail.head}`);
+  const lines = [...waiting, ...heads, `stream ${epoch} ${firstSequence}-${lastSequence}`];
+  return lines.join(', ');
+}
+
+function received({ readers }: World): number {
+  return readers.reduce((sum, reader) => sum + reader.received, 0);
+}
+
+function asViolation(error: unknown): Violation {
+  const violation = new Violation('fault', error instanceof Error ? error.message : String(error));
+  if (error instanceof Error && error.stack) violation.stack = error.stack;
+  return violation;
+}

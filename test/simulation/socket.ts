@@ -1,0 +1,148 @@
+import type { CloseReason } from '@tidemark/protocol';
+import type { Outlet } from '../../services/gateway/src/connections/outlet.ts';
+import { CHUNK_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/chunks.ts';
+import type { Place } from './history.ts';
+import { ensure } from './violation.ts';
+
+/** PROTOCOL.md section 8.2: bytes that a socket holds unsent, one larger event apart. */
+const UNSENT_BYTES_MAX = 64 * 1024;
+
+/** What a write was, and what the gateway took the log for when it wrote. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly place: Place;
+}
+
+export interface SocketEvents {
+  /** Where the gateway stands that writes. */
+  readonly place: () => Place;
+  /** A write was made, which costs time. */
+  readonly wrote: (socket: SimulatedSocket) => void;
+  readonly drained: () => void;
+  readonly received: (bytes: Buffer, place: Place) => void;
+  readonly closed: (reason: CloseReason) => void;
+}
+
+/**
+ * A socket as Node has it: writes queue up in the process, the kernel takes them piece by piece
+ * (`flush`), the network delivers what the kernel has (`arrive`), and a drain follows once the
+ * queue is empty, if it was at the high-water mark.
+ */
+export class SimulatedSocket implements Outlet {
+  /** Nothing arrives for now. */
+  stalled = false;
+  pings = 0;
+  unsentBytes = 0;
+  takenBytes = 0;
+  readonly #events: SocketEvents;
+  #unsent: Piece[] = [];
+  #kernel: Piece[] = [];
+  #kernelBytes = 0;
+  readonly #kernelBytesMax: number;
+  #controlBytes = 0;
+  #needsDrain = false;
+  #closing: CloseReason | undefined;
+  #destroyed = false;
+
+  constructor(events: SocketEvents, kernelBytesMax: number) {
+    this.#events = events;
+    this.#kernelBytesMax = kernelBytesMax;
+  }
+
+  get writable(): boolean {
+    return !this.#needsDrain && !this.#destroyed && !this.#closing;
+  }
+
+  /** Whether something can move. */
+  get moves(): boolean {
+    if (this.#destroyed || this.stalled) return false;
+    return this.#kernel.length > 0 || this.#unsent.length > 0 || this.#closing !== undefined;
+  }
+
+  write(bytes: Uint8Array): void {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    ensure(!this.#closing, 'closing', () => 'written to after its close');
+    if (this.#destroyed) return;
+    if (isEvent(buffer)) this.#checkEvents(buffer);
+    else this.#controlBytes += buffer.length;
+    this.unsentBytes += buffer.length;
+    this.#unsent.push({ bytes: buffer, place: this.#events.place() });
+    if (this.unsentBytes >= LOW_WATER_BYTES) this.#needsDrain = true;
+    this.#events.wrote(this);
+  }
+
+  ping(): void {
+    this.pings++;
+  }
+
+  close(reason: CloseReason): void {
+    this.#closing = reason;
+  }
+
+  /** The connection breaks: what is under way never arrives. */
+  destroy(): void {
+    this.#destroyed = true;
+    this.#unsent = [];
+    this.#kernel = [];
+  }
+
+  /** The kernel takes some of what is unsent. */
+  flush(bytesMax: number): void {
+    let room = Math.min(bytesMax, this.#kernelBytesMax - this.#kernelBytes);
+    while (room > 0 && this.#unsent.length > 0) {
+      const taken = cut(this.#unsent, room);
+      room -= taken.bytes.length;
+      this.unsentBytes -= taken.bytes.length;
+      this.takenBytes += taken.bytes.length;
+      this.#kernelBytes += taken.bytes.length;
+      this.#kernel.push(taken);
+    }
+    if (this.unsentBytes > 0) return;
+    this.#controlBytes = 0;
+    if (!this.#needsDrain) return;
+    this.#needsDrain = false;
+    if (!this.#closing) this.#events.drained();
+  }
+
+  /** The peer receives some of what the kernel has, cut anywhere. */
+  arrive(bytesMax: number): void {
+    let room = bytesMax;
+    while (room > 0 && this.#kernel.length > 0) {
+      const taken = cut(this.#kernel, room);
+      room -= taken.bytes.length;
+      this.#kernelBytes -= taken.bytes.length;
+      this.#events.received(taken.bytes, taken.place);
+      if (this.#destroyed) return;
+    }
+    if (this.#closing && this.#unsent.length === 0 && this.#kernel.length === 0) {
+      this.#destroyed = true;
+      this.#events.closed(this.#closing);
+    }
+  }
+
+  #checkEvents(bytes: Buffer): void {
+    ensure(this.writable, 'bounded memory', () => 'events were written to a full socket');
+    const one = bytes.length > CHUNK_BYTES_MAX;
+    const limit = UNSENT_BYTES_MAX + this.#controlBytes + (one ? bytes.length : 0);
+    ensure(this.unsentBytes + bytes.length <= limit, 'bounded memory', () => {
+      return `${this.unsentBytes} bytes unsent and ${bytes.length} more`;
+    });
+  }
+}
+
+function cut(pieces: Piece[], bytesMax: number): Piece {
+  const [first] = pieces;
+  if (!first) throw new Error('There is nothing to cut.');
+  if (first.bytes.length <= bytesMax) {
+    pieces.shift();
+    return first;
+  }
+  pieces[0] = { bytes: first.bytes.subarray(bytesMax), place: first.place };
+  return { bytes: first.bytes.subarray(0, bytesMax), place: first.place };
+}
+
+/** Whether a write holds events: of both transports' messages only they begin like this. */
+function isEvent(bytes: Buffer): boolean {
+  const head = bytes.toString('latin1', 0, 80);
+  return head.includes('{"type":"event"') || /^id: \S+\ndata: /.test(head);
+}

@@ -1,0 +1,85 @@
+import type { NatsLink } from '@tidemark/nats';
+import type { Bounds, ColdQuery, StreamTier } from '../../services/gateway/src/log/cold-reads.ts';
+import { Entry } from '../../services/gateway/src/log/entry.ts';
+import type { Slice } from '../../services/gateway/src/log/tail.ts';
+import { ArchiveReader } from '../../services/gateway/src/tiers/archive-tier.ts';
+import { answerArchive } from './archive.ts';
+import type { World } from './world.ts';
+
+/** Messages that one step of a read brings: between two steps the stream may change. */
+const BATCH_MAX = 40;
+const READ_BYTES_MAX = 256 * 1024;
+
+/** Reads the stream as `StreamReader` does, in steps, with whatever happens in between. */
+export class SimulatedStream implements StreamTier {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get connected(): boolean {
+    return this.#world.natsUp;
+  }
+
+  async bounds(): Promise<Bounds> {
+    await this.#hop('ask for bounds');
+    const bounds = this.#world.history.bounds();
+    await this.#hop('answer bounds');
+    return bounds;
+  }
+
+  /** Whatever stream is there now is read, and taken for that of the epoch: as it really is. */
+  async read(query: ColdQuery): Promise<Slice> {
+    const { epoch, patterns, after, through, eventsMax } = query;
+    const { history } = this.#world;
+    const entries: Entry[] = [];
+    let bytes = 0;
+    let position = after;
+    await this.#hop(`read after ${after}`);
+    for (;;) {
+      for (let taken = 0; taken < BATCH_MAX; taken++) {
+        const record = history.next(position);
+        if (!record || record.sequence > through) return { entries, through };
+        position = record.sequence;
+        if (record.valid && patterns.matches(record.topic)) {
+          entries.push(new Entry({ epoch, sequence: position }, record));
+          bytes += record.json.length;
+        }
+        const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
+        if (full && position < through) return { entries, through: position };
+      }
+      await this.#hop(`read on after ${position}`);
+    }
+  }
+
+  async sequenceBefore(timeMs: number): Promise<number> {
+    await this.#hop('ask for a time');
+    const { history } = this.#world;
+    let sequence = history.firstSequence - 1;
+    for (;;) {
+      const record = history.next(sequence);
+      if (!record) return history.lastSequence;
+      if (record.timeMs >= timeMs) return record.sequence - 1;
+      sequence = record.sequence;
+    }
+  }
+
+  async #hop(what: string): Promise<void> {
+    await this.#world.requests.hop(what);
+    if (!this.#world.natsUp) throw new Error('NATS is away.');
+  }
+}
+
+/** The gateway's own archive tier on a connection that the world delays and breaks. */
+export function createArchiveTier(world: World): ArchiveReader {
+  const request = async (subject: string, body: string) => {
+    await world.requests.hop(subject);
+    if (!world.natsUp || !world.archiveUp) throw new Error('No responders.');
+    const data = answerArchive(world.archive, subject, body);
+    await world.requests.hop('answer of the archive');
+    return { data };
+  };
+  const link = { connection: { request } } as unknown as NatsLink;
+  return new ArchiveReader({ nats: () => link, timeoutMs: 1000 });
+}

@@ -1,0 +1,131 @@
+import { TURN_MS } from '../../services/gateway/src/fan-out/turns.ts';
+import { ModelArchive } from './archive.ts';
+import { Clock } from './clock.ts';
+import { Device, type Transport } from './device.ts';
+import { SimulatedGateway } from './gateway.ts';
+import { History, type StoredRecord } from './history.ts';
+import { createPatterns, createProfile, type Profile } from './profile.ts';
+import { Random } from './random.ts';
+import { Reader, type Truth } from './reader.ts';
+import { Requests } from './requests.ts';
+import type { SimulatedSocket } from './socket.ts';
+import { ensure } from './violation.ts';
+
+/** Members that a cohort writes to before it looks at the clock. */
+const WRITES_PER_STEP = 16;
+
+const GATEWAYS = 2;
+
+/** Everything there is: one stream, one archive, two gateways, and whoever reads. */
+export class World implements Truth {
+  readonly random: Random;
+  readonly profile: Profile;
+  readonly clock = new Clock();
+  readonly history = new History();
+  readonly archive = new ModelArchive(this.history);
+  readonly requests: Requests;
+  readonly gateways: SimulatedGateway[];
+  readonly devices = new Set<Device>();
+  readonly readers: Reader[];
+  /** Tells what happens, when somebody wants to know. */
+  readonly trace: ((line: string) => void) | undefined;
+  natsUp = true;
+  archiveUp = true;
+  /** After a loss nothing is stored until all have seen it: later they cannot (ARCHITECTURE.md). */
+  unseenLoss = false;
+  #failure: unknown;
+  #deviceCount = 0;
+  #lastSocket: SimulatedSocket | undefined;
+  #writesInRow = 0;
+  #writesInRowMax = 1;
+
+  constructor(seed: number, trace?: (line: string) => void) {
+    this.trace = trace;
+    this.random = new Random(seed);
+    this.profile = createProfile(this.random);
+    this.requests = new Requests(this.random);
+    this.gateways = Array.from({ length: GATEWAYS }, (_, index) => {
+      return new SimulatedGateway(this, `g${index + 1}`);
+    });
+    const shared = createPatterns(this.random);
+    this.readers = Array.from({ length: this.profile.readers }, (_, index) => {
+      const patterns = this.profile.alike ? shared : createPatterns(this.random);
+      return new Reader(`r${index + 1}`, patterns, this);
+    });
+  }
+
+  /** Somebody who cannot throw into the run has found a failure. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+  }
+
+  throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  note(line: () => string): void {
+    this.trace?.(`${this.clock.nowMs.toFixed(1).padStart(9)} ${line()}`);
+  }
+
+  gone(record: StoredRecord): boolean {
+    if (record.lost) return true;
+    return this.history.at(record.sequence) !== record && !this.archive.holds(record);
+  }
+
+  connect(gateway: SimulatedGateway, transport: Transport): Device {
+    const device = new Device({
+      name: `d${++this.#deviceCount}`,
+      gateway,
+      transport,
+      history: this.history,
+      kernelBytesMax: this.profile.kernelBytesMax,
+      wrote: ({ socket }) => this.#wrote(socket),
+      onClosed: (closed, reason) => {
+        this.devices.delete(closed);
+        this.note(() => `${closed.name} is closed: ${reason}`);
+      },
+    });
+    this.devices.add(device);
+    gateway.accept(device);
+    return device;
+  }
+
+  /** One round of a gateway's event loop, which must not take longer than it says. */
+  turn(gateway: SimulatedGateway): void {
+    const startMs = this.clock.nowMs;
+    this.#writesInRowMax = 1;
+    gateway.scheduler.turn();
+    const tookMs = this.clock.nowMs - startMs;
+    const stepMs = WRITES_PER_STEP * this.#writesInRowMax * this.profile.writeMs;
+    ensure(tookMs <= TURN_MS + stepMs + 0.001, 'turn', () => {
+      return `a turn took ${tookMs} ms, and one step ${stepMs} ms`;
+    });
+  }
+
+  restart(gateway: SimulatedGateway): void {
+    const index = this.gateways.indexOf(gateway);
+    gateway.scheduler.ended = true;
+    for (const device of this.devices) {
+      if (device.gateway === gateway) device.end('the gateway was killed');
+    }
+    this.gateways[index] = new SimulatedGateway(this, `${gateway.name}'`);
+  }
+
+  lookForLoss(): void {
+    const seen = this.gateways.every(({ feedOpen }) => feedOpen) && this.archive.aligned;
+    if (seen) this.unseenLoss = false;
+  }
+
+  /** The connection of everybody to NATS is lost. */
+  loseNats(): void {
+    this.requests.loseAll();
+    for (const gateway of this.gateways) gateway.feedOpen = false;
+  }
+
+  #wrote(socket: SimulatedSocket): void {
+    this.clock.elapse(this.profile.writeMs);
+    this.#writesInRow = socket === this.#lastSocket ? this.#writesInRow + 1 : 1;
+    this.#lastSocket = socket;
+    this.#writesInRowMax = Math.max(this.#writesInRowMax, this.#writesInRow);
+  }
+}
