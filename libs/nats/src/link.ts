@@ -80,8 +80,8 @@ export class NatsLink {
   /** Sends what is buffered, then closes. */
   async close(): Promise<void> {
     if (this.connection.isClosed()) return;
-    // Draining waits for the server, which may be away for good.
-    if (this.#connected) await this.connection.drain();
+    // Draining waits for the server, which may be away, or go away meanwhile.
+    if (this.#connected) await this.connection.drain().catch(() => this.connection.close());
     else await this.connection.close();
   }
 

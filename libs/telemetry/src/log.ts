@@ -7,10 +7,8 @@ export type Logger = PinoLogger;
  * it; the serializers cut an error down to what may be shown.
  */
 export function createLogger(service: string, level: string): Logger {
-  return pino({
-    level,
-    base: { service },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    ...(process.stdout.isTTY ? { transport: { target: 'pino-pretty' } } : {}),
-  });
+  const options = { level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime };
+  if (process.stdout.isTTY) return pino({ ...options, transport: { target: 'pino-pretty' } });
+  // Synchronous, so that the last lines before an exit are written, and in order.
+  return pino(options, pino.destination({ fd: 1, sync: true }));
 }
