@@ -26,19 +26,29 @@ export interface Delivery {
   readonly pending: number;
 }
 
+const DOT = 46;
+
+/** Where the last reply's dots are; kept between calls, because this runs for every message. */
+const dots: number[] = [];
+
 /**
  * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, in newer
  * servers with a domain and an account hash before the stream and a random token at the end.
  */
 export function parseDelivery(reply: string): Delivery {
-  const tokens = reply.split('.');
-  const shift = tokens.length >= 11 ? 2 : 0;
+  dots.length = 0;
+  for (let at = 0; at < reply.length; at++) if (reply.charCodeAt(at) === DOT) dots.push(at);
+  const shift = dots.length >= 10 ? 2 : 0;
+  const number = (token: number, cut = 0): number => {
+    const start = (dots[token + shift - 1] ?? 0) + 1;
+    return Number(reply.slice(start, (dots[token + shift] ?? reply.length) - cut));
+  };
   return {
-    streamSequence: Number(tokens[5 + shift]),
-    consumerSequence: Number(tokens[6 + shift]),
+    streamSequence: number(5),
+    consumerSequence: number(6),
     // Cut to microseconds first: nanoseconds since 1970 do not fit a double exactly.
-    timeMs: Math.floor(Number(tokens[7 + shift]?.slice(0, -3)) / 1000),
-    pending: Number(tokens[8 + shift]),
+    timeMs: Math.floor(number(7, 3) / 1000),
+    pending: number(8),
   };
 }
 
