@@ -1,37 +1,56 @@
 import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { watchNpm } from './npm-watch.mjs';
+
+const GUARD = fileURLToPath(new URL('guard.mjs', import.meta.url));
 
 /** The end of a command's output that is kept for looking into. */
 const OUTPUT_LENGTH_MAX = 64 * 1024;
+
+/** The guards of commands that run now. @type {Set<import('node:child_process').ChildProcess>} */
+const guards = new Set();
+
+let ending = false;
 
 /**
  * Runs a command to its end.
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean }} [options] `show`: its output
- *   goes to this terminal too
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, guarded?: boolean }} [options]
+ *   `show`: its output goes to this terminal too; `guarded`: it takes long, and ends with us
  * @returns {Promise<{ ok: boolean, code: number | null, output: string }>} a command that does not
  *   exist counts as one that failed
  */
-export function run(command, args, { cwd, env = process.env, show = false } = {}) {
+export function run(command, args, options = {}) {
+  const { cwd, env = process.env, show = false, guarded = false } = options;
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    const endWithUs = () => child.kill('SIGTERM');
-    process.once('exit', endWithUs);
+    const child = guarded
+      ? spawn(process.execPath, [GUARD, command, ...args], {
+          cwd,
+          env,
+          stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+          detached: true,
+        })
+      : spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (guarded) {
+      guards.add(child);
+      child.once('exit', () => guards.delete(child));
+    }
 
     let output = '';
-    child.stdout.on('data', (chunk) => {
+    child.stdout?.on('data', (chunk) => {
       output = (output + chunk).slice(-OUTPUT_LENGTH_MAX);
       if (show) process.stdout.write(chunk);
     });
-    child.stderr.on('data', (chunk) => {
+    child.stderr?.on('data', (chunk) => {
       output = (output + chunk).slice(-OUTPUT_LENGTH_MAX);
       if (show) process.stderr.write(chunk);
     });
     /** @param {number | null} code */
     const finish = (code) => {
-      process.off('exit', endWithUs);
-      resolve({ ok: code === 0, code, output });
+      // Nobody goes on from a command that was ended.
+      if (!ending) resolve({ ok: code === 0, code, output });
     };
     child.once('error', (error) => {
       output += error.message;
@@ -44,14 +63,27 @@ export function run(command, args, { cwd, env = process.env, show = false } = {}
 /**
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, guarded?: boolean }} [options]
  */
 export async function succeeds(command, args, options) {
   return (await run(command, args, options)).ok;
 }
 
-/** Signals end a script at once and its running commands with it. */
+/** Ends the guarded commands that run now, and waits for that. */
+export async function endCommands() {
+  ending = true;
+  const ends = [...guards].map((guard) => {
+    guard.disconnect();
+    return new Promise((resolve) => guard.once('exit', resolve));
+  });
+  await Promise.all(ends);
+}
+
+/** Signals end a script and its running commands with it. */
 export function endOnSignals() {
-  process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', () => process.exit(143));
+  /** @param {number} code */
+  const end = (code) => endCommands().then(() => process.exit(code));
+  process.once('SIGINT', () => end(130));
+  process.once('SIGTERM', () => end(143));
+  watchNpm(() => end(1));
 }

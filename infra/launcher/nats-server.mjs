@@ -124,7 +124,7 @@ async function builtWithGo(environment, say) {
     const { ok, output } = await run(
       'go',
       ['install', `github.com/nats-io/nats-server/v2@v${NEWEST}`],
-      { env: { ...environment, GOBIN: folder, CGO_ENABLED: '0' } },
+      { env: { ...environment, GOBIN: folder, CGO_ENABLED: '0' }, guarded: true },
     );
     if (!ok) say(`Go could not build it: ${output.trim().split('\n').at(-1)}`);
     return ok ? join(folder, EXECUTABLE) : undefined;
@@ -141,9 +141,10 @@ async function fromDebian(environment, say) {
   say("Fetching Debian's nats-server into the cache, once for this user …");
   return intoCache(environment, async (folder) => {
     // Unpacked, not installed: an installed package would start a service of its own.
-    const download = () => run('apt-get', ['download', 'nats-server'], { cwd: folder, env });
+    const download = () =>
+      run('apt-get', ['download', 'nats-server'], { cwd: folder, env, guarded: true });
     let { ok, output } = await download();
-    if (!ok && (await succeeds('apt-get', ['update', '-q'], { env })))
+    if (!ok && (await succeeds('apt-get', ['update', '-q'], { env, guarded: true })))
       ({ ok, output } = await download());
     const archive = readdirSync(folder).find((name) => name.endsWith('.deb'));
     if (!ok || !archive) {

@@ -80,6 +80,7 @@ async function install(say) {
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const { ok, output } = await run(npm, ['ci', '--include=dev', '--no-audit', '--no-fund'], {
     cwd: ROOT,
+    guarded: true,
   });
   if (!ok) {
     console.error(output);
@@ -103,7 +104,10 @@ async function requireCompiler() {
 
 async function build() {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { ok, output } = await run(process.execPath, [compiler, '-b'], { cwd: ROOT });
+  const { ok, output } = await run(process.execPath, [compiler, '-b'], {
+    cwd: ROOT,
+    guarded: true,
+  });
   if (ok) return;
   console.error(output);
   throw new Failure('The build failed; the errors stand above.');

@@ -1,4 +1,5 @@
 import './node-version.mjs';
+import { endCommands } from './command.mjs';
 import { Failure, runMain } from './failure.mjs';
 import { makeWritable } from './folders.mjs';
 import { takeLock } from './lock.mjs';
@@ -50,6 +51,7 @@ async function stop(reason) {
   if (stopping) return;
   stopping = true;
   say(`Stopping (${reason}) …`);
+  await endCommands();
   await system?.stop();
   process.exit(0);
 }

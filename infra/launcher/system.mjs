@@ -72,7 +72,7 @@ export class System {
     return this.#process({
       name: 'nats',
       args: [
-        join(LAUNCHER, 'nats-guard.mjs'),
+        join(LAUNCHER, 'guard.mjs'),
         binary,
         ...['-c', config, '-a', '127.0.0.1', '-p', String(ports.nats)],
         ...['-sd', join(folder, 'nats')],

@@ -48,6 +48,7 @@ async function vitest(args, { path, version }) {
       cwd: ROOT,
       env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: path },
       show: true,
+      guarded: true,
     });
     const counts = count(readReport(file));
     // Vitest may fail without a failed test: an error outside of tests, a wrong option.

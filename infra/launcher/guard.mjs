@@ -1,0 +1,45 @@
+/*
+ * Runs a program that is not ours (`node guard.mjs <program> <arguments>`) and ends it, and all
+ * that it started, when the launcher is gone: neither nats-server nor npm notices that by itself.
+ * Tells the launcher the process id, so that a guard that was killed leaves no server on its port.
+ */
+import { spawn } from 'node:child_process';
+
+const GRACE_MS = 2000;
+
+const [program = '', ...args] = process.argv.slice(2);
+const child = spawn(program, args, {
+  stdio: ['ignore', 'inherit', 'inherit'],
+  // A group of its own, which can be ended as a whole.
+  detached: true,
+});
+process.send?.({ pid: child.pid });
+
+child.once('error', (error) => {
+  console.error(`${program} cannot be run: ${error.message}`);
+  process.exit(1);
+});
+child.once('exit', (code, signal) => {
+  killGroup('SIGKILL');
+  if (signal === null) process.exit(code);
+  // Ends as its program did, so that the launcher can say how that was.
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+});
+process.on('SIGTERM', () => killGroup('SIGTERM'));
+process.on('SIGINT', () => killGroup('SIGTERM'));
+process.once('disconnect', () => {
+  killGroup('SIGTERM');
+  setTimeout(() => killGroup('SIGKILL'), GRACE_MS);
+});
+
+/** @param {NodeJS.Signals} signal */
+function killGroup(signal) {
+  if (child.pid === undefined) return;
+  try {
+    if (process.platform === 'win32') child.kill(signal);
+    else process.kill(-child.pid, signal);
+  } catch {
+    // Nobody of the group is left.
+  }
+}
