@@ -89,7 +89,7 @@ describe('archive over NATS', () => {
 
   test('archive: range beyond the position: complete only up to it', async () => {
     const query = { ...EVERYTHING, epoch, patterns: ['absent'] };
-    expect(await archive.read(query)).toEqual({ events: [], through: 1000, missing: [] });
+    expect(await archive.read(query)).toMatchObject({ events: [], through: 1000, missing: [] });
     expect((await archive.read({ ...query, after: 5000 })).through).toBe(5000);
   });
 

@@ -30,7 +30,14 @@ export class EventTable {
   readonly #scanKeys: Both<Statement<[number, number], RawKeys>>;
   readonly #scanRows: Both<Statement<[number, number], RawRow>>;
 
+  /**
+   * Runs reads as one transaction: they see one state of the file, and SQLite takes its lock once
+   * instead of for each row, which halves the time of reading single rows.
+   */
+  readonly snapshot: <T>(read: () => T) => T;
+
   constructor(database: Database) {
+    this.snapshot = (read) => database.transaction(read).deferred();
     this.#edge = both((order) =>
       database
         .prepare<[number, number], number>(

@@ -33,8 +33,8 @@ interface Lead {
  * cheaper one is taken. Either way a step looks at `STEP_ROWS_MAX` rows at most and says what
  * remains, so the caller decides when to go on.
  *
- * Two cores, 1,000,000 events of 300 bytes on 50,000 topics: everything is scanned at 550,000 rows
- * a second; 200 events of one topic take 0.5 ms.
+ * Two cores, 1,000,000 events of 270 bytes on 50,000 topics: everything is scanned at 570,000 rows
+ * a second; 200 events of one topic take 0.4 ms, 200 of ten topics 0.5 ms.
  */
 export class Selection {
   readonly #table: EventTable;
@@ -49,6 +49,10 @@ export class Selection {
 
   /** One synchronous step through the window. */
   read(window: Window): Slice {
+    return this.#table.snapshot(() => this.#step(window));
+  }
+
+  #step(window: Window): Slice {
     const { order } = window;
     const nothing: Slice = { rows: [], remaining: nothingOf(window, order) };
     if (isEmpty(window) || this.#facets.some(({ entries }) => entries?.length === 0)) {
