@@ -4,8 +4,9 @@ import { STREAM_NAME } from '@tidemark/nats';
 import type { CloudEvent } from '@tidemark/protocol';
 import { type Listener, listen, type Transport } from '../support/clients.ts';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
-import { type NewEvent, Publisher } from '../support/publisher.ts';
+import { type NewEvent, Publisher, type Stored } from '../support/publisher.ts';
 import { makeToken, type Service, startService } from '../support/services.ts';
+import { until } from '../support/until.ts';
 import { WebSocketClient, type WebSocketOptions } from '../support/web-socket-client.ts';
 
 export interface SystemOptions {
@@ -182,6 +183,28 @@ export async function streamEvents(url: string): Promise<CloudEvent[]> {
     }
     return events;
   });
+}
+
+/** Most events at once that the archive takes before retention can overtake it in these tests. */
+const ARCHIVED_EVENTS = 200;
+
+/** Stores events no faster than the archive takes them. */
+export async function storeArchived(
+  { publisher, replay }: Pick<System, 'publisher' | 'replay'>,
+  events: readonly NewEvent[],
+): Promise<Stored[]> {
+  const stored: Stored[] = [];
+  for (let start = 0; start < events.length; start += ARCHIVED_EVENTS) {
+    stored.push(...(await publisher.storeAll(events.slice(start, start + ARCHIVED_EVENTS))));
+    const last = sequenceOf(stored.at(-1)?.cursor ?? '');
+    await until(async () => (await metric(replay, 'projection_position')) >= last, 'the archive');
+  }
+  return stored;
+}
+
+/** Tests may look into a cursor, clients may not. */
+export function sequenceOf(cursor: string): number {
+  return Number(/-(\d+)$/.exec(cursor)?.[1]);
 }
 
 /** What tells events of several series apart. */

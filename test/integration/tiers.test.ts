@@ -2,7 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Listener, TRANSPORTS, untilEvents } from '../support/clients.ts';
 import { until } from '../support/until.ts';
-import { ids, metric, numbered, type System, series, startSystem, streamState } from './system.ts';
+import {
+  ids,
+  metric,
+  numbered,
+  type System,
+  sequenceOf,
+  series,
+  startSystem,
+  storeArchived,
+  streamState,
+} from './system.ts';
 
 /*
  * Promise 3 from each of the three places that events are read from. The tail holds 200 events,
@@ -32,13 +42,13 @@ beforeAll(async () => {
       TIDEMARK_GATEWAY_COLD_READS_MAX: '2',
     },
   });
-  const first = await system.publisher.storeAll(series('tiers.all', 1, FIRST));
+  const first = await storeArchived(system, series('tiers.all', 1, FIRST));
   await sleep(20);
   afterFirst = new Date().toISOString();
   await sleep(20);
-  const early = await system.publisher.storeAll(series('tiers.all', FIRST + 1, EARLY));
+  const early = await storeArchived(system, series('tiers.all', FIRST + 1, EARLY));
   await system.startGateway();
-  const late = await system.publisher.storeAll(series('tiers.all', EARLY + 1, ALL));
+  const late = await storeArchived(system, series('tiers.all', EARLY + 1, ALL));
   cursors = [...first, ...early, ...late].map(({ cursor }) => cursor);
 });
 afterAll(() => system.stop());
@@ -82,7 +92,7 @@ describe.each(TRANSPORTS)('catch-up over %s', (transport) => {
     expect(listener.gaps).toEqual([]);
   });
 
-  test('catch-up: cursor older than the tail: reads the stream, then the tail', async () => {
+  test('catch-up: cursor older than the tail: reads what is below, then the tail', async () => {
     const listener = listen(cursorOf(EARLY - 100));
     await caughtUp(listener);
     expect(listener.ids).toEqual(ids(EARLY - 99, ALL));
@@ -125,7 +135,7 @@ test('catch-up: twenty clients from everywhere while events pour in: each exactl
   const more = 1000;
   const publishing = (async () => {
     for (let n = ALL + 1; n <= ALL + more; n += 25) {
-      await system.publisher.storeAll(series('tiers.all', n, n + 24));
+      await storeArchived(system, series('tiers.all', n, n + 24));
     }
   })();
   const starts = Array.from({ length: 20 }, (_, index) => Math.floor((index / 19) * (ALL - 1)) + 1);
@@ -153,10 +163,10 @@ describe.each(TRANSPORTS)('idle over %s', (transport) => {
     const after = listener.cursor ?? '';
     await listener.stop();
     await system.publisher.store(numbered(topics, 1));
-    await system.publisher.storeAll(series(`busy.${transport}`, 1, 2000));
+    await storeArchived(system, series(`busy.${transport}`, 1, 1500));
     await system.publisher.store(numbered(topics, 2));
     const { first } = await streamState(system.nats.url);
-    expect(first).toBeGreaterThan(Number(after.split('-')[1]) + 1);
+    expect(first).toBeGreaterThan(sequenceOf(after) + 1);
     const second = system.listen(transport, { topics, after });
     await caughtUp(second);
     expect(second.ids).toEqual(ids(1, 2));

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CloudEvent, ErrorCode, GapReason } from '@tidemark/protocol';
+import type { CloudEvent, ErrorBody, GapReason } from '@tidemark/protocol';
 import { EventSource } from 'eventsource';
 import { until } from './until.ts';
 import { type Message, WebSocketClient } from './web-socket-client.ts';
@@ -30,7 +30,7 @@ export type Received =
       readonly to: string;
       readonly reason: GapReason;
     }
-  | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string }
+  | ({ readonly type: 'error' } & ErrorBody)
   /** The connection ended: over WebSocket with the close code. */
   | { readonly type: 'closed'; readonly code?: number };
 
@@ -154,7 +154,7 @@ class WebSocketListener extends Recording implements Listener {
         return;
       }
       case 'error':
-        this.record({ type: 'error', code: message.code, message: message.message });
+        this.record(message);
         if (message.retryable) setTimeout(() => this.#subscribe(client), RETURN_MS);
         return;
       default:
