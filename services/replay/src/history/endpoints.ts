@@ -17,7 +17,7 @@ export interface HistoryOptions extends Log {
   readonly pageEventsMax: number;
 }
 
-/** What clients read of the archive over HTTP (PROTOCOL.md section 7). */
+/** What clients read of the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options.metrics);
   const durations = options.metrics.histogram(

@@ -16,7 +16,7 @@ const STEP_BYTES_MAX = 256 * 1024;
 /** A client that takes nothing for this long is cut off. */
 export const EXPORT_STALL_MS = 30_000;
 
-/** Streams whole ranges as NDJSON (PROTOCOL.md section 7). */
+/** Streams whole ranges as NDJSON (PROTOCOL.md section 11). */
 export class Exports {
   readonly #written;
   #running = 0;
