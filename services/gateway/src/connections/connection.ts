@@ -83,13 +83,13 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     this.#resolving.set(id, subscription);
     try {
       let resolved: ResolvedStart;
-      let epoch: string;
+      let changes: number;
       do {
-        ({ epoch } = this.log);
+        ({ changes } = this.log);
         const answer = this.log.resolve(start);
         // Not awaited where the tail knows: the order of messages then is the order of events.
         resolved = answer instanceof Promise ? await answer : answer;
-      } while (epoch !== this.log.epoch);
+      } while (changes !== this.log.changes);
       if (this.#resolving.get(id) === subscription) this.#begin(subscription, resolved);
     } finally {
       if (this.#resolving.get(id) === subscription) this.#resolving.delete(id);
@@ -208,6 +208,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     const { id } = subscription;
     this.#resolving.delete(id);
     subscription.after = sequence;
+    this.log.claim(sequence);
     this.send(this.dialect.subscribed(id, this.#at(sequence)));
     if (gap) {
       this.log.counts.gaps++;

@@ -98,10 +98,15 @@ export class ColdReads {
       return shared;
     }
     const page = this.#inTurn(() => this.#untilAnswered(query)).finally(() => {
-      this.#shared.delete(key);
+      if (this.#shared.get(key) === page) this.#shared.delete(key);
     });
     this.#shared.set(key, page);
     return page;
+  }
+
+  /** The log is another one now: no new read is to share what was asked of the old one. */
+  forget(): void {
+    this.#shared.clear();
   }
 
   async #inTurn<T>(read: () => Promise<T>): Promise<T> {
@@ -124,13 +129,10 @@ export class ColdReads {
     const { scheduler, waitMs, stream } = this.#options;
     let since = scheduler.nowMs();
     for (;;) {
-      try {
-        const page = await this.#once(query, scheduler.nowMs() - since);
-        if (page) return page;
-      } catch (error) {
-        if (stream.connected && scheduler.nowMs() - since >= waitMs) throw unavailable(error);
-      }
+      const { answer, error } = await settle(this.#once(query, scheduler.nowMs() - since));
+      if (answer) return answer;
       if (!stream.connected) since = scheduler.nowMs();
+      if (scheduler.nowMs() - since >= waitMs) throw unavailable(error);
       await new Promise<void>((resolve) => scheduler.after(RETRY_MS, resolve));
     }
   }

@@ -58,6 +58,9 @@ export class Log {
   readonly #readers = new Set<LogReader>();
   readonly #awaitingHead = new Set<Task>();
   #epoch = '';
+  #changes = 0;
+  /** The furthest place at which a subscription began; the tail may not be there yet. */
+  #furthest = 0;
 
   constructor(options: LogOptions) {
     const { scheduler, counts, stream, archive } = options;
@@ -86,6 +89,11 @@ export class Log {
     return this.#epoch !== '';
   }
 
+  /** How often it has become another log. What was found out before a change means nothing after. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   join(reader: LogReader): void {
     this.#readers.add(reader);
   }
@@ -97,6 +105,11 @@ export class Log {
   /** Runs the task when the head has moved: for positions that this gateway has not reached yet. */
   awaitHead(task: Task): void {
     this.#awaitingHead.add(task);
+  }
+
+  /** A subscription begins here. */
+  claim(sequence: number): void {
+    this.#furthest = Math.max(this.#furthest, sequence);
   }
 
   resolve(start: Start): ResolvedStart | Promise<ResolvedStart> {
@@ -114,8 +127,10 @@ export class Log {
       this.#epoch = stream.epoch;
       tail.reset(stream.lastSequence);
     } else if (this.#epoch !== stream.epoch) {
-      this.#restart(stream.epoch, { sequence: stream.firstSequence - 1, reason: 'epoch' });
-    } else if (stream.lastSequence < tail.head) {
+      // The archive may hold what the new stream has dropped already.
+      const change = { sequence: 0, reason: 'epoch' } as const;
+      this.#restart(stream.epoch, change, stream.firstSequence - 1);
+    } else if (stream.lastSequence < Math.max(tail.head, this.#furthest)) {
       this.#restart(stream.epoch, { sequence: stream.lastSequence, reason: 'future' });
     } else if (tail.head + 1 < stream.firstSequence) {
       // Retention overtook this gateway while it was away; what it missed is in the archive.
@@ -149,7 +164,12 @@ export class Log {
   #restart(epoch: string, change: LogChange | undefined, position = change?.sequence ?? 0): void {
     const resume = [...this.#readers].map((reader) => reader.suspend());
     this.#epoch = epoch;
+    if (change) {
+      this.#changes++;
+      this.#furthest = 0;
+    }
     this.tail.reset(position);
+    this.cold.forget();
     for (const goOn of resume) goOn(change);
   }
 }

@@ -35,41 +35,48 @@ export class Starts {
     if (start.kind === 'earliest') return this.#earliest();
     if (start.kind === 'time') {
       const sequence = log.tail.sequenceBefore(start.timeMs);
-      return sequence === undefined ? this.#atTime(start.timeMs, log) : { sequence };
+      return sequence === undefined ? this.#atTime(start.timeMs) : { sequence };
     }
     const { position } = start;
     if (position.epoch !== log.epoch) return this.#otherEpoch(position);
     if (position.sequence <= log.tail.head) return { sequence: position.sequence };
-    return this.#beyondTail(position);
+    return this.#beyondTail(position, log);
   }
 
   async #earliest(): Promise<ResolvedStart> {
-    const stream = await this.#bounds();
-    // Without an archive the stream's first event is the earliest there is.
-    const archive = await this.#archive.bounds().catch(() => stream);
-    const first =
-      archive.epoch === stream.epoch
-        ? Math.min(archive.firstSequence, stream.firstSequence)
-        : stream.firstSequence;
-    return { sequence: first - 1 };
+    return this.#first(await this.#bounds());
+  }
+
+  async #first(stream: Bounds): Promise<ResolvedStart> {
+    if (stream.firstSequence <= 1) return { sequence: 0 };
+    // While the archive is away nobody knows what it holds: to begin later would be a silent loss.
+    const archive = await this.#archive.bounds().catch(rethrow);
+    const { firstSequence } = archive.epoch === stream.epoch ? archive : stream;
+    return { sequence: Math.min(firstSequence, stream.firstSequence) - 1 };
   }
 
   async #otherEpoch(from: Position): Promise<ResolvedStart> {
-    return { ...(await this.#earliest()), gap: { from, reason: 'epoch' } };
+    const stream = await this.#bounds();
+    // The client has been on a gateway that has seen the new stream already, and this one has not.
+    if (stream.epoch === from.epoch) rethrow(undefined);
+    return { ...(await this.#first(stream)), gap: { from, reason: 'epoch' } };
   }
 
   /** A gateway that is a moment behind is no reason for a gap; a log that lost its end is. */
-  async #beyondTail(from: Position): Promise<ResolvedStart> {
-    const { lastSequence } = await this.#bounds();
-    if (from.sequence <= lastSequence) return { sequence: from.sequence };
+  async #beyondTail(from: Position, log: LogPlace): Promise<ResolvedStart> {
+    const { epoch, lastSequence } = await this.#bounds();
+    // In a stream that this gateway has yet to see, the log's change will tell the gap.
+    const there = epoch !== log.epoch || from.sequence <= lastSequence;
+    if (there) return { sequence: from.sequence };
     return { sequence: lastSequence, gap: { from, reason: 'future' } };
   }
 
-  async #atTime(timeMs: number, { tail }: LogPlace): Promise<ResolvedStart> {
-    const { firstSequence } = await this.#bounds();
+  async #atTime(timeMs: number): Promise<ResolvedStart> {
     const sequence = await this.#stream.sequenceBefore(timeMs).catch(rethrow);
-    if (sequence >= firstSequence) return { sequence: Math.min(sequence, tail.head) };
-    const archived = await this.#archive.sequenceBefore(timeMs).catch(() => sequence);
+    // Asked afterwards: what was there in between has expired, and the archive knows better.
+    const { firstSequence } = await this.#bounds();
+    if (sequence >= firstSequence || firstSequence <= 1) return { sequence };
+    const archived = await this.#archive.sequenceBefore(timeMs).catch(rethrow);
     return { sequence: Math.min(sequence, archived) };
   }
 
