@@ -8,6 +8,7 @@ import { type Received, TRANSPORTS, untilEvents } from '../support/clients.ts';
 import { until } from '../support/until.ts';
 import {
   ids,
+  metric,
   numbered,
   type System,
   type SystemOptions,
@@ -90,6 +91,32 @@ test('gap: expired: stream and archive lost it: the range is told, then exactly 
   }
 });
 
+test('gap: expired: retention overtook the archive: told in its place, the rest arrives', async () => {
+  const system = await start({
+    env: { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '100', TIDEMARK_STREAM_MAX_BYTES: '200000' },
+  });
+  const early = await system.publisher.storeAll(series(TOPIC, 1, 100));
+  await until(async () => (await metric(system.replay, 'projection_position')) === 100);
+  process.kill(system.replay.pid, 'SIGSTOP');
+  await system.publisher.storeAll(series(TOPIC, 101, 1500));
+  const { first } = await streamState(system.nats.url);
+  expect(first).toBeGreaterThan(200);
+  await system.replay.kill('SIGKILL');
+  await system.replay.restart();
+  const gap = {
+    type: 'gap',
+    from: early[99]?.cursor,
+    to: early[0]?.cursor.replace(/1$/, String(first - 1)),
+    reason: 'expired',
+  };
+  for (const transport of TRANSPORTS) {
+    const listener = system.listen(transport, { topics: TOPIC, after: 'earliest' });
+    await until(() => listener.live);
+    const told = outline(listener.received).slice(0, -1);
+    expect(told).toEqual([...ids(1, 100), gap, ...ids(first, 1500)]);
+  }
+});
+
 test('gap: epoch: stream deleted while all run: told, then the new stream from its start', async () => {
   const system = await start();
   const old = await system.publisher.storeAll(series(TOPIC, 1, 20));
@@ -127,6 +154,31 @@ test('gap: epoch: stream deleted while all run: told, then the new stream from i
       ...ids(21, 25),
       { type: 'live', cursor: fresh[4]?.cursor },
     ]);
+  }
+}, 60_000);
+
+test('gap: epoch: stream deleted during catch-ups: told, and later catch-ups are served', async () => {
+  const system = await start({
+    env: { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '10', TIDEMARK_GATEWAY_COLD_READS_MAX: '1' },
+  });
+  const old = await system.publisher.storeAll(series(TOPIC, 1, 100));
+  await system.replay.kill('SIGKILL');
+  await withNats(system.nats.url, async (connection) => {
+    await (await jetstreamManager(connection)).streams.delete(STREAM_NAME);
+  });
+  const waiting = TRANSPORTS.map((transport, index) =>
+    system.listen(transport, { topics: TOPIC, after: old[index]?.cursor ?? '' }),
+  );
+  for (const listener of waiting) await until(() => listener.cursor !== undefined);
+  await system.replay.restart();
+  await system.publisher.storeAll(series(TOPIC, 101, 150));
+  for (const [index, listener] of waiting.entries()) {
+    await until(() => listener.ids.length === 50, 'the new events', NOTICE_MS);
+    expect(listener.ids).toEqual(ids(101, 150));
+    expect(listener.gaps).toMatchObject([{ from: old[index]?.cursor, reason: 'epoch' }]);
+    const later = system.listen(listener.transport, { topics: TOPIC, after: 'earliest' });
+    await until(() => later.live);
+    expect(later.ids).toEqual(ids(101, 150));
   }
 }, 60_000);
 

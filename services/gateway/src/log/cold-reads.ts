@@ -73,6 +73,7 @@ export class ColdReads {
   readonly #shared = new Map<string, Promise<ColdPage>>();
   readonly #waiting: (() => void)[] = [];
   #underWay = 0;
+  #era = 0;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
@@ -97,16 +98,21 @@ export class ColdReads {
       this.#options.counts.coldReadsShared++;
       return shared;
     }
-    const page = this.#inTurn(() => this.#untilAnswered(query)).finally(() => {
+    const era = this.#era;
+    const page = this.#inTurn(() => this.#untilAnswered(query, era)).finally(() => {
       if (this.#shared.get(key) === page) this.#shared.delete(key);
     });
     this.#shared.set(key, page);
     return page;
   }
 
-  /** The log is another one now: no new read is to share what was asked of the old one. */
+  /**
+   * The log begins anew: no new read is to share what was asked before, and nobody waits for that
+   * any more, so that it must not hold its place either.
+   */
   forget(): void {
     this.#shared.clear();
+    this.#era++;
   }
 
   async #inTurn<T>(read: () => Promise<T>): Promise<T> {
@@ -125,10 +131,11 @@ export class ColdReads {
     }
   }
 
-  async #untilAnswered(query: ColdQuery): Promise<ColdPage> {
+  async #untilAnswered(query: ColdQuery, era: number): Promise<ColdPage> {
     const { scheduler, waitMs, stream } = this.#options;
     let since = scheduler.nowMs();
     for (;;) {
+      if (era !== this.#era) throw unavailable(undefined);
       const { answer, error } = await settle(this.#once(query, scheduler.nowMs() - since));
       if (answer) return answer;
       if (!stream.connected) since = scheduler.nowMs();
