@@ -1,3 +1,4 @@
+export * from './configuration.ts';
 export * from './permissions.ts';
 export * from './signing.ts';
 export * from './token-lookup.ts';

@@ -17,6 +17,8 @@ export interface Principal {
   /** The scope word `admin`. It opens administration, and no topic. */
   readonly admin: boolean;
   readonly expiresAtMs: number;
+  /** The token's `iat`, where it has one. */
+  readonly issuedAtMs?: number;
   /** The token's `jti`, where it has one. */
   readonly tokenId?: string;
 }
@@ -24,7 +26,8 @@ export interface Principal {
 /** Reads the `scope` claim; words that are unknown or malformed grant nothing and are passed over. */
 export function parseScope(scope: string): Pick<Principal, 'grants' | 'admin'> {
   const words = scope.split(' ');
-  return { grants: words.flatMap(parseGrant), admin: words.includes('admin') };
+  const grants = words.flatMap((word) => parseGrant(word) ?? []);
+  return { grants, admin: words.includes('admin') };
 }
 
 /**
@@ -41,15 +44,21 @@ export function isAdmin(principal: Principal): boolean {
   return principal.admin;
 }
 
+/** @throws TidemarkError `forbidden` */
+export function requireAdmin(principal: Principal): void {
+  if (!isAdmin(principal)) throw new TidemarkError('forbidden', 'The token does not permit admin.');
+}
+
 /** @throws TidemarkError `forbidden`, naming the action and the pattern */
 export function requirePermission(principal: Principal, action: Action, pattern: string): void {
   if (permits(principal, action, pattern)) return;
   throw new TidemarkError('forbidden', `The token does not permit ${action}:${pattern}.`);
 }
 
-function parseGrant(word: string): Grant[] {
+/** @returns `undefined` for a word that grants nothing on topics */
+export function parseGrant(word: string): Grant | undefined {
   const colon = word.indexOf(':');
   const action = ACTIONS.find((known) => known === word.slice(0, colon));
   const pattern = word.slice(colon + 1);
-  return action !== undefined && isPattern(pattern) ? [{ action, pattern }] : [];
+  return action !== undefined && isPattern(pattern) ? { action, pattern } : undefined;
 }

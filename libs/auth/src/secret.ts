@@ -6,13 +6,22 @@ export const SECRET_BYTES_MIN = 32;
 
 export const ALGORITHM = 'HS256';
 
+export interface SecretUse {
+  readonly use: 'sign' | 'verify';
+  /** Names the secret in an error. */
+  readonly variable?: string;
+}
+
 /** The key of a secret, bound to one use. @throws ConfigurationError when the secret is too short */
-export function importSecret(secret: string, use: 'sign' | 'verify'): Promise<webcrypto.CryptoKey> {
+export function importSecret(
+  secret: string,
+  { use, variable = 'TIDEMARK_TOKEN_SECRET' }: SecretUse,
+): Promise<webcrypto.CryptoKey> {
   const bytes = new TextEncoder().encode(secret);
   if (bytes.length < SECRET_BYTES_MIN) {
     const found = bytes.length === 0 ? 'is not set' : `has ${bytes.length} bytes`;
     throw new ConfigurationError([
-      `TIDEMARK_TOKEN_SECRET ${found}; it needs at least ${SECRET_BYTES_MIN} bytes`,
+      `${variable} ${found}; it needs at least ${SECRET_BYTES_MIN} bytes`,
     ]);
   }
   const algorithm = { name: 'HMAC', hash: 'SHA-256' };

@@ -25,5 +25,5 @@ export async function signToken(options: TokenOptions): Promise<string> {
     .setJti(crypto.randomUUID());
   if (issuer) token.setIssuer(issuer);
   if (audience) token.setAudience(audience);
-  return token.sign(await importSecret(secret, 'sign'));
+  return token.sign(await importSecret(secret, { use: 'sign' }));
 }

@@ -53,6 +53,87 @@ describe('verifier: a good token', () => {
   });
 });
 
+describe('verifier: what is configured', () => {
+  const claims = { sub: 'alice', exp };
+
+  test('old secrets: accepted beside the present one until they are taken out', async () => {
+    const old = 'the secret from before the rotation of keys';
+    const rotating = createVerifier({ secret, oldSecrets: [old] });
+    expect((await rotating.verify(forge(header, claims, old))).subject).toBe('alice');
+    expect((await rotating.verify(forge(header, claims))).subject).toBe('alice');
+    await expect(verifier.verify(forge(header, claims, old))).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
+  });
+
+  test.each<[unknown, string[]]>([
+    ['publish:a  publish:b', ['a', 'b']],
+    [
+      ['publish:a', 'publish:b'],
+      ['a', 'b'],
+    ],
+    [['publish:a publish:b', 7, null, 'publish:c'], ['c']],
+    [{ publish: 'a' }, []],
+    [undefined, []],
+  ])('scope in another claim: %j: grants %j', async (permissions, expected) => {
+    const other = createVerifier({ secret, scopeClaim: 'https://id.example/permissions' });
+    const scope = 'publish:never admin';
+    const token = forge(header, {
+      ...claims,
+      scope,
+      'https://id.example/permissions': permissions,
+    });
+    const { grants, admin } = await other.verify(token);
+    expect(grants.map(({ pattern }) => pattern)).toEqual(expected);
+    expect(admin).toBe(false);
+  });
+
+  test('grants of every token: beside those of the scope', async () => {
+    const templated = createVerifier({ secret, grants: 'subscribe:user.{sub}.>' });
+    const { grants } = await templated.verify(forge(header, { ...claims, scope: 'publish:a' }));
+    expect(grants).toEqual([
+      { action: 'publish', pattern: 'a' },
+      { action: 'subscribe', pattern: 'user.alice.>' },
+    ]);
+    expect((await templated.verify(forge(header, { ...claims, sub: 'a.b' }))).grants).toEqual([]);
+  });
+
+  test('clock tolerance: exp, nbf and iat within it are accepted, beyond it not', async () => {
+    const tolerant = createVerifier({ secret, clockToleranceSeconds: 10 });
+    const now = Math.floor(Date.now() / 1000);
+    for (const near of [{ exp: now - 5 }, { nbf: now + 5 }, { iat: now + 5 }]) {
+      const token = forge(header, { ...claims, ...near });
+      expect((await tolerant.verify(token)).subject).toBe('alice');
+      await expect(verifier.verify(token)).rejects.toThrow();
+    }
+    for (const far of [{ exp: now - 15 }, { nbf: now + 15 }, { iat: now + 15 }]) {
+      await expect(tolerant.verify(forge(header, { ...claims, ...far }))).rejects.toThrow();
+    }
+  });
+
+  test('longest lifetime: a token beyond it is refused, with iat and without', async () => {
+    const strict = createVerifier({ secret, lifetimeSecondsMax: 3600 });
+    const now = Math.floor(Date.now() / 1000);
+    const good = { ...claims, iat: now - 3000, exp: now + 600 };
+    expect((await strict.verify(forge(header, good))).issuedAtMs).toBe(good.iat * 1000);
+    for (const times of [{ iat: now - 3000, exp: now + 601 }, { exp: now + 3700 }]) {
+      await expect(strict.verify(forge(header, { ...claims, ...times }))).rejects.toMatchObject({
+        code: 'unauthenticated',
+      });
+    }
+  });
+
+  test('token that was checked a moment ago: expires all the same', async () => {
+    let nowMs = Date.now();
+    const clocked = createVerifier({ secret, now: () => nowMs });
+    const token = forge(header, claims);
+    const first = await clocked.verify(token);
+    expect(await clocked.verify(token)).toBe(first);
+    nowMs += 61_000;
+    await expect(clocked.verify(token)).rejects.toMatchObject({ code: 'token_expired' });
+  });
+});
+
 describe('verifier: a bad token', () => {
   const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(
     JSON.stringify({ sub: 'alice', exp }),
@@ -69,6 +150,8 @@ describe('verifier: a bad token', () => {
     ['empty sub', forge(header, { sub: '', exp })],
     ['sub with a line feed', forge(header, { sub: 'a\nb', exp })],
     ['sub too long', forge(header, { sub: 'a'.repeat(257), exp })],
+    ['jti no text', forge(header, { sub: 'alice', exp, jti: 7 })],
+    ['issued in the future', forge(header, { sub: 'alice', exp, iat: exp })],
     ['not yet valid', forge(header, { sub: 'alice', exp, nbf: exp })],
   ])('%s: unauthenticated, the text without the token', async (_, bad) => {
     const error: Error = await verifier.verify(bad).then(
@@ -97,6 +180,17 @@ describe('verifier: a bad token', () => {
 });
 
 describe('secret', () => {
+  test('no source of keys: refused', () => {
+    expect(() => createVerifier({})).toThrow(/TIDEMARK_TOKEN_SECRET is not set/);
+  });
+
+  test('old secret that is short: refused with the variable', () => {
+    const oldSecrets = ['short'];
+    expect(() => createVerifier({ secret, oldSecrets })).toThrow(
+      /TIDEMARK_TOKEN_OLD_SECRETS has 5/,
+    );
+  });
+
   test.each([
     ['', 'is not set'],
     ['x'.repeat(31), 'has 31 bytes'],

@@ -1,43 +1,55 @@
 import { TidemarkError } from '@tidemark/protocol';
-import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
+import { type GrantTemplates, parseGrantTemplates } from './grant-templates.ts';
+import { type KeySources, openKeys, type TokenKeys } from './keys.ts';
 import { type Principal, parseScope } from './permissions.ts';
-import { ALGORITHM, importSecret } from './secret.ts';
+import { PrincipalCache } from './principal-cache.ts';
 
 /** Longest `sub`, in UTF-16 units; it is stored with every event that its bearer publishes. */
 export const SUBJECT_LENGTH_MAX = 256;
 
+/** Longest `jti`. */
+export const TOKEN_ID_LENGTH_MAX = 256;
+
 /** The one place where a token becomes a principal; other ways to check tokens implement it too. */
 export interface TokenVerifier {
-  /** @throws TidemarkError `unauthenticated` or `token_expired`; the text never holds the token */
+  /**
+   * @throws TidemarkError `unauthenticated`, `token_expired`, or `unavailable` when its key cannot be
+   *   fetched now; the text never holds the token
+   */
   verify(token: string): Promise<Principal>;
 }
 
-export interface VerifierOptions {
-  readonly secret: string;
+export interface VerifierOptions extends KeySources {
   /** Required `iss`; empty or absent accepts any. */
   readonly issuer?: string;
   /** Required `aud`; empty or absent accepts any. */
   readonly audience?: string;
+  readonly clockToleranceSeconds?: number;
+  /** Longest time from `iat` (or else from now) to `exp`; absent sets none. */
+  readonly lifetimeSecondsMax?: number;
+  /** The claim that holds the permissions; `scope` if absent. */
+  readonly scopeClaim?: string;
+  /** Grants of every token, such as `subscribe:user.{sub}.>`. */
+  readonly grants?: string;
   readonly now?: () => number;
 }
 
-/** Checks HS256 tokens of one secret. @throws ConfigurationError when the secret is too short */
+/** Checks tokens. @throws ConfigurationError when a key is weak or wrong, or when there is none */
 export function createVerifier(options: VerifierOptions): TokenVerifier {
-  const { issuer, audience, now = Date.now } = options;
-  const key = importSecret(options.secret, 'verify');
-  const claims = {
-    // Pinned: a token must never choose how it is checked (RFC 8725 section 3.1).
-    algorithms: [ALGORITHM],
-    requiredClaims: ['exp', 'sub'],
-    ...(issuer && { issuer }),
-    ...(audience && { audience }),
-  };
+  const { now = Date.now } = options;
+  const keys = openKeys(options);
+  const rules = { ...options, templates: parseGrantTemplates(options.grants ?? '') };
+  const cache = new PrincipalCache();
   return {
     async verify(token) {
+      const nowMs = now();
+      const known = cache.get(token, nowMs);
+      if (known) return known;
       try {
-        const currentDate = new Date(now());
-        const { payload } = await jwtVerify(token, await key, { ...claims, currentDate });
-        return toPrincipal(payload);
+        const principal = toPrincipal(await check(token, { keys, rules, nowMs }), rules, nowMs);
+        cache.add(token, principal, nowMs);
+        return principal;
       } catch (error) {
         throw toTidemarkError(error);
       }
@@ -45,26 +57,94 @@ export function createVerifier(options: VerifierOptions): TokenVerifier {
   };
 }
 
-function toPrincipal(claims: JWTPayload): Principal {
-  const { sub, exp, jti, scope } = claims;
-  if (sub === undefined || exp === undefined || !isSubject(sub)) {
-    throw new TidemarkError(
-      'unauthenticated',
+interface Rules extends VerifierOptions {
+  readonly templates: GrantTemplates;
+}
+
+interface Check {
+  readonly keys: TokenKeys;
+  readonly rules: Rules;
+  readonly nowMs: number;
+}
+
+/** The claims, once the signature fits one of the keys that the token's header allows. */
+async function check(token: string, { keys, rules, nowMs }: Check): Promise<JWTPayload> {
+  const { issuer, audience, clockToleranceSeconds = 0 } = rules;
+  const claims = {
+    requiredClaims: ['exp', 'sub'],
+    currentDate: new Date(nowMs),
+    clockTolerance: clockToleranceSeconds,
+    ...(issuer && { issuer }),
+    ...(audience && { audience }),
+  };
+  let failure: unknown = new errors.JWSSignatureVerificationFailed();
+  const candidates = await keys.candidates(readHeader(token), token);
+  for (const { key, algorithms } of candidates) {
+    try {
+      const { payload } = await jwtVerify(token, await key, { ...claims, algorithms });
+      return payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function readHeader(token: string) {
+  try {
+    return decodeProtectedHeader(token);
+  } catch (cause) {
+    throw new errors.JWTInvalid('no header', { cause });
+  }
+}
+
+function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal {
+  const { sub, exp, jti, iat } = claims;
+  if (sub === undefined || exp === undefined || !isName(sub, SUBJECT_LENGTH_MAX)) {
+    throw refused(
       `The token's "sub" must be 1 to ${SUBJECT_LENGTH_MAX} characters without control characters.`,
     );
   }
+  if (jti !== undefined && !isName(jti, TOKEN_ID_LENGTH_MAX)) {
+    throw refused(`The token's "jti" must be a text of 1 to ${TOKEN_ID_LENGTH_MAX} characters.`);
+  }
+  const { clockToleranceSeconds = 0, lifetimeSecondsMax = Number.POSITIVE_INFINITY } = rules;
+  const nowSeconds = Math.floor(nowMs / 1000);
+  // Revocation may go by the time of issue, so nobody may claim one that is still to come.
+  if (iat !== undefined && iat > nowSeconds + clockToleranceSeconds) {
+    throw refused('The token\'s "iat" is in the future.');
+  }
+  // A revocation is kept for this long, so no token may outlive it.
+  if (exp - (iat ?? nowSeconds) > lifetimeSecondsMax) {
+    throw refused(`The token is valid for more than the ${lifetimeSecondsMax} s allowed.`);
+  }
+  const { grants, admin } = parseScope(readScope(claims[rules.scopeClaim || 'scope']));
   return {
     subject: sub,
-    ...parseScope(typeof scope === 'string' ? scope : ''),
+    grants: [...grants, ...rules.templates(claims)],
+    admin,
     expiresAtMs: exp * 1000,
+    ...(iat !== undefined && { issuedAtMs: iat * 1000 }),
     ...(jti !== undefined && { tokenId: jti }),
   };
 }
 
+/** Words separated by spaces (RFC 8693 section 4.2), or the array that some issuers send. */
+function readScope(claim: unknown): string {
+  if (typeof claim === 'string') return claim;
+  if (!Array.isArray(claim)) return '';
+  return claim.filter((word) => typeof word === 'string' && !word.includes(' ')).join(' ');
+}
+
 /** The subject becomes the event attribute `publisher`, so it keeps to what an attribute may hold. */
-function isSubject(subject: string): boolean {
-  if (subject.length === 0 || subject.length > SUBJECT_LENGTH_MAX) return false;
-  return !/[\p{Cc}\p{Cs}]/u.test(subject);
+function isName(text: unknown, lengthMax: number): boolean {
+  if (typeof text !== 'string' || text.length === 0 || text.length > lengthMax) return false;
+  return !/[\p{Cc}\p{Cs}]/u.test(text);
+}
+
+function refused(message: string): TidemarkError {
+  return new TidemarkError('unauthenticated', message);
 }
 
 /** Errors of `jose` hold claims, so none is kept as the cause. */
@@ -74,10 +154,8 @@ function toTidemarkError(error: unknown): unknown {
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
     const fault = error.reason === 'missing' ? 'is missing' : 'is not accepted';
-    return new TidemarkError('unauthenticated', `The token's "${error.claim}" ${fault}.`);
+    return refused(`The token's "${error.claim}" ${fault}.`);
   }
-  if (error instanceof errors.JOSEError) {
-    return new TidemarkError('unauthenticated', 'The token is not valid.');
-  }
+  if (error instanceof errors.JOSEError) return refused('The token is not valid.');
   return error;
 }

@@ -8,15 +8,20 @@ import {
   type stream,
 } from './settings.ts';
 import { type Environment, readConfiguration, type Values } from './table.ts';
+import type { tokens } from './token-settings.ts';
 
 export * from './settings.ts';
 export * from './suggestion.ts';
 export * from './table.ts';
+export * from './token-settings.ts';
 
 export type IngestConfiguration = Values<typeof ingest>;
 export type GatewayConfiguration = Values<typeof gateway>;
 export type ReplayConfiguration = Values<typeof replay>;
 export type StreamConfiguration = Values<typeof stream>;
+
+/** What decides which tokens are accepted. */
+export type TokenConfiguration = Values<typeof tokens>;
 
 export function readIngestConfiguration(environment: Environment): IngestConfiguration {
   return readConfiguration(environment, {

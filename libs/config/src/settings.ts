@@ -1,4 +1,5 @@
 import type { Relation, Table, Values } from './table.ts';
+import { tokens } from './token-settings.ts';
 
 /*
  * Every setting of every Tidemark process. The reference in CONFIGURATION.md is generated from
@@ -28,30 +29,7 @@ export const common = {
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     meaning: 'Least severe level that is logged.',
   },
-  tokenSecret: {
-    variable: 'TIDEMARK_TOKEN_SECRET',
-    type: 'secret',
-    default: '',
-    meaning: 'HS256 secret that tokens are signed with, at least 32 bytes.',
-  },
-  tokenIssuer: {
-    variable: 'TIDEMARK_TOKEN_ISSUER',
-    type: 'text',
-    default: '',
-    meaning: 'Required `iss` of tokens; empty accepts any.',
-  },
-  tokenAudience: {
-    variable: 'TIDEMARK_TOKEN_AUDIENCE',
-    type: 'text',
-    default: '',
-    meaning: 'Required `aud` of tokens; empty accepts any.',
-  },
-  tokenCookie: {
-    variable: 'TIDEMARK_TOKEN_COOKIE',
-    type: 'text',
-    default: '',
-    meaning: 'Name of the cookie that may carry a token; empty reads none.',
-  },
+  ...tokens,
 } as const satisfies Table;
 
 export const ingest = {

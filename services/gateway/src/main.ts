@@ -1,6 +1,5 @@
-import { createVerifier } from '@tidemark/auth';
 import { readGatewayConfiguration } from '@tidemark/config';
-import { createApp, createAuthentication, HttpServer, runService } from '@tidemark/http';
+import { configureAuthentication, createApp, HttpServer, runService } from '@tidemark/http';
 import { Appender, connectNats, type Feed, type NatsLink } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
@@ -21,13 +20,8 @@ runService({
   name: 'gateway',
   configure: readGatewayConfiguration,
   async start(configuration, { log: logger, signal, onStop }) {
-    const { host, port, natsUrl, tokenSecret, tokenIssuer, tokenAudience } = configuration;
+    const { host, port, natsUrl } = configuration;
     const metrics = new Metrics('gateway');
-    const verifier = createVerifier({
-      secret: tokenSecret,
-      issuer: tokenIssuer,
-      audience: tokenAudience,
-    });
     let link: NatsLink | undefined;
     const tiers = {
       nats: () => link ?? notReached(),
@@ -54,7 +48,7 @@ runService({
       log,
       logger,
       registry,
-      authenticate: createAuthentication({ verifier, cookieName: configuration.tokenCookie }),
+      authenticate: configureAuthentication(configuration, logger),
       appender: () => appender,
     };
     exposeMetrics(metrics, log, registry);

@@ -1,6 +1,5 @@
-import { createVerifier } from '@tidemark/auth';
 import { readIngestConfiguration } from '@tidemark/config';
-import { createApp, createAuthentication, HttpServer, runService } from '@tidemark/http';
+import { configureAuthentication, createApp, HttpServer, runService } from '@tidemark/http';
 import { connectNats } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import { EventLog } from './event-log.ts';
@@ -10,18 +9,13 @@ runService({
   name: 'ingest',
   configure: readIngestConfiguration,
   async start(configuration, { log, signal, onStop }) {
-    const { host, port, tokenSecret, tokenIssuer, tokenAudience, tokenCookie } = configuration;
+    const { host, port } = configuration;
     const metrics = new Metrics('ingest');
-    const verifier = createVerifier({
-      secret: tokenSecret,
-      issuer: tokenIssuer,
-      audience: tokenAudience,
-    });
     const events = new EventLog({ ...configuration, log, metrics });
     const app = createApp({
       log,
       metrics,
-      authenticate: createAuthentication({ verifier, cookieName: tokenCookie }),
+      authenticate: configureAuthentication(configuration, log),
       checks: { nats: () => events.connected, stream: () => events.streamKnown },
       endpoints: [eventsEndpoint({ ...configuration, events, metrics })],
     });

@@ -1,8 +1,7 @@
-import { createVerifier } from '@tidemark/auth';
 import { type ReplayConfiguration, readReplayConfiguration } from '@tidemark/config';
 import {
+  configureAuthentication,
   createApp,
-  createAuthentication,
   HttpServer,
   type Lifetime,
   runService,
@@ -36,14 +35,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const app = createApp({
     log,
     metrics,
-    authenticate: createAuthentication({
-      verifier: createVerifier({
-        secret: config.tokenSecret,
-        issuer: config.tokenIssuer,
-        audience: config.tokenAudience,
-      }),
-      cookieName: config.tokenCookie,
-    }),
+    authenticate: configureAuthentication(config, log),
     checks: { projection: () => projector.caughtUp },
     endpoints: historyEndpoints({
       shelf,

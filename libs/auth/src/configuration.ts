@@ -1,0 +1,36 @@
+import type { TokenConfiguration } from '@tidemark/config';
+import type { VerifierOptions } from './verifier.ts';
+
+/** The settings as the verifier takes them. `onFailure` is told of JWK sets that cannot be fetched. */
+export function toVerifierOptions(
+  settings: TokenConfiguration,
+  onFailure: (reason: string) => void,
+): VerifierOptions {
+  return {
+    secret: settings.tokenSecret,
+    oldSecrets: split(settings.tokenOldSecrets, '\n'),
+    publicKeyFiles: split(settings.tokenPublicKeys, ','),
+    ...(settings.tokenJwksUrl !== '' && {
+      remote: {
+        url: settings.tokenJwksUrl,
+        cacheSeconds: settings.tokenJwksCacheSeconds,
+        cooldownSeconds: settings.tokenJwksCooldownSeconds,
+        timeoutMs: settings.tokenJwksTimeoutMs,
+        onFailure,
+      },
+    }),
+    issuer: settings.tokenIssuer,
+    audience: settings.tokenAudience,
+    clockToleranceSeconds: settings.tokenClockToleranceSeconds,
+    lifetimeSecondsMax: settings.tokenLifetimeSecondsMax,
+    scopeClaim: settings.tokenScopeClaim,
+    grants: settings.tokenGrants,
+  };
+}
+
+function split(text: string, separator: string): string[] {
+  return text
+    .split(separator)
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

@@ -1,0 +1,95 @@
+import type { KeyObject, webcrypto } from 'node:crypto';
+import { ConfigurationError } from '@tidemark/config';
+import {
+  errors,
+  type FlattenedJWSInput,
+  type JWSHeaderParameters,
+  type JWTVerifyGetKey,
+} from 'jose';
+import { PUBLIC_KEY_ALGORITHMS, type PublicKey, readPublicKeys } from './public-keys.ts';
+import { createRemoteKeys, type RemoteKeysOptions } from './remote-keys.ts';
+import { ALGORITHM, importSecret } from './secret.ts';
+
+/** Most keys of one JWK set that a token without a key id is tried with. */
+const REMOTE_CANDIDATES_MAX = 8;
+
+/** Where the keys come from that tokens are checked with; at least one source is needed. */
+export interface KeySources {
+  /** HS256. */
+  readonly secret?: string;
+  /** HS256 secrets that are accepted too. */
+  readonly oldSecrets?: readonly string[];
+  /** Files with public keys: PEM, JWK or JWK set. */
+  readonly publicKeyFiles?: readonly string[];
+  readonly remote?: RemoteKeysOptions;
+}
+
+/** A key to try, and the only algorithms that it may be used with. */
+export interface KeyCandidate {
+  readonly key: webcrypto.CryptoKey | KeyObject | Promise<webcrypto.CryptoKey>;
+  readonly algorithms: string[];
+}
+
+export interface TokenKeys {
+  /** The keys that a token with this header can have been signed with. */
+  candidates(header: JWSHeaderParameters, token: string): Promise<readonly KeyCandidate[]>;
+}
+
+/** @throws ConfigurationError when a key is weak or wrong, or when there is none */
+export function openKeys(sources: KeySources): TokenKeys {
+  const { secret = '', oldSecrets = [], publicKeyFiles = [], remote } = sources;
+  const onlySource = oldSecrets.length === 0 && publicKeyFiles.length === 0 && !remote;
+  if (secret === '' && onlySource) {
+    throw new ConfigurationError([
+      'TIDEMARK_TOKEN_SECRET is not set, nor TIDEMARK_TOKEN_JWKS_URL or TIDEMARK_TOKEN_PUBLIC_KEYS',
+    ]);
+  }
+  const secrets = [
+    ...(secret === '' ? [] : [importSecret(secret, { use: 'verify' })]),
+    ...oldSecrets.map((old) =>
+      importSecret(old, { use: 'verify', variable: 'TIDEMARK_TOKEN_OLD_SECRETS' }),
+    ),
+  ].map((key) => ({ key, algorithms: [ALGORITHM] }));
+  const publicKeys = publicKeyFiles.flatMap(readPublicKeys);
+  const remoteKeys = remote && createRemoteKeys(remote);
+  return {
+    async candidates(header, token) {
+      const { alg } = header;
+      if (alg === ALGORITHM) return secrets;
+      if (!PUBLIC_KEY_ALGORITHMS.some((known) => known === alg)) return [];
+      const here = publicKeys.filter((key) => fits(key, header)).map(toCandidate);
+      if (here.length > 0 || !remoteKeys) return here;
+      return ask(remoteKeys, header, token);
+    },
+  };
+}
+
+function fits({ algorithms, id }: PublicKey, { alg = '', kid }: JWSHeaderParameters): boolean {
+  return algorithms.includes(alg) && (id === undefined || kid === undefined || id === kid);
+}
+
+function toCandidate({ key, algorithms }: PublicKey): KeyCandidate {
+  return { key, algorithms: [...algorithms] };
+}
+
+/** The matching keys of the JWK set: several where the token names none. */
+async function ask(
+  remoteKeys: JWTVerifyGetKey,
+  header: JWSHeaderParameters,
+  token: string,
+): Promise<KeyCandidate[]> {
+  const algorithms = [String(header.alg)];
+  const jws = { payload: '', signature: '', protected: token } satisfies FlattenedJWSInput;
+  try {
+    const key = (await remoteKeys(header as never, jws)) as webcrypto.CryptoKey;
+    return [{ key, algorithms }];
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    const candidates: KeyCandidate[] = [];
+    for await (const key of error) {
+      candidates.push({ key: key as webcrypto.CryptoKey, algorithms });
+      if (candidates.length === REMOTE_CANDIDATES_MAX) break;
+    }
+    return candidates;
+  }
+}

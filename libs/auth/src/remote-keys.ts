@@ -1,0 +1,101 @@
+import { ConfigurationError } from '@tidemark/config';
+import { TidemarkError } from '@tidemark/protocol';
+import { createLocalJWKSet, createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
+
+/** Largest JWK set that is read. */
+const SET_BYTES_MAX = 256 * 1024;
+
+/** While no set has ever been fetched, a failed fetch is repeated at most this often. */
+const RETRY_MS = 1000;
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+export interface RemoteKeysOptions {
+  readonly url: string;
+  readonly cacheSeconds: number;
+  readonly cooldownSeconds: number;
+  readonly timeoutMs: number;
+  /** Told of each fetch that failed. */
+  readonly onFailure: (reason: string) => void;
+}
+
+/**
+ * The keys behind a URL, for `jose`. A token with an unknown key id has the set fetched again, at
+ * most once in the cooldown, whatever the fetch brings. A set that is older than its cache time is
+ * renewed in the background, and while the URL cannot be reached the last set stays valid: the
+ * issuer's outage must not become ours.
+ *
+ * @throws ConfigurationError when the URL is none that keys may be taken from
+ */
+export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
+  const url = parseUrl(options.url);
+  const cacheMs = options.cacheSeconds * 1000;
+  let known: string | undefined;
+  let fetchedMs = Number.NEGATIVE_INFINITY;
+  const keys = createRemoteJWKSet(url, {
+    // Renewed below instead, without keeping a request waiting.
+    cacheMaxAge: Number.POSITIVE_INFINITY,
+    cooldownDuration: options.cooldownSeconds * 1000,
+    timeoutDuration: options.timeoutMs,
+    async [customFetch](address, init) {
+      if (known === undefined && performance.now() - fetchedMs < RETRY_MS) throw unavailable();
+      fetchedMs = performance.now();
+      try {
+        known = await fetchSet(address, init);
+      } catch (error) {
+        options.onFailure(error instanceof Error ? error.message : String(error));
+        // The last set counts as fetched anew, so that the cooldown holds for failures too.
+        if (known === undefined) throw unavailable(error);
+      }
+      return new Response(known);
+    },
+  });
+  return (header, token) => {
+    if (known !== undefined && performance.now() - fetchedMs > cacheMs) void keys.reload();
+    return keys(header, token);
+  };
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const secure = url?.protocol === 'https:';
+  if (url && (secure || (url.protocol === 'http:' && LOOPBACK.has(url.hostname)))) return url;
+  throw new ConfigurationError([
+    'TIDEMARK_TOKEN_JWKS_URL must begin with https://, or with http:// and a loopback address',
+  ]);
+}
+
+async function fetchSet(address: string, init: RequestInit): Promise<string> {
+  const response = await fetch(address, init);
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`the answer has status ${response.status}`);
+  }
+  const text = await readText(response);
+  const set = JSON.parse(text);
+  // Throws for what is no JWK set, so that it never replaces one.
+  createLocalJWKSet(set);
+  return text;
+}
+
+async function readText({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > SET_BYTES_MAX) throw new Error(`the answer has more than ${SET_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function unavailable(cause?: unknown): TidemarkError {
+  return new TidemarkError(
+    'unavailable',
+    'The keys that tokens are signed with cannot be fetched.',
+    {
+      retryAfterSeconds: 1,
+      cause,
+    },
+  );
+}

@@ -1,0 +1,104 @@
+import type { Table } from './table.ts';
+
+/** How tokens are checked, by every service alike. */
+export const tokens = {
+  tokenSecret: {
+    variable: 'TIDEMARK_TOKEN_SECRET',
+    type: 'secret',
+    default: '',
+    meaning: 'HS256 secret that tokens are signed with, at least 32 bytes.',
+  },
+  tokenOldSecrets: {
+    variable: 'TIDEMARK_TOKEN_OLD_SECRETS',
+    type: 'secret',
+    default: '',
+    meaning: 'HS256 secrets that are accepted too, one a line: those from before a rotation.',
+  },
+  tokenPublicKeys: {
+    variable: 'TIDEMARK_TOKEN_PUBLIC_KEYS',
+    type: 'text',
+    default: '',
+    meaning: 'Files with public keys (PEM, JWK or JWK set), separated by commas.',
+  },
+  tokenJwksUrl: {
+    variable: 'TIDEMARK_TOKEN_JWKS_URL',
+    type: 'text',
+    default: '',
+    meaning: 'JWK set of the token issuer; https, or http on a loopback address.',
+  },
+  tokenJwksCacheSeconds: {
+    variable: 'TIDEMARK_TOKEN_JWKS_CACHE_SECONDS',
+    type: 'integer',
+    default: 600,
+    min: 1,
+    max: 86_400,
+    unit: 's',
+    meaning: 'Age at which the JWK set is fetched again; while that fails the old one stays valid.',
+  },
+  tokenJwksCooldownSeconds: {
+    variable: 'TIDEMARK_TOKEN_JWKS_COOLDOWN_SECONDS',
+    type: 'integer',
+    default: 30,
+    min: 1,
+    max: 86_400,
+    unit: 's',
+    meaning: 'Shortest time between two fetches of the JWK set that unknown key ids cause.',
+  },
+  tokenJwksTimeoutMs: {
+    variable: 'TIDEMARK_TOKEN_JWKS_TIMEOUT_MS',
+    type: 'integer',
+    default: 5000,
+    min: 100,
+    max: 60_000,
+    unit: 'ms',
+    meaning: 'How long a fetch of the JWK set may take.',
+  },
+  tokenIssuer: {
+    variable: 'TIDEMARK_TOKEN_ISSUER',
+    type: 'text',
+    default: '',
+    meaning: 'Required `iss` of tokens; empty accepts any.',
+  },
+  tokenAudience: {
+    variable: 'TIDEMARK_TOKEN_AUDIENCE',
+    type: 'text',
+    default: '',
+    meaning: 'Required `aud` of tokens; empty accepts any.',
+  },
+  tokenClockToleranceSeconds: {
+    variable: 'TIDEMARK_TOKEN_CLOCK_TOLERANCE_SECONDS',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 300,
+    unit: 's',
+    meaning: "How far the issuer's clock may differ when `exp`, `nbf` and `iat` are checked.",
+  },
+  tokenLifetimeSecondsMax: {
+    variable: 'TIDEMARK_TOKEN_LIFETIME_SECONDS_MAX',
+    type: 'integer',
+    default: 90 * 24 * 3600,
+    min: 60,
+    unit: 's',
+    meaning: 'Longest time from `iat` to `exp`; a token beyond it is refused. Revocations last it.',
+  },
+  tokenScopeClaim: {
+    variable: 'TIDEMARK_TOKEN_SCOPE_CLAIM',
+    type: 'text',
+    default: 'scope',
+    meaning: 'Claim with the permissions: words separated by spaces, or an array of them.',
+  },
+  tokenGrants: {
+    variable: 'TIDEMARK_TOKEN_GRANTS',
+    type: 'text',
+    default: '',
+    meaning:
+      'Permissions of every token, such as `subscribe:user.{sub}.>` with `{claim}` filled in.',
+  },
+  tokenCookie: {
+    variable: 'TIDEMARK_TOKEN_COOKIE',
+    type: 'text',
+    default: '',
+    meaning: 'Name of the cookie that may carry a token; empty reads none.',
+  },
+} as const satisfies Table;
