@@ -38,7 +38,7 @@ export class Starts {
       return sequence === undefined ? this.#atTime(start.timeMs) : { sequence };
     }
     const { position } = start;
-    if (position.epoch !== log.epoch) return this.#otherEpoch(position);
+    if (position.epoch !== log.epoch) return this.#otherEpoch(position, log);
     if (position.sequence <= log.tail.head) return { sequence: position.sequence };
     return this.#beyondTail(position, log);
   }
@@ -55,10 +55,10 @@ export class Starts {
     return { sequence: Math.min(firstSequence, stream.firstSequence) - 1 };
   }
 
-  async #otherEpoch(from: Position): Promise<ResolvedStart> {
+  async #otherEpoch(from: Position, log: LogPlace): Promise<ResolvedStart> {
     const stream = await this.#bounds();
-    // The client has been on a gateway that has seen the new stream already, and this one has not.
-    if (stream.epoch === from.epoch) rethrow(undefined);
+    // This gateway has yet to see the stream that the client may come from.
+    if (stream.epoch !== log.epoch) rethrow(undefined);
     return { ...(await this.#first(stream)), gap: { from, reason: 'epoch' } };
   }
 
