@@ -11,6 +11,8 @@ type Act = (world: World) => string | undefined;
 /** A cursor's sequence may lie this far beyond the end: nobody gave it out. */
 const BEYOND_MAX = 20;
 const FLOOD_EVENTS = 600;
+
+/** More than a cohort queues: see `COHORT_QUEUE_MAX`. Once in a world, as it takes a second. */
 const WIDE_FLOOD_EVENTS = 17_000;
 
 /** Everything that can happen in a world, one small step each. */
@@ -36,13 +38,13 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   flush(world) {
     const device = someDevice(world, ({ socket }) => socket.moves);
-    device?.socket.flush(world.random.pick([1, 500, 20_000, 200_000]));
+    device?.socket.flush(piece(world));
     return device && `${device.name} sends`;
   },
   arrive(world) {
     const device = someDevice(world, ({ socket }) => socket.moves);
     if (!device) return undefined;
-    device.socket.arrive(world.random.pick([1, 500, 20_000, 200_000]));
+    device.socket.arrive(piece(world));
     device.answerPings(world.clock.nowMs);
     return `${device.name} receives`;
   },
@@ -71,7 +73,9 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   flood(world) {
     if (!world.natsUp || world.unseenLoss) return undefined;
-    return publish(world, world.profile.alike ? WIDE_FLOOD_EVENTS : FLOOD_EVENTS, 0);
+    const wide = world.profile.alike && !world.flooded;
+    world.flooded = true;
+    return publish(world, wide ? WIDE_FLOOD_EVENTS : FLOOD_EVENTS, 0);
   },
   expire(world) {
     const { history, random } = world;
@@ -174,6 +178,11 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     return `${ms} ms pass`;
   },
 };
+
+/** How much a socket moves in one step. */
+function piece({ random, calm }: World): number {
+  return calm ? Number.POSITIVE_INFINITY : random.pick([1, 500, 20_000, 200_000]);
+}
 
 /** A client opens a connection with one subscription or several. */
 export function connect(world: World, gateway: SimulatedGateway, away: Reader[]): string {

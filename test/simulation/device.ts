@@ -109,9 +109,13 @@ export class Device {
     else if (message.type === 'gap') this.#named(message.id).passGap(message, place);
     else if (message.type === 'live') this.#named(message.id).goLive(message.cursor, place, moves);
     else if (message.type === 'unsubscribed') this.#forget(message.id);
-    else if (message.type === 'error' && this.readers.has(message.id ?? '')) {
-      this.#forget(message.id ?? '');
-    }
+    else if (message.type === 'error') this.#receiveError(message.id ?? '', message.code);
+  }
+
+  #receiveError(id: string, code: string): void {
+    // An unsubscribe that crossed the end of its subscription.
+    if (code === 'not_found') return;
+    if (this.readers.has(id)) this.#forget(id);
   }
 
   #receiveEvent({ cursor, json }: { cursor: string; json: Buffer }, place: Place): void {

@@ -106,10 +106,10 @@ export function createProfile(random: Random): Profile {
     const factor = random.pick([0.2, 1, 1, 3]);
     if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
   }
-  const alike = random.chance(0.08);
+  const alike = random.chance(0.04);
   return {
     weights,
-    readers: alike ? 60 : random.between(2, 14),
+    readers: alike ? 50 : random.between(2, 14),
     alike,
     topics: createTopics(random),
     tail: {

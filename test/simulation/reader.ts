@@ -159,14 +159,14 @@ export class Reader {
     this.#pass(position.sequence, position, place, 'settled');
   }
 
-  #resume(position: Position, place: Place, { lastSequence }: Asked): void {
+  #resume(position: Position, place: Place, { head, lastSequence }: Asked): void {
     const { epoch, sequence } = position;
     ensure(epoch === place.epoch, 'epoch', () => `${this.id} was confirmed in another epoch`);
     const before = this.cursor;
     this.cursor = position;
     // Where a lost end has grown again past the cursor, nobody can tell that it was lost.
     const common = this.#truth.history.commonTo(epoch, this.#view, place.view);
-    const last = Math.max(lastSequence, this.#truth.history.lastSequence);
+    const last = Math.max(head, lastSequence, this.#truth.history.lastSequence);
     const told = !before || sequence <= common || sequence <= last;
     ensure(told, 'gap told', () => `${this.id} resumed at ${sequence}, beyond the end ${last}`);
     this.#view = place.view;

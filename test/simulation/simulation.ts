@@ -73,9 +73,13 @@ async function disturb(world: World, steps: number): Promise<void> {
 /** Ends all faults and lets everything finish. */
 async function settle(world: World): Promise<void> {
   world.note(() => 'the faults end');
+  world.calm = true;
   world.natsUp = true;
   world.archiveUp = true;
-  for (const { socket } of world.devices) socket.stalled = false;
+  for (const { socket } of world.devices) {
+    socket.stalled = false;
+    socket.kernelBytesMax = Number.POSITIVE_INFINITY;
+  }
   for (let step = 0; step < SETTLE_STEPS_MAX; step++) {
     if (await goOn(world)) continue;
     if (isSettled(world)) return;
@@ -124,8 +128,11 @@ async function act(world: World, action: Action): Promise<boolean> {
   return true;
 }
 
-function isSettled({ readers }: World): boolean {
-  return readers.every(({ state, live, closing }) => state === 'confirmed' && live && !closing);
+function isSettled({ readers, devices }: World): boolean {
+  return (
+    readers.every(({ state, live, closing }) => state === 'confirmed' && live && !closing) &&
+    [...devices].every(({ connection }) => connection?.live)
+  );
 }
 
 function describe({ readers, history, gateways }: World): string {

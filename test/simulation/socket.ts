@@ -32,13 +32,13 @@ export class SimulatedSocket implements Outlet {
   /** Nothing arrives for now. */
   stalled = false;
   pings = 0;
+  kernelBytesMax: number;
   unsentBytes = 0;
   takenBytes = 0;
   readonly #events: SocketEvents;
   #unsent: Piece[] = [];
   #kernel: Piece[] = [];
   #kernelBytes = 0;
-  readonly #kernelBytesMax: number;
   #controlBytes = 0;
   #needsDrain = false;
   #closing: CloseReason | undefined;
@@ -46,7 +46,7 @@ export class SimulatedSocket implements Outlet {
 
   constructor(events: SocketEvents, kernelBytesMax: number) {
     this.#events = events;
-    this.#kernelBytesMax = kernelBytesMax;
+    this.kernelBytesMax = kernelBytesMax;
   }
 
   get writable(): boolean {
@@ -88,7 +88,7 @@ export class SimulatedSocket implements Outlet {
 
   /** The kernel takes some of what is unsent. */
   flush(bytesMax: number): void {
-    let room = Math.min(bytesMax, this.#kernelBytesMax - this.#kernelBytes);
+    let room = Math.min(bytesMax, this.kernelBytesMax - this.#kernelBytes);
     while (room > 0 && this.#unsent.length > 0) {
       const taken = cut(this.#unsent, room);
       room -= taken.bytes.length;

@@ -31,6 +31,10 @@ export class World implements Truth {
   readonly trace: ((line: string) => void) | undefined;
   natsUp = true;
   archiveUp = true;
+  /** The faults have ended, and everything moves as fast as it can. */
+  calm = false;
+  /** The one wide flood has been. */
+  flooded = false;
   /** After a loss nothing is stored until all have seen it: later they cannot (ARCHITECTURE.md). */
   unseenLoss = false;
   #failure: unknown;
