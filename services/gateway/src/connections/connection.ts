@@ -81,8 +81,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   async subscribe(id: string, patterns: readonly string[], start: Start): Promise<void> {
     const subscription = new Subscription(id, new PatternSet(patterns));
     this.#resolving.set(id, subscription);
+    let resolved: ResolvedStart;
     try {
-      let resolved: ResolvedStart;
       let changes: number;
       do {
         ({ changes } = this.log);
@@ -90,10 +90,13 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
         // Not awaited where the tail knows: the order of messages then is the order of events.
         resolved = answer instanceof Promise ? await answer : answer;
       } while (changes !== this.log.changes);
-      if (this.#resolving.get(id) === subscription) this.#begin(subscription, resolved);
-    } finally {
-      if (this.#resolving.get(id) === subscription) this.#resolving.delete(id);
+    } catch (error) {
+      // An error would be taken for that of a newer subscription of the same name.
+      if (this.#resolving.get(id) !== subscription) return;
+      this.#resolving.delete(id);
+      throw error;
     }
+    if (this.#resolving.get(id) === subscription) this.#begin(subscription, resolved);
   }
 
   /** @returns false when there is no such subscription */
