@@ -56,19 +56,26 @@ export class SimulatedSocket implements Outlet {
   /** Whether something can move. */
   get moves(): boolean {
     if (this.#destroyed || this.stalled) return false;
-    return this.#kernel.length > 0 || this.#unsent.length > 0 || this.#closing !== undefined;
+    if (this.#needsDrain || this.#closing) return true;
+    return this.#kernel.length > 0 || this.#unsent.length > 0;
   }
 
-  write(bytes: Uint8Array): void {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  /** Bytes that it does not report as taken are kept as they are, so that reusing them shows. */
+  write(bytes: Uint8Array): boolean {
+    const room = this.kernelBytesMax - this.#kernelBytes;
+    const taken = this.unsentBytes === 0 && bytes.length <= room;
+    const buffer = taken
+      ? Buffer.from(bytes)
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     ensure(!this.#closing, 'closing', () => 'written to after its close');
-    if (this.#destroyed) return;
+    if (this.#destroyed) return taken;
     if (isEvent(buffer)) this.#checkEvents(buffer);
     else this.#controlBytes += buffer.length;
     this.unsentBytes += buffer.length;
     this.#unsent.push({ bytes: buffer, place: this.#events.place() });
     if (this.unsentBytes >= LOW_WATER_BYTES) this.#needsDrain = true;
     this.#events.wrote(this);
+    return taken;
   }
 
   ping(): void {
@@ -93,9 +100,7 @@ export class SimulatedSocket implements Outlet {
       const taken = cut(this.#unsent, room);
       room -= taken.bytes.length;
       this.unsentBytes -= taken.bytes.length;
-      this.takenBytes += taken.bytes.length;
-      this.#kernelBytes += taken.bytes.length;
-      this.#kernel.push(taken);
+      this.#take(taken);
     }
     if (this.unsentBytes > 0) return;
     this.#controlBytes = 0;
@@ -118,6 +123,12 @@ export class SimulatedSocket implements Outlet {
       this.#destroyed = true;
       this.#events.closed(this.#closing);
     }
+  }
+
+  #take(piece: Piece): void {
+    this.takenBytes += piece.bytes.length;
+    this.#kernelBytes += piece.bytes.length;
+    this.#kernel.push(piece);
   }
 
   #checkEvents(bytes: Buffer): void {

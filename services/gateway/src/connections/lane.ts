@@ -1,5 +1,5 @@
 import { asTidemarkError, type TidemarkError } from '@tidemark/protocol';
-import { CHUNK_BYTES_MAX, ChunkBuilder } from '../fan-out/chunks.ts';
+import { CHUNK_BYTES_MAX } from '../fan-out/chunks.ts';
 import type { Task } from '../fan-out/turns.ts';
 import type { ColdPage } from '../log/cold-reads.ts';
 import type { Entry } from '../log/entry.ts';
@@ -161,19 +161,18 @@ export class Lane implements Task {
   /** @returns false when the socket took no more: the position stands where it stopped */
   #write(entries: readonly Entry[]): boolean {
     const { outlet, dialect, log } = this.#owner;
-    const builder = new ChunkBuilder(dialect);
-    for (const entry of entries) if (this.#wants(entry)) builder.add(entry);
-    for (const chunk of builder.finish()) {
+    const wanted = entries.filter((entry) => this.#wants(entry));
+    return log.gatherer.write(wanted, dialect, (bytes, { events, after, through }) => {
       if (!outlet.writable) {
-        this.#position = Math.max(this.#position, chunk.after);
+        this.#position = Math.max(this.#position, after);
         this.#forgetPage();
-        return false;
+        return 'full';
       }
-      outlet.write(chunk.bytes);
-      log.counts.deliveries += chunk.events;
-      this.#position = chunk.through;
-    }
-    return true;
+      const taken = outlet.write(bytes);
+      log.counts.deliveries += events;
+      this.#position = through;
+      return taken ? 'reusable' : 'kept';
+    });
   }
 
   #wants(entry: Entry): boolean {

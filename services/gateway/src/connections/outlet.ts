@@ -7,8 +7,12 @@ export interface Outlet {
   readonly unsentBytes: number;
   /** Bytes that the peer's side of the network has taken so far: grows while it reads. */
   readonly takenBytes: number;
-  /** Frames of the transport, complete. */
-  write(bytes: Uint8Array): void;
+  /**
+   * Frames of the transport, complete.
+   *
+   * @returns whether the network has them all, so that the bytes may be overwritten
+   */
+  write(bytes: Uint8Array): boolean;
   /** Asks the peer for a sign of life, where the transport can. */
   ping(): void;
   /** Says why, then closes. */

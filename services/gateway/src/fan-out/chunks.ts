@@ -60,3 +60,45 @@ export class ChunkBuilder {
     this.#bytes = 0;
   }
 }
+
+/** What the writer of a gathered chunk is told. */
+export type WriteGathered = (bytes: Buffer, place: Omit<Chunk, 'bytes'>) => GatheredWrite;
+
+/** `reusable`: the kernel has the bytes. `full`: it took no more; nothing was written. */
+export type GatheredWrite = 'reusable' | 'kept' | 'full';
+
+/**
+ * Puts the frames of one reader together in a buffer that is used again and again. Frames that are
+ * kept for sharing would be garbage here: most catch-ups are the only readers of their events. With
+ * 5,000 clients catching up on 200 events each, allocating took half of the gateway's time.
+ */
+export class Gatherer {
+  #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+
+  /** Writes the entries in chunks. @returns false when a write was refused: nothing after it was */
+  write(entries: Iterable<Entry>, encoding: EventEncoding, write: WriteGathered): boolean {
+    let at = 0;
+    let events = 0;
+    let after = 0;
+    let through = 0;
+    const cut = (bytes: Buffer): boolean => {
+      const result = write(bytes, { events, after, through });
+      if (result === 'kept') this.#buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+      at = 0;
+      events = 0;
+      return result !== 'full';
+    };
+    for (const entry of entries) {
+      const size = entry.frameBytes(encoding);
+      if (events > 0 && at + size > CHUNK_BYTES_MAX && !cut(this.#buffer.subarray(0, at))) {
+        return false;
+      }
+      if (events === 0) after = entry.sequence - 1;
+      events++;
+      through = entry.sequence;
+      if (size <= CHUNK_BYTES_MAX) at = entry.writeFrame(encoding, this.#buffer, at);
+      else if (!cut(entry.frame(encoding))) return false;
+    }
+    return events === 0 || cut(this.#buffer.subarray(0, at));
+  }
+}

@@ -3,7 +3,10 @@ import type { Position } from '@tidemark/protocol';
 /** How one transport writes an event; `slot` is where an entry keeps the bytes. */
 export interface EventEncoding {
   readonly slot: 0 | 1;
-  encodeEvent(position: Position, json: Uint8Array): Buffer;
+  /** Bytes of the frame. */
+  frameBytes(position: Position, json: Uint8Array): number;
+  /** Writes the frame, for which there must be room. @returns where it ends */
+  writeFrame(target: Buffer, at: number, event: { position: Position; json: Uint8Array }): number;
 }
 
 /** Memory beside the bytes: the objects, the index and an encoding's prefix, as measured. */
@@ -36,12 +39,30 @@ export class Entry implements Position {
     return 3 * this.json.length + ENTRY_OVERHEAD_BYTES;
   }
 
+  /** The frame that connections share. */
   frame(encoding: EventEncoding): Buffer {
-    if (encoding.slot === 0) {
-      this.#webSocketFrame ??= encoding.encodeEvent(this, this.json);
-      return this.#webSocketFrame;
-    }
-    this.#sseFrame ??= encoding.encodeEvent(this, this.json);
-    return this.#sseFrame;
+    const frame = this.#kept(encoding);
+    if (frame) return frame;
+    const encoded = Buffer.allocUnsafe(encoding.frameBytes(this, this.json));
+    encoding.writeFrame(encoded, 0, { position: this, json: this.json });
+    if (encoding.slot === 0) this.#webSocketFrame = encoded;
+    else this.#sseFrame = encoded;
+    return encoded;
+  }
+
+  frameBytes(encoding: EventEncoding): number {
+    return this.#kept(encoding)?.length ?? encoding.frameBytes(this, this.json);
+  }
+
+  /** Writes the frame elsewhere without keeping one, for who may be the only reader. */
+  writeFrame(encoding: EventEncoding, target: Buffer, at: number): number {
+    const frame = this.#kept(encoding);
+    if (!frame) return encoding.writeFrame(target, at, { position: this, json: this.json });
+    target.set(frame, at);
+    return at + frame.length;
+  }
+
+  #kept({ slot }: EventEncoding): Buffer | undefined {
+    return slot === 0 ? this.#webSocketFrame : this.#sseFrame;
   }
 }

@@ -1,5 +1,6 @@
 import type { GapReason, Start } from '@tidemark/protocol';
 import type { Counts } from '../counts.ts';
+import { Gatherer } from '../fan-out/chunks.ts';
 import { Hub } from '../fan-out/hub.ts';
 import { type Task, Turns } from '../fan-out/turns.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -52,6 +53,7 @@ export class Log {
   readonly hub: Hub;
   readonly turns: Turns;
   readonly cold: ColdReads;
+  readonly gatherer = new Gatherer();
   readonly counts: Counts;
   readonly scheduler: Scheduler;
   readonly #starts: Starts;

@@ -3,6 +3,9 @@ import type { CloseReason } from '@tidemark/protocol';
 import type { Outlet } from '../connections/outlet.ts';
 import type { Counts } from '../counts.ts';
 
+/** How long a peer may take to take or answer a close before its socket is destroyed. */
+export const CLOSE_TIMEOUT_MS = 5000;
+
 /** What only the transport knows how to do. */
 export interface Farewell {
   ping(): void;
@@ -41,10 +44,11 @@ export class SocketOutlet implements Outlet {
     return this.#socket.bytesWritten - this.#socket.writableLength - underWay;
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array): boolean {
     this.#counts.writes++;
     this.#counts.bytesOut += bytes.length;
     this.#socket.write(bytes);
+    return this.#socket.writableLength === 0;
   }
 
   ping(): void {

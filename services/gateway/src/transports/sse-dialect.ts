@@ -17,13 +17,14 @@ import type { Dialect } from '../connections/dialect.ts';
 export const sseDialect: Dialect = {
   transport: 'sse',
   slot: 1,
-  encodeEvent(position, json) {
-    const prefix = sseEventPrefix(position);
-    const block = Buffer.allocUnsafe(prefix.length + json.length + SSE_EVENT_SUFFIX.length);
-    const at = block.write(prefix, 0, 'latin1');
-    block.set(json, at);
-    block.write(SSE_EVENT_SUFFIX, at + json.length, 'latin1');
-    return block;
+  frameBytes(position, json) {
+    return sseEventPrefix(position).length + json.length + SSE_EVENT_SUFFIX.length;
+  },
+  writeFrame(target, start, { position, json }) {
+    let at = start + target.write(sseEventPrefix(position), start, 'latin1');
+    target.set(json, at);
+    at += json.length;
+    return at + target.write(SSE_EVENT_SUFFIX, at, 'latin1');
   },
   subscribed: (_id, position) => Buffer.from(sseCursor(position)),
   unsubscribed: () => undefined,

@@ -14,7 +14,7 @@ import {
 import { Connection } from '../connections/connection.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
-import { SocketOutlet } from './socket-outlet.ts';
+import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
 import { sseDialect } from './sse-dialect.ts';
 
 /** An SSE connection has one subscription, which no message names. */
@@ -67,8 +67,8 @@ function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void
   const close = (reason: CloseReason, message: string): void => {
     const error = new TidemarkError(LAST_WORDS[reason], message);
     socket.end(sseError(error.toBody()));
-    // A peer that reads nothing would never see the end.
-    if (reason === 'stalled') socket.destroySoon();
+    // A peer that reads nothing would never take the end.
+    setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
   };
   const outlet = new SocketOutlet(socket, { ping: () => {}, close }, log.counts);
   const connection = new Connection({

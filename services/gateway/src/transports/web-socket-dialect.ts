@@ -16,15 +16,17 @@ const LENGTH_64 = 127;
 export const webSocketDialect: Dialect = {
   transport: 'websocket',
   slot: 0,
-  encodeEvent(position, json) {
+  frameBytes(position, json) {
+    const length = messageBytes(webSocketEventPrefix(position), json);
+    return headerBytes(length) + length;
+  },
+  writeFrame(target, start, { position, json }) {
     const prefix = webSocketEventPrefix(position);
-    const length = prefix.length + json.length + WEB_SOCKET_EVENT_SUFFIX.length;
-    const frame = allocateFrame(length);
-    let at = frame.length - length;
-    at += frame.write(prefix, at, 'latin1');
-    frame.set(json, at);
-    frame.write(WEB_SOCKET_EVENT_SUFFIX, at + json.length, 'latin1');
-    return frame;
+    let at = writeHeader(target, start, messageBytes(prefix, json));
+    at += target.write(prefix, at, 'latin1');
+    target.set(json, at);
+    at += json.length;
+    return at + target.write(WEB_SOCKET_EVENT_SUFFIX, at, 'latin1');
   },
   subscribed: (id, position) =>
     textFrame({ type: 'subscribed', id, cursor: formatCursor(position) }),
@@ -39,29 +41,31 @@ export const webSocketDialect: Dialect = {
 
 export function textFrame(message: ServerMessage): Buffer {
   const text = Buffer.from(encodeMessage(message));
-  const frame = allocateFrame(text.length);
-  frame.set(text, frame.length - text.length);
+  const frame = Buffer.allocUnsafe(headerBytes(text.length) + text.length);
+  frame.set(text, writeHeader(frame, 0, text.length));
   return frame;
 }
 
-/** A frame with its header written and room for the payload. */
-function allocateFrame(length: number): Buffer {
+function messageBytes(prefix: string, json: Uint8Array): number {
+  return prefix.length + json.length + WEB_SOCKET_EVENT_SUFFIX.length;
+}
+
+function headerBytes(length: number): number {
+  if (length < LENGTH_16) return 2;
+  return length < 65_536 ? 4 : 10;
+}
+
+/** @returns where the payload begins */
+function writeHeader(frame: Buffer, at: number, length: number): number {
+  frame[at] = TEXT;
   if (length < LENGTH_16) {
-    const frame = Buffer.allocUnsafe(2 + length);
-    frame[0] = TEXT;
-    frame[1] = length;
-    return frame;
+    frame[at + 1] = length;
+    return at + 2;
   }
   if (length < 65_536) {
-    const frame = Buffer.allocUnsafe(4 + length);
-    frame[0] = TEXT;
-    frame[1] = LENGTH_16;
-    frame.writeUInt16BE(length, 2);
-    return frame;
+    frame[at + 1] = LENGTH_16;
+    return frame.writeUInt16BE(length, at + 2);
   }
-  const frame = Buffer.allocUnsafe(10 + length);
-  frame[0] = TEXT;
-  frame[1] = LENGTH_64;
-  frame.writeBigUInt64BE(BigInt(length), 2);
-  return frame;
+  frame[at + 1] = LENGTH_64;
+  return frame.writeBigUInt64BE(BigInt(length), at + 2);
 }

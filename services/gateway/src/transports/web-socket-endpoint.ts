@@ -15,14 +15,11 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { Connection } from '../connections/connection.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
-import { SocketOutlet } from './socket-outlet.ts';
+import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
 import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
 import { WebSocketPeer } from './web-socket-peer.ts';
 
 const PATH = '/v1/ws';
-
-/** How long a peer may take to answer a close before its socket is destroyed. */
-const CLOSE_TIMEOUT_MS = 5000;
 
 export interface WebSocketLimits {
   readonly heartbeatMs: number;
