@@ -13,6 +13,8 @@ export interface WebSocketOptions {
   readonly protocols?: readonly string[];
   /** Added to the path. */
   readonly query?: string;
+  /** `false`: pings are not answered. */
+  readonly autoPong?: boolean;
   readonly onMessage?: (message: Message) => void;
 }
 
@@ -24,8 +26,16 @@ export class WebSocketClient {
   opened = false;
 
   constructor(url: string, options: WebSocketOptions = {}) {
-    const { token, headers, protocols = ['tidemark.v1'], query = '', onMessage } = options;
+    const {
+      token,
+      headers,
+      protocols = ['tidemark.v1'],
+      query = '',
+      onMessage,
+      autoPong = true,
+    } = options;
     this.socket = new WebSocket(`${url.replace('http', 'ws')}/v1/ws${query}`, [...protocols], {
+      autoPong,
       headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
     });
     this.socket.on('open', () => {
@@ -45,6 +55,9 @@ export class WebSocketClient {
 
   /** Objects as JSON, other things as they are. */
   send(message: object | string | Uint8Array): void {
+    if (this.socket.readyState === WebSocket.CONNECTING) {
+      this.socket.once('open', () => this.send(message));
+    }
     if (this.socket.readyState !== WebSocket.OPEN) return;
     const raw = typeof message === 'string' || message instanceof Uint8Array;
     this.socket.send(raw ? message : JSON.stringify(message));

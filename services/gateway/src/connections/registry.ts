@@ -120,6 +120,8 @@ export class Registry implements Task {
   #look(member: Member, observed: Observed): void {
     const { scheduler, wallMs, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
     const { connection } = member;
+    // Closed already, and its socket has not ended yet.
+    if (connection.closed) return;
     const { outlet } = connection;
     const nowMs = scheduler.nowMs();
     if (member.expiresAtMs <= wallMs()) {
