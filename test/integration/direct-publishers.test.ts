@@ -1,0 +1,175 @@
+import { jetstream } from '@nats-io/jetstream';
+import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
+import { EVENT_BYTES_MAX } from '@tidemark/protocol';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TRANSPORTS, untilEvents } from '../support/clients.ts';
+import { until } from '../support/until.ts';
+import { metric, numbered, type System, startSystem, streamState } from './system.ts';
+
+/* PROTOCOL.md section 12: services that publish past ingest, well and badly. */
+
+let system: System;
+let nats: NatsConnection;
+beforeAll(async () => {
+  system = await startSystem();
+  nats = await connect({ servers: system.nats.url });
+});
+afterAll(async () => {
+  await nats.close();
+  await system.stop();
+});
+
+/** Publishes as any NATS client does, and waits for the stream. */
+async function publish(
+  topic: string,
+  payload: string | Uint8Array,
+  named: Record<string, string> = {},
+): Promise<string> {
+  const withHeaders = headers();
+  for (const [name, value] of Object.entries(named)) withHeaders.set(name, value);
+  const { seq } = await jetstream(nats).publish(`tidemark.events.${topic}`, payload, {
+    headers: withHeaders,
+  });
+  return String(seq);
+}
+
+const BASE = { specversion: '1.0', id: '1', source: '/direct', type: 'direct.made' };
+const BINARY = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/d', 'ce-type': 'made' };
+
+/** What is published, and the event that clients receive. */
+const valid: [what: string, payload: string | Uint8Array, Record<string, string>, object][] = [
+  ['structured', JSON.stringify({ ...BASE, data: { a: 1 } }), {}, { ...BASE, data: { a: 1 } }],
+  [
+    'structured with its content type',
+    JSON.stringify(BASE),
+    { 'content-type': 'application/cloudevents+json; charset=utf-8' },
+    BASE,
+  ],
+  ['structured over several lines', JSON.stringify({ ...BASE, data: [1] }, null, 2), {}, BASE],
+  ['with CR LF', JSON.stringify(BASE, null, 2).replaceAll('\n', '\r\n'), {}, BASE],
+  ['with a byte order mark', `\uFEFF${JSON.stringify(BASE)}`, {}, BASE],
+  ['with another topic in it', JSON.stringify({ ...BASE, topic: 'elsewhere' }), {}, BASE],
+  [
+    'with line separators that JavaScript takes for line ends',
+    JSON.stringify({ ...BASE, data: 'a\u2028b\u2029c\nd' }),
+    {},
+    { ...BASE, data: 'a\u2028b\u2029c\nd' },
+  ],
+  [
+    'binary, JSON data',
+    '{"a":1}',
+    { ...BINARY, 'content-type': 'application/json' },
+    { id: '1', source: '/d', type: 'made', datacontenttype: 'application/json', data: { a: 1 } },
+  ],
+  [
+    'binary, text data',
+    'grüße',
+    { ...BINARY, 'content-type': 'text/plain' },
+    { data: 'grüße', datacontenttype: 'text/plain' },
+  ],
+  [
+    'binary, other data',
+    new Uint8Array([0, 255, 10, 13]),
+    { ...BINARY, 'content-type': 'application/octet-stream' },
+    { data_base64: 'AP8KDQ==' },
+  ],
+  ['binary, no data', '', { ...BINARY, 'ce-mark': 'x%20y' }, { id: '1', mark: 'x y' }],
+];
+
+const invalid: [what: string, payload: string | Uint8Array, Record<string, string>][] = [
+  ['not JSON', '{"specversion":"1.0",', {}],
+  ['no UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), {}],
+  ['empty', '', {}],
+  ['JSON that is no object', '[1,2,3]', {}],
+  ['null', 'null', {}],
+  ['no CloudEvent', '{"hello":"world"}', {}],
+  ['an attribute of a wrong type', JSON.stringify({ ...BASE, id: 7 }), {}],
+  ['a line break in an id', JSON.stringify({ ...BASE, id: 'a\ndata: b' }), {}],
+  [
+    'larger than an event may be',
+    JSON.stringify({ ...BASE, data: 'x'.repeat(EVENT_BYTES_MAX) }),
+    {},
+  ],
+  ['nested too deeply', JSON.stringify({ ...BASE }).replace('}', `,"data":${deep(100)}}`), {}],
+  ['binary without a source', 'x', { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-type': 'made' }],
+  ['binary, JSON data that is none', '{', { ...BINARY, 'content-type': 'application/json' }],
+];
+
+function deep(levels: number): string {
+  return '['.repeat(levels) + ']'.repeat(levels);
+}
+
+describe.each(TRANSPORTS)('over %s', (transport) => {
+  test.each(valid)('direct publisher: %s: delivered live and in catch-up', async (...row) => {
+    const [what, payload, named, event] = row;
+    const topic = `${transport}.${what.replaceAll(/[^a-z]+/gi, '-')}`;
+    const live = system.listen(transport, { topics: topic });
+    await until(() => live.live);
+    const sequence = await publish(topic, payload, named);
+    const later = system.listen(transport, { topics: topic, after: 'earliest' });
+    for (const listener of [live, later]) {
+      await untilEvents(listener, 1);
+      expect(listener.events[0]?.event).toMatchObject({ specversion: '1.0', ...event, topic });
+      expect(listener.events[0]?.cursor.endsWith(`-${sequence}`)).toBe(true);
+      await listener.stop();
+    }
+  });
+});
+
+test.each(invalid)(
+  'direct publisher: %s: counted, skipped, and no client breaks',
+  async (...row) => {
+    const [what, payload, named] = row;
+    const topic = `invalid.${what.replaceAll(/[^a-z]+/gi, '-')}`;
+    const listeners = TRANSPORTS.map((transport) => system.listen(transport, { topics: topic }));
+    for (const listener of listeners) await until(() => listener.live);
+    const before = await metric(system.gateway, 'gateway_feed_invalid_total');
+    const skipped = await metric(system.replay, 'projection_skipped_total');
+    await publish(topic, payload, named);
+    await system.publisher.store(numbered(topic, 1));
+    for (const transport of TRANSPORTS) {
+      listeners.push(system.listen(transport, { topics: topic, after: 'earliest' }));
+    }
+    for (const listener of listeners) {
+      await untilEvents(listener, 1);
+      expect(listener.ids).toEqual(['1']);
+      expect(listener.connections).toBe(1);
+      await listener.stop();
+    }
+    expect(await metric(system.gateway, 'gateway_feed_invalid_total')).toBe(before + 1);
+    await until(async () => {
+      return (await metric(system.replay, 'projection_skipped_total')) === skipped + 1;
+    });
+  },
+);
+
+test('direct publisher: a subject that is no topic: skipped, and cursors move past it', async () => {
+  const listener = system.listen('websocket', { topics: '>' });
+  await until(() => listener.live);
+  const before = await metric(system.gateway, 'gateway_feed_invalid_total');
+  for (const topic of ['ünïcode', 'a.b$c', `long.${'x'.repeat(300)}`, `${'a.'.repeat(20)}b`]) {
+    await publish(topic, JSON.stringify(BASE));
+  }
+  const { last } = await streamState(system.nats.url);
+  await until(async () => (await metric(system.gateway, 'gateway_head_sequence')) === last);
+  expect(await metric(system.gateway, 'gateway_feed_invalid_total')).toBe(before + 4);
+  const late = system.listen('sse', { topics: '>' });
+  await until(() => late.live);
+  expect(late.cursor?.endsWith(`-${last}`)).toBe(true);
+  await system.publisher.store(numbered('after.it', 1));
+  for (const one of [listener, late]) {
+    await untilEvents(one, 1);
+    expect(one.ids).toEqual(['1']);
+  }
+});
+
+test('direct publisher: the message id of the protocol: stored once with what ingest stores', async () => {
+  const first = await system.publisher.store({ ...BASE, type: 'direct.twice' });
+  const { seq, duplicate } = await jetstream(nats).publish(
+    'tidemark.events.direct.twice',
+    JSON.stringify({ ...BASE, type: 'direct.twice' }),
+    { msgID: `${BASE.source} ${BASE.id}` },
+  );
+  expect(duplicate).toBe(true);
+  expect(first.cursor.endsWith(`-${seq}`)).toBe(true);
+});
