@@ -1,0 +1,147 @@
+import type { Transport } from '../load/transports.ts';
+import type { SocketIoCommands } from '../peers/socket-io-server.ts';
+import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
+import { measure, verify } from '../system/measurement.ts';
+import { Stage } from '../system/stage.ts';
+import type { BenchCase, RunOptions, Values } from './bench-case.ts';
+
+const CLIENTS = 1000;
+const EVENT_BYTES = 300;
+const TIMEOUT_MS = 180_000;
+const TOPICS = { prefix: 'fan-out', audiences: 1, topicsEach: 1 };
+
+const METHOD = `${CLIENTS} clients live on one topic; a publisher sends ${EVENT_BYTES}-byte events into the stream as fast as NATS takes them; deliveries of the whole run through the gateway's CPU time from the first publish to the last delivery. Socket.IO emits the same payload to one room, one event a turn.`;
+
+export const fanOutWebSocket: BenchCase = {
+  name: 'fan-out-ws',
+  title: 'fan-out, 1,000 WebSocket clients on one topic, saturated',
+  sockets: CLIENTS,
+  method: METHOD,
+  targets: [
+    {
+      value: 'deliveriesPerCpuSecond',
+      text: 'deliveries per gateway CPU second',
+      atLeast: 1_500_000,
+      unit: '/s',
+    },
+    { value: 'ratio', text: 'times Socket.IO 4.8', atLeast: 20, unit: 'x' },
+  ],
+  async run(options) {
+    const gateway = await measureGateway('websocket', options);
+    const peer = await measureSocketIo(options);
+    const ratio = (gateway.deliveriesPerCpuSecond ?? 0) / peer;
+    return { ...gateway, socketIoPerCpuSecond: peer, ratio };
+  },
+};
+
+export const fanOutSse: BenchCase = {
+  name: 'fan-out-sse',
+  title: 'the same over SSE',
+  sockets: CLIENTS,
+  method: METHOD,
+  targets: [
+    {
+      value: 'deliveriesPerCpuSecond',
+      text: 'deliveries per gateway CPU second',
+      atLeast: 1_000_000,
+      unit: '/s',
+    },
+  ],
+  run: (options) => measureGateway('sse', options),
+};
+
+async function measureGateway(transport: Transport, options: RunOptions): Promise<Values> {
+  const events = options.quick ? 5000 : 20_000;
+  const stage = await Stage.open(options);
+  try {
+    const gateway = await stage.startGateway();
+    const load = await stage.startLoad();
+    const publisher = await stage.startPublisher();
+    const opened = await load.call('open', {
+      transport,
+      host: '127.0.0.1',
+      port: gateway.port,
+      token: stage.token,
+      epoch: stage.epoch,
+      eventBytes: EVENT_BYTES,
+      timed: false,
+      check: 'sequence',
+      clients: CLIENTS,
+      topics: TOPICS,
+      until: 'liveUs',
+      timeoutMs: TIMEOUT_MS,
+    });
+    verify('opening', opened.faults);
+    await load.call('expect', { events });
+    const before = await readMetrics(gateway.url);
+    const spent = measure(gateway.pid);
+    const publish = publisher.call('publish', {
+      topics: TOPICS,
+      events,
+      eventBytes: EVENT_BYTES,
+      perSecond: 0,
+    });
+    const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
+    const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = spent();
+    const published = await publish;
+    verify('receiving', received.faults);
+    const after = await readMetrics(gateway.url);
+    const wallSeconds = (received.lastUs - published.startedUs) / 1e6;
+    const deliveries = CLIENTS * events;
+    const grown = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+    return {
+      deliveriesPerCpuSecond: deliveries / cpuSeconds,
+      deliveriesPerSecond: deliveries / wallSeconds,
+      cpuSeconds,
+      natsSeconds,
+      wallSeconds,
+      publishedPerSecond: (events * 1e6) / (published.endedUs - published.startedUs),
+      eventsPerWrite: deliveries / grown('tidemark_gateway_writes_total'),
+      fellBehind: grown('tidemark_gateway_fell_behind_total'),
+      overflows: grown('tidemark_gateway_cohort_overflows_total'),
+      loopBlockMaxMs: loopBlockMaxMs(after),
+      loadCpuSeconds: received.cpuMs / 1000,
+      otherCores,
+      loadAverage,
+    };
+  } finally {
+    await stage.close();
+  }
+}
+
+/** @returns deliveries per CPU second */
+async function measureSocketIo({ quick }: RunOptions): Promise<number> {
+  const events = quick ? 100 : 300;
+  const stage = await Stage.open({});
+  try {
+    const file = new URL('../peers/socket-io-server.ts', import.meta.url);
+    const server = await stage.startWorker<SocketIoCommands>(file);
+    const { port } = await server.call('listen', {});
+    const load = await stage.startLoad();
+    const opened = await load.call('open', {
+      transport: 'socket.io',
+      host: '127.0.0.1',
+      port,
+      token: '',
+      epoch: 'socketio',
+      eventBytes: EVENT_BYTES,
+      timed: false,
+      check: 'counter',
+      clients: CLIENTS,
+      topics: TOPICS,
+      until: 'liveUs',
+      timeoutMs: TIMEOUT_MS,
+    });
+    verify('opening Socket.IO', opened.faults);
+    await load.call('expect', { events });
+    const spent = measure(server.pid);
+    const emitted = server.call('emit', { events, eventBytes: EVENT_BYTES });
+    const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
+    const { cpuSeconds } = spent();
+    await emitted;
+    verify('receiving from Socket.IO', received.faults);
+    return (CLIENTS * events) / cpuSeconds;
+  } finally {
+    await stage.close();
+  }
+}

@@ -1,0 +1,23 @@
+import type { BenchCase } from './bench-case.ts';
+import { deep } from './deep.ts';
+import { fanOutSse, fanOutWebSocket } from './fan-out.ts';
+import { idleMemory } from './idle-memory.ts';
+import { latency } from './latency.ts';
+import { narrow } from './narrow.ts';
+import { stalled } from './stalled.ts';
+import { steady } from './steady.ts';
+import { stormCold, stormTail } from './storm.ts';
+
+/** In the order of the table. */
+export const cases: readonly BenchCase[] = [
+  fanOutWebSocket,
+  fanOutSse,
+  steady,
+  narrow,
+  latency,
+  idleMemory,
+  stormTail,
+  stormCold,
+  deep,
+  stalled,
+];

@@ -1,0 +1,92 @@
+import type { BareLoopCommands } from '../peers/bare-loop.ts';
+import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
+import { measure, type Spent, verify } from '../system/measurement.ts';
+import { Stage } from '../system/stage.ts';
+import type { BenchCase, RunOptions } from './bench-case.ts';
+
+const CLIENTS = 10_000;
+const EVENT_BYTES = 300;
+const TIMEOUT_MS = 180_000;
+const TOPICS = { prefix: 'narrow', audiences: CLIENTS, topicsEach: 1 };
+
+export const narrow: BenchCase = {
+  name: 'narrow',
+  title: 'narrow: 10,000 clients, each its own topic',
+  sockets: CLIENTS,
+  method: `Events go round the topics of ${CLIENTS} WebSocket clients, published as fast as NATS takes them; deliveries through the gateway's CPU time. The bare loop writes frames of the same length, encoded before, to as many \`net\` sockets, and does nothing else.`,
+  targets: [
+    { value: 'ratio', text: "of the bare loop's deliveries per CPU s", atLeast: 0.8, unit: 'x' },
+  ],
+  async run(options) {
+    const rounds = options.quick ? 5 : 20;
+    const deliveries = CLIENTS * rounds;
+    const stage = await Stage.open(options);
+    try {
+      const gateway = await stage.startGateway();
+      const publisher = await stage.startPublisher();
+      const served = await observe(stage, options, gateway, rounds, () => {
+        return publisher.call('publish', {
+          topics: TOPICS,
+          events: deliveries,
+          eventBytes: EVENT_BYTES,
+          perSecond: 0,
+        });
+      });
+      const blockedMs = loopBlockMaxMs(await readMetrics(gateway.url));
+      await gateway.stop();
+      const file = new URL('../peers/bare-loop.ts', import.meta.url);
+      const bare = await stage.startWorker<BareLoopCommands>(file);
+      const { port } = await bare.call('listen', {});
+      const written = await observe(stage, options, { port, pid: bare.pid }, rounds, () => {
+        return bare.call('write', { rounds, eventBytes: EVENT_BYTES });
+      });
+      return {
+        ratio: written.cpuSeconds / served.cpuSeconds,
+        deliveriesPerCpuSecond: deliveries / served.cpuSeconds,
+        barePerCpuSecond: deliveries / written.cpuSeconds,
+        cpuSeconds: served.cpuSeconds,
+        loopBlockMaxMs: blockedMs,
+        otherCores: served.otherCores,
+        loadAverage: served.load,
+      };
+    } finally {
+      await stage.close();
+    }
+  },
+};
+
+/** What a server spends while its clients receive what `send` makes it send. */
+async function observe(
+  stage: Stage,
+  { quick }: RunOptions,
+  { port, pid, url }: { port: number; pid: number; url?: string },
+  events: number,
+  send: () => Promise<unknown>,
+): Promise<Spent> {
+  const load = await stage.startLoad();
+  const opened = await load.call('open', {
+    ...stage.clientPlan(port),
+    eventBytes: EVENT_BYTES,
+    timed: false,
+    check: 'counter',
+    clients: CLIENTS,
+    topics: TOPICS,
+    until: 'liveUs',
+    timeoutMs: TIMEOUT_MS,
+  });
+  verify('opening', opened.faults);
+  if (!quick) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  await load.call('expect', { events });
+  if (url) await readMetrics(url);
+  const spent = measure(pid);
+  const sent = send();
+  const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
+  const result = spent();
+  await sent;
+  verify('receiving', received.faults);
+  await load.call('close', {});
+  return result;
+}
+
+/** After ten thousand handshakes: time for garbage that is not the measurement's to go. */
+const SETTLE_MS = 3000;

@@ -1,0 +1,235 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nowUs } from '../wire/clock.ts';
+import { type TopicPlan, topicsOf } from '../wire/topics.ts';
+import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
+import type { LoadClient, Shared, Stages } from './load-client.ts';
+import { type Client, type ClientPlan, createClient } from './transports.ts';
+
+/** Handshakes under way at once, fewer than the 511 that a listening socket lets wait. */
+const HANDSHAKES_MAX = 256;
+
+/** After the last event: time for one too many to arrive. */
+const EXTRA_WAIT_MS = 300;
+const POLL_MS = 20;
+
+/** Faults that are told with their text. */
+const FAULTS_SHOWN = 5;
+
+export interface FleetPlan extends ClientPlan {
+  readonly clients: number;
+  readonly topics: TopicPlan;
+  readonly after?: string;
+  /** Events that each client receives before it is live, where it starts at a cursor. */
+  readonly missed?: number;
+  /** How far each client has to come before the fleet counts as open. */
+  readonly until: 'subscribedUs' | 'liveUs';
+  readonly timeoutMs: number;
+  /** The time is a limit and not an expectation: at its end the report tells how many are live. */
+  readonly mayTimeOut?: boolean;
+}
+
+export interface OpenReport {
+  readonly startedUs: number;
+  readonly lastOpenedUs: number;
+  readonly lastSubscribedUs: number;
+  readonly lastLiveUs: number;
+  readonly live: number;
+  readonly faults: readonly string[];
+}
+
+export interface ReceiveReport {
+  readonly events: number;
+  readonly firstExpectedUs: number;
+  readonly lastUs: number;
+  readonly latency: LatencySummary;
+  readonly cpuMs: number;
+  readonly loopDelayMaxMs: number;
+  /** Everything that must not be; a figure with faults is none. */
+  readonly faults: readonly string[];
+}
+
+/** The clients of one case in one process. */
+export class Fleet implements Shared {
+  check: Shared['check'] = 'sequence';
+  onLatency: Shared['onLatency'];
+  readUs = 0;
+  readonly #latencies = new LatencyHistogram();
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: 5 });
+  #clients: Client[] = [];
+  #faults = 0;
+  #shownFaults: string[] = [];
+  #atTarget = 0;
+  #eventsBefore = 0;
+  #expectedUs = 0;
+  #cpuBefore = process.cpuUsage();
+  #closing = false;
+
+  async open(plan: FleetPlan): Promise<OpenReport> {
+    this.check = plan.check;
+    if (plan.timed) this.onLatency = (us) => this.#latencies.add(us);
+    const startedUs = nowUs();
+    this.#connect(plan);
+    if (plan.together) {
+      const areOpen = (): boolean => this.#faults > 0 || this.#last('openedUs') > 0;
+      await this.#until(areOpen, plan.timeoutMs);
+      for (const client of this.#clients) client.subscribe();
+    }
+    const isDone = (): boolean => {
+      return this.#faults > 0 || this.#last(plan.until) > 0;
+    };
+    await this.#until(isDone, plan.timeoutMs);
+    if (this.#last(plan.until) === 0 && !plan.mayTimeOut) {
+      this.#tell(`not all clients opened: ${this.#census()}`);
+    }
+    if (plan.missed !== undefined) this.#checkMissed(plan.missed);
+    return {
+      startedUs,
+      lastOpenedUs: this.#last('openedUs'),
+      lastSubscribedUs: this.#last('subscribedUs'),
+      lastLiveUs: this.#last('liveUs'),
+      live: this.#count('liveUs'),
+      faults: this.#tellFaults(),
+    };
+  }
+
+  /** From now on each client has to receive so many events, and not one more. */
+  expect({ events }: { events: number }): void {
+    this.#atTarget = 0;
+    this.#latencies.reset();
+    this.#loopDelay.reset();
+    this.#loopDelay.enable();
+    for (const client of this.#clients) client.target = client.events + events;
+    this.#eventsBefore = this.#events();
+    this.#cpuBefore = process.cpuUsage();
+    this.#expectedUs = nowUs();
+  }
+
+  /** Waits until they have. */
+  async received({ timeoutMs }: { timeoutMs: number }): Promise<ReceiveReport> {
+    const isDone = (): boolean => this.#atTarget === this.#clients.length || this.#faults > 0;
+    await this.#until(isDone, timeoutMs);
+    const { user, system } = process.cpuUsage(this.#cpuBefore);
+    const loopDelayMaxMs = this.#loopDelay.max / 1e6;
+    await sleep(EXTRA_WAIT_MS);
+    for (const { index, events, target } of this.#clients) {
+      if (events < target) this.#tell(`client ${index}: ${target - events} events are missing`);
+    }
+    return {
+      events: this.#events() - this.#eventsBefore,
+      firstExpectedUs: this.#expectedUs,
+      lastUs: Math.max(...this.#clients.map(({ lastUs }) => lastUs)),
+      latency: this.#latencies.summary(),
+      cpuMs: (user + system) / 1000,
+      loopDelayMaxMs,
+      faults: this.#tellFaults(),
+    };
+  }
+
+  pause({ paused }: { paused: boolean }): void {
+    for (const { socket } of this.#clients) {
+      if (paused) socket.pause();
+      else socket.resume();
+    }
+  }
+
+  async close(_: object): Promise<void> {
+    this.#closing = true;
+    for (const { socket } of this.#clients) socket.destroy();
+    await this.#until(() => this.#clients.every(({ closed }) => closed), 10_000);
+    this.#clients = [];
+    this.#closing = false;
+    this.#faults = 0;
+    this.#shownFaults = [];
+  }
+
+  // What clients tell.
+
+  onTarget(): void {
+    this.#atTarget++;
+  }
+
+  onFault({ index }: LoadClient, fault: string): void {
+    this.#tell(`client ${index}: ${fault}`);
+  }
+
+  /** Begins a handshake whenever another one ends, up to the number of clients. */
+  #connect(plan: FleetPlan): void {
+    const clients = this.#clients.length + plan.clients;
+    const shaking = new Set<Client>();
+    const next = (): void => {
+      while (shaking.size < HANDSHAKES_MAX && this.#clients.length < clients) {
+        const client = this.#create(plan, (changed) => {
+          const settled = changed.stages.openedUs > 0 || changed.closed;
+          if (settled && shaking.delete(changed)) next();
+        });
+        this.#clients.push(client);
+        shaking.add(client);
+      }
+    };
+    next();
+  }
+
+  #create(plan: FleetPlan, onChange: (client: Client) => void): Client {
+    const index = this.#clients.length;
+    return createClient({
+      plan,
+      index,
+      topics: topicsOf(plan.topics, index % plan.topics.audiences),
+      after: plan.after,
+      shared: this,
+      onChange: (client) => {
+        if (client.closed && !this.#closing) this.#tell(`client ${index}: closed`);
+        onChange(client);
+      },
+    });
+  }
+
+  #checkMissed(missed: number): void {
+    for (const { index, events, stages } of this.#clients) {
+      if (events === missed || stages.liveUs === 0) continue;
+      this.#tell(`client ${index}: ${events} instead of ${missed} events when live`);
+    }
+  }
+
+  /** When the last client reached that stage, 0 while one has not. */
+  #last(stage: keyof Stages): number {
+    let last = 0;
+    for (const { stages } of this.#clients) {
+      if (stages[stage] === 0) return 0;
+      last = Math.max(last, stages[stage]);
+    }
+    return last;
+  }
+
+  #census(): string {
+    const opened = this.#count('openedUs');
+    const subscribed = this.#count('subscribedUs');
+    const live = this.#count('liveUs');
+    return `${this.#clients.length} began, ${opened} opened, ${subscribed} subscribed, ${live} live`;
+  }
+
+  #count(stage: keyof Stages): number {
+    return this.#clients.filter(({ stages }) => stages[stage] > 0).length;
+  }
+
+  #events(): number {
+    return this.#clients.reduce((sum, { events }) => sum + events, 0);
+  }
+
+  #tell(fault: string): void {
+    this.#faults++;
+    if (this.#shownFaults.length < FAULTS_SHOWN) this.#shownFaults.push(fault);
+  }
+
+  #tellFaults(): string[] {
+    const more = this.#faults - this.#shownFaults.length;
+    return more > 0 ? [...this.#shownFaults, `and ${more} more faults`] : [...this.#shownFaults];
+  }
+
+  /** Waits until the condition holds or the time is over; what is measured has its own times. */
+  async #until(isDone: () => boolean, timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
+    while (!isDone() && performance.now() < deadlineMs) await sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,90 @@
+import { parseCursor } from '@tidemark/protocol';
+import { nowUs } from '../wire/clock.ts';
+import type { Listener } from './wire-reader.ts';
+
+/**
+ * What proves that nothing is missing: contiguous stream sequences where every event of the stream
+ * is for the client, or else the publisher's own counter.
+ */
+export type Check = 'sequence' | 'counter';
+
+/** What the clients of one process have in common, written to by each of them. */
+export interface Shared {
+  readonly check: Check;
+  /** When the current read came; every message in it arrived then. */
+  readUs: number;
+  onLatency: ((us: number) => void) | undefined;
+  onTarget(client: LoadClient): void;
+  onFault(client: LoadClient, fault: string): void;
+}
+
+/** When each stage was reached, 0 before that. */
+export class Stages {
+  openedUs = 0;
+  subscribedUs = 0;
+  liveUs = 0;
+}
+
+/** One client: checks each event that it receives against the one before. */
+export abstract class LoadClient implements Listener {
+  readonly index: number;
+  readonly stages = new Stages();
+  events = 0;
+  /** `onTarget` is called when `events` reaches this. */
+  target = Number.POSITIVE_INFINITY;
+  lastUs = 0;
+  closed = false;
+  protected readonly shared: Shared;
+  #sequence = 0;
+  #counter = 0;
+
+  constructor(index: number, shared: Shared) {
+    this.index = index;
+    this.shared = shared;
+  }
+
+  abstract onHead(head: string): void;
+  abstract onControl(text: string): void;
+
+  onEvent(sequence: number, counter: number, timeUs: number): void {
+    const { shared } = this;
+    if (shared.check === 'sequence') {
+      if (sequence !== this.#sequence + 1) this.#outOfOrder('sequence', this.#sequence, sequence);
+      this.#sequence = sequence;
+    } else {
+      if (counter !== this.#counter + 1) this.#outOfOrder('counter', this.#counter, counter);
+      this.#counter = counter;
+    }
+    this.events++;
+    if (timeUs > 0 && shared.onLatency) shared.onLatency(shared.readUs - timeUs);
+    if (this.events === this.target) {
+      this.lastUs = nowUs();
+      shared.onTarget(this);
+    } else if (this.events > this.target) {
+      this.onFault(`event ${counter} came after the last one`);
+    }
+  }
+
+  onFault(fault: string): void {
+    this.shared.onFault(this, fault);
+  }
+
+  protected begin(cursor: string): void {
+    if (this.stages.subscribedUs > 0) return;
+    this.stages.subscribedUs = nowUs();
+    this.#sequence = parseCursor(cursor).sequence;
+  }
+
+  protected live(): void {
+    this.stages.liveUs ||= nowUs();
+  }
+
+  protected opened(head: string, status: number): void {
+    if (!head.startsWith(`HTTP/1.1 ${status} `)) this.onFault(`answered ${head.split('\r')[0]}`);
+    this.stages.openedUs = nowUs();
+  }
+
+  #outOfOrder(what: string, before: number, now: number): void {
+    this.onFault(`${what} ${now} came after ${before}`);
+  }
+}

@@ -1,0 +1,49 @@
+import { parseArgs } from 'node:util';
+import type { BenchCase } from './cases/bench-case.ts';
+import { cases } from './cases/index.ts';
+
+const RUNS_MAX = 99;
+
+export interface Options {
+  readonly cases: readonly BenchCase[];
+  readonly runs: number;
+  readonly quick: boolean;
+  readonly profileFolder: string | undefined;
+  readonly outFile: string | undefined;
+}
+
+export const USAGE = `npm run bench -- [--case NAME[,NAME]...] [--runs N] [--quick] [--profile FOLDER] [--out FILE]
+
+  --case     ${cases.map(({ name }) => name).join(', ')}; all by default
+  --runs     how often each case is measured; the table shows medians (3)
+  --quick    smaller cases and one run, for a look: these figures are no results
+  --profile  writes CPU profiles of the gateway and shows where its time went
+  --out      the JSON file (data/bench/<time>.json)`;
+
+/** @throws Error with one sentence for what is wrong */
+export function readOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      case: { type: 'string', multiple: true, default: [] },
+      runs: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      profile: { type: 'string' },
+      out: { type: 'string' },
+    },
+  });
+  const names = values.case.flatMap((list) => list.split(','));
+  const unknown = names.find((name) => !cases.some((known) => known.name === name));
+  if (unknown !== undefined) throw new Error(`There is no case ${unknown}.`);
+  const runs = Number(values.runs ?? (values.quick ? 1 : 3));
+  if (!Number.isInteger(runs) || runs < 1 || runs > RUNS_MAX) {
+    throw new Error(`--runs ${values.runs} is no number from 1 to ${RUNS_MAX}.`);
+  }
+  return {
+    cases: cases.filter(({ name }) => names.length === 0 || names.includes(name)),
+    runs,
+    quick: values.quick,
+    profileFolder: values.profile,
+    outFile: values.out,
+  };
+}

@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { WEB_SOCKET_EVENT_SUFFIX, webSocketEventPrefix } from '@tidemark/protocol';
+import { serveCommands } from '../system/commands.ts';
+import { layOut, stamp } from '../wire/event-layout.ts';
+
+const EPOCH = 'bareloop';
+const SWITCHING =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+const TEXT = 0x81;
+const LENGTH_16 = 126;
+
+/** Other sockets are looked at after this much, as in any server. */
+const TURN_MS = 8;
+const WRITES_PER_CLOCK = 16;
+
+/** The floor: sockets and frames that are encoded before the measurement, and nothing else. */
+const sockets: Socket[] = [];
+const server = createServer({ noDelay: true, highWaterMark: 16 * 1024 }, (socket) => {
+  socket.on('error', () => socket.destroy());
+  socket.once('data', () => {
+    socket.write(SWITCHING);
+    for (const type of ['subscribed', 'live']) {
+      socket.write(frame(JSON.stringify({ type, id: 's', cursor: `${EPOCH}-0` })));
+    }
+    sockets.push(socket);
+    // Masked subscriptions and pongs of the clients mean nothing here.
+    socket.resume();
+  });
+});
+
+function frame(text: string): Buffer {
+  const short = text.length < LENGTH_16;
+  const header = Buffer.alloc(short ? 2 : 4);
+  header[0] = TEXT;
+  header[1] = short ? text.length : LENGTH_16;
+  if (!short) header.writeUInt16BE(text.length, 2);
+  return Buffer.concat([header, Buffer.from(text)]);
+}
+
+const commands = {
+  async listen(_: object) {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return { port: (server.address() as AddressInfo).port };
+  },
+  /** Writes so many frames to every socket, round by round. */
+  async write({ rounds, eventBytes }: { rounds: number; eventBytes: number }) {
+    const template = layOut('narrow.0000.0', eventBytes);
+    const frames = Array.from({ length: rounds }, (_, round) => {
+      const event = stamp(template, { counter: round + 1, timeUs: 0 }).toString('latin1');
+      const prefix = webSocketEventPrefix({ epoch: EPOCH, sequence: 1_000_000 + round });
+      return frame(prefix + event + WEB_SOCKET_EVENT_SUFFIX);
+    });
+    let writes = 0;
+    let deadlineMs = performance.now() + TURN_MS;
+    for (const bytes of frames) {
+      for (const socket of sockets) {
+        socket.write(bytes);
+        if (++writes % WRITES_PER_CLOCK !== 0 || performance.now() < deadlineMs) continue;
+        await nextTurn();
+        deadlineMs = performance.now() + TURN_MS;
+      }
+    }
+  },
+};
+export type BareLoopCommands = typeof commands;
+
+serveCommands(commands);

@@ -1,0 +1,20 @@
+import { serveCommands } from '../system/commands.ts';
+import { type HttpPlan, post } from './http-publisher.ts';
+import { type PublishPlan, StreamPublisher } from './stream-publisher.ts';
+
+/** The process that publishes the events of a case. */
+let stream: StreamPublisher | undefined;
+const commands = {
+  async connect({ natsUrl }: { natsUrl: string }) {
+    stream = await StreamPublisher.open(natsUrl);
+  },
+  publish(plan: PublishPlan) {
+    if (!stream) throw new Error('The publisher has no connection yet.');
+    stream.restart();
+    return stream.publish(plan);
+  },
+  post: (plan: HttpPlan) => post(plan),
+};
+export type PublisherCommands = typeof commands;
+
+serveCommands(commands);

@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { toSubject } from '@tidemark/protocol';
+import { nowUs } from '../wire/clock.ts';
+import { layOut, stamp } from '../wire/event-layout.ts';
+import { type TopicPlan, topicOf } from '../wire/topics.ts';
+
+/** Every so many events the stream's acknowledgement is asked for; it speaks for those before. */
+const ACKNOWLEDGED_EVERY = 200;
+/** What may be on the way; the server drops messages above 10,000 that wait for a stream. */
+const ACKNOWLEDGEMENTS_PENDING_MAX = 16;
+const ACKNOWLEDGEMENT_TIMEOUT_MS = 30_000;
+
+export interface PublishPlan {
+  readonly topics: TopicPlan;
+  readonly events: number;
+  readonly eventBytes: number;
+  /** Open loop: each event has its own time, late or not; 0: as fast as the stream takes them. */
+  readonly perSecond: number;
+}
+
+export interface PublishReport {
+  readonly startedUs: number;
+  readonly endedUs: number;
+  readonly lastSequence: number;
+}
+
+/** Publishes straight into the stream. */
+export class StreamPublisher {
+  readonly #connection: NatsConnection;
+  readonly #counters = new Map<number, number>();
+  #pending: Promise<void>[] = [];
+  #lastSequence = 0;
+
+  private constructor(connection: NatsConnection) {
+    this.#connection = connection;
+  }
+
+  static async open(natsUrl: string): Promise<StreamPublisher> {
+    return new StreamPublisher(await connect({ servers: natsUrl, noAsyncTraces: true }));
+  }
+
+  async publish(plan: PublishPlan): Promise<PublishReport> {
+    const startedUs = nowUs();
+    const templates = new Map<string, Buffer>();
+    const { topics, events, eventBytes, perSecond } = plan;
+    for (let index = 0; index < events; index++) {
+      const dueUs = perSecond > 0 ? startedUs + (index * 1_000_000) / perSecond : nowUs();
+      // What is due goes out together: timers have a grain of a millisecond.
+      while (perSecond > 0 && nowUs() < dueUs) await sleep(1);
+      const audience = index % topics.audiences;
+      const round = Math.floor(index / topics.audiences);
+      const topic = topicOf(topics, audience, round % topics.topicsEach);
+      let template = templates.get(topic);
+      if (!template) {
+        template = layOut(topic, eventBytes);
+        templates.set(topic, template);
+      }
+      const counter = (this.#counters.get(audience) ?? 0) + 1;
+      this.#counters.set(audience, counter);
+      const event = stamp(template, { counter, timeUs: dueUs });
+      const isLast = index === events - 1;
+      if (isLast || index % ACKNOWLEDGED_EVERY === 0) this.#request(topic, event);
+      else this.#connection.publish(toSubject(topic), event);
+      if (this.#pending.length >= ACKNOWLEDGEMENTS_PENDING_MAX) await this.#pending.shift();
+    }
+    await Promise.all(this.#pending);
+    this.#pending = [];
+    return { startedUs, endedUs: nowUs(), lastSequence: this.#lastSequence };
+  }
+
+  /** Counters begin again at 1. */
+  restart(): void {
+    this.#counters.clear();
+  }
+
+  #request(topic: string, event: Buffer): void {
+    const acknowledged = this.#connection
+      .request(toSubject(topic), event, { timeout: ACKNOWLEDGEMENT_TIMEOUT_MS })
+      .then((reply) => {
+        const { seq, error } = reply.json<{ seq?: number; error?: { description: string } }>();
+        if (seq === undefined) throw new Error(`The stream refused: ${error?.description}`);
+        this.#lastSequence = Math.max(this.#lastSequence, seq);
+      });
+    this.#pending.push(acknowledged);
+  }
+}

@@ -1,0 +1,23 @@
+/** The metrics of a service at one moment; those with labels are added up. */
+export type MetricValues = ReadonlyMap<string, number>;
+
+/** Timers of Node's own measurement of the loop come this late even when nothing blocks. */
+const LOOP_DELAY_GRAIN_MS = 10;
+
+/** Reading them also begins a new measurement of the loop's delay. */
+export async function readMetrics(url: string): Promise<MetricValues> {
+  const response = await fetch(`${url}/metrics`);
+  const values = new Map<string, number>();
+  for (const line of (await response.text()).split('\n')) {
+    const match = /^(\w+)(?:\{.*\})? (\S+)$/.exec(line);
+    if (!match?.[1]) continue;
+    values.set(match[1], (values.get(match[1]) ?? 0) + Number(match[2]));
+  }
+  return values;
+}
+
+/** The longest time for which the loop was blocked since the last reading. */
+export function loopBlockMaxMs(values: MetricValues): number {
+  const maxMs = (values.get('nodejs_eventloop_lag_max_seconds') ?? Number.NaN) * 1000;
+  return Math.max(0, maxMs - LOOP_DELAY_GRAIN_MS);
+}

@@ -1,0 +1,47 @@
+import { loadavg } from 'node:os';
+import { childrenCpuMs, cpuMs, familyCpuMs, machineCpuMs } from './process-figures.ts';
+
+/** A figure would have been reported of something that did not work. */
+export class Unverified extends Error {
+  override readonly name = 'Unverified';
+}
+
+/** @throws Unverified where a load client saw anything that must not be */
+export function verify(what: string, faults: readonly string[]): void {
+  if (faults.length > 0) throw new Unverified(`${what}: ${faults.join('; ')}`);
+}
+
+export interface Spent {
+  readonly cpuSeconds: number;
+  readonly wallSeconds: number;
+  /** CPU seconds of nats-server. */
+  readonly natsSeconds: number;
+  /** Cores that processes outside of the benchmark used meanwhile. */
+  readonly otherCores: number;
+  readonly load: number;
+}
+
+/** Measures what a process spends from now on. */
+export function measure(pid: number): () => Spent {
+  const before = { cpuMs: cpuMs(pid), wallMs: performance.now(), ...sharesNow() };
+  return () => {
+    const after = sharesNow();
+    const wallMs = performance.now() - before.wallMs;
+    const othersMs = after.machineMs - before.machineMs - (after.familyMs - before.familyMs);
+    return {
+      cpuSeconds: (cpuMs(pid) - before.cpuMs) / 1000,
+      wallSeconds: wallMs / 1000,
+      natsSeconds: (after.natsMs - before.natsMs) / 1000,
+      otherCores: Math.max(0, othersMs / wallMs),
+      load: loadavg()[0] ?? Number.NaN,
+    };
+  };
+}
+
+function sharesNow(): { machineMs: number; familyMs: number; natsMs: number } {
+  return {
+    machineMs: machineCpuMs(),
+    familyMs: familyCpuMs(),
+    natsMs: childrenCpuMs('nats-server'),
+  };
+}

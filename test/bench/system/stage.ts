@@ -1,0 +1,144 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectNats, type NatsLink, readStreamState } from '@tidemark/nats';
+import { formatCursor } from '@tidemark/protocol';
+import { createLogger } from '@tidemark/telemetry';
+import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
+import { makeToken, type ServiceName } from '../../support/services.ts';
+import type { LoadCommands } from '../load/load.ts';
+import type { PublisherCommands } from '../publisher/publisher.ts';
+import { type Commands, Worker } from './commands.ts';
+import { readMetrics } from './gateway-metrics.ts';
+import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
+
+const HEAD_TIMEOUT_MS = 60_000;
+const HEAD_POLL_MS = 50;
+
+export type GatewayEnvironment = NonNullable<ServiceProcessOptions['env']>;
+
+export interface StageOptions {
+  /** Folder for CPU profiles of the gateway. */
+  readonly profileFolder?: string | undefined;
+}
+
+/** What one run of a case stands on: a nats-server with an empty stream, and processes around it. */
+export class Stage {
+  readonly nats: NatsServer;
+  readonly token: string;
+  readonly #link: NatsLink;
+  readonly epoch: string;
+  readonly #folder: string;
+  readonly #profileFolder: string | undefined;
+  readonly #started: { stop(): Promise<void> }[] = [];
+
+  private constructor(parts: {
+    nats: NatsServer;
+    link: NatsLink;
+    epoch: string;
+    token: string;
+    folder: string;
+    profileFolder: string | undefined;
+  }) {
+    this.nats = parts.nats;
+    this.token = parts.token;
+    this.epoch = parts.epoch;
+    this.#link = parts.link;
+    this.#folder = parts.folder;
+    this.#profileFolder = parts.profileFolder;
+  }
+
+  static async open({ profileFolder }: StageOptions): Promise<Stage> {
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
+    const nats = await startNatsServer();
+    await createStream(nats.url, folder);
+    const log = createLogger('bench', 'error');
+    const link = await connectNats({ servers: nats.url, name: 'bench', log });
+    const state = await readStreamState(link);
+    if (!state) throw new Error('Replay is ready and there is no stream.');
+    const { epoch } = state;
+    const token = await makeToken('subscribe:> publish:>', 'bench', 24 * 3600);
+    return new Stage({ nats, link, epoch, token, folder, profileFolder });
+  }
+
+  /** The cursor at a sequence of this stage's stream. */
+  cursor(sequence: number): string {
+    return formatCursor({ epoch: this.epoch, sequence });
+  }
+
+  /** What WebSocket clients of every case have in common. */
+  clientPlan(port: number) {
+    const { token, epoch } = this;
+    return { transport: 'websocket', host: '127.0.0.1', port, token, epoch } as const;
+  }
+
+  /** Waits until the gateway has received the stream up to that sequence. */
+  async untilHead(gateway: ServiceProcess, sequence: number): Promise<void> {
+    const deadlineMs = Date.now() + HEAD_TIMEOUT_MS;
+    for (;;) {
+      const metrics = await readMetrics(gateway.url);
+      if ((metrics.get('tidemark_gateway_head_sequence') ?? 0) >= sequence) return;
+      if (Date.now() > deadlineMs) throw new Error(`The gateway is not at ${sequence}.`);
+      await sleep(HEAD_POLL_MS);
+    }
+  }
+
+  startGateway(env: GatewayEnvironment = {}): Promise<ServiceProcess> {
+    const folder = this.#profileFolder;
+    if (folder) mkdirSync(folder, { recursive: true });
+    const nodeArguments = folder ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
+    return this.#startService('gateway', env, nodeArguments);
+  }
+
+  startIngest(): Promise<ServiceProcess> {
+    return this.#startService('ingest', {}, []);
+  }
+
+  startLoad(): Promise<Worker<LoadCommands>> {
+    return this.startWorker(new URL('../load/load.ts', import.meta.url));
+  }
+
+  async startPublisher(): Promise<Worker<PublisherCommands>> {
+    const file = new URL('../publisher/publisher.ts', import.meta.url);
+    const publisher = await this.startWorker<PublisherCommands>(file);
+    await publisher.call('connect', { natsUrl: this.nats.url });
+    return publisher;
+  }
+
+  async startWorker<C extends Commands>(file: URL): Promise<Worker<C>> {
+    const worker = await Worker.start<C>(file);
+    this.#started.push(worker);
+    return worker;
+  }
+
+  async close(): Promise<void> {
+    for (const part of this.#started.reverse()) await part.stop();
+    await this.#link.close();
+    await this.nats.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #startService(
+    name: ServiceName,
+    env: GatewayEnvironment,
+    nodeArguments: readonly string[],
+  ): Promise<ServiceProcess> {
+    const service = await ServiceProcess.start({
+      name,
+      natsUrl: this.nats.url,
+      folder: this.#folder,
+      env,
+      nodeArguments,
+    });
+    this.#started.push(service);
+    return service;
+  }
+}
+
+/** Replay owns the stream; it ends before the measurement, of which it is no part. */
+async function createStream(natsUrl: string, folder: string): Promise<void> {
+  const env = { TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db') };
+  const replay = await ServiceProcess.start({ name: 'replay', natsUrl, folder, env });
+  await replay.stop();
+}
