@@ -83,8 +83,8 @@ async function install(say) {
     guarded: true,
   });
   if (!ok) {
-    console.error(output);
     if (/gyp/.test(output)) await requireCompiler();
+    console.error(output);
     throw new Failure('The dependencies could not be installed; what `npm ci` said stands above.');
   }
   const lock = readFileSync(join(ROOT, 'package-lock.json'), 'utf8');
