@@ -185,7 +185,7 @@ function piece({ random, calm }: World): number {
 }
 
 /** A client opens a connection with one subscription or several. */
-export function connect(world: World, gateway: SimulatedGateway, away: Reader[]): string {
+function connect(world: World, gateway: SimulatedGateway, away: Reader[]): string {
   const { random } = world;
   const device = world.connect(gateway, random.pick(['websocket', 'sse']));
   const count = device.transport === 'sse' ? 1 : random.pick([1, 1, 2, 3, 5]);
@@ -194,6 +194,12 @@ export function connect(world: World, gateway: SimulatedGateway, away: Reader[])
     asked.push(subscribe(world, device, random.take(away)));
   }
   return `${device.name} connects to ${gateway.name} by ${device.transport}: ${asked.join('; ')}`;
+}
+
+/** A small event of the one topic that goes on when all else is quiet. */
+export function publishOne({ history, profile, clock }: World): void {
+  const [topic = 'a'] = profile.topics;
+  history.publish(topic, { timeMs: Math.floor(clock.nowMs), padding: 0, valid: true });
 }
 
 function publish(world: World, count: number, paddingMax = world.profile.paddingMax): string {

@@ -54,6 +54,7 @@ export class SimulatedGateway {
       heartbeatMs: profile.heartbeatMs,
       idleTimeoutMs: profile.heartbeatMs * 3,
       stallTimeoutMs: profile.stallTimeoutMs,
+      tokenGraceMs: 0,
       wallMs: () => world.clock.nowMs,
     });
   }
@@ -96,9 +97,10 @@ export class SimulatedGateway {
       ...(sse && { onFailed: () => connection.close('unavailable', 'Failed.') }),
     });
     const member = {
+      id: 'id',
       connection,
       transport: device.transport,
-      expiresAtMs: Number.POSITIVE_INFINITY,
+      principal: principal('>'),
       heardMs: this.scheduler.nowMs(),
       finish: async () => {},
     };

@@ -1,0 +1,320 @@
+/** A mistake made on purpose, to see that a checker finds it. */
+export interface Mutation {
+  /** What the code does wrong then. */
+  readonly mistake: string;
+  /** Within `services/gateway/src`. */
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+}
+
+/** Each is one small edit that compiles, reads plausibly, and breaks a promise. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    mistake: 'goes live without the last step',
+    file: 'connections/lane.ts',
+    text: 'if (this.#position < log.tail.head) return true;\n    if (this.caughtUp)',
+    replacement: 'if (true)',
+  },
+  {
+    mistake: 'goes live before its own start is reached',
+    file: 'connections/lane.ts',
+    text: 'this.subscriptions.every(({ after }) => after <= head)',
+    replacement: 'true',
+  },
+  {
+    mistake: 'writes to a full socket',
+    file: 'connections/lane.ts',
+    text: `      if (!outlet.writable) {
+        this.#position`,
+    replacement: `      if (outlet.unsentBytes < 0) {
+        this.#position`,
+  },
+  {
+    mistake: 'keeps its page while the socket is full',
+    file: 'connections/lane.ts',
+    text: `    if (!outlet.writable) {
+      this.#forgetPage();
+      return false;`,
+    replacement: `    if (!outlet.writable) {
+      return false;`,
+  },
+  {
+    mistake: 'stands one event too far after a full socket',
+    file: 'connections/lane.ts',
+    text: 'this.#position = Math.max(this.#position, after);',
+    replacement: 'this.#position = Math.max(this.#position, through);',
+  },
+  {
+    mistake: 'passes a whole page after its first part',
+    file: 'connections/lane.ts',
+    text: 'if (page.next < page.entries.length) return true;',
+    replacement: '',
+  },
+  {
+    mistake: 'tells no gap',
+    file: 'connections/lane.ts',
+    text: 'this.#owner.passGap(this, page.through);',
+    replacement: '',
+  },
+  {
+    mistake: 'does not wait for a head that is behind its position',
+    file: 'connections/lane.ts',
+    text: 'if (this.#position > tail.head) {',
+    replacement: 'if (this.#position > tail.head + 1) {',
+  },
+  {
+    mistake: 'overlapping lanes stay apart',
+    file: 'connections/connection.ts',
+    text: 'if (!lane.overlaps(patterns)) continue;',
+    replacement: 'if (lane) continue;',
+  },
+  {
+    mistake: 'a lane leaves overlapping live subscriptions alone',
+    file: 'connections/connection.ts',
+    text: 'if (live.length === 0) continue;',
+    replacement: 'if (live) continue;',
+  },
+  {
+    mistake: 'absorbs a neighbour without noting what it had',
+    file: 'connections/connection.ts',
+    text: 'for (const one of live) one.after = livePosition;',
+    replacement: '',
+  },
+  {
+    mistake: 'regroups at the head although the old cohort was behind',
+    file: 'connections/connection.ts',
+    text: 'if (position < tail.head) {',
+    replacement: 'if (position < 0) {',
+  },
+  {
+    mistake: 'heartbeat tells the head',
+    file: 'connections/connection.ts',
+    text: 'return this.#at(Math.min(this.#livePosition(), ...lanes));',
+    replacement: 'return this.#at(lanes.length < 0 ? 0 : this.log.tail.head);',
+  },
+  {
+    mistake: 'tells live at every arrival',
+    file: 'connections/connection.ts',
+    text: 'subscription.toldLive = true;',
+    replacement: '',
+  },
+  {
+    mistake: 'a change of the log is not told',
+    file: 'connections/connection.ts',
+    text: 'this.send(this.dialect.gap(subscription.id, { from, to: this.#at(sequence), reason }));',
+    replacement: '',
+  },
+  {
+    mistake: 'a start resolved in another log is used',
+    file: 'connections/connection.ts',
+    text: 'while (changes !== this.log.changes)',
+    replacement: 'while (changes < 0)',
+  },
+  {
+    mistake: 'a live subscription goes on after its unsubscribe',
+    file: 'connections/connection.ts',
+    text: 'this.#regroup(without(this.#live, subscription));',
+    replacement: 'this.#live = without(this.#live, subscription);',
+  },
+  {
+    mistake: 'a lane that loses a subscription begins at the head',
+    file: 'connections/connection.ts',
+    text: 'this.#startLane(without(lane.subscriptions, subscription), lane.position);',
+    replacement: 'this.#startLane(without(lane.subscriptions, subscription), this.log.tail.head);',
+  },
+  {
+    mistake: 'ignores where a subscription begins',
+    file: 'connections/subscription.ts',
+    text: 'event.sequence > this.after && ',
+    replacement: '',
+  },
+  {
+    mistake: 'index is off by one',
+    file: 'log/entry-queue.ts',
+    text: 'entry.sequence > sequence',
+    replacement: 'entry.sequence >= sequence',
+  },
+  {
+    mistake: 'evicts without raising the floor',
+    file: 'log/tail.ts',
+    text: 'this.#floor = entry.sequence;',
+    replacement: '',
+  },
+  {
+    mistake: 'evicts one event too late',
+    file: 'log/tail.ts',
+    text: 'this.#entries.length > eventsMax ||',
+    replacement: 'this.#entries.length > eventsMax + 1 ||',
+  },
+  {
+    mistake: 'a read that was cut at its limit counts as complete',
+    file: 'log/tail.ts',
+    text: 'if (entries.length < eventsMax) return { entries, through: this.#head };',
+    replacement: 'if (entries.length <= eventsMax) return { entries, through: this.#head };',
+  },
+  {
+    mistake: 'a scan that was cut short counts as complete',
+    file: 'log/tail.ts',
+    text: 'return { entries, through: last?.sequence ?? this.#head };',
+    replacement: 'return { entries, through: last ? this.#head : this.#head };',
+  },
+  {
+    mistake: 'does not look for expiry after a cold read',
+    file: 'log/cold-reads.ts',
+    text: 'after.epoch === query.epoch && query.after + 1 >= after.firstSequence;',
+    replacement: 'after.epoch === query.epoch;',
+  },
+  {
+    mistake: 'reads whatever stream there is now',
+    file: 'log/cold-reads.ts',
+    text: 'if (before.epoch !== query.epoch) return undefined;',
+    replacement: '',
+  },
+  {
+    mistake: 'a page of the old epoch is shared in the new one',
+    file: 'log/cold-reads.ts',
+    text: 'this.#shared.clear();',
+    replacement: '',
+  },
+  {
+    mistake: 'reads of different patterns are shared',
+    file: 'log/cold-reads.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text.
+    text: ' ${query.patterns.key}',
+    replacement: '',
+  },
+  {
+    mistake: 'any number of cold reads at once',
+    file: 'log/cold-reads.ts',
+    text: 'if (this.#underWay >= this.#options.readsMax) {',
+    replacement: 'if (this.#underWay >= 1_000_000) {',
+  },
+  {
+    mistake: 'a gap is told before the archive has had time',
+    file: 'log/cold-reads.ts',
+    text: 'waitedMs < ARCHIVE_LAG_MS',
+    replacement: 'waitedMs < 0',
+  },
+  {
+    mistake: 'a gap is told although the archive has another epoch',
+    file: 'log/cold-reads.ts',
+    text: 'if (archive.epoch !== epoch) return undefined;',
+    replacement: '',
+  },
+  {
+    mistake: "the archive's holes are passed over",
+    file: 'tiers/archive-tier.ts',
+    text: 'const [hole] = missing;',
+    replacement: 'const [hole] = missing.slice(missing.length);',
+  },
+  {
+    mistake: 'a lost end is not noticed',
+    file: 'log/log.ts',
+    text: 'stream.lastSequence < Math.max(tail.head, this.#furthest)',
+    replacement: 'stream.lastSequence < 0',
+  },
+  {
+    mistake: 'a lost end is noticed only below the head',
+    file: 'log/log.ts',
+    text: 'Math.max(tail.head, this.#furthest)',
+    replacement: 'tail.head',
+  },
+  {
+    mistake: 'retention that overtook the feed is not noticed',
+    file: 'log/log.ts',
+    text: 'tail.head + 1 < stream.firstSequence',
+    replacement: 'tail.head < 0',
+  },
+  {
+    mistake: 'a cursor beyond the end is taken as it is',
+    file: 'log/starts.ts',
+    text: 'epoch !== log.epoch || from.sequence <= lastSequence',
+    replacement: 'epoch !== log.epoch || from.sequence > 0',
+  },
+  {
+    mistake: "earliest is the stream's first although an archive is there",
+    file: 'log/starts.ts',
+    text: 'Math.min(firstSequence, stream.firstSequence) - 1',
+    replacement: 'Math.max(firstSequence, stream.firstSequence) - 1',
+  },
+  {
+    mistake: 'falls behind at the end of what was not written',
+    file: 'fan-out/cohort.ts',
+    text: 'connection.fallBehind(chunk.after);',
+    replacement: 'connection.fallBehind(chunk.through);',
+  },
+  {
+    mistake: 'forgets entries before every member has them',
+    file: 'fan-out/cohort.ts',
+    text: 'this.#endRound(this.#round.head);',
+    replacement: 'this.#endRound(this.#queue.last?.sequence ?? 0);',
+  },
+  {
+    mistake: 'forgets entries when a turn ends, not a round',
+    file: 'fan-out/cohort.ts',
+    text: '>= deadlineMs) {\n        return true;',
+    replacement:
+      '>= deadlineMs) {\n        this.#endRound(this.#round.head);\n        return true;',
+  },
+  {
+    mistake: 'shares chunks that begin elsewhere',
+    file: 'fan-out/cohort.ts',
+    text: 'shared.after === first && shared.head === head',
+    replacement: 'shared.head === head',
+  },
+  {
+    mistake: 'shares chunks that end earlier',
+    file: 'fan-out/cohort.ts',
+    text: 'shared.after === first && shared.head === head',
+    replacement: 'shared.after === first',
+  },
+  {
+    mistake: 'an overflow leaves its members where they are',
+    file: 'fan-out/cohort.ts',
+    text: 'if (position === undefined) continue;',
+    replacement: 'if (position !== 0) continue;',
+  },
+  {
+    mistake: 'never looks at the clock',
+    file: 'fan-out/cohort.ts',
+    text: 'writes % WRITES_PER_CLOCK === 0',
+    replacement: 'writes === 0',
+  },
+  {
+    mistake: 'two patterns that match give the event twice',
+    file: 'fan-out/cohort.ts',
+    text: 'if (this.#queue.last === entry) return;',
+    replacement: '',
+  },
+  {
+    mistake: 'overwrites bytes that the kernel has not taken',
+    file: 'fan-out/chunks.ts',
+    text: "if (result === 'kept')",
+    replacement: "if (result === 'full')",
+  },
+  {
+    mistake: 'chunks of any size',
+    file: 'fan-out/chunks.ts',
+    text: 'if (this.#bytes > 0 && this.#bytes + frame.length > CHUNK_BYTES_MAX) this.#cut();',
+    replacement: '',
+  },
+  {
+    mistake: 'a turn runs all that waits',
+    file: 'fan-out/turns.ts',
+    text: 'if (this.#scheduler.nowMs() >= deadlineMs) break;',
+    replacement: '',
+  },
+  {
+    mistake: 'tasks that a turn did not reach are dropped',
+    file: 'fan-out/turns.ts',
+    text: 'this.#waiting = [...tasks.slice(next), ...this.#waiting];',
+    replacement: 'this.#waiting = [...tasks.slice(tasks.length), ...this.#waiting];',
+  },
+  {
+    mistake: 'no heartbeats',
+    file: 'connections/registry.ts',
+    text: 'if (quietMs < heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT)) return;',
+    replacement: 'if (quietMs >= 0) return;',
+  },
+];
