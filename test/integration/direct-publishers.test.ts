@@ -3,8 +3,8 @@ import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { EVENT_BYTES_MAX } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
+import { metric, numbered, type System, startSystem, streamState } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { metric, numbered, type System, startSystem, streamState } from './system.ts';
 
 /* PROTOCOL.md section 12: services that publish past ingest, well and badly. */
 

@@ -5,7 +5,6 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM_NAME } from '@tidemark/nats';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Received, TRANSPORTS, untilEvents } from '../support/clients.ts';
-import { until } from '../support/until.ts';
 import {
   ids,
   metric,
@@ -16,7 +15,8 @@ import {
   startSystem,
   streamState,
   withNats,
-} from './system.ts';
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /* Promise 3 where the log lost something: it says what, and goes on at the first event there is. */
 

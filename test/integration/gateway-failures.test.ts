@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
-import { until } from '../support/until.ts';
 import {
   nameOf,
   namesOf,
@@ -11,7 +10,8 @@ import {
   type System,
   startSystem,
   streamEvents,
-} from './system.ts';
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /* A gateway goes, killed or told to: its clients go on at another one and miss nothing. */
 

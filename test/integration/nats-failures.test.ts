@@ -3,7 +3,6 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import { startNatsServer } from '../support/nats-server.ts';
 import { type Service, type ServiceName, startService } from '../support/services.ts';
-import { until } from '../support/until.ts';
 import {
   assemble,
   ids,
@@ -14,7 +13,8 @@ import {
   series,
   startSystem,
   streamEvents,
-} from './system.ts';
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /* NATS is away, late or killed: nothing acknowledged is lost, and nothing false is told. */
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Listener, TRANSPORTS, untilEvents } from '../support/clients.ts';
-import { until } from '../support/until.ts';
 import {
   ids,
   numbered,
@@ -10,7 +9,8 @@ import {
   startSystem,
   streamEvents,
   streamState,
-} from './system.ts';
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /*
  * The promises of PROTOCOL.md that hold while nothing fails. The tiers, the failures and the

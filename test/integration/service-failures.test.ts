@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
-import { until } from '../support/until.ts';
 import {
   ids,
   metric,
@@ -14,7 +13,8 @@ import {
   storeArchived,
   streamEvents,
   streamState,
-} from './system.ts';
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /* Replay and ingest are killed in the middle of their work. */
 

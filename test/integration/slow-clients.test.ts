@@ -4,8 +4,15 @@ import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import type { Service } from '../support/services.ts';
+import {
+  appendDirectly,
+  ids,
+  metric,
+  type System,
+  series,
+  startSystem,
+} from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { appendDirectly, ids, metric, type System, series, startSystem } from './system.ts';
 
 /* Promise 6 for clients that do not take what is due: nothing piles up for them. */
 

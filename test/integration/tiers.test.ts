@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Listener, TRANSPORTS, untilEvents } from '../support/clients.ts';
-import { until } from '../support/until.ts';
 import {
   ids,
   metric,
@@ -12,7 +11,8 @@ import {
   startSystem,
   storeArchived,
   streamState,
-} from './system.ts';
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /*
  * Promise 3 from each of the three places that events are read from. The tail holds 200 events,

@@ -41,7 +41,13 @@ export function parseStart(text: string | undefined): Start {
 }
 
 export function isTime(text: string): boolean {
-  return TIME.test(text) && !Number.isNaN(toMs(text));
+  return TIME.test(text) && isDate(text.slice(0, 10)) && !Number.isNaN(toMs(text));
+}
+
+/** Date.parse takes the 30th of February for a day in March. */
+function isDate(text: string): boolean {
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 }
 
 /** An RFC 3339 time in milliseconds since 1970. */

@@ -2,12 +2,12 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
 import type { CloudEvent } from '@tidemark/protocol';
-import { type Listener, listen, type Transport } from '../support/clients.ts';
-import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
-import { type NewEvent, Publisher, type Stored } from '../support/publisher.ts';
-import { makeToken, type Service, startService } from '../support/services.ts';
-import { until } from '../support/until.ts';
-import { WebSocketClient, type WebSocketOptions } from '../support/web-socket-client.ts';
+import { type Listener, listen, type Transport } from './clients.ts';
+import { type NatsServer, startNatsServer } from './nats-server.ts';
+import { type NewEvent, Publisher, type Stored } from './publisher.ts';
+import { makeToken, type Service, startService } from './services.ts';
+import { until } from './until.ts';
+import { WebSocketClient, type WebSocketOptions } from './web-socket-client.ts';
 
 export interface SystemOptions {
   readonly gateways?: number;
@@ -33,7 +33,8 @@ export interface System {
   readonly token: string;
   readonly publisher: Publisher;
   listen(transport: Transport, choice?: ListenerChoice): Listener;
-  open(options?: WebSocketOptions): WebSocketClient;
+  /** At the first gateway, or at another by its number. */
+  open(options?: WebSocketOptions & { readonly gateway?: number }): WebSocketClient;
   /** A further gateway. */
   startGateway(): Promise<Service>;
   stop(): Promise<void>;
@@ -85,8 +86,8 @@ export async function assemble(
       clients.push(listener);
       return listener;
     },
-    open(more = {}) {
-      const client = new WebSocketClient(gateways[0]?.url ?? '', { token, ...more });
+    open({ gateway = 0, ...more } = {}) {
+      const client = new WebSocketClient(gateways[gateway]?.url ?? '', { token, ...more });
       clients.push(client);
       return client;
     },

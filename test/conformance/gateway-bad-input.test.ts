@@ -1,0 +1,323 @@
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { metric, type System, startSystem, streamState } from '../support/system.ts';
+import { until } from '../support/until.ts';
+import type { Message, WebSocketClient } from '../support/web-socket-client.ts';
+
+/* PROTOCOL.md sections 6, 7 and 9: what clients get wrong, and what they are told. */
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ env: { TIDEMARK_GATEWAY_MESSAGE_BYTES_MAX: '300000' } });
+});
+afterAll(() => system.stop());
+
+// Whatever a test sends: nothing of it is stored, and the gateway is well.
+afterEach(async () => {
+  expect((await streamState(system.nats.url)).last).toBe(0);
+  expect((await fetch(`${system.gateway.url}/readyz`)).status).toBe(200);
+  expect(system.gateway.logs.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+});
+
+type ErrorMessage = Extract<Message, { type: 'error' }>;
+
+/** Sends what is wrong, then something right: the connection has outlived it. */
+async function refusal(client: WebSocketClient, wrong: object | string | Uint8Array) {
+  await client.first('welcome');
+  client.send(wrong);
+  await client.first('error');
+  client.send({ type: 'ping' });
+  await client.first('pong');
+  expect(client.messages.map(({ type }) => type)).toEqual(['welcome', 'error', 'pong']);
+  const [error] = client.all('error') as [ErrorMessage];
+  await client.close();
+  return error;
+}
+
+const good = { specversion: '1.0', id: '1', source: '/bad', type: 'bad.input' };
+const subscribe = { type: 'subscribe', id: 's', topics: ['a'] };
+
+describe('WebSocket, messages that are wrong', () => {
+  test.each<[string, object | string | Uint8Array, string, RegExp]>([
+    ['no JSON', '{"type":', 'invalid_json', /not JSON/],
+    ['empty', '', 'invalid_json', /not JSON/],
+    ['an array', '[]', 'invalid_message', /\$/],
+    ['a number', '7', 'invalid_message', /\$/],
+    ['null', 'null', 'invalid_message', /\$/],
+    ['no type', { id: 'x' }, 'invalid_message', /type/],
+    ['an unknown type', { type: 'shout', id: 'x' }, 'invalid_message', /type/],
+    ['a message of the server', { type: 'event', cursor: 'a-1' }, 'invalid_message', /type/],
+    ['binary', new TextEncoder().encode(JSON.stringify(subscribe)), 'invalid_message', /binary/],
+    ['a field too many', { ...subscribe, topic: 'a' }, 'invalid_message', /topic/],
+    ['no id', { type: 'subscribe', topics: ['a'] }, 'invalid_message', /id/],
+    ['an empty id', { ...subscribe, id: '' }, 'invalid_message', /id/],
+    ['a long id', { ...subscribe, id: 'x'.repeat(65) }, 'invalid_message', /id/],
+    ['an id that is a number', { ...subscribe, id: 7 }, 'invalid_message', /id/],
+    ['topics that are text', { ...subscribe, topics: 'a' }, 'invalid_message', /topics/],
+    ['a topic that is a number', { ...subscribe, topics: [7] }, 'invalid_message', /topics.0/],
+    ['a token that is none', { type: 'authenticate', token: 'x' }, 'unauthenticated', /token/i],
+    ['an empty token', { type: 'authenticate', token: '' }, 'invalid_message', /token/],
+  ])('message: %s: error, and the connection goes on', async (_, wrong, code, message) => {
+    const error = await refusal(system.open(), wrong);
+    expect(error).toMatchObject({ code, retryable: false });
+    expect(error.message).toMatch(message);
+  });
+
+  test.each<[string, object, string, RegExp]>([
+    ['no topics', { topics: [] }, 'invalid_pattern', /at least one/],
+    ['101 topics', { topics: names(101) }, 'invalid_pattern', /101 .* 100/],
+    ['an empty topic', { topics: [''] }, 'invalid_pattern', /""/],
+    ['a wildcard inside a token', { topics: ['a.b*'] }, 'invalid_pattern', /"a.b\*"/],
+    ['> before the end', { topics: ['>.a'] }, 'invalid_pattern', />/],
+    ['an empty token', { topics: ['a..b'] }, 'invalid_pattern', /"a..b"/],
+    ['white space', { topics: ['a b'] }, 'invalid_pattern', /"a b"/],
+    ['17 tokens', { topics: [`${'a.'.repeat(16)}a`] }, 'invalid_pattern', /16 tokens/],
+    ['201 bytes', { topics: ['a'.repeat(201)] }, 'invalid_pattern', /200 bytes/],
+    ['a cursor that is none', { after: 'yesterday' }, 'invalid_cursor', /"yesterday"/],
+    ['a cursor with a sign', { after: 'abc--1' }, 'invalid_cursor', /"abc--1"/],
+    ['a huge sequence', { after: 'abc-9999999999999999' }, 'invalid_cursor', /no cursor/],
+    ['an impossible date', { after: '2026-02-30T00:00:00Z' }, 'invalid_time', /2026-02-30/],
+    ['a time without a zone', { after: '2026-01-01T00:00:00' }, 'invalid_time', /RFC 3339/],
+  ])('subscribe: %s: error with its id, no subscription', async (_, wrong, code, message) => {
+    const error = await refusal(system.open(), { ...subscribe, ...wrong });
+    expect(error).toMatchObject({ id: 's', code, retryable: false });
+    expect(error.message).toMatch(message);
+  });
+
+  test.each<[string, unknown, string, string[]]>([
+    ['no event', undefined, 'invalid_message', ['event']],
+    ['text', 'hello', 'invalid_event', ['event']],
+    ['an array', [good], 'invalid_event', ['event']],
+    ['no type', {}, 'invalid_event', ['event.type']],
+    ['a wrong version', { ...good, specversion: '0.3' }, 'invalid_event', ['event.specversion']],
+    [
+      'three faults',
+      { ...good, time: 'now', source: 'a b', id: '' },
+      'invalid_event',
+      ['event.id', 'event.source', 'event.time'],
+    ],
+    ['a name with capitals', { ...good, traceId: 'x' }, 'invalid_event', ['event.traceId']],
+    [
+      'data twice',
+      { ...good, data: 1, data_base64: 'AA==' },
+      'invalid_event',
+      ['event.data_base64'],
+    ],
+    ['a topic with a wildcard', { ...good, topic: 'a.*' }, 'invalid_event', ['event.topic']],
+    ['a type that is no topic', { ...good, type: 'a b' }, 'invalid_topic', ['event.topic']],
+  ])('publish: %s: error with its id, each fault with its path', async (_, event, code, paths) => {
+    const error = await refusal(system.open(), { type: 'publish', id: 'p', event });
+    expect(error).toMatchObject({ id: 'p', code, retryable: false });
+    expect(error.faults?.map(({ path }) => path).sort()).toEqual(paths);
+  });
+
+  test('publish: larger than an event may be: too_large', async () => {
+    const event = { ...good, data: 'x'.repeat(270_000) };
+    const error = await refusal(system.open(), { type: 'publish', id: 'p', event });
+    expect(error).toMatchObject({ id: 'p', code: 'too_large' });
+  });
+
+  test('unsubscribe: no such subscription: not_found', async () => {
+    const error = await refusal(system.open(), { type: 'unsubscribe', id: 'nobody' });
+    expect(error).toMatchObject({ id: 'nobody', code: 'not_found' });
+  });
+
+  test('subscribe: an id that is in use: conflict, and the first one stays', async () => {
+    const client = system.open();
+    client.send({ type: 'subscribe', id: 's', topics: ['a'] });
+    await client.first('live');
+    client.send({ type: 'subscribe', id: 's', topics: ['b'] });
+    expect(await client.first('error')).toMatchObject({ id: 's', code: 'conflict' });
+    client.send({ type: 'unsubscribe', id: 's' });
+    await client.first('unsubscribed', 's');
+  });
+});
+
+describe('WebSocket, frames that are wrong', () => {
+  test('a message above the limit: closed with 1009', async () => {
+    const client = system.open();
+    await client.first('welcome');
+    client.send('x'.repeat(300_001));
+    expect((await client.closed).code).toBe(1009);
+  });
+
+  test('text that is not UTF-8: closed with 1007', async () => {
+    const { socket } = await upgraded();
+    const closed = closeCode(socket);
+    socket.write(maskedFrame(0x81, Buffer.from([0xff, 0xfe])));
+    expect(await closed).toBe(1007);
+  });
+
+  test.each([
+    ['a reserved bit', 0xc1],
+    ['an opcode that does not exist', 0x83],
+  ])('%s: closed with 1002', async (_, first) => {
+    const { socket } = await upgraded();
+    const closed = closeCode(socket);
+    socket.write(maskedFrame(first, Buffer.from('{}')));
+    expect(await closed).toBe(1002);
+  });
+
+  test('a frame that is not masked: closed with 1002', async () => {
+    const { socket } = await upgraded();
+    const closed = closeCode(socket);
+    socket.write(Buffer.from([0x81, 2, 0x7b, 0x7d]));
+    expect(await closed).toBe(1002);
+  });
+
+  test('a peer that resets its connection: the gateway goes on', async () => {
+    const before = await metric(system.gateway, 'gateway_connections');
+    for (let n = 0; n < 20; n++) {
+      const { socket } = await upgraded();
+      socket.resetAndDestroy();
+    }
+    await until(async () => (await metric(system.gateway, 'gateway_connections')) === before);
+  });
+});
+
+describe('upgrades', () => {
+  test.each<[string, string, number, string]>([
+    ['another path', '/v1/other', 404, 'not_found'],
+    ['a path below', '/v1/ws/x', 404, 'not_found'],
+  ])('%s: refused', async (_, path, status, code) => {
+    const answer = await upgrade(path, { Authorization: `Bearer ${system.token}` });
+    expect(answer).toMatchObject({ status, body: { code, retryable: false } });
+  });
+
+  test('to something else than WebSocket: refused', async () => {
+    const authorization = `Bearer ${system.token}`;
+    const answer = await upgrade('/v1/ws', { Authorization: authorization, Upgrade: 'h2c' });
+    expect(answer.status).toBe(400);
+  });
+
+  test('a version that does not exist: refused', async () => {
+    const answer = await upgrade('/v1/ws', {
+      Authorization: `Bearer ${system.token}`,
+      'Sec-WebSocket-Version': '7',
+    });
+    expect(answer.status).toBe(400);
+  });
+
+  test('plain GET of the WebSocket path: an error that says so', async () => {
+    const response = await fetch(`${system.gateway.url}/v1/ws`, {
+      headers: { authorization: `Bearer ${system.token}` },
+    });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    expect(await response.json()).toMatchObject({ code: expect.any(String) });
+  });
+
+  test('no HTTP at all: the connection ends, and the gateway goes on', async () => {
+    const socket = connect(system.gateway.port, '127.0.0.1');
+    socket.write('\u0000\u0001\u0002 rubbish\r\n\r\n');
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+  });
+});
+
+describe('SSE, requests that are wrong', () => {
+  test.each<[string, string, string]>([
+    ['no topics', '', 'invalid_pattern'],
+    ['empty topics', 'topics=', 'invalid_pattern'],
+    ['a comma too many', 'topics=a,,b', 'invalid_pattern'],
+    ['a pattern that is none', 'topics=a..b', 'invalid_pattern'],
+    ['101 topics', `topics=${names(101).join(',')}`, 'invalid_pattern'],
+    ['an unknown parameter', 'topics=a&since=earliest', 'invalid_query'],
+    ['a cursor that is none', 'topics=a&after=yesterday', 'invalid_cursor'],
+    ['a time that is none', 'topics=a&after=2026-13-01T00:00:00Z', 'invalid_time'],
+    ['a percent sign too many', 'topics=%zz', 'invalid_pattern'],
+  ])('%s: 400', async (_, query, code) => {
+    const response = await sse(query);
+    expect(response.status).toBe(400);
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(await response.json()).toMatchObject({ code, retryable: false });
+  });
+
+  test('Last-Event-ID that is no cursor: 400, although after is one', async () => {
+    const response = await sse('topics=a&after=earliest', { 'last-event-id': 'rubbish' });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'invalid_cursor' });
+  });
+
+  test('another method: 405', async () => {
+    const response = await sse('topics=a', {}, 'POST');
+    expect(response.status).toBe(405);
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed' });
+  });
+
+  test('another path: 404', async () => {
+    const headers = { authorization: `Bearer ${system.token}` };
+    const response = await fetch(`${system.gateway.url}/v1/nothing`, { headers });
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: 'not_found' });
+  });
+});
+
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `t${index}`);
+}
+
+function sse(query: string, headers: Record<string, string> = {}, method = 'GET') {
+  return fetch(`${system.gateway.url}/v1/sse?${query}`, {
+    method,
+    headers: { authorization: `Bearer ${system.token}`, ...headers },
+  });
+}
+
+const UPGRADE = {
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13',
+  'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Protocol': 'tidemark.v1',
+};
+
+/** An upgrade that is refused. */
+function upgrade(path: string, headers: Record<string, string>) {
+  return new Promise<{ status: number | undefined; body: unknown }>((resolve, reject) => {
+    const sent = request(`${system.gateway.url}${path}`, { headers: { ...UPGRADE, ...headers } });
+    sent.on('error', reject);
+    sent.on('upgrade', () => reject(new Error('The upgrade was accepted.')));
+    sent.on('response', async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      const json = response.headers['content-type']?.startsWith('application/json');
+      resolve({ status: response.statusCode, body: json ? JSON.parse(text) : text });
+    });
+    sent.end();
+  });
+}
+
+/** The bare socket of a WebSocket connection, for frames that no client would send. */
+function upgraded() {
+  const headers = { ...UPGRADE, Authorization: `Bearer ${system.token}` };
+  return new Promise<{ socket: Socket }>((resolve, reject) => {
+    const sent = request(`${system.gateway.url}/v1/ws`, { headers });
+    sent.on('error', reject);
+    sent.on('upgrade', (_response, socket) => {
+      socket.on('error', () => {});
+      resolve({ socket: socket as Socket });
+    });
+    sent.end();
+  });
+}
+
+function maskedFrame(first: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([first, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+}
+
+/** The code of the close frame that comes, which ends what the server sends. */
+function closeCode(socket: Socket): Promise<number> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0);
+    socket.on('data', (chunk) => {
+      bytes = Buffer.concat([bytes, chunk]);
+    });
+    socket.on('close', () => resolve(bytes.readUInt16BE(bytes.lastIndexOf(0x88) + 2)));
+  });
+}
