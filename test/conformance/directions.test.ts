@@ -11,7 +11,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'libs/config': [],
   'libs/telemetry': ['pino', 'prom-client'],
   'libs/auth': ['jose'],
-  'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream'],
+  'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
   'libs/http': ['express'],
   'services/ingest': ['zod'],
   'services/gateway': ['ws'],

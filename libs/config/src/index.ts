@@ -42,3 +42,10 @@ export function readGatewayConfiguration(environment: Environment): GatewayConfi
 export function readReplayConfiguration(environment: Environment): ReplayConfiguration {
   return readConfiguration(environment, { table: replay, known: knownVariables });
 }
+
+/** How long a revocation has to be kept: as long as a token could be shown that it concerns. */
+export function revocationSeconds(
+  settings: Pick<TokenConfiguration, 'tokenLifetimeSecondsMax' | 'tokenClockToleranceSeconds'>,
+): number {
+  return settings.tokenLifetimeSecondsMax + 2 * settings.tokenClockToleranceSeconds;
+}

@@ -134,6 +134,16 @@ export const gateway = {
     unit: 'ms',
     meaning: 'A connection whose socket took nothing for this long is closed with 4001.',
   },
+  tokenGraceMs: {
+    variable: 'TIDEMARK_GATEWAY_TOKEN_GRACE_MS',
+    type: 'integer',
+    default: 5000,
+    min: 0,
+    max: 3_600_000,
+    unit: 'ms',
+    meaning:
+      'How long a connection outlives its token, so that a newer one can be sent; then 4004.',
+  },
   tailBytesMax: {
     variable: 'TIDEMARK_GATEWAY_TAIL_BYTES_MAX',
     type: 'integer',

@@ -22,6 +22,16 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   return encoding === 'gzip' && body.length > 0 ? unpack(body, bytesMax) : body;
 }
 
+/** Reads a body as JSON. @throws TidemarkError like `readBody`, or `invalid_json` */
+export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
+  const body = await readBody(request, bytesMax);
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw new TidemarkError('invalid_json', 'The body is not JSON.', { cause });
+  }
+}
+
 function collect(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

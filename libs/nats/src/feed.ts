@@ -2,7 +2,7 @@ import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
 import { OrderedConsumer } from './ordered-consumer.ts';
 import type { LogRecord } from './records.ts';
-import { readStreamState, type StreamState } from './stream.ts';
+import { readStreamState, STREAM_NAME, type StreamState } from './stream.ts';
 
 const OPEN_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 100;
@@ -10,6 +10,8 @@ const RETRY_LAST_MS = 2000;
 
 export interface FeedOptions {
   readonly link: NatsLink;
+  /** The events stream if absent. */
+  readonly stream?: string;
   readonly log: Logger;
   readonly onRecord: (record: LogRecord) => void;
   /**
@@ -17,6 +19,8 @@ export interface FeedOptions {
    * Returns the sequence to read after. It may throw: the start is then tried again.
    */
   readonly onStart: (state: StreamState) => number | Promise<number>;
+  /** Called after each start with how many records were there already; some may have come by then. */
+  readonly onOpen?: (waiting: number) => void;
 }
 
 /**
@@ -95,17 +99,19 @@ export class Feed {
   }
 
   async #openOnce(): Promise<OrderedConsumer | undefined> {
-    const { link, onStart, onRecord } = this.#options;
-    const state = await readStreamState(link);
+    const { link, stream = STREAM_NAME, onStart, onRecord, onOpen } = this.#options;
+    const state = await readStreamState(link, stream);
     if (!state) return undefined;
     const after = await onStart(state);
     const consumer = new OrderedConsumer(link, {
+      stream,
       start: { after },
       timeoutMs: OPEN_TIMEOUT_MS,
       onRecord,
       onLost: (reason) => this.restart(reason),
     });
-    await consumer.open();
+    const waiting = await consumer.open();
+    onOpen?.(waiting);
     return consumer;
   }
 }

@@ -20,6 +20,8 @@ const STALLED_HEADER = 'Nats-Consumer-Stalled';
 export type ConsumerStart = { readonly after: number } | { readonly timeMs: number };
 
 export interface ConsumerOptions {
+  /** The events stream if absent. */
+  readonly stream?: string;
   readonly start: ConsumerStart;
   /** NATS subjects; all events where none is given. Several need a server of 2.10 or newer. */
   readonly subjects?: readonly string[];
@@ -58,12 +60,12 @@ export class OrderedConsumer {
       },
     });
     try {
-      const { timeoutMs } = this.#options;
+      const { timeoutMs, stream = STREAM_NAME } = this.#options;
       const { consumers } = await jetstreamManager(connection, {
         timeout: timeoutMs,
         checkAPI: false,
       });
-      const { num_pending, delivered } = await consumers.add(STREAM_NAME, this.#config(inbox));
+      const { num_pending, delivered } = await consumers.add(stream, this.#config(inbox));
       this.#watchdog = setInterval(() => this.#watch(), CONSUMER_HEARTBEAT_MS * 2);
       return num_pending + delivered.consumer_seq;
     } catch (error) {

@@ -8,9 +8,10 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import type { StreamConfiguration } from '@tidemark/config';
+import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
 import { EVENT_BYTES_MAX, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import { desiredBuckets, type NamedStream } from './buckets.ts';
 import { type NatsLink, pause } from './link.ts';
 
 export const STREAM_NAME = 'TIDEMARK_EVENTS';
@@ -21,6 +22,9 @@ const WAIT_MS = 250;
 
 /** Direct publishers may add headers and white space; what is larger than this NATS refuses. */
 const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
+
+/** What replay, which owns the stream and the buckets, is told of them. */
+export type StoreConfiguration = StreamConfiguration & TokenConfiguration;
 
 export interface StreamState {
   /** The stream's incarnation (PROTOCOL.md section 4). */
@@ -55,30 +59,24 @@ export function desiredStream(config: StreamConfiguration): Partial<StreamConfig
 }
 
 /**
- * Creates the stream, or updates it to the configuration. It is never deleted: a difference that
- * NATS cannot apply to a stream that exists is an error for the operator to decide on.
+ * Creates the stream and the buckets, or updates them to the configuration. None is ever deleted: a
+ * difference that NATS cannot apply to one that exists is an error for the operator to decide on.
  */
 export async function reconcileStream(
   link: NatsLink,
-  config: StreamConfiguration,
+  config: StoreConfiguration,
   log: Logger,
 ): Promise<StreamState> {
-  const { streams } = await manager(link);
-  const desired = desiredStream(config);
-  const found = await readInfo(link);
-  if (!found) {
-    log.info({ stream: STREAM_NAME }, 'creating the stream');
-    return toState(await streams.add({ name: STREAM_NAME, ...desired }));
-  }
-  const changes = differences(found.config, desired);
-  if (changes.length === 0) return toState(found);
-  log.info({ stream: STREAM_NAME, changes }, 'updating the stream');
-  return toState(await streams.update(STREAM_NAME, { ...found.config, ...desired }));
+  for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, log);
+  return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, log);
 }
 
-/** The stream's state now, or `undefined` when there is no stream. */
-export async function readStreamState(link: NatsLink): Promise<StreamState | undefined> {
-  const info = await readInfo(link);
+/** A stream's state now, that of the events if none is named, or `undefined` when there is none. */
+export async function readStreamState(
+  link: NatsLink,
+  name = STREAM_NAME,
+): Promise<StreamState | undefined> {
+  const info = await readInfo(link, name);
   return info && toState(info);
 }
 
@@ -106,10 +104,24 @@ export async function waitForStream(
   }
 }
 
-async function readInfo(link: NatsLink): Promise<StreamInfo | undefined> {
+async function reconcile(link: NatsLink, desired: NamedStream, log: Logger): Promise<StreamState> {
+  const { name: stream } = desired;
+  const { streams } = await manager(link);
+  const found = await readInfo(link, stream);
+  if (!found) {
+    log.info({ stream }, 'creating the stream');
+    return toState(await streams.add(desired));
+  }
+  const changes = differences(found.config, desired);
+  if (changes.length === 0) return toState(found);
+  log.info({ stream, changes }, 'updating the stream');
+  return toState(await streams.update(stream, { ...found.config, ...desired }));
+}
+
+async function readInfo(link: NatsLink, name: string): Promise<StreamInfo | undefined> {
   try {
     const { streams } = await manager(link);
-    return await streams.info(STREAM_NAME);
+    return await streams.info(name);
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
       return undefined;

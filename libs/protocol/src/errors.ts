@@ -118,6 +118,8 @@ export const CLOSE_CODES = {
   unresponsive: 4002,
   token_expired: 4004,
   unavailable: 4005,
+  disconnected: 4006,
+  revoked: 4501,
 } as const;
 
 export type CloseReason = keyof typeof CLOSE_CODES;

@@ -1,3 +1,4 @@
+export * from './administration.ts';
 export * from './binary-mode.ts';
 export * from './cursors.ts';
 export * from './errors.ts';

@@ -1,8 +1,11 @@
+import { RevocationList } from '@tidemark/auth';
 import { readGatewayConfiguration } from '@tidemark/config';
 import { configureAuthentication, createApp, HttpServer, runService } from '@tidemark/http';
 import { Appender, connectNats, type Feed, type NatsLink } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
+import { administrationEndpoints } from './administration/endpoints.ts';
+import { enforce } from './administration/enforcement.ts';
 import { Registry } from './connections/registry.ts';
 import { Counts } from './counts.ts';
 import { LOW_WATER_BYTES } from './fan-out/chunks.ts';
@@ -22,6 +25,7 @@ runService({
   async start(configuration, { log: logger, signal, onStop }) {
     const { host, port, natsUrl } = configuration;
     const metrics = new Metrics('gateway');
+    const revocations = new RevocationList(configuration);
     let link: NatsLink | undefined;
     const tiers = {
       nats: () => link ?? notReached(),
@@ -48,7 +52,7 @@ runService({
       log,
       logger,
       registry,
-      authenticate: configureAuthentication(configuration, logger),
+      authenticate: configureAuthentication(configuration, { log: logger, revocations }),
       appender: () => appender,
     };
     exposeMetrics(metrics, log, registry);
@@ -60,8 +64,16 @@ runService({
       checks: {
         feed: () => feed?.reading ?? false,
         open: () => !registry.closing,
+        revocations: () => revocations.isComplete,
       },
-      endpoints: [sseEndpoint(gateway, { retryMs: configuration.sseRetryMs })],
+      endpoints: [
+        sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
+        ...administrationEndpoints({
+          log: logger,
+          nats: tiers.nats,
+          timeoutMs: configuration.appendTimeoutMs,
+        }),
+      ],
     });
     const http = new HttpServer(app, logger, { socketBufferBytes: LOW_WATER_BYTES });
     serveWebSockets(http.server, gateway, configuration);
@@ -80,7 +92,11 @@ runService({
       pendingMax: configuration.connectionsMax,
     });
     feed = follow(link, log, logger);
-    onStop(() => feed?.stop());
+    const enforcement = enforce({ link, log: logger, registry, revocations });
+    onStop(() => {
+      feed?.stop();
+      enforcement.stop();
+    });
     onStop(() => link?.close());
   },
 });

@@ -1,6 +1,7 @@
+import { RevocationList } from '@tidemark/auth';
 import { readIngestConfiguration } from '@tidemark/config';
 import { configureAuthentication, createApp, HttpServer, runService } from '@tidemark/http';
-import { connectNats } from '@tidemark/nats';
+import { connectNats, followRevocations } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import { EventLog } from './event-log.ts';
 import { eventsEndpoint } from './events-endpoint.ts';
@@ -11,12 +12,17 @@ runService({
   async start(configuration, { log, signal, onStop }) {
     const { host, port } = configuration;
     const metrics = new Metrics('ingest');
+    const revocations = new RevocationList(configuration);
     const events = new EventLog({ ...configuration, log, metrics });
     const app = createApp({
       log,
       metrics,
-      authenticate: configureAuthentication(configuration, log),
-      checks: { nats: () => events.connected, stream: () => events.streamKnown },
+      authenticate: configureAuthentication(configuration, { log, revocations }),
+      checks: {
+        nats: () => events.connected,
+        stream: () => events.streamKnown,
+        revocations: () => revocations.isComplete,
+      },
       endpoints: [eventsEndpoint({ ...configuration, events, metrics })],
     });
 
@@ -31,6 +37,8 @@ runService({
       log,
       signal,
     });
+    const following = followRevocations(link, revocations, log);
+    onStop(() => following.stop());
     onStop(() => link.close());
     events.open(link, signal);
   },

@@ -1,3 +1,4 @@
+import { RevocationList } from '@tidemark/auth';
 import { type ReplayConfiguration, readReplayConfiguration } from '@tidemark/config';
 import {
   configureAuthentication,
@@ -6,7 +7,14 @@ import {
   type Lifetime,
   runService,
 } from '@tidemark/http';
-import { connectNats, Feed, type NatsLink, readStreamState, serveArchive } from '@tidemark/nats';
+import {
+  connectNats,
+  Feed,
+  followRevocations,
+  type NatsLink,
+  readStreamState,
+  serveArchive,
+} from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { Shelf } from './archive/shelf.ts';
@@ -21,6 +29,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const { log, signal, onStop } = lifetime;
   const metrics = new Metrics('replay');
   const shelf = new Shelf(config.databasePath, log);
+  const revocations = new RevocationList(config);
   let link: NatsLink | undefined;
   let feed: Feed | undefined;
   const projector = new Projector({
@@ -31,12 +40,13 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     restart: (reason) => feed?.restart(reason),
   });
 
-  // History is answered from the file at once, whether or not NATS is there.
+  // History is answered from the file, also while NATS is away: as soon as it is known once which
+  // tokens are revoked.
   const app = createApp({
     log,
     metrics,
-    authenticate: configureAuthentication(config, log),
-    checks: { projection: () => projector.caughtUp },
+    authenticate: configureAuthentication(config, { log, revocations }),
+    checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
     endpoints: historyEndpoints({
       shelf,
       metrics,
@@ -55,6 +65,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     Math.max(0, keeper.lastSequence - (shelf.archive.position?.sequence ?? 0)),
   );
   await keeper.check();
+  const following = followRevocations(link, revocations, log);
   feed = new Feed({
     link,
     log,
@@ -67,6 +78,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   onStop(async () => {
     keeper.stop();
     feed.stop();
+    following.stop();
     projector.stop();
     await archive.stop();
     await link.close();

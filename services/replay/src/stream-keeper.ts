@@ -1,5 +1,9 @@
-import type { StreamConfiguration } from '@tidemark/config';
-import { type NatsLink, readStreamState, reconcileStream } from '@tidemark/nats';
+import {
+  type NatsLink,
+  readStreamState,
+  reconcileStream,
+  type StoreConfiguration,
+} from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
 
 /** How often the stream is looked at. */
@@ -7,7 +11,7 @@ const CHECK_MS = 2000;
 
 export interface KeeperOptions {
   readonly link: NatsLink;
-  readonly config: StreamConfiguration;
+  readonly config: StoreConfiguration;
   readonly log: Logger;
 }
 

@@ -1,3 +1,4 @@
+import type { Principal } from '@tidemark/auth';
 import { type CloseReason, TidemarkError } from '@tidemark/protocol';
 import type { Task, Turns } from '../fan-out/turns.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -10,16 +11,20 @@ export interface RegistryOptions {
   readonly heartbeatMs: number;
   readonly idleTimeoutMs: number;
   readonly stallTimeoutMs: number;
+  /** How long a connection outlives its token, for a client to send a newer one. */
+  readonly tokenGraceMs: number;
   /** Wall clock, for the expiry of tokens. */
   readonly wallMs: () => number;
 }
 
 /** What is known of a connection beside its positions. */
 export interface Member {
+  /** What clients know the connection by. */
+  readonly id: string;
   readonly connection: Connection;
   readonly transport: 'websocket' | 'sse';
-  /** When the token ends, milliseconds since 1970. */
-  expiresAtMs: number;
+  /** As its newest token says. */
+  principal: Principal;
   /** When the peer was last heard, on the scheduler's clock; transports without replies leave it. */
   heardMs: number;
   /** Takes no further messages, and resolves when those taken have been answered. */
@@ -84,6 +89,13 @@ export class Registry implements Task {
     this.#members.delete(member);
   }
 
+  /** Closes those connections now. @returns how many */
+  closeWhere(test: (member: Member) => boolean, reason: CloseReason, message: string): number {
+    const members = [...this.#members.keys()].filter(test);
+    for (const { connection } of members) connection.close(reason, message);
+    return members.length;
+  }
+
   /** Closes every connection, spread over the time so that they do not all return at once. */
   async drain(drainMs: number): Promise<void> {
     this.#closing = true;
@@ -118,13 +130,13 @@ export class Registry implements Task {
   }
 
   #look(member: Member, observed: Observed): void {
-    const { scheduler, wallMs, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
+    const { scheduler, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
     const { connection } = member;
     // Closed already, and its socket has not ended yet.
     if (connection.closed) return;
     const { outlet } = connection;
     const nowMs = scheduler.nowMs();
-    if (member.expiresAtMs <= wallMs()) {
+    if (this.#isExpired(member)) {
       this.#close(member, 'token_expired', 'The token has expired.');
       return;
     }
@@ -156,6 +168,11 @@ export class Registry implements Task {
     if (quietMs < heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT)) return;
     connection.log.counts.heartbeats++;
     connection.send(connection.dialect.heartbeat(connection.position()));
+  }
+
+  #isExpired({ principal }: Member): boolean {
+    const { wallMs, tokenGraceMs } = this.#options;
+    return principal.expiresAtMs + tokenGraceMs <= wallMs();
   }
 
   #close({ connection }: Member, reason: CloseReason, message: string): void {

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { requirePermission } from '@tidemark/auth';
+import { type Principal, requirePermission } from '@tidemark/auth';
 import type { Endpoint, Request, Response } from '@tidemark/http';
 import {
   asTidemarkError,
   type CloseReason,
+  type ErrorCode,
   parsePatternList,
   parseStart,
   type Start,
@@ -23,12 +25,14 @@ const SUBSCRIPTION = '';
 const PARAMETERS = new Set(['topics', 'after', 'access_token']);
 
 /** What a closing connection says last, by the reason for it. */
-const LAST_WORDS: Readonly<Record<CloseReason, 'unavailable' | 'token_expired'>> = {
+const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
   going_away: 'unavailable',
   stalled: 'unavailable',
   unresponsive: 'unavailable',
   token_expired: 'token_expired',
   unavailable: 'unavailable',
+  disconnected: 'unavailable',
+  revoked: 'unauthenticated',
 };
 
 /** `GET /v1/sse` (PROTOCOL.md section 7). */
@@ -48,8 +52,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
           socket.end(sseError(asTidemarkError(error).toBody()));
           return;
         }
-        const { expiresAtMs, subject } = principal;
-        serve(gateway, socket, { patterns, start, expiresAtMs, subject });
+        serve(gateway, socket, { patterns, start, principal });
       },
     },
   };
@@ -58,8 +61,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
 interface Subscribing {
   readonly patterns: readonly string[];
   readonly start: Start;
-  readonly expiresAtMs: number;
-  readonly subject: string;
+  readonly principal: Principal;
 }
 
 function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void {
@@ -77,16 +79,19 @@ function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void
     dialect: sseDialect,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
-  const { expiresAtMs, subject, patterns, start } = subscribing;
-  const member: Member = { connection, transport: 'sse', expiresAtMs, heardMs: 0 };
+  const { principal, patterns, start } = subscribing;
+  const { subject } = principal;
+  const id = randomUUID();
+  const member: Member = { id, connection, transport: 'sse', principal, heardMs: 0 };
   registry.add(member);
-  logger.info({ transport: 'sse', subject, patterns }, 'connected');
+  logger.info({ connection: id, transport: 'sse', subject, patterns }, 'connected');
   socket.on('drain', () => connection.drained());
   socket.on('error', () => socket.destroy());
   socket.once('close', () => {
     registry.remove(member);
     connection.ended();
-    logger.info({ transport: 'sse', subject, bytes: socket.bytesWritten }, 'disconnected');
+    const bytes = socket.bytesWritten;
+    logger.info({ connection: id, transport: 'sse', subject, bytes }, 'disconnected');
   });
   connection.subscribe(SUBSCRIPTION, patterns, start).catch((error) => {
     connection.close('unavailable', asTidemarkError(error).message);

@@ -81,9 +81,10 @@ function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: H
   const outlet = new SocketOutlet(socket, farewell, log.counts);
   const connection = new Connection({ log, outlet, dialect: webSocketDialect });
   const member: Member = {
+    id,
     connection,
     transport: 'websocket',
-    expiresAtMs: principal.expiresAtMs,
+    principal,
     heardMs: scheduler.nowMs(),
     finish: () => peer.finish(),
   };
@@ -93,8 +94,8 @@ function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: H
     principal,
     limits,
     newId: randomUUID,
-    onPrincipal: ({ expiresAtMs }) => {
-      member.expiresAtMs = expiresAtMs;
+    onPrincipal: (newer) => {
+      member.principal = newer;
     },
   });
   const heard = (): void => {

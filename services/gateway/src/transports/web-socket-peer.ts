@@ -54,7 +54,8 @@ export class WebSocketPeer {
   }
 
   receive(text: string): void {
-    if (this.#finished) return;
+    // A peer can go on talking for a while after it was told to end, such as for a revoked token.
+    if (this.#finished || this.#options.connection.closed) return;
     const message = parseClientMessage(text);
     if ('error' in message) {
       this.#refuse(message.id, message.error);

@@ -1,0 +1,63 @@
+import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import {
+  revocationSeconds,
+  type StreamConfiguration,
+  type TokenConfiguration,
+} from '@tidemark/config';
+
+const NANOSECONDS_PER_SECOND = 1_000_000_000;
+
+export const REVOCATION_BUCKET = 'TIDEMARK_REVOCATIONS';
+
+/** Some 60,000 revocations; a further one is refused. */
+const REVOCATION_BYTES_MAX = 16 * 1024 * 1024;
+
+const VALUE_BYTES_MAX = 64 * 1024;
+
+export type NamedStream = Partial<StreamConfig> & { readonly name: string };
+
+/** The buckets as configuration; each is a stream in the layout that NATS calls key-value. */
+export function desiredBuckets(config: StreamConfiguration & TokenConfiguration): NamedStream[] {
+  const common = { streamReplicas: config.streamReplicas };
+  return [
+    bucket(REVOCATION_BUCKET, {
+      ...common,
+      ageSecondsMax: revocationSeconds(config),
+      bytesMax: REVOCATION_BYTES_MAX,
+    }),
+  ];
+}
+
+/** The stream behind a bucket. */
+export function bucketStream(name: string): string {
+  return `KV_${name}`;
+}
+
+interface BucketLimits {
+  readonly ageSecondsMax: number;
+  readonly bytesMax: number;
+  readonly streamReplicas: number;
+}
+
+function bucket(
+  name: string,
+  { ageSecondsMax, bytesMax, streamReplicas }: BucketLimits,
+): NamedStream {
+  return {
+    name: bucketStream(name),
+    subjects: [`$KV.${name}.>`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    // Full means that nothing more is taken, never that a revocation is forgotten.
+    discard: DiscardPolicy.New,
+    // A follower may be behind: what decides whether somebody gets in is asked of the leader.
+    allow_direct: false,
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+    max_msgs_per_subject: 1,
+    max_age: ageSecondsMax * NANOSECONDS_PER_SECOND,
+    max_bytes: bytesMax,
+    max_msg_size: VALUE_BYTES_MAX,
+    num_replicas: streamReplicas,
+  };
+}

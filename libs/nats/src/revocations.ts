@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
+import { type Revocation, TidemarkError } from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import { bucketStream, REVOCATION_BUCKET } from './buckets.ts';
+import { Feed } from './feed.ts';
+import type { NatsLink } from './link.ts';
+import type { LogRecord } from './records.ts';
+
+/** Tries to write over a revocation that others write at the same time. */
+const WRITES_MAX = 5;
+
+export interface RevocationSink {
+  /** May be told of the same revocation again. */
+  add(revocation: Revocation, storedMs: number): void;
+  remove(revocation: Revocation): void;
+  /** Everything that was revoked before now is known. */
+  complete(): void;
+}
+
+interface StoredRevocation {
+  readonly revocation: Revocation;
+  /** Taken back; kept as a value, so that everybody who reads in order learns it. */
+  readonly lifted?: true;
+}
+
+/** Tells a sink of all revocations, those that are there and those to come. @returns ends that */
+export function followRevocations(
+  link: NatsLink,
+  sink: RevocationSink,
+  log: Logger,
+): { stop(): void } {
+  let received = 0;
+  let waiting = Number.POSITIVE_INFINITY;
+  const feed = new Feed({
+    link,
+    log,
+    stream: bucketStream(REVOCATION_BUCKET),
+    // All of them again: they are few, and telling one twice changes nothing.
+    onStart: () => {
+      received = 0;
+      waiting = Number.POSITIVE_INFINITY;
+      return 0;
+    },
+    onRecord: (record) => {
+      received++;
+      apply(record, sink, log);
+      if (received === waiting) sink.complete();
+    },
+    onOpen: (count) => {
+      waiting = count;
+      if (received >= waiting) sink.complete();
+    },
+  });
+  feed.start();
+  return feed;
+}
+
+/** Writes revocations where every service reads them. */
+export class RevocationStore {
+  readonly #link: NatsLink;
+  readonly #timeoutMs: number;
+
+  constructor(link: NatsLink, { timeoutMs }: { readonly timeoutMs: number }) {
+    this.#link = link;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Resolves once it is stored. @throws TidemarkError `unavailable` */
+  add(revocation: Revocation): Promise<void> {
+    return this.#run(async (bucket) => {
+      if (!('issuedBeforeMs' in revocation)) {
+        await bucket.put(keyOf(revocation), encode({ revocation }));
+        return;
+      }
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#advance(bucket, revocation);
+        } catch (error) {
+          if (attempt === WRITES_MAX || !isConflict(error)) throw error;
+        }
+      }
+    });
+  }
+
+  /** Takes a revocation back. @throws TidemarkError `unavailable` */
+  remove(revocation: Revocation): Promise<void> {
+    return this.#run(async (bucket) => {
+      await bucket.put(keyOf(revocation), encode({ revocation, lifted: true }));
+    });
+  }
+
+  /** Moves a subject's time forward only: an earlier one would let tokens in again. */
+  async #advance(
+    bucket: KV,
+    revocation: Extract<Revocation, { issuedBeforeMs: number }>,
+  ): Promise<void> {
+    const key = keyOf(revocation);
+    const entry = await bucket.get(key);
+    const known = entry && decode(entry.value);
+    const knownMs =
+      known && !known.lifted && 'issuedBeforeMs' in known.revocation
+        ? known.revocation.issuedBeforeMs
+        : 0;
+    const issuedBeforeMs = Math.max(knownMs, revocation.issuedBeforeMs);
+    const value = encode({ revocation: { ...revocation, issuedBeforeMs } });
+    await bucket.put(key, value, { previousSeq: entry?.revision ?? 0 });
+  }
+
+  async #run(write: (bucket: KV) => Promise<void>): Promise<void> {
+    try {
+      if (!this.#link.connected) throw new Error('NATS is away.');
+      const client = jetstream(this.#link.connection, { timeout: this.#timeoutMs });
+      await write(await new Kvm(client).open(REVOCATION_BUCKET, { allow_direct: false }));
+    } catch (cause) {
+      throw new TidemarkError('unavailable', 'The revocation may not be stored; send it again.', {
+        retryAfterSeconds: 1,
+        cause,
+      });
+    }
+  }
+}
+
+function apply({ payload, timeMs, sequence }: LogRecord, sink: RevocationSink, log: Logger): void {
+  const stored = decode(payload);
+  if (!stored) log.error({ sequence }, 'a stored revocation cannot be read');
+  else if (stored.lifted) sink.remove(stored.revocation);
+  else sink.add(stored.revocation, timeMs);
+}
+
+/** Hashed, because keys have an alphabet and subjects of tokens have none. */
+function keyOf(revocation: Revocation): string {
+  if ('tokenId' in revocation) return `jti.${hash(revocation.tokenId)}`;
+  return `${'issuedBeforeMs' in revocation ? 'before' : 'sub'}.${hash(revocation.subject)}`;
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function encode(stored: StoredRevocation): string {
+  return JSON.stringify(stored);
+}
+
+function decode(payload: Uint8Array): StoredRevocation | undefined {
+  try {
+    const stored = JSON.parse(Buffer.from(payload).toString('utf8'));
+    const { tokenId, subject } = stored.revocation;
+    return typeof (tokenId ?? subject) === 'string' ? stored : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  if (!(error instanceof JetStreamApiError)) return false;
+  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
+  return error.code === StreamWrongLastSequence || error.code === StreamWrongLastSequenceUnknown;
+}

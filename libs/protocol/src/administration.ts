@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { parseTime } from './cursors.ts';
+import { TidemarkError } from './errors.ts';
+
+/** Longest `sub`, `jti` or connection id that an administration call may name. */
+const NAME_LENGTH_MAX = 256;
+
+/** Which tokens are not accepted any more (PROTOCOL.md section 13.1). */
+export type Revocation =
+  | { readonly tokenId: string }
+  | { readonly subject: string }
+  /** Tokens of the subject that were issued before that time, or that do not say when. */
+  | { readonly subject: string; readonly issuedBeforeMs: number };
+
+/** Whose connections are to be closed (PROTOCOL.md section 13.2). */
+export type DisconnectTarget = { readonly subject: string } | { readonly connection: string };
+
+const name = z.string().min(1).max(NAME_LENGTH_MAX);
+
+const revocation = z.union([
+  z.strictObject({ jti: name }),
+  z.strictObject({ sub: name, issuedBefore: z.string().optional() }),
+]);
+
+const target = z.union([z.strictObject({ sub: name }), z.strictObject({ connection: name })]);
+
+/** @throws TidemarkError `invalid_query` or `invalid_time` */
+export function parseRevocation(input: unknown): Revocation {
+  const { success, data } = revocation.safeParse(input);
+  if (!success) throw wrong('{"jti"}, {"sub"} or {"sub", "issuedBefore"}');
+  if ('jti' in data) return { tokenId: data.jti };
+  const { sub: subject, issuedBefore } = data;
+  return issuedBefore === undefined
+    ? { subject }
+    : { subject, issuedBeforeMs: parseTime(issuedBefore) };
+}
+
+/** @throws TidemarkError `invalid_query` */
+export function parseDisconnectTarget(input: unknown): DisconnectTarget {
+  const { success, data } = target.safeParse(input);
+  if (!success) throw wrong('{"sub"} or {"connection"}');
+  return 'sub' in data ? { subject: data.sub } : { connection: data.connection };
+}
+
+function wrong(shape: string): TidemarkError {
+  return new TidemarkError(
+    'invalid_query',
+    `The body must be ${shape}, texts of 1 to ${NAME_LENGTH_MAX} characters.`,
+  );
+}
