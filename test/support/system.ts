@@ -35,8 +35,8 @@ export interface System {
   listen(transport: Transport, choice?: ListenerChoice): Listener;
   /** At the first gateway, or at another by its number. */
   open(options?: WebSocketOptions & { readonly gateway?: number }): WebSocketClient;
-  /** A further gateway. */
-  startGateway(): Promise<Service>;
+  /** A further gateway, with further variables of its own. */
+  startGateway(env?: Readonly<Record<string, string>>): Promise<Service>;
   stop(): Promise<void>;
 }
 
@@ -54,7 +54,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     startService('ingest', shared),
     ...Array.from({ length: options.gateways ?? 1 }, () => startService('gateway', shared)),
   ]);
-  return assemble({ nats, replay, ingest, gateways }, () => startService('gateway', shared));
+  return assemble({ nats, replay, ingest, gateways }, (env) => {
+    return startService('gateway', { ...shared, env: { ...shared.env, ...env } });
+  });
 }
 
 interface Processes {
@@ -66,7 +68,7 @@ interface Processes {
 
 export async function assemble(
   { nats, replay, ingest, gateways }: Processes,
-  nextGateway: () => Promise<Service>,
+  nextGateway: (env: Readonly<Record<string, string>>) => Promise<Service>,
 ): Promise<System> {
   const token = await makeToken('subscribe:> publish:> history:>');
   const clients: { stop?(): Promise<void>; close?(): Promise<void> }[] = [];
@@ -91,8 +93,8 @@ export async function assemble(
       clients.push(client);
       return client;
     },
-    async startGateway() {
-      const gateway = await nextGateway();
+    async startGateway(env = {}) {
+      const gateway = await nextGateway(env);
       gateways.push(gateway);
       return gateway;
     },
