@@ -1,6 +1,6 @@
 import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
-import { OrderedConsumer } from './ordered-consumer.ts';
+import { OrderedConsumer, type Pace } from './ordered-consumer.ts';
 import type { LogRecord } from './records.ts';
 import { readStreamState, STREAM_NAME, type StreamState } from './stream.ts';
 
@@ -13,6 +13,7 @@ export interface FeedOptions {
   /** The events stream if absent. */
   readonly stream?: string;
   readonly log: Logger;
+  readonly pace?: Pace;
   readonly onRecord: (record: LogRecord) => void;
   /**
    * Called before each start, the first and those after a loss, with the stream as it is then.
@@ -99,7 +100,7 @@ export class Feed {
   }
 
   async #openOnce(): Promise<OrderedConsumer | undefined> {
-    const { link, stream = STREAM_NAME, onStart, onRecord, onOpen } = this.#options;
+    const { link, stream = STREAM_NAME, onStart, onRecord, onOpen, pace } = this.#options;
     const state = await readStreamState(link, stream);
     if (!state) return undefined;
     const after = await onStart(state);
@@ -107,6 +108,7 @@ export class Feed {
       stream,
       start: { after },
       timeoutMs: OPEN_TIMEOUT_MS,
+      ...(pace && { pace }),
       onRecord,
       onLost: (reason) => this.restart(reason),
     });

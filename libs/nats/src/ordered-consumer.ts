@@ -17,6 +17,25 @@ export const CONSUMER_HEARTBEAT_MS = 2000;
 
 const STALLED_HEADER = 'Nats-Consumer-Stalled';
 
+/**
+ * Decides when messages are worked on; without one that is when they arrive. Node reads a busy
+ * socket up to 32 times before it does anything else, which is some 5,000 messages: a process that
+ * must not be away for longer than a few milliseconds takes them in slices.
+ */
+export interface Pace {
+  nowMs(): number;
+  /** Calls `run` soon; again for as long as it returns true. */
+  wake(task: PacedTask): void;
+}
+
+export interface PacedTask {
+  /** Works until the deadline, on the clock of `Pace`. @returns whether there is more to do */
+  run(deadlineMs: number): boolean;
+}
+
+/** Messages between two looks at the clock. */
+const MESSAGES_PER_CLOCK = 32;
+
 export type ConsumerStart = { readonly after: number } | { readonly timeMs: number };
 
 export interface ConsumerOptions {
@@ -26,6 +45,7 @@ export interface ConsumerOptions {
   /** NATS subjects; all events where none is given. Several need a server of 2.10 or newer. */
   readonly subjects?: readonly string[];
   readonly timeoutMs: number;
+  readonly pace?: Pace;
   readonly onRecord: (record: LogRecord, delivery: Delivery) => void;
   /** The order is broken or the server is silent: nothing more will come. Called once. */
   readonly onLost: (reason: string) => void;
@@ -36,13 +56,15 @@ export interface ConsumerOptions {
  * memory and disappears with its subscription. It does not repair itself: who owns it starts
  * another one at the place where it stands (see `Feed`).
  */
-export class OrderedConsumer {
+export class OrderedConsumer implements PacedTask {
   readonly #link: NatsLink;
   readonly #options: ConsumerOptions;
   #subscription: Subscription | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #delivered = 0;
   #heard = true;
+  /** Arrived and not worked on. Flow control bounds it: its requests wait in here too. */
+  #waiting: Msg[] = [];
 
   constructor(link: NatsLink, options: ConsumerOptions) {
     this.#link = link;
@@ -56,7 +78,7 @@ export class OrderedConsumer {
     this.#subscription = connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error) this.#lose(error.message);
-        else this.#receive(message);
+        else this.#arrive(message);
       },
     });
     try {
@@ -78,7 +100,33 @@ export class OrderedConsumer {
     clearInterval(this.#watchdog);
     const subscription = this.#subscription;
     this.#subscription = undefined;
+    this.#waiting = [];
     if (subscription && !subscription.isClosed()) subscription.unsubscribe();
+  }
+
+  run(deadlineMs: number): boolean {
+    const { pace } = this.#options;
+    const messages = this.#waiting;
+    let next = 0;
+    for (const message of messages) {
+      next++;
+      this.#receive(message);
+      if (next % MESSAGES_PER_CLOCK === 0 && pace && pace.nowMs() >= deadlineMs) break;
+    }
+    // Nothing is added meanwhile, but the consumer may have been closed.
+    if (this.#waiting === messages) this.#waiting = messages.slice(next);
+    return this.#waiting.length > 0;
+  }
+
+  #arrive(message: Msg): void {
+    this.#heard = true;
+    const { pace } = this.#options;
+    if (!pace) {
+      this.#receive(message);
+      return;
+    }
+    this.#waiting.push(message);
+    pace.wake(this);
   }
 
   #config(inbox: string): Partial<ConsumerConfig> {
@@ -106,7 +154,6 @@ export class OrderedConsumer {
   #receive(message: Msg): void {
     // A message that was on its way when this consumer was closed.
     if (!this.#subscription) return;
-    this.#heard = true;
     if (message.data.length === 0 && message.headers && message.headers.code !== 0) {
       this.#control(message);
       return;

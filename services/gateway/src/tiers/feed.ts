@@ -11,6 +11,10 @@ export function follow(link: NatsLink, log: Log, logger: Logger): Feed {
   const feed = new Feed({
     link,
     log: logger,
+    pace: {
+      nowMs: () => log.scheduler.nowMs(),
+      wake: (task) => log.turns.addIntake(task),
+    },
     onStart: (state) => log.begin(state),
     onRecord: (record) => {
       const decoded = decode(record);
