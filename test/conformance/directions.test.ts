@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'libs/protocol': ['zod'],
   'libs/config': [],
-  'libs/telemetry': ['pino', 'prom-client'],
+  'libs/telemetry': ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
   'libs/auth': ['jose'],
   'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
   'libs/http': ['express'],

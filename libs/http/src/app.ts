@@ -1,9 +1,10 @@
 import type { Principal } from '@tidemark/auth';
 import { TidemarkError } from '@tidemark/protocol';
-import type { Logger, Metrics } from '@tidemark/telemetry';
+import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Authenticate } from './authentication.ts';
 import { answerErrors } from './error-response.ts';
+import { observe } from './observation.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -23,6 +24,8 @@ export interface Endpoint {
 export interface AppOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Makes a span of each request; none, where absent. */
+  readonly tracer?: Tracer;
   readonly authenticate: Authenticate;
   /** What `/readyz` asks, by name: ready means that all are true. */
   readonly checks: Readonly<Record<string, () => boolean>>;
@@ -38,7 +41,7 @@ export function createApp(options: AppOptions): Express {
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('query parser', 'simple');
-  app.use(observe(log, metrics));
+  app.use(observe(options));
   addOpen(app, '/healthz', (_request, response) => {
     response.json({ status: 'ok' });
   });
@@ -87,30 +90,4 @@ function answerReadiness(response: Response, checks: AppOptions['checks']): void
   const results = Object.entries(checks).map(([name, check]) => [name, check()] as const);
   const ready = results.every(([, result]) => result);
   response.status(ready ? 200 : 503).json({ ready, checks: Object.fromEntries(results) });
-}
-
-/**
- * Counts and logs each answer when it ends. The query stays out of the log, since it may hold a
- * token; the label is the route's pattern, so that paths made up by clients add no series.
- */
-function observe(log: Logger, metrics: Metrics): RequestHandler {
-  const answers = metrics.counter('http_answers_total', 'HTTP requests answered.', [
-    'route',
-    'status',
-  ]);
-  return (request, response, next) => {
-    const startMs = performance.now();
-    const { method, path } = request;
-    response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
-    response.once('close', () => {
-      const status = response.statusCode;
-      const durationMs = Math.round(performance.now() - startMs);
-      answers.inc({ route: request.route?.path ?? 'none', status });
-      log.debug(
-        { method, path, status, durationMs, finished: response.writableFinished },
-        'answered',
-      );
-    });
-    next();
-  };
 }

@@ -3,5 +3,6 @@ export * from './app.ts';
 export * from './authentication.ts';
 export * from './body.ts';
 export * from './error-response.ts';
+export { endRequestSpan, spanOf } from './observation.ts';
 export * from './process.ts';
 export * from './server.ts';

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@tidemark/config';
-import { createLogger, type Logger } from '@tidemark/telemetry';
+import { createLogger, type Logger, startTracing, type Tracer } from '@tidemark/telemetry';
 
 /** How much longer than the drain a whole stop may take before the process is ended anyway. */
 const STOP_RESERVE_MS = 5_000;
@@ -12,6 +12,8 @@ export interface ServiceConfiguration {
 
 export interface Lifetime {
   readonly log: Logger;
+  /** Off where the environment names no OTLP endpoint. */
+  readonly tracer: Tracer;
   /** Aborted when the process is told to stop, for waits that would hold it up. */
   readonly signal: AbortSignal;
   /**
@@ -38,6 +40,8 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
   const log = createLogger(service.name, configuration.logLevel);
   const stopping = new AbortController();
   const steps: (() => void | Promise<void>)[] = [];
+  // The last step: the others have spans of their own.
+  let endTracing = async (): Promise<void> => {};
 
   const fail = (error: unknown) => {
     if (error instanceof ConfigurationError) exitWith(error);
@@ -54,7 +58,7 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
       process.exit(1);
     }, configuration.drainMs + STOP_RESERVE_MS);
     let code = 0;
-    for (const step of steps) {
+    for (const step of [...steps, () => endTracing()]) {
       try {
         await step();
       } catch (error) {
@@ -75,7 +79,13 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
 
   const { signal } = stopping;
   const onStop = (step: () => void | Promise<void>) => void steps.push(step);
-  service.start(configuration, { log, signal, onStop }).catch((error) => {
+  const start = async () => {
+    const tracing = await startTracing({ service: service.name, environment: process.env, log });
+    endTracing = tracing.stop;
+    signal.throwIfAborted();
+    await service.start(configuration, { log, tracer: tracing.tracer, signal, onStop });
+  };
+  start().catch((error) => {
     // What an aborted wait throws is part of the stop, which ends the process itself.
     if (!signal.aborted) fail(error);
   });

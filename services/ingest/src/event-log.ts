@@ -1,6 +1,21 @@
 import { Appender, type NatsLink } from '@tidemark/nats';
-import { asTidemarkError, type CloudEvent, formatCursor, TidemarkError } from '@tidemark/protocol';
-import type { Logger, Metrics } from '@tidemark/telemetry';
+import {
+  asTidemarkError,
+  type CloudEvent,
+  formatCursor,
+  messageId,
+  TidemarkError,
+  toSubject,
+} from '@tidemark/protocol';
+import {
+  type Logger,
+  type Metrics,
+  SEND_SPAN,
+  type Span,
+  sendAttributes,
+  type Tracer,
+  traceparentOf,
+} from '@tidemark/telemetry';
 import { findEarlierAppend } from './earlier-append.ts';
 import { Epoch } from './epoch.ts';
 import type { Precondition } from './precondition.ts';
@@ -15,11 +30,17 @@ export interface EventLogOptions {
   readonly appendsMax: number;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
 }
 
 export interface AppendRequest {
   readonly precondition?: Precondition | undefined;
+  /** The context that travels with the event where the append has no span of its own. */
   readonly traceparent?: string | undefined;
+  /** The span that asks for the append. */
+  readonly parent?: Span;
+  /** `false`: the append gets no span. */
+  readonly spanned?: boolean;
 }
 
 export interface Stored {
@@ -76,7 +97,7 @@ export class EventLog {
   async append(event: CloudEvent, request: AppendRequest = {}): Promise<Stored> {
     const endTimer = this.#seconds.startTimer();
     try {
-      const stored = await this.#append(event, request);
+      const stored = await this.#trace(event, request);
       this.#results.inc({ result: stored.duplicate ? 'duplicate' : 'stored' });
       return stored;
     } catch (error) {
@@ -85,6 +106,24 @@ export class EventLog {
     } finally {
       endTimer();
     }
+  }
+
+  async #trace(event: CloudEvent, request: AppendRequest): Promise<Stored> {
+    const { tracer } = this.#options;
+    const { parent, spanned = true } = request;
+    if (!tracer.enabled || !spanned) return this.#append(event, request);
+    const attributes = sendAttributes({ subject: toSubject(event.topic), id: messageId(event) });
+    // Where the event itself began, if that is somewhere else than this request.
+    const links = event.traceparent === undefined ? [] : [event.traceparent];
+    const options = { kind: 'producer', parent, attributes, links } as const;
+    return tracer.within(SEND_SPAN, options, async (span) => {
+      const stored = await this.#append(event, { ...request, traceparent: traceparentOf(span) });
+      span.setAttributes({
+        'tidemark.cursor': stored.cursor,
+        'tidemark.duplicate': stored.duplicate,
+      });
+      return stored;
+    });
   }
 
   async #append(event: CloudEvent, { precondition, traceparent }: AppendRequest): Promise<Stored> {

@@ -1,15 +1,25 @@
 import { type Principal, requirePermission } from '@tidemark/auth';
-import { type Endpoint, type Request, type Response, readBody } from '@tidemark/http';
+import { type Endpoint, type Request, type Response, readBody, spanOf } from '@tidemark/http';
 import { asTidemarkError, type CloudEvent, TidemarkError } from '@tidemark/protocol';
-import type { Metrics } from '@tidemark/telemetry';
+import {
+  isSampled,
+  type Metrics,
+  readTraceparent,
+  type Span,
+  type Tracer,
+  traceparentOf,
+} from '@tidemark/telemetry';
 import type { AppendRequest, EventLog, Stored } from './event-log.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
-import { readTraceparent } from './trace-context.ts';
+
+/** Events of one request that get a span of their own; the rest of a batch goes without. */
+const APPEND_SPANS_MAX = 100;
 
 export interface EventsEndpointOptions {
   readonly events: EventLog;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly bodyBytesMax: number;
   readonly batchEventsMax: number;
   readonly now?: () => number;
@@ -18,7 +28,7 @@ export interface EventsEndpointOptions {
 
 /** `POST /v1/events`: check everything, then append, then answer. */
 export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
-  const { events, metrics } = options;
+  const { events, metrics, tracer } = options;
   const refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
     'code',
   ]);
@@ -27,8 +37,22 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   async function accept(request: Request, response: Response, principal: Principal) {
     const body = await readBody(request, options.bodyBytesMax);
     bytes.inc(body.length);
+    const parent = spanOf(response);
+    const traceparent = readTraceparent(request.headers) ?? sampledContext(parent);
+    const { submission, precondition } = await tracer.within('validate', { parent }, (span) => {
+      const checked = check(request, body, { principal, traceparent });
+      span.setAttribute('tidemark.events', checked.submission.events.length);
+      return checked;
+    });
+    const answers = await append(events, submission, { precondition, traceparent, parent });
+    response.status(201);
+    const [first] = answers;
+    if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
+    response.json(submission.batch ? answers : first);
+  }
+
+  function check(request: Request, body: Buffer, { principal, traceparent }: Sender) {
     const { headers } = request;
-    const traceparent = readTraceparent(headers);
     const submission = readSubmission(headers, body, {
       publisher: principal.subject,
       nowMs: (options.now ?? Date.now)(),
@@ -41,11 +65,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       throw new TidemarkError('invalid_query', 'A batch takes no If-Match and no If-None-Match.');
     }
     for (const { topic } of submission.events) requirePermission(principal, 'publish', topic);
-    const answers = await append(events, submission, { precondition, traceparent });
-    response.status(201);
-    const [first] = answers;
-    if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
-    response.json(submission.batch ? answers : first);
+    return { submission, precondition };
   }
 
   return {
@@ -63,6 +83,17 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   };
 }
 
+interface Sender {
+  readonly principal: Principal;
+  readonly traceparent: string | undefined;
+}
+
+/** Where a trace begins here, its events name it as their origin, if anybody is to see it. */
+function sampledContext(span: Span): string | undefined {
+  const traceparent = traceparentOf(span);
+  return traceparent !== undefined && isSampled(traceparent) ? traceparent : undefined;
+}
+
 /**
  * Appends in order without waiting between events. When NATS fails half way through a batch, the
  * answer is the first failure: sending the whole batch again is safe, since `source` and `id` tell
@@ -70,7 +101,10 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
  */
 async function append(events: EventLog, submission: Submission, request: AppendRequest) {
   const outcomes = await Promise.allSettled(
-    submission.events.map(async (event) => toAnswer(event, await events.append(event, request))),
+    submission.events.map(async (event, index) => {
+      const spanned = index < APPEND_SPANS_MAX;
+      return toAnswer(event, await events.append(event, { ...request, spanned }));
+    }),
   );
   return outcomes.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;

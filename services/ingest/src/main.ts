@@ -9,21 +9,22 @@ import { eventsEndpoint } from './events-endpoint.ts';
 runService({
   name: 'ingest',
   configure: readIngestConfiguration,
-  async start(configuration, { log, signal, onStop }) {
+  async start(configuration, { log, tracer, signal, onStop }) {
     const { host, port } = configuration;
     const metrics = new Metrics('ingest');
     const revocations = new RevocationList(configuration);
-    const events = new EventLog({ ...configuration, log, metrics });
+    const events = new EventLog({ ...configuration, log, metrics, tracer });
     const app = createApp({
       log,
       metrics,
+      tracer,
       authenticate: configureAuthentication(configuration, { log, revocations }),
       checks: {
         nats: () => events.connected,
         stream: () => events.streamKnown,
         revocations: () => revocations.isComplete,
       },
-      endpoints: [eventsEndpoint({ ...configuration, events, metrics })],
+      endpoints: [eventsEndpoint({ ...configuration, events, metrics, tracer })],
     });
 
     // The port answers before NATS does, so that whoever publishes gets 503 and not silence.

@@ -1,0 +1,75 @@
+import {
+  fail,
+  type Logger,
+  type Metrics,
+  NO_SPAN,
+  readTraceparent,
+  type Span,
+  Tracer,
+  traceIds,
+} from '@tidemark/telemetry';
+import type { Request, RequestHandler, Response } from 'express';
+
+/** Spans are made of what clients ask for, and not of every look of a probe or of Prometheus. */
+const TRACED_PATHS = '/v1/';
+
+export interface ObservationOptions {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly tracer?: Tracer;
+}
+
+/** The span of a request; for what is done in its course to be a part of. */
+export function spanOf(response: Response): Span {
+  return response.locals.span ?? NO_SPAN;
+}
+
+/**
+ * Counts, logs and traces each answer when it ends. The query stays out of all three, since it may
+ * hold a token; the label is the route's pattern, so that paths made up by clients add no series.
+ */
+export function observe(options: ObservationOptions): RequestHandler {
+  const { log, metrics, tracer = new Tracer() } = options;
+  const answers = metrics.counter('http_answers_total', 'HTTP requests answered.', [
+    'route',
+    'status',
+  ]);
+  return (request, response, next) => {
+    const startMs = performance.now();
+    const { method, path } = request;
+    response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
+    const span = path.startsWith(TRACED_PATHS) ? startSpan(tracer, request) : NO_SPAN;
+    response.locals.span = span;
+    response.once('close', () => {
+      const status = response.statusCode;
+      const durationMs = Math.round(performance.now() - startMs);
+      const route = request.route?.path ?? 'none';
+      answers.inc({ route, status });
+      const finished = response.writableFinished;
+      log.debug({ method, path, status, durationMs, finished, ...traceIds(span) }, 'answered');
+      endRequestSpan(response, route);
+    });
+    next();
+  };
+}
+
+/** Ends the span of a request whose answer goes on for longer than what it is to show. */
+export function endRequestSpan(response: Response, route: string): void {
+  const span = spanOf(response);
+  if (!span.isRecording()) return;
+  const status = response.statusCode;
+  span.updateName(`${response.req.method} ${route}`);
+  span.setAttributes({ 'http.route': route, 'http.response.status_code': status });
+  if (status >= 500) fail(span, { code: String(status) });
+  span.end();
+}
+
+function startSpan(tracer: Tracer, request: Request): Span {
+  const { method, path } = request;
+  if (!tracer.enabled) return NO_SPAN;
+  return tracer.span(method, {
+    kind: 'server',
+    parent: readTraceparent(request.headers),
+    attributes: { 'http.request.method': method, 'url.path': path },
+  });
+}

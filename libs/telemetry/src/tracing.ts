@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import { DiagLogLevel, diag, trace } from '@opentelemetry/api';
+import type { Logger } from './log.ts';
+import { Tracer } from './tracer.ts';
+
+/** How long the end of a process waits for its last spans to be taken. */
+const FLUSH_MS = 2000;
+
+/** At most one line in this time tells that spans are not taken. */
+const COMPLAINT_MS = 60_000;
+
+export interface Tracing {
+  readonly tracer: Tracer;
+  /** Hands over the spans that are left. */
+  stop(): Promise<void>;
+}
+
+const OFF: Tracing = { tracer: new Tracer(), stop: async () => {} };
+
+export interface TracingOptions {
+  readonly service: string;
+  /** With the standard `OTEL_*` variables, of which the SDK reads all but the endpoint's itself. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+}
+
+/**
+ * Starts tracing where an OTLP endpoint is named. Otherwise the SDK is not even loaded. Metrics and
+ * logs go their own ways (`/metrics`, standard output), whatever the variables say.
+ */
+export async function startTracing(options: TracingOptions): Promise<Tracing> {
+  const { service, environment, log } = options;
+  if (!isWanted(environment)) return OFF;
+  const { NodeSDK, resources } = await import('@opentelemetry/sdk-node');
+  diag.setLogger(complaintsTo(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  const sdk = new NodeSDK({
+    serviceName: environment.OTEL_SERVICE_NAME || `tidemark-${service}`,
+    resource: resources.resourceFromAttributes({
+      'service.namespace': 'tidemark',
+      'service.instance.id': randomUUID(),
+    }),
+    resourceDetectors: [resources.envDetector, resources.hostDetector],
+    // Context is an argument here; see `Tracer`.
+    contextManager: null as never,
+    textMapPropagator: null,
+    metricReaders: [],
+    logRecordProcessors: [],
+  });
+  sdk.start();
+  return {
+    tracer: new Tracer(trace.getTracer('tidemark')),
+    stop: async () => {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, FLUSH_MS);
+      });
+      await Promise.race([sdk.shutdown().catch((error) => diag.warn(String(error))), late]);
+      clearTimeout(timer);
+      trace.disable();
+    },
+  };
+}
+
+function isWanted(environment: TracingOptions['environment']): boolean {
+  const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment;
+  if (OTEL_SDK_DISABLED?.toLowerCase() === 'true' || OTEL_TRACES_EXPORTER === 'none') return false;
+  return Boolean(
+    environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || environment.OTEL_EXPORTER_OTLP_ENDPOINT,
+  );
+}
+
+function complaintsTo(log: Logger) {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  const complain = (message: string): void => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < COMPLAINT_MS) return;
+    lastMs = nowMs;
+    log.warn({ reason: message }, 'tracing has trouble');
+  };
+  const quiet = (): void => {};
+  return { error: complain, warn: complain, info: quiet, debug: quiet, verbose: quiet };
+}
