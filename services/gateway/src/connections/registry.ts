@@ -36,6 +36,7 @@ interface Observed {
   takenBytes: number;
   takenMs: number;
   pingedMs: number;
+  heartbeatSentMs: number;
 }
 
 /** The connections are looked at this often within a heartbeat's time. */
@@ -81,7 +82,12 @@ export class Registry implements Task {
 
   add(member: Member): void {
     const nowMs = this.#options.scheduler.nowMs();
-    this.#members.set(member, { takenBytes: 0, takenMs: nowMs, pingedMs: nowMs });
+    this.#members.set(member, {
+      takenBytes: 0,
+      takenMs: nowMs,
+      pingedMs: nowMs,
+      heartbeatSentMs: nowMs,
+    });
     if (this.#members.size === 1) this.#plan();
   }
 
@@ -165,7 +171,11 @@ export class Registry implements Task {
       }
     }
     // The next look may be a quarter later, which must not be too late.
-    if (quietMs < heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT)) return;
+    const dueMs = heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT);
+    // Events move the cursor of the subscriptions that they are for, not of a quiet one beside them.
+    const besideMs = connection.subscriptions > 1 ? nowMs - observed.heartbeatSentMs : 0;
+    if (quietMs < dueMs && besideMs < dueMs) return;
+    observed.heartbeatSentMs = nowMs;
     connection.log.counts.heartbeats++;
     connection.send(connection.dialect.heartbeat(connection.position()));
   }
