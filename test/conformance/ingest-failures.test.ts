@@ -71,7 +71,7 @@ describe('ingest, started before NATS', () => {
     expectUnavailable(await post('1'));
     expect(await readiness(ingest.url)).toEqual({
       status: 503,
-      body: { ready: false, checks: { nats: false, stream: false } },
+      body: { ready: false, checks: { nats: false, stream: false, revocations: false } },
     });
     expect((await fetch(`${ingest.url}/healthz`)).status).toBe(200);
 

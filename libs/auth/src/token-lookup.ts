@@ -15,6 +15,11 @@ export interface TokenLookup {
   readonly cookieName: string;
 }
 
+/** The single-use ticket of a request: `?ticket=`. */
+export function findTicket({ url }: TokenCarrier): string | undefined {
+  return fromQuery(url, 'ticket');
+}
+
 /**
  * The token of a request, from the first place that has one: the Authorization header, then what
  * browsers can send where they cannot set that header: a `bearer.<token>` subprotocol entry
@@ -25,7 +30,7 @@ export function findToken(request: TokenCarrier, lookup: TokenLookup): string | 
   return (
     fromAuthorization(headers.authorization) ??
     fromSubprotocols(headers['sec-websocket-protocol']) ??
-    fromQuery(url) ??
+    fromQuery(url, 'access_token') ??
     fromCookie(headers.cookie, lookup.cookieName)
   );
 }
@@ -42,10 +47,10 @@ function fromSubprotocols(header: string | undefined): string | undefined {
   return entry?.slice(BEARER_SUBPROTOCOL.length) || undefined;
 }
 
-function fromQuery(url: string | undefined): string | undefined {
+function fromQuery(url: string | undefined, name: string): string | undefined {
   const start = url?.indexOf('?') ?? -1;
   if (url === undefined || start === -1) return undefined;
-  return new URLSearchParams(url.slice(start)).get('access_token') || undefined;
+  return new URLSearchParams(url.slice(start)).get(name) || undefined;
 }
 
 function fromCookie(header: string | undefined, name: string): string | undefined {

@@ -30,6 +30,19 @@ export const common = {
     meaning: 'Least severe level that is logged.',
   },
   ...tokens,
+  allowedOrigins: {
+    variable: 'TIDEMARK_ALLOWED_ORIGINS',
+    type: 'text',
+    default: '',
+    meaning:
+      'Origins of the web pages that may use the service, separated by commas; others get 403.',
+  },
+  adminHost: {
+    variable: 'TIDEMARK_ADMIN_HOST',
+    type: 'text',
+    default: '127.0.0.1',
+    meaning: "Address of the operators' ports.",
+  },
 } as const satisfies Table;
 
 export const ingest = {
@@ -42,6 +55,16 @@ export const ingest = {
     max: 65535,
     unit: 'port',
     meaning: 'HTTP port of ingest; 0 takes a free one.',
+  },
+  adminPort: {
+    variable: 'TIDEMARK_INGEST_ADMIN_PORT',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning:
+      "Operators' port of ingest: /metrics and /v1/admin, and then only there; 0 opens none.",
   },
   bodyBytesMax: {
     variable: 'TIDEMARK_INGEST_BODY_BYTES_MAX',
@@ -106,6 +129,16 @@ export const gateway = {
     max: 65535,
     unit: 'port',
     meaning: 'HTTP and WebSocket port of the gateway; 0 takes a free one.',
+  },
+  adminPort: {
+    variable: 'TIDEMARK_GATEWAY_ADMIN_PORT',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning:
+      "Operators' port of gateway: /metrics and /v1/admin, and then only there; 0 opens none.",
   },
   heartbeatMs: {
     variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
@@ -305,6 +338,16 @@ export const replay = {
     max: 65535,
     unit: 'port',
     meaning: 'HTTP port of replay; 0 takes a free one.',
+  },
+  adminPort: {
+    variable: 'TIDEMARK_REPLAY_ADMIN_PORT',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning:
+      "Operators' port of replay: /metrics and /v1/admin, and then only there; 0 opens none.",
   },
   databasePath: {
     variable: 'TIDEMARK_REPLAY_DATABASE',

@@ -124,7 +124,9 @@ describe('app: tokens', () => {
   test('token in the query or the cookie: principal, and never a word of it in the log', async () => {
     const byQuery = await fetch(`${base}/v1/echo?x=1&access_token=${token}`);
     expect(await byQuery.json()).toMatchObject({ subject: 'alice', query: { x: '1' } });
-    const byCookie = await fetch(`${base}/v1/echo`, { headers: { cookie: `tidemark=${token}` } });
+    const byCookie = await fetch(`${base}/v1/echo`, {
+      headers: { cookie: `tidemark=${token}`, 'sec-fetch-site': 'same-origin' },
+    });
     expect(byCookie.status).toBe(200);
     await fetch(`${base}/v1/nothing?access_token=${token}`);
     expect(logged).toContain('"path":"/v1/echo"');

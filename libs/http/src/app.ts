@@ -5,6 +5,10 @@ import express, { type Express, type Request, type RequestHandler, type Response
 import type { Authenticate } from './authentication.ts';
 import { answerErrors } from './error-response.ts';
 import { observe } from './observation.ts';
+import { type Origins, shareWith } from './origins.ts';
+
+/** Health and metrics are for no page. */
+const API_PATHS = '/v1';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -19,6 +23,8 @@ export type Serve = (
 export interface Endpoint {
   readonly path: string;
   readonly methods: Readonly<Partial<Record<Method, Serve>>>;
+  /** Where it tells who asks in another way than the rest. */
+  readonly authenticate?: Authenticate;
 }
 
 export interface AppOptions {
@@ -30,32 +36,77 @@ export interface AppOptions {
   /** What `/readyz` asks, by name: ready means that all are true. */
   readonly checks: Readonly<Record<string, () => boolean>>;
   readonly endpoints: readonly Endpoint[];
+  /** The web pages that may use the endpoints; none, where absent. */
+  readonly origins?: Origins;
+  /** What operators use beside the metrics. */
+  readonly operations?: readonly Endpoint[];
 }
 
-/** The application of a service: its endpoints, health, readiness and metrics, errors as JSON. */
+/** The application of a service and that of its operators, for a port each. */
+export interface Apps {
+  readonly app: Express;
+  /** Absent where operators have no port of their own; the application then is for them too. */
+  readonly operations?: Express;
+}
+
+/** One application for all: endpoints, operations, health, readiness and metrics, errors as JSON. */
 export function createApp(options: AppOptions): Express {
-  const { log, metrics, authenticate, checks, endpoints } = options;
+  const build = builder(options);
+  return build([...options.endpoints, ...(options.operations ?? [])], { metrics: true });
+}
+
+/** With a port for operators, what is theirs is not to be found on the port of the others. */
+export function createApps(
+  options: AppOptions,
+  { adminPort }: { readonly adminPort: number },
+): Apps {
+  if (adminPort === 0) return { app: createApp(options) };
+  const build = builder(options);
+  return {
+    app: build(options.endpoints, { metrics: false }),
+    operations: build(options.operations ?? [], { metrics: true }),
+  };
+}
+
+function builder(options: AppOptions) {
+  const observation = observe(options);
+  return (endpoints: readonly Endpoint[], shown: { readonly metrics: boolean }): Express => {
+    const app = createBare(observation);
+    addHealth(app, options.checks);
+    if (shown.metrics) addMetrics(app, options.metrics);
+    app.use(API_PATHS, shareWith(options.origins ?? new Set()));
+    for (const endpoint of endpoints) addEndpoint(app, endpoint, options.authenticate);
+    app.use((request) => {
+      throw new TidemarkError('not_found', `There is no ${request.path} here.`);
+    });
+    app.use(answerErrors(options.log));
+    return app;
+  };
+}
+
+function createBare(observation: RequestHandler): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('query parser', 'simple');
-  app.use(observe(options));
+  app.use(observation);
+  return app;
+}
+
+function addHealth(app: Express, checks: AppOptions['checks']): void {
   addOpen(app, '/healthz', (_request, response) => {
     response.json({ status: 'ok' });
   });
   addOpen(app, '/readyz', (_request, response) => answerReadiness(response, checks));
+}
+
+function addMetrics(app: Express, { registry }: Metrics): void {
   addOpen(app, '/metrics', async (_request, response) => {
-    const text = await metrics.registry.metrics();
-    response.set('Content-Type', metrics.registry.contentType).end(text);
+    const text = await registry.metrics();
+    response.set('Content-Type', registry.contentType).end(text);
   });
-  for (const endpoint of endpoints) addEndpoint(app, endpoint, authenticate);
-  app.use((request) => {
-    throw new TidemarkError('not_found', `There is no ${request.path} here.`);
-  });
-  app.use(answerErrors(log));
-  return app;
 }
 
 function addOpen(app: Express, path: string, serve: RequestHandler): void {
@@ -65,7 +116,8 @@ function addOpen(app: Express, path: string, serve: RequestHandler): void {
     .all(refuseMethod(['GET']));
 }
 
-function addEndpoint(app: Express, { path, methods }: Endpoint, authenticate: Authenticate): void {
+function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): void {
+  const { path, methods, authenticate = common } = endpoint;
   const route = app.route(path);
   for (const [method, serve] of Object.entries(methods)) {
     route[method.toLowerCase() as Lowercase<Method>](async (request, response) => {

@@ -1,5 +1,6 @@
 import {
   createVerifier,
+  findTicket,
   findToken,
   type Principal,
   type RevocationList,
@@ -10,9 +11,10 @@ import {
 import type { TokenConfiguration } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import { mayUseCookie, type OriginCarrier, type Origins } from './origins.ts';
 
 /** Tells who sends a request. @throws TidemarkError `unauthenticated` or `token_expired` */
-export type Authenticate = (request: TokenCarrier) => Promise<Principal>;
+export type Authenticate = (request: TokenCarrier & OriginCarrier) => Promise<Principal>;
 
 export interface AuthenticationOptions {
   readonly verifier: TokenVerifier;
@@ -20,24 +22,44 @@ export interface AuthenticationOptions {
   readonly cookieName: string;
   /** Nobody is let in until it is complete; absent where nothing can be revoked. */
   readonly revocations?: RevocationList;
+  /** The pages that may use the cookie; none but the service's own, where absent. */
+  readonly origins?: Origins;
 }
+
+/** Turns a ticket into who got it, once. */
+export type Redeem = (ticket: string) => Promise<Principal>;
 
 /** As a service's settings say. @throws ConfigurationError when no token could be checked safely */
 export function configureAuthentication(
   settings: TokenConfiguration,
-  { log, revocations }: { readonly log: Logger; readonly revocations: RevocationList },
+  { log, ...rest }: { log: Logger; revocations: RevocationList; origins: Origins },
 ): Authenticate {
   const onFailure = (reason: string) => log.error({ reason }, 'the JWK set cannot be fetched');
   return createAuthentication({
     verifier: createVerifier(toVerifierOptions(settings, onFailure)),
     cookieName: settings.tokenCookie,
-    revocations,
+    ...rest,
   });
 }
 
-export function createAuthentication(options: AuthenticationOptions): Authenticate {
-  const { verifier, cookieName, revocations } = options;
+/** Takes tickets too: for the requests in which a browser can send nothing but a URL. */
+export function acceptTickets(
+  authenticate: Authenticate,
+  { redeem, revocations }: { readonly redeem: Redeem; readonly revocations: RevocationList },
+): Authenticate {
   return async (request) => {
+    const ticket = findTicket(request);
+    if (ticket === undefined) return authenticate(request);
+    const principal = await redeem(ticket);
+    refuseRevoked(principal, revocations);
+    return principal;
+  };
+}
+
+export function createAuthentication(options: AuthenticationOptions): Authenticate {
+  const { verifier, revocations, origins = new Set() } = options;
+  return async (request) => {
+    const cookieName = mayUseCookie(request, origins) ? options.cookieName : '';
     const token = findToken(request, { cookieName });
     if (token === undefined) {
       throw new TidemarkError('unauthenticated', 'Send a token as Authorization: Bearer <token>.');

@@ -4,5 +4,7 @@ export * from './authentication.ts';
 export * from './body.ts';
 export * from './error-response.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
+export * from './operations.ts';
+export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
 export * from './process.ts';
 export * from './server.ts';

@@ -12,6 +12,14 @@ export const REVOCATION_BUCKET = 'TIDEMARK_REVOCATIONS';
 /** Some 60,000 revocations; a further one is refused. */
 const REVOCATION_BYTES_MAX = 16 * 1024 * 1024;
 
+export const TICKET_BUCKET = 'TIDEMARK_TICKETS';
+
+/** How long a ticket is valid. */
+export const TICKET_SECONDS = 30;
+
+/** Some 30,000 tickets that were not used yet; a further one is refused. */
+const TICKET_BYTES_MAX = 16 * 1024 * 1024;
+
 const VALUE_BYTES_MAX = 64 * 1024;
 
 export type NamedStream = Partial<StreamConfig> & { readonly name: string };
@@ -24,6 +32,14 @@ export function desiredBuckets(config: StreamConfiguration & TokenConfiguration)
       ...common,
       ageSecondsMax: revocationSeconds(config),
       bytesMax: REVOCATION_BYTES_MAX,
+      storage: StorageType.File,
+    }),
+    bucket(TICKET_BUCKET, {
+      ...common,
+      ageSecondsMax: TICKET_SECONDS,
+      bytesMax: TICKET_BYTES_MAX,
+      // A ticket that a restart loses is asked for again.
+      storage: StorageType.Memory,
     }),
   ];
 }
@@ -36,17 +52,16 @@ export function bucketStream(name: string): string {
 interface BucketLimits {
   readonly ageSecondsMax: number;
   readonly bytesMax: number;
+  readonly storage: StorageType;
   readonly streamReplicas: number;
 }
 
-function bucket(
-  name: string,
-  { ageSecondsMax, bytesMax, streamReplicas }: BucketLimits,
-): NamedStream {
+function bucket(name: string, limits: BucketLimits): NamedStream {
+  const { ageSecondsMax, bytesMax, storage, streamReplicas } = limits;
   return {
     name: bucketStream(name),
     subjects: [`$KV.${name}.>`],
-    storage: StorageType.File,
+    storage,
     retention: RetentionPolicy.Limits,
     // Full means that nothing more is taken, never that a revocation is forgotten.
     discard: DiscardPolicy.New,

@@ -9,3 +9,4 @@ export * from './ordered-consumer.ts';
 export * from './records.ts';
 export * from './revocations.ts';
 export * from './stream.ts';
+export * from './tickets.ts';

@@ -1,4 +1,4 @@
-import type { Authenticate } from '@tidemark/http';
+import type { Authenticate, Origins } from '@tidemark/http';
 import type { Appender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -11,6 +11,10 @@ export interface Gateway {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly authenticate: Authenticate;
+  /** The same for new connections, which may bring a ticket instead of a token. */
+  readonly authenticateConnection: Authenticate;
+  /** The web pages that may connect; all of them, with a token, where none is configured. */
+  readonly origins: Origins;
   /** `undefined` until NATS has been reached for the first time. */
   readonly appender: () => Appender | undefined;
 }

@@ -1,7 +1,15 @@
 import { RevocationList } from '@tidemark/auth';
 import { readGatewayConfiguration } from '@tidemark/config';
-import { configureAuthentication, createApp, HttpServer, runService } from '@tidemark/http';
-import { Appender, connectNats, type Feed, type NatsLink } from '@tidemark/nats';
+import {
+  acceptTickets,
+  configureAuthentication,
+  createApps,
+  HttpServer,
+  listenForOperators,
+  parseOrigins,
+  runService,
+} from '@tidemark/http';
+import { Appender, connectNats, type Feed, type NatsLink, TicketStore } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { administrationEndpoints } from './administration/endpoints.ts';
@@ -13,6 +21,7 @@ import type { Gateway } from './gateway.ts';
 import { Log } from './log/log.ts';
 import { exposeMetrics } from './metrics.ts';
 import { realScheduler } from './scheduler.ts';
+import { redeemFrom, ticketEndpoint } from './tickets.ts';
 import { ArchiveReader } from './tiers/archive-tier.ts';
 import { follow } from './tiers/feed.ts';
 import { StreamReader } from './tiers/stream-tier.ts';
@@ -46,40 +55,60 @@ runService({
       turns: log.turns,
       wallMs: Date.now,
     });
+    const origins = parseOrigins(configuration.allowedOrigins);
+    const tickets = () =>
+      new TicketStore(tiers.nats(), { timeoutMs: configuration.appendTimeoutMs });
+    const authenticate = configureAuthentication(configuration, {
+      log: logger,
+      revocations,
+      origins,
+    });
     let appender: Appender | undefined;
     let feed: Feed | undefined;
     const gateway: Gateway = {
       log,
       logger,
       registry,
-      authenticate: configureAuthentication(configuration, { log: logger, revocations }),
+      authenticate,
+      authenticateConnection: acceptTickets(authenticate, {
+        redeem: redeemFrom(tickets),
+        revocations,
+      }),
+      origins,
       appender: () => appender,
     };
     exposeMetrics(metrics, log, registry);
 
-    const app = createApp({
-      log: logger,
-      metrics,
-      authenticate: gateway.authenticate,
-      checks: {
-        feed: () => feed?.reading ?? false,
-        open: () => !registry.closing,
-        revocations: () => revocations.isComplete,
-      },
-      endpoints: [
-        sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
-        ...administrationEndpoints({
+    const { app, operations } = createApps(
+      {
+        log: logger,
+        metrics,
+        authenticate,
+        origins,
+        checks: {
+          feed: () => feed?.reading ?? false,
+          open: () => !registry.closing,
+          revocations: () => revocations.isComplete,
+        },
+        endpoints: [
+          sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
+          ticketEndpoint(tickets),
+        ],
+        operations: administrationEndpoints({
           log: logger,
           nats: tiers.nats,
           timeoutMs: configuration.appendTimeoutMs,
         }),
-      ],
-    });
+      },
+      configuration,
+    );
     const http = new HttpServer(app, logger, { socketBufferBytes: LOW_WATER_BYTES });
     serveWebSockets(http.server, gateway, configuration);
     onStop(() => registry.drain(configuration.drainMs));
     onStop(() => http.stop(configuration.drainMs));
     await http.listen({ host, port });
+    const operators = await listenForOperators(operations, configuration, logger);
+    onStop(() => operators.stop());
 
     link = await connectNats({
       servers: natsUrl,

@@ -1,6 +1,13 @@
 import { RevocationList } from '@tidemark/auth';
 import { readIngestConfiguration } from '@tidemark/config';
-import { configureAuthentication, createApp, HttpServer, runService } from '@tidemark/http';
+import {
+  configureAuthentication,
+  createApps,
+  HttpServer,
+  listenForOperators,
+  parseOrigins,
+  runService,
+} from '@tidemark/http';
 import { connectNats, followRevocations } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import { EventLog } from './event-log.ts';
@@ -14,23 +21,30 @@ runService({
     const metrics = new Metrics('ingest');
     const revocations = new RevocationList(configuration);
     const events = new EventLog({ ...configuration, log, metrics, tracer });
-    const app = createApp({
-      log,
-      metrics,
-      tracer,
-      authenticate: configureAuthentication(configuration, { log, revocations }),
-      checks: {
-        nats: () => events.connected,
-        stream: () => events.streamKnown,
-        revocations: () => revocations.isComplete,
+    const origins = parseOrigins(configuration.allowedOrigins);
+    const { app, operations } = createApps(
+      {
+        log,
+        metrics,
+        tracer,
+        authenticate: configureAuthentication(configuration, { log, revocations, origins }),
+        origins,
+        checks: {
+          nats: () => events.connected,
+          stream: () => events.streamKnown,
+          revocations: () => revocations.isComplete,
+        },
+        endpoints: [eventsEndpoint({ ...configuration, events, metrics, tracer })],
       },
-      endpoints: [eventsEndpoint({ ...configuration, events, metrics, tracer })],
-    });
+      configuration,
+    );
 
     // The port answers before NATS does, so that whoever publishes gets 503 and not silence.
     const http = new HttpServer(app, log);
     onStop(() => http.stop(configuration.drainMs));
     await http.listen({ host, port });
+    const operators = await listenForOperators(operations, configuration, log);
+    onStop(() => operators.stop());
 
     const link = await connectNats({
       servers: configuration.natsUrl,

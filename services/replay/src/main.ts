@@ -2,9 +2,11 @@ import { RevocationList } from '@tidemark/auth';
 import { type ReplayConfiguration, readReplayConfiguration } from '@tidemark/config';
 import {
   configureAuthentication,
-  createApp,
+  createApps,
   HttpServer,
   type Lifetime,
+  listenForOperators,
+  parseOrigins,
   runService,
 } from '@tidemark/http';
 import {
@@ -42,22 +44,29 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
 
   // History is answered from the file, also while NATS is away: as soon as it is known once which
   // tokens are revoked.
-  const app = createApp({
-    log,
-    metrics,
-    authenticate: configureAuthentication(config, { log, revocations }),
-    checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
-    endpoints: historyEndpoints({
-      shelf,
+  const origins = parseOrigins(config.allowedOrigins);
+  const { app, operations } = createApps(
+    {
+      log,
       metrics,
-      progress: projector.progress,
-      pageEventsMax: config.pageEventsMax,
-      readEnd: () => readEnd(link),
-    }),
-  });
+      authenticate: configureAuthentication(config, { log, revocations, origins }),
+      origins,
+      checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
+      endpoints: historyEndpoints({
+        shelf,
+        metrics,
+        progress: projector.progress,
+        pageEventsMax: config.pageEventsMax,
+        readEnd: () => readEnd(link),
+      }),
+    },
+    config,
+  );
   const server = new HttpServer(app, log);
   await server.listen(config);
   onStop(() => server.stop(config.drainMs));
+  const operators = await listenForOperators(operations, config, log);
+  onStop(() => operators.stop());
 
   link = await connectNats({ servers: config.natsUrl, name: 'replay', log, signal });
   const keeper = new StreamKeeper({ link, config, log });

@@ -22,7 +22,7 @@ import { sseDialect } from './sse-dialect.ts';
 /** An SSE connection has one subscription, which no message names. */
 const SUBSCRIPTION = '';
 
-const PARAMETERS = new Set(['topics', 'after', 'access_token']);
+const PARAMETERS = new Set(['topics', 'after', 'access_token', 'ticket']);
 
 /** What a closing connection says last, by the reason for it. */
 const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
@@ -39,6 +39,7 @@ const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
 export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: number }): Endpoint {
   return {
     path: '/v1/sse',
+    authenticate: gateway.authenticateConnection,
     methods: {
       GET(request, response, principal) {
         const { patterns, start } = readQuery(request);

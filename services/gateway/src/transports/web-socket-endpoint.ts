@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Principal } from '@tidemark/auth';
-import { refuseUpgrade } from '@tidemark/http';
+import { checkOrigin, refuseUpgrade } from '@tidemark/http';
 import {
   asTidemarkError,
   CLOSE_CODES,
@@ -57,7 +57,8 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
 async function check(request: IncomingMessage, gateway: Gateway): Promise<Principal> {
   const [path] = (request.url ?? '').split('?');
   if (path !== PATH) throw new TidemarkError('not_found', `There is no WebSocket at ${path}.`);
-  const principal = await gateway.authenticate(request);
+  checkOrigin(request, gateway.origins);
+  const principal = await gateway.authenticateConnection(request);
   admit(gateway);
   return principal;
 }

@@ -1,0 +1,74 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
+import { TidemarkError } from '@tidemark/protocol';
+import { TICKET_BUCKET, TICKET_SECONDS } from './buckets.ts';
+import type { NatsLink } from './link.ts';
+
+const TICKET_BYTES = 32;
+
+export interface Ticket {
+  readonly ticket: string;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * Single-use secrets that stand for something for a moment, on every gateway: whoever deletes the
+ * entry first has used it, which NATS decides. The bucket holds hashes, so that reading it lets
+ * nobody in.
+ */
+export class TicketStore {
+  readonly #link: NatsLink;
+  readonly #timeoutMs: number;
+
+  constructor(link: NatsLink, { timeoutMs }: { readonly timeoutMs: number }) {
+    this.#link = link;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @throws TidemarkError `unavailable` */
+  async issue(holder: unknown): Promise<Ticket> {
+    const ticket = randomBytes(TICKET_BYTES).toString('base64url');
+    const expiresAtMs = Date.now() + TICKET_SECONDS * 1000;
+    await this.#run((bucket) => bucket.put(keyOf(ticket), JSON.stringify(holder)));
+    return { ticket, expiresAtMs };
+  }
+
+  /**
+   * What the ticket was issued for, or `undefined` when it is none, is over, or was used.
+   *
+   * @throws TidemarkError `unavailable`; the ticket may then have been used
+   */
+  redeem(ticket: string): Promise<unknown> {
+    return this.#run(async (bucket) => {
+      const key = keyOf(ticket);
+      const entry = await bucket.get(key);
+      if (entry?.operation !== 'PUT') return undefined;
+      try {
+        await bucket.delete(key, { previousSeq: entry.revision });
+      } catch (error) {
+        // Somebody else was faster.
+        if (error instanceof JetStreamApiError) return undefined;
+        throw error;
+      }
+      return entry.json();
+    });
+  }
+
+  async #run<T>(use: (bucket: KV) => Promise<T>): Promise<T> {
+    try {
+      if (!this.#link.connected) throw new Error('NATS is away.');
+      const client = jetstream(this.#link.connection, { timeout: this.#timeoutMs });
+      return await use(await new Kvm(client).open(TICKET_BUCKET, { allow_direct: false }));
+    } catch (cause) {
+      throw new TidemarkError('unavailable', 'Tickets cannot be reached now.', {
+        retryAfterSeconds: 1,
+        cause,
+      });
+    }
+  }
+}
+
+function keyOf(ticket: string): string {
+  return createHash('sha256').update(ticket).digest('hex');
+}
