@@ -30,7 +30,7 @@ export const deep: BenchCase = {
       const load = await stage.startLoad();
       await readMetrics(gateway.url);
       const residentBefore = residentBytes(gateway.pid);
-      const spent = measure(gateway.pid);
+      const spent = await measure(gateway);
       const opened = await load.call('open', {
         ...stage.clientPlan(gateway.port),
         eventBytes: EVENT_BYTES,
@@ -43,7 +43,7 @@ export const deep: BenchCase = {
         until: 'liveUs',
         timeoutMs: TIMEOUT_MS,
       });
-      const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = spent();
+      const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = await spent();
       verify('catching up', opened.faults);
       const seconds = (opened.lastLiveUs - opened.lastSubscribedUs) / 1e6;
       const residentGrowth = residentBytes(gateway.pid) - residentBefore;

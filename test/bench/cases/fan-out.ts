@@ -74,7 +74,7 @@ async function measureGateway(transport: Transport, options: RunOptions): Promis
     verify('opening', opened.faults);
     await load.call('expect', { events });
     const before = await readMetrics(gateway.url);
-    const spent = measure(gateway.pid);
+    const spent = await measure(gateway);
     const publish = publisher.call('publish', {
       topics: TOPICS,
       events,
@@ -82,7 +82,7 @@ async function measureGateway(transport: Transport, options: RunOptions): Promis
       perSecond: 0,
     });
     const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
-    const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = spent();
+    const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = await spent();
     const published = await publish;
     verify('receiving', received.faults);
     const after = await readMetrics(gateway.url);
@@ -134,10 +134,10 @@ async function measureSocketIo({ quick }: RunOptions): Promise<number> {
     });
     verify('opening Socket.IO', opened.faults);
     await load.call('expect', { events });
-    const spent = measure(server.pid);
+    const spent = await measure(server);
     const emitted = server.call('emit', { events, eventBytes: EVENT_BYTES });
     const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
-    const { cpuSeconds } = spent();
+    const { cpuSeconds } = await spent();
     await emitted;
     verify('receiving from Socket.IO', received.faults);
     return (CLIENTS * events) / cpuSeconds;

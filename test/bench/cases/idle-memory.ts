@@ -23,10 +23,10 @@ export const idleMemory: BenchCase = {
     try {
       const gateway = await stage.startGateway();
       const { port: barePort, pid: barePid } = await startBareLoop(stage);
-      const spent = measure(gateway.pid);
+      const spent = await measure(gateway);
       const kibPerConnection = await growth(stage, options, gateway);
       const floorKib = await growth(stage, options, { port: barePort, pid: barePid });
-      const { cpuSeconds, otherCores, load: loadAverage } = spent();
+      const { cpuSeconds, otherCores, load: loadAverage } = await spent();
       return { kibPerConnection, floorKib, cpuSeconds, otherCores, loadAverage };
     } finally {
       await stage.close();

@@ -55,9 +55,9 @@ export const latency: BenchCase = {
         return { ...received, ...(await posted) };
       };
       await post(WARM_UP_EVENTS);
-      const spent = measure(gateway.pid);
+      const spent = await measure(gateway);
       const { latency: summary, lateMaxMs } = await post(PER_SECOND * (options.quick ? 5 : 20));
-      const { otherCores, load: loadAverage } = spent();
+      const { otherCores, load: loadAverage } = await spent();
       const blockedMs = loopBlockMaxMs(await readMetrics(gateway.url));
       const { p50Ms, p99Ms, maxMs } = summary;
       return { p50Ms, p99Ms, maxMs, lateMaxMs, loopBlockMaxMs: blockedMs, otherCores, loadAverage };

@@ -1,6 +1,6 @@
 import type { BareLoopCommands } from '../peers/bare-loop.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
-import { measure, type Spent, verify } from '../system/measurement.ts';
+import { type Measured, measure, type Spent, verify } from '../system/measurement.ts';
 import { Stage } from '../system/stage.ts';
 import type { BenchCase, RunOptions } from './bench-case.ts';
 
@@ -59,13 +59,13 @@ export const narrow: BenchCase = {
 async function observe(
   stage: Stage,
   { quick }: RunOptions,
-  { port, pid, url }: { port: number; pid: number; url?: string },
+  server: Measured & { readonly port: number; readonly url?: string },
   events: number,
   send: () => Promise<unknown>,
 ): Promise<Spent> {
   const load = await stage.startLoad();
   const opened = await load.call('open', {
-    ...stage.clientPlan(port),
+    ...stage.clientPlan(server.port),
     eventBytes: EVENT_BYTES,
     timed: false,
     check: 'counter',
@@ -77,11 +77,11 @@ async function observe(
   verify('opening', opened.faults);
   if (!quick) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   await load.call('expect', { events });
-  if (url) await readMetrics(url);
-  const spent = measure(pid);
+  if (server.url) await readMetrics(server.url);
+  const spent = await measure(server);
   const sent = send();
   const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
-  const result = spent();
+  const result = await spent();
   await sent;
   verify('receiving', received.faults);
   await load.call('close', {});

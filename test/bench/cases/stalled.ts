@@ -70,7 +70,7 @@ export const stalled: BenchCase = {
         return received.latency.p99Ms;
       };
       await p99();
-      const spent = measure(gateway.pid);
+      const spent = await measure(gateway);
       const aloneP99Ms = await p99();
 
       const sleepers = await stage.startLoad();
@@ -86,7 +86,7 @@ export const stalled: BenchCase = {
       const stalledP99Ms = await p99();
       const metrics = await readMetrics(gateway.url);
       const residentGrowth = residentBytes(gateway.pid) - residentBefore;
-      const { cpuSeconds, otherCores, load: loadAverage } = spent();
+      const { cpuSeconds, otherCores, load: loadAverage } = await spent();
       return {
         p99Ratio: stalledP99Ms / aloneP99Ms,
         aloneP99Ms,

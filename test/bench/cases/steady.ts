@@ -57,10 +57,10 @@ export const steady: BenchCase = {
       };
       // Compiled code before measured code.
       await publish(PER_SECOND);
-      const spent = measure(gateway.pid);
+      const spent = await measure(gateway);
       const events = PER_SECOND * seconds;
       const { latency, startedUs, lastUs, cpuMs } = await publish(events);
-      const { cpuSeconds, wallSeconds, otherCores, load: loadAverage } = spent();
+      const { cpuSeconds, wallSeconds, otherCores, load: loadAverage } = await spent();
       const { p50Ms, p99Ms, maxMs } = latency;
       return {
         deliveriesPerSecond: (CLIENTS * events * 1e6) / (lastUs - startedUs),

@@ -79,9 +79,9 @@ async function runStorm(options: RunOptions, { cold }: { cold: boolean }): Promi
     } as const;
     await readMetrics(gateway.url);
     const residentBefore = residentBytes(gateway.pid);
-    const spent = measure(gateway.pid);
+    const spent = await measure(gateway);
     const opened = await load.call('open', plan);
-    const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = spent();
+    const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = await spent();
     verify('catching up', opened.faults);
     const metrics = await readMetrics(gateway.url);
     const residentGrowth = residentBytes(gateway.pid) - residentBefore;

@@ -21,15 +21,24 @@ export interface Spent {
   readonly load: number;
 }
 
-/** Measures what a process spends from now on. */
-export function measure(pid: number): () => Spent {
+export interface Measured {
+  readonly pid: number;
+  startProfile?(): Promise<void>;
+  stopProfile?(): Promise<void>;
+}
+
+/** Measures what a process spends until the function that is returned is called. */
+export async function measure(subject: Measured): Promise<() => Promise<Spent>> {
+  const { pid } = subject;
+  await subject.startProfile?.();
   const before = { cpuMs: cpuMs(pid), wallMs: performance.now(), ...sharesNow() };
-  return () => {
-    const after = sharesNow();
+  return async () => {
+    const after = { cpuMs: cpuMs(pid), ...sharesNow() };
     const wallMs = performance.now() - before.wallMs;
     const othersMs = after.machineMs - before.machineMs - (after.familyMs - before.familyMs);
+    await subject.stopProfile?.();
     return {
-      cpuSeconds: (cpuMs(pid) - before.cpuMs) / 1000,
+      cpuSeconds: (after.cpuMs - before.cpuMs) / 1000,
       wallSeconds: wallMs / 1000,
       natsSeconds: (after.natsMs - before.natsMs) / 1000,
       otherCores: Math.max(0, othersMs / wallMs),

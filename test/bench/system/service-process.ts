@@ -1,18 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type ServiceName, TEST_SECRET } from '../../support/services.ts';
+import { Profiler } from './profiler.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const READY_TIMEOUT_MS = 30_000;
 const READY_POLL_MS = 20;
-/** A profiled process writes its profile at its end. */
-const STOP_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
 
 export interface ServiceProcessOptions {
   readonly name: ServiceName;
@@ -20,7 +20,8 @@ export interface ServiceProcessOptions {
   /** For its log. */
   readonly folder: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly nodeArguments?: readonly string[];
+  /** Where the CPU profiles of what is measured go. */
+  readonly profileFolder?: string | undefined;
 }
 
 /**
@@ -31,6 +32,8 @@ export class ServiceProcess {
   readonly url: string;
   readonly port: number;
   readonly #child: ChildProcess;
+  #profiler: Profiler | undefined;
+  #profileFolder = '';
 
   private constructor(child: ChildProcess, port: number) {
     this.#child = child;
@@ -39,10 +42,11 @@ export class ServiceProcess {
   }
 
   static async start(options: ServiceProcessOptions): Promise<ServiceProcess> {
-    const { name, natsUrl, folder, env = {}, nodeArguments = [] } = options;
+    const { name, natsUrl, folder, env = {}, profileFolder } = options;
     const port = await freePort();
     const logFile = join(folder, `${name}-${port}.log`);
     const output = openSync(logFile, 'w');
+    const nodeArguments = profileFolder === undefined ? [] : ['--inspect=127.0.0.1:0'];
     const child = spawn(process.execPath, [...nodeArguments, `services/${name}/dist/main.js`], {
       cwd: ROOT,
       env: {
@@ -59,6 +63,11 @@ export class ServiceProcess {
     child.once('exit', () => process.off('exit', killAtExit));
     const service = new ServiceProcess(child, port);
     await service.#untilReady(name, logFile);
+    if (profileFolder !== undefined) {
+      const url = /ws:\/\/\S+/.exec(readFileSync(logFile, 'utf8'))?.[0] ?? '';
+      service.#profiler = await Profiler.connect(url);
+      service.#profileFolder = profileFolder;
+    }
     return service;
   }
 
@@ -66,7 +75,20 @@ export class ServiceProcess {
     return this.#child.pid ?? 0;
   }
 
+  async startProfile(): Promise<void> {
+    await this.#profiler?.start();
+  }
+
+  async stopProfile(): Promise<void> {
+    const profile = await this.#profiler?.stop();
+    if (profile === undefined) return;
+    mkdirSync(this.#profileFolder, { recursive: true });
+    const name = new Date().toISOString().replaceAll(':', '-');
+    writeFileSync(join(this.#profileFolder, `${name}.cpuprofile`), profile);
+  }
+
   async stop(): Promise<void> {
+    this.#profiler?.close();
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);

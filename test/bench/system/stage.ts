@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +19,7 @@ const HEAD_POLL_MS = 50;
 export type GatewayEnvironment = NonNullable<ServiceProcessOptions['env']>;
 
 export interface StageOptions {
-  /** Folder for CPU profiles of the gateway. */
+  /** Folder for CPU profiles of the gateway while it is measured. */
   readonly profileFolder?: string | undefined;
 }
 
@@ -85,14 +85,11 @@ export class Stage {
   }
 
   startGateway(env: GatewayEnvironment = {}): Promise<ServiceProcess> {
-    const folder = this.#profileFolder;
-    if (folder) mkdirSync(folder, { recursive: true });
-    const nodeArguments = folder ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
-    return this.#startService('gateway', env, nodeArguments);
+    return this.#startService('gateway', env, this.#profileFolder);
   }
 
   startIngest(): Promise<ServiceProcess> {
-    return this.#startService('ingest', {}, []);
+    return this.#startService('ingest');
   }
 
   startLoad(): Promise<Worker<LoadCommands>> {
@@ -121,15 +118,15 @@ export class Stage {
 
   async #startService(
     name: ServiceName,
-    env: GatewayEnvironment,
-    nodeArguments: readonly string[],
+    env: GatewayEnvironment = {},
+    profileFolder?: string,
   ): Promise<ServiceProcess> {
     const service = await ServiceProcess.start({
       name,
       natsUrl: this.nats.url,
       folder: this.#folder,
       env,
-      nodeArguments,
+      profileFolder,
     });
     this.#started.push(service);
     return service;
