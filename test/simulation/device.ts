@@ -75,7 +75,7 @@ export class Device {
     if (this.transport === 'websocket') {
       this.say(JSON.stringify({ type: 'subscribe', id, topics: patterns, after }));
     } else {
-      this.connection?.subscribe('', patterns, start).catch(() => {
+      this.connection?.subscribe('', { patterns, start, deliver: 'all' }).catch(() => {
         this.connection?.close('unavailable', 'The subscription failed.');
       });
     }

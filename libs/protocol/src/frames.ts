@@ -45,6 +45,11 @@ export function sseGap(gap: { from: string; to: string; reason: GapReason }): st
   return sseControl('gap', gap, gap.to);
 }
 
+export function sseSkipped(count: number, position: Position): string {
+  const cursor = formatCursor(position);
+  return sseControl('skipped', { count, cursor }, cursor);
+}
+
 export function sseError(error: ErrorBody): string {
   return sseControl('error', error);
 }

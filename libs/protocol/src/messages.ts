@@ -11,12 +11,17 @@ export const BEARER_SUBPROTOCOL = 'bearer.';
 
 export const SUBSCRIPTION_ID_LENGTH_MAX = 64;
 
+/** While a subscription is behind: every event, or of each topic only the newest. */
+export const DELIVER = ['all', 'latest'] as const;
+export type Deliver = (typeof DELIVER)[number];
+
 export type ClientMessage =
   | {
       readonly type: 'subscribe';
       readonly id: string;
       readonly patterns: readonly string[];
       readonly start: Start;
+      readonly deliver: Deliver;
     }
   | { readonly type: 'unsubscribe'; readonly id: string }
   | { readonly type: 'publish'; readonly id: string; readonly event: unknown }
@@ -49,6 +54,12 @@ export type ServerMessage =
       readonly to: string;
       readonly reason: GapReason;
     }
+  | {
+      readonly type: 'skipped';
+      readonly id: string;
+      readonly count: number;
+      readonly cursor: string;
+    }
   | { readonly type: 'heartbeat'; readonly cursor?: string }
   | { readonly type: 'authenticated' }
   | { readonly type: 'pong' }
@@ -68,6 +79,7 @@ const shapes = z.discriminatedUnion('type', [
     id,
     topics: z.array(z.string()),
     after: z.string().optional(),
+    deliver: z.enum(DELIVER).optional(),
   }),
   z.strictObject({ type: z.literal('unsubscribe'), id }),
   z.strictObject({ type: z.literal('publish'), id, event: z.unknown() }),
@@ -108,6 +120,7 @@ function toMessage(input: unknown): ClientMessage {
     id: message.id,
     patterns: parsePatterns(message.topics),
     start: parseStart(message.after),
+    deliver: message.deliver ?? 'all',
   };
 }
 

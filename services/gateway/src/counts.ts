@@ -16,6 +16,7 @@ export class Counts {
   coldReads = 0;
   coldReadsShared = 0;
   gaps = 0;
+  passedOver = 0;
   stalled = 0;
   unresponsive = 0;
   heartbeats = 0;

@@ -24,6 +24,7 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ['gateway_cold_reads_total', 'Reads from stream and archive.', 'coldReads'],
     ['gateway_cold_reads_shared_total', 'Reads answered by an equal one.', 'coldReadsShared'],
     ['gateway_gaps_total', 'Gaps told to clients.', 'gaps'],
+    ['gateway_passed_over_total', 'Events passed over for newer ones.', 'passedOver'],
     ['gateway_stalled_total', 'Connections closed because they took nothing.', 'stalled'],
     ['gateway_unresponsive_total', 'Connections closed without a pong.', 'unresponsive'],
     ['gateway_heartbeats_total', 'Heartbeats sent.', 'heartbeats'],

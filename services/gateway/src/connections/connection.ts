@@ -1,4 +1,4 @@
-import type { CloseReason, Position, Start, TidemarkError } from '@tidemark/protocol';
+import type { CloseReason, Deliver, Position, Start, TidemarkError } from '@tidemark/protocol';
 import type { Cohort, LiveConnection } from '../fan-out/cohort.ts';
 import type { Log, LogChange, LogReader } from '../log/log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
@@ -14,6 +14,12 @@ export interface ConnectionOptions {
   readonly dialect: Dialect;
   /** Called once a subscription has ended by a failure of ours. */
   readonly onFailed?: (id: string, error: TidemarkError) => void;
+}
+
+export interface Subscribing {
+  readonly patterns: readonly string[];
+  readonly start: Start;
+  readonly deliver: Deliver;
 }
 
 /**
@@ -78,8 +84,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   }
 
   /** @throws TidemarkError when the start cannot be resolved; the subscription then is not there */
-  async subscribe(id: string, patterns: readonly string[], start: Start): Promise<void> {
-    const subscription = new Subscription(id, new PatternSet(patterns));
+  async subscribe(id: string, { patterns, start, deliver }: Subscribing): Promise<void> {
+    const subscription = new Subscription(id, new PatternSet(patterns), deliver);
     this.#resolving.set(id, subscription);
     let resolved: ResolvedStart;
     try {
@@ -169,6 +175,16 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       if (after >= through) continue;
       const from = this.#at(Math.max(after, lane.position));
       this.send(this.dialect.gap(id, { from, to: this.#at(through), reason: 'expired' }));
+    }
+  }
+
+  tellPassedOver(lane: Lane): void {
+    for (const subscription of lane.subscriptions) {
+      const { id, passedOver } = subscription;
+      if (passedOver === 0) continue;
+      subscription.passedOver = 0;
+      this.log.counts.passedOver += passedOver;
+      this.send(this.dialect.skipped(id, passedOver, this.#at(lane.position)));
     }
   }
 

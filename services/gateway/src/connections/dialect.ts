@@ -8,6 +8,8 @@ export interface Dialect extends EventEncoding {
   unsubscribed(id: string): Buffer | undefined;
   live(id: string, position: Position): Buffer;
   gap(id: string, gap: { from: Position; to: Position; reason: GapReason }): Buffer;
+  /** So many events up to the position were passed over for newer ones of their topics. */
+  skipped(id: string, count: number, position: Position): Buffer;
   /** Without a position while there is none that every subscription has passed. */
   heartbeat(position: Position | undefined): Buffer;
   error(id: string | undefined, error: ErrorBody): Buffer;

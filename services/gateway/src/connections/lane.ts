@@ -6,6 +6,7 @@ import type { Entry } from '../log/entry.ts';
 import type { Log } from '../log/log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Dialect } from './dialect.ts';
+import { Newest } from './newest.ts';
 import type { Outlet } from './outlet.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -31,6 +32,7 @@ export interface LaneOwner {
   goLive(lane: Lane): void;
   passGap(lane: Lane, through: number): void;
   fail(lane: Lane, error: TidemarkError): void;
+  tellPassedOver(lane: Lane): void;
 }
 
 /**
@@ -43,6 +45,9 @@ export interface LaneOwner {
  * Subscriptions that overlap share a lane. An event goes out once for all that want it, and in
  * stream order for each of them, which is what lets an event frame name no subscription.
  * A lane that waits for its socket holds its position and nothing else.
+ *
+ * Where all its subscriptions want only the newest event of each topic, it looks ahead before it
+ * writes (`Newest`). One that wants all events makes its lane deliver all of them.
  */
 export class Lane implements Task {
   readonly subscriptions: readonly Subscription[];
@@ -51,6 +56,8 @@ export class Lane implements Task {
   #position: number;
   #page: LanePage | undefined;
   #pageEvents = PAGE_EVENTS_MIN;
+  readonly #newestOnly: boolean;
+  #newest: Newest | undefined;
   #reading = false;
   #ended = false;
 
@@ -58,6 +65,7 @@ export class Lane implements Task {
     this.#owner = owner;
     this.subscriptions = subscriptions;
     this.patterns = PatternSet.union(subscriptions.map(({ patterns }) => patterns));
+    this.#newestOnly = subscriptions.every(({ deliver }) => deliver === 'latest');
     this.#position = position;
   }
 
@@ -78,34 +86,39 @@ export class Lane implements Task {
   /** Another lane takes over, or the connection is gone. */
   end(): void {
     this.#ended = true;
-    this.#page = undefined;
+    this.#forget();
   }
 
   run(): boolean {
     const { log, outlet } = this.#owner;
     if (this.#ended || this.#reading) return false;
     if (!outlet.writable) {
-      this.#forgetPage();
+      this.#forget();
       return false;
     }
-    if (this.#page) return this.#writePage(this.#page);
+    if (this.#page) return this.#usePage(this.#page);
     const { tail } = log;
     if (this.#position > tail.head) {
       log.awaitHead(this);
       return false;
     }
-    if (this.#position >= tail.floor) return this.#readTail();
+    if (this.#readFrom >= tail.floor) return this.#readTail();
     void this.#readCold();
     return false;
   }
 
+  /** The position, or how far the lane has looked ahead of it. */
+  get #readFrom(): number {
+    return this.#newest?.through ?? this.#position;
+  }
+
   #readTail(): boolean {
     const { log } = this.#owner;
-    const slice = log.tail.read(this.patterns, this.#position, { eventsMax: TAIL_EVENTS_MAX });
-    if (!this.#write(slice.entries)) return false;
+    const slice = log.tail.read(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
+    if (!this.#deliver(slice.entries, slice.through)) return false;
     log.counts.catchUpTailEvents += slice.entries.length;
-    this.#position = slice.through;
-    if (this.#position < log.tail.head) return true;
+    if (this.#readFrom < log.tail.head) return true;
+    if (!this.#writeNewest()) return false;
     if (this.caughtUp) this.#owner.goLive(this);
     else log.awaitHead(this);
     return false;
@@ -118,7 +131,7 @@ export class Lane implements Task {
       const page = await log.cold.read({
         epoch: log.epoch,
         patterns: this.patterns,
-        after: this.#position,
+        after: this.#readFrom,
         through: log.tail.floor,
         eventsMax: this.#pageEvents,
       });
@@ -132,30 +145,65 @@ export class Lane implements Task {
 
   #take(page: ColdPage): void {
     const { log } = this.#owner;
-    if (page.kind === 'gap') {
+    if (page.kind === 'events') {
+      log.counts.catchUpColdEvents += page.entries.length;
+      this.#page = { entries: page.entries, through: page.through, next: 0 };
+    } else if (this.#writeNewest()) {
       log.counts.gaps++;
       this.#owner.passGap(this, page.through);
       this.#position = page.through;
-    } else {
-      log.counts.catchUpColdEvents += page.entries.length;
-      this.#page = { entries: page.entries, through: page.through, next: 0 };
     }
     log.turns.add(this);
   }
 
-  #writePage(page: LanePage): boolean {
+  /** One step through the page. @returns whether there is more to do */
+  #usePage(page: LanePage): boolean {
     const start = page.next;
     let bytes = 0;
     while (page.next < page.entries.length && bytes < CHUNK_BYTES_MAX) {
       bytes += page.entries[page.next]?.json.length ?? 0;
       page.next++;
     }
-    if (!this.#write(page.entries.slice(start, page.next))) return false;
-    if (page.next < page.entries.length) return true;
-    this.#position = page.through;
+    const used = page.next === page.entries.length;
+    const entries = page.entries.slice(start, page.next);
+    if (!this.#deliver(entries, used ? page.through : (entries.at(-1)?.sequence ?? 0)))
+      return false;
+    if (!used) return true;
     this.#page = undefined;
     this.#pageEvents = Math.min(this.#pageEvents * 2, PAGE_EVENTS_MAX);
     return true;
+  }
+
+  /** Writes the entries, or keeps the newest of them. @returns false when the socket is full */
+  #deliver(entries: readonly Entry[], through: number): boolean {
+    if (!this.#newestOnly) {
+      if (!this.#write(entries)) return false;
+      this.#position = through;
+      return true;
+    }
+    this.#newest ??= new Newest(this.#position);
+    this.#newest.add(
+      entries.filter((entry) => this.#wants(entry)),
+      through,
+    );
+    return this.#newest.full ? this.#writeNewest() : true;
+  }
+
+  /** @returns false when the socket is full */
+  #writeNewest(): boolean {
+    const newest = this.#newest;
+    if (!newest) return true;
+    const complete = this.#write(newest.entries);
+    if (complete) this.#position = newest.through;
+    for (const subscription of this.subscriptions) {
+      for (const entry of newest.passed) {
+        if (entry.sequence > this.#position) break;
+        if (subscription.wants(entry)) subscription.passedOver++;
+      }
+    }
+    this.#newest = undefined;
+    if (complete) this.#owner.tellPassedOver(this);
+    return complete;
   }
 
   /** @returns false when the socket took no more: the position stands where it stopped */
@@ -165,7 +213,7 @@ export class Lane implements Task {
     return log.gatherer.write(wanted, dialect, (bytes, { events, after, through }) => {
       if (!outlet.writable) {
         this.#position = Math.max(this.#position, after);
-        this.#forgetPage();
+        this.#forget();
         return 'full';
       }
       const taken = outlet.write(bytes);
@@ -179,8 +227,9 @@ export class Lane implements Task {
     return this.subscriptions.some((subscription) => subscription.wants(entry));
   }
 
-  #forgetPage(): void {
+  #forget(): void {
     this.#page = undefined;
+    this.#newest = undefined;
     this.#pageEvents = PAGE_EVENTS_MIN;
   }
 }

@@ -1,3 +1,4 @@
+import type { Deliver } from '@tidemark/protocol';
 import type { PatternSet } from '../log/pattern-set.ts';
 
 /**
@@ -11,14 +12,19 @@ import type { PatternSet } from '../log/pattern-set.ts';
 export class Subscription {
   readonly id: string;
   readonly patterns: PatternSet;
+  readonly deliver: Deliver;
   /** Events up to and with this sequence are not for it: its start, or what it had on its own. */
   after = 0;
   /** `live` is told once, when it has caught up for the first time. */
   toldLive = false;
 
-  constructor(id: string, patterns: PatternSet) {
+  /** Events passed over for newer ones of their topics and not told yet. */
+  passedOver = 0;
+
+  constructor(id: string, patterns: PatternSet, deliver: Deliver = 'all') {
     this.id = id;
     this.patterns = patterns;
+    this.deliver = deliver;
   }
 
   wants(event: { readonly sequence: number; readonly topic: string }): boolean {

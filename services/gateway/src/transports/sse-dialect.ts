@@ -7,6 +7,7 @@ import {
   sseEventPrefix,
   sseGap,
   sseLive,
+  sseSkipped,
 } from '@tidemark/protocol';
 import type { Dialect } from '../connections/dialect.ts';
 
@@ -31,6 +32,7 @@ export const sseDialect: Dialect = {
   live: (_id, position) => Buffer.from(sseLive(position)),
   gap: (_id, { from, to, reason }) =>
     Buffer.from(sseGap({ from: formatCursor(from), to: formatCursor(to), reason })),
+  skipped: (_id, count, position) => Buffer.from(sseSkipped(count, position)),
   heartbeat: (position) => Buffer.from(position ? sseCursor(position) : SSE_COMMENT),
   error: (_id, error) => Buffer.from(sseError(error)),
 };

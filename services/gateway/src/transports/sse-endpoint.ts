@@ -5,15 +5,16 @@ import type { Endpoint, Request, Response } from '@tidemark/http';
 import {
   asTidemarkError,
   type CloseReason,
+  DELIVER,
+  type Deliver,
   type ErrorCode,
   parsePatternList,
   parseStart,
-  type Start,
   sseError,
   sseRetry,
   TidemarkError,
 } from '@tidemark/protocol';
-import { Connection } from '../connections/connection.ts';
+import { Connection, type Subscribing } from '../connections/connection.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
@@ -22,7 +23,7 @@ import { sseDialect } from './sse-dialect.ts';
 /** An SSE connection has one subscription, which no message names. */
 const SUBSCRIPTION = '';
 
-const PARAMETERS = new Set(['topics', 'after', 'access_token', 'ticket']);
+const PARAMETERS = new Set(['topics', 'after', 'deliver', 'access_token', 'ticket']);
 
 /** What a closing connection says last, by the reason for it. */
 const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
@@ -42,8 +43,8 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     authenticate: gateway.authenticateConnection,
     methods: {
       GET(request, response, principal) {
-        const { patterns, start } = readQuery(request);
-        for (const pattern of patterns) requirePermission(principal, 'subscribe', pattern);
+        const query = readQuery(request);
+        for (const pattern of query.patterns) requirePermission(principal, 'subscribe', pattern);
         const socket = open(request, response, retryMs);
         if (!socket) return;
         try {
@@ -53,19 +54,18 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
           socket.end(sseError(asTidemarkError(error).toBody()));
           return;
         }
-        serve(gateway, socket, { patterns, start, principal });
+        serve(gateway, socket, { query, principal });
       },
     },
   };
 }
 
-interface Subscribing {
-  readonly patterns: readonly string[];
-  readonly start: Start;
+interface Handshake {
+  readonly query: Subscribing;
   readonly principal: Principal;
 }
 
-function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void {
+function serve(gateway: Gateway, socket: Socket, { query, principal }: Handshake): void {
   const { log, registry, logger } = gateway;
   const close = (reason: CloseReason, message: string): void => {
     const error = new TidemarkError(LAST_WORDS[reason], message);
@@ -80,12 +80,11 @@ function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void
     dialect: sseDialect,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
-  const { principal, patterns, start } = subscribing;
   const { subject } = principal;
   const id = randomUUID();
   const member: Member = { id, connection, transport: 'sse', principal, heardMs: 0 };
   registry.add(member);
-  logger.info({ connection: id, transport: 'sse', subject, patterns }, 'connected');
+  logger.info({ connection: id, transport: 'sse', subject, patterns: query.patterns }, 'connected');
   socket.on('drain', () => connection.drained());
   socket.on('error', () => socket.destroy());
   socket.once('close', () => {
@@ -94,7 +93,7 @@ function serve(gateway: Gateway, socket: Socket, subscribing: Subscribing): void
     const bytes = socket.bytesWritten;
     logger.info({ connection: id, transport: 'sse', subject, bytes }, 'disconnected');
   });
-  connection.subscribe(SUBSCRIPTION, patterns, start).catch((error) => {
+  connection.subscribe(SUBSCRIPTION, query).catch((error) => {
     connection.close('unavailable', asTidemarkError(error).message);
   });
 }
@@ -124,7 +123,7 @@ function open(request: Request, response: Response, retryMs: number): Socket | u
   return socket ?? undefined;
 }
 
-function readQuery(request: Request): { patterns: readonly string[]; start: Start } {
+function readQuery(request: Request): Subscribing {
   const parameters = new URL(request.url, 'http://gateway').searchParams;
   for (const name of parameters.keys()) {
     if (!PARAMETERS.has(name)) {
@@ -136,5 +135,12 @@ function readQuery(request: Request): { patterns: readonly string[]; start: Star
   return {
     patterns: parsePatternList(parameters.getAll('topics').join(',')),
     start: parseStart(lastEventId || (parameters.get('after') ?? undefined)),
+    deliver: parseDeliver(parameters.get('deliver')),
   };
+}
+
+function parseDeliver(text: string | null): Deliver {
+  const deliver = DELIVER.find((known) => known === (text ?? 'all'));
+  if (deliver) return deliver;
+  throw new TidemarkError('invalid_query', `deliver must be one of ${DELIVER.join(', ')}.`);
 }

@@ -34,6 +34,8 @@ export const webSocketDialect: Dialect = {
   live: (id, position) => textFrame({ type: 'live', id, cursor: formatCursor(position) }),
   gap: (id, { from, to, reason }) =>
     textFrame({ type: 'gap', id, from: formatCursor(from), to: formatCursor(to), reason }),
+  skipped: (id, count, position) =>
+    textFrame({ type: 'skipped', id, count, cursor: formatCursor(position) }),
   heartbeat: (position) =>
     textFrame({ type: 'heartbeat', ...(position && { cursor: formatCursor(position) }) }),
   error: (id, error) => textFrame({ type: 'error', ...(id !== undefined && { id }), ...error }),

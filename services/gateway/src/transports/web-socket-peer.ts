@@ -87,9 +87,11 @@ export class WebSocketPeer {
     }
   }
 
-  async #subscribe({ id, patterns, start }: MessageOf<'subscribe'>): Promise<void> {
+  async #subscribe({ id, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
     const { connection, limits } = this.#options;
-    for (const pattern of patterns) requirePermission(this.#principal, 'subscribe', pattern);
+    for (const pattern of subscribing.patterns) {
+      requirePermission(this.#principal, 'subscribe', pattern);
+    }
     if (connection.has(id)) {
       throw new TidemarkError('conflict', `There is a subscription ${JSON.stringify(id)} already.`);
     }
@@ -99,7 +101,7 @@ export class WebSocketPeer {
         `The connection has its ${limits.subscriptionsMax} subscriptions.`,
       );
     }
-    await connection.subscribe(id, patterns, start);
+    await connection.subscribe(id, subscribing);
   }
 
   async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {

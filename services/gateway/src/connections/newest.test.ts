@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'vitest';
+import { Entry } from '../log/entry.ts';
+import { NEWEST_TOPICS_MAX, Newest } from './newest.ts';
+
+function entry(sequence: number, topic: string): Entry {
+  return new Entry({ epoch: 'e', sequence }, { topic, timeMs: 0, json: new Uint8Array(2) });
+}
+
+function sequences(entries: readonly Entry[]): number[] {
+  return entries.map(({ sequence }) => sequence);
+}
+
+describe('newest', () => {
+  test('events: several of a topic: the last is kept, the others are passed over, in order', () => {
+    const newest = new Newest(0);
+    newest.add([entry(1, 'a'), entry(2, 'b'), entry(3, 'a')], 3);
+    newest.add([entry(5, 'c'), entry(6, 'a')], 8);
+    expect(sequences(newest.entries)).toEqual([2, 5, 6]);
+    expect(sequences(newest.passed)).toEqual([1, 3]);
+    expect(newest.through).toBe(8);
+  });
+
+  test('topics: as many as are looked ahead at a time: it is full', () => {
+    const newest = new Newest(0);
+    const all = Array.from({ length: NEWEST_TOPICS_MAX }, (_, index) =>
+      entry(index + 1, `t${index}`),
+    );
+    newest.add(all.slice(1), all.length);
+    expect(newest.full).toBe(false);
+    newest.add(all.slice(0, 1), all.length);
+    expect(newest.full).toBe(true);
+  });
+});

@@ -1,0 +1,54 @@
+import type { Entry } from '../log/entry.ts';
+
+/** Topics of which the newest event is kept at a time; with more, the oldest kept go out early. */
+export const NEWEST_TOPICS_MAX = 1024;
+
+/** Events passed over that are remembered for counting, before what is kept goes out. */
+const PASSED_MAX = 65_536;
+
+/**
+ * The newest event of each topic in a part of the log, for subscriptions that want no more than
+ * that while they are behind. It exists only while the connection takes bytes: what is not sent by
+ * then is found again from the position.
+ */
+export class Newest {
+  // A topic that comes again moves to the end, so that the order is that of the stream.
+  readonly #entries = new Map<string, Entry>();
+  readonly #passed: Entry[] = [];
+  #through: number;
+
+  constructor(position: number) {
+    this.#through = position;
+  }
+
+  /** Everything up to here has been looked at. */
+  get through(): number {
+    return this.#through;
+  }
+
+  get full(): boolean {
+    return this.#entries.size >= NEWEST_TOPICS_MAX || this.#passed.length >= PASSED_MAX;
+  }
+
+  /** In stream order. */
+  get entries(): readonly Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Events for which a newer one of their topic is kept, in stream order. */
+  get passed(): readonly Entry[] {
+    return this.#passed;
+  }
+
+  add(entries: Iterable<Entry>, through: number): void {
+    for (const entry of entries) {
+      const older = this.#entries.get(entry.topic);
+      if (older) {
+        this.#entries.delete(entry.topic);
+        this.#passed.push(older);
+      }
+      this.#entries.set(entry.topic, entry);
+    }
+    this.#through = through;
+  }
+}
