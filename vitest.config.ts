@@ -24,6 +24,7 @@ export default defineConfig({
         PROCESS_TEST_TIMEOUT_MS,
       ),
       project('conformance', ['test/conformance/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
+      project('browser', ['test/browser/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
       project('simulation', ['test/simulation/**/*.test.ts'], 60_000),
     ],
   },

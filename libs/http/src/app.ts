@@ -25,6 +25,8 @@ export interface Endpoint {
   readonly methods: Readonly<Partial<Record<Method, Serve>>>;
   /** Where it tells who asks in another way than the rest. */
   readonly authenticate?: Authenticate;
+  /** Answers while it cannot be told who asks; with the error's status where absent. */
+  readonly postpone?: (request: Request, response: Response, error: TidemarkError) => void;
 }
 
 export interface AppOptions {
@@ -117,11 +119,20 @@ function addOpen(app: Express, path: string, serve: RequestHandler): void {
 }
 
 function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): void {
-  const { path, methods, authenticate = common } = endpoint;
+  const { path, methods, authenticate = common, postpone } = endpoint;
   const route = app.route(path);
   for (const [method, serve] of Object.entries(methods)) {
     route[method.toLowerCase() as Lowercase<Method>](async (request, response) => {
-      await serve(request, response, await authenticate(request));
+      let principal: Principal;
+      try {
+        principal = await authenticate(request);
+      } catch (error) {
+        const away = error instanceof TidemarkError && error.code === 'unavailable';
+        if (!away || !postpone) throw error;
+        postpone(request, response, error);
+        return;
+      }
+      await serve(request, response, principal);
     });
   }
   route.all(refuseMethod(Object.keys(methods)));

@@ -41,6 +41,9 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
   return {
     path: '/v1/sse',
     authenticate: gateway.authenticateConnection,
+    postpone(request, response, error) {
+      open(request, response, retryMs)?.end(sseError(error.toBody()));
+    },
     methods: {
       GET(request, response, principal) {
         const query = readQuery(request);
