@@ -22,6 +22,8 @@ export type ClientMessage =
       readonly patterns: readonly string[];
       readonly start: Start;
       readonly deliver: Deliver;
+      /** The connection's deliveries are to be seen in traces. */
+      readonly trace: boolean;
     }
   | { readonly type: 'unsubscribe'; readonly id: string }
   | { readonly type: 'publish'; readonly id: string; readonly event: unknown }
@@ -80,6 +82,7 @@ const shapes = z.discriminatedUnion('type', [
     topics: z.array(z.string()),
     after: z.string().optional(),
     deliver: z.enum(DELIVER).optional(),
+    trace: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal('unsubscribe'), id }),
   z.strictObject({ type: z.literal('publish'), id, event: z.unknown() }),
@@ -121,6 +124,7 @@ function toMessage(input: unknown): ClientMessage {
     patterns: parsePatterns(message.topics),
     start: parseStart(message.after),
     deliver: message.deliver ?? 'all',
+    trace: message.trace ?? false,
   };
 }
 

@@ -111,6 +111,11 @@ export function fail(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...(message !== undefined && { message }) });
 }
 
+/** Adds what a span turned out to have to do with. */
+export function link(span: Span, traceparent: string): void {
+  span.addLinks(toLink(traceparent));
+}
+
 function toContext(parent: Span | string | undefined): Context {
   if (parent === undefined || parent === NO_SPAN) return ROOT_CONTEXT;
   if (typeof parent !== 'string') return trace.setSpan(ROOT_CONTEXT, parent);

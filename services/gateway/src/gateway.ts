@@ -4,12 +4,14 @@ import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Registry } from './connections/registry.ts';
 import type { Log } from './log/log.ts';
+import type { Reports } from './reports/reports.ts';
 
 /** What both transports are given. */
 export interface Gateway {
   readonly log: Log;
   readonly logger: Logger;
   readonly registry: Registry;
+  readonly reports: Reports;
   readonly authenticate: Authenticate;
   /** The same for new connections, which may bring a ticket instead of a token. */
   readonly authenticateConnection: Authenticate;

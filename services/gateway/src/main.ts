@@ -20,6 +20,8 @@ import { LOW_WATER_BYTES } from './fan-out/chunks.ts';
 import type { Gateway } from './gateway.ts';
 import { Log } from './log/log.ts';
 import { exposeMetrics } from './metrics.ts';
+import { Receipts } from './reports/receipts.ts';
+import { Reports } from './reports/reports.ts';
 import { realScheduler } from './scheduler.ts';
 import { redeemFrom, ticketEndpoint } from './tickets.ts';
 import { ArchiveReader } from './tiers/archive-tier.ts';
@@ -31,7 +33,7 @@ import { serveWebSockets } from './transports/web-socket-endpoint.ts';
 runService({
   name: 'gateway',
   configure: readGatewayConfiguration,
-  async start(configuration, { log: logger, signal, onStop }) {
+  async start(configuration, { log: logger, tracer, signal, onStop }) {
     const { host, port, natsUrl } = configuration;
     const metrics = new Metrics('gateway');
     const revocations = new RevocationList(configuration);
@@ -75,6 +77,7 @@ runService({
         revocations,
       }),
       origins,
+      reports: new Reports({ logger, metrics, tracer }),
       appender: () => appender,
     };
     exposeMetrics(metrics, log, registry);
@@ -83,6 +86,7 @@ runService({
       {
         log: logger,
         metrics,
+        tracer,
         authenticate,
         origins,
         checks: {
@@ -120,7 +124,7 @@ runService({
       timeoutMs: configuration.appendTimeoutMs,
       pendingMax: configuration.connectionsMax,
     });
-    feed = follow(link, log, logger);
+    feed = follow(link, { log, logger, receipts: new Receipts({ tracer }) });
     const enforcement = enforce({ link, log: logger, registry, revocations });
     onStop(() => {
       feed?.stop();

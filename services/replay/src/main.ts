@@ -28,7 +28,7 @@ import { StreamKeeper } from './stream-keeper.ts';
 runService({ name: 'replay', configure: readReplayConfiguration, start });
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
-  const { log, signal, onStop } = lifetime;
+  const { log, tracer, signal, onStop } = lifetime;
   const metrics = new Metrics('replay');
   const shelf = new Shelf(config.databasePath, log);
   const revocations = new RevocationList(config);
@@ -38,6 +38,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     shelf,
     log,
     metrics,
+    tracer,
     batchMax: config.projectionBatchMax,
     restart: (reason) => feed?.restart(reason),
   });
@@ -49,12 +50,14 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     {
       log,
       metrics,
+      tracer,
       authenticate: configureAuthentication(config, { log, revocations, origins }),
       origins,
       checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
       endpoints: historyEndpoints({
         shelf,
         metrics,
+        tracer,
         progress: projector.progress,
         pageEventsMax: config.pageEventsMax,
         readEnd: () => readEnd(link),

@@ -1,6 +1,13 @@
 import type { LogRecord, StreamState } from '@tidemark/nats';
 import { readStored } from '@tidemark/protocol';
-import type { Logger, Metrics } from '@tidemark/telemetry';
+import {
+  batchAttributes,
+  fail,
+  type Logger,
+  type Metrics,
+  PROCESS_SPAN,
+  type Tracer,
+} from '@tidemark/telemetry';
 import type { Shelf } from './archive/shelf.ts';
 import type { MissingRange } from './archive/windows.ts';
 import type { NewEvent } from './archive/writer.ts';
@@ -12,6 +19,9 @@ const BATCH_LENGTH_MAX = 8 * 1024 * 1024;
 /** Pause after a write that failed, such as on a full disk, before the feed starts again. */
 const RETRY_MS = 2000;
 
+/** Sampled events of one transaction that its span names. */
+const LINKS_MAX = 128;
+
 /** At most one line in this time tells of skipped messages. */
 const SKIPPED_LOG_MS = 1000;
 
@@ -19,6 +29,7 @@ export interface ProjectorOptions {
   readonly shelf: Shelf;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly batchMax: number;
   /** Asks for the feed to start again, which calls `align`. */
   readonly restart: (reason: string) => void;
@@ -37,6 +48,8 @@ export class Projector {
   readonly #batchSizes;
   #events: NewEvent[] = [];
   #missing: MissingRange[] = [];
+  /** The context of each sampled event that waits to be written. */
+  #traced: string[] = [];
   #length = 0;
   /** The last sequence that was received, written or not. */
   #received = 0;
@@ -94,6 +107,7 @@ export class Projector {
       this.#missing.push({ from: this.#received + 1, to: record.sequence - 1 });
     }
     this.#received = record.sequence;
+    this.#follow(record);
     this.#read(record);
     const { batchMax } = this.#options;
     if (this.#events.length >= batchMax || this.#length >= BATCH_LENGTH_MAX) this.flush();
@@ -108,7 +122,7 @@ export class Projector {
     if (!this.#following || this.#received === archive.position?.sequence) return;
     const events = this.#events;
     try {
-      archive.append(events, this.#missing, this.#received);
+      this.#write();
       this.#batchSizes.observe(events.length);
       this.#clear();
     } catch (error) {
@@ -122,6 +136,38 @@ export class Projector {
     this.flush();
     this.#following = false;
     clearTimeout(this.#retry);
+  }
+
+  #follow({ headers }: LogRecord): void {
+    const { tracer } = this.#options;
+    if (!tracer.enabled || this.#traced.length >= LINKS_MAX) return;
+    const traceparent = headers.get('traceparent');
+    if (traceparent !== undefined && tracer.follows(traceparent)) this.#traced.push(traceparent);
+  }
+
+  /** The span of a transaction belongs to the trace of its first sampled event, and links to all. */
+  #write(): void {
+    const { tracer, shelf } = this.#options;
+    const append = () => shelf.archive.append(this.#events, this.#missing, this.#received);
+    const [parent] = this.#traced;
+    if (parent === undefined) {
+      append();
+      return;
+    }
+    const links = this.#traced;
+    const attributes = {
+      ...batchAttributes(this.#events.length),
+      'tidemark.projection.through': this.#received,
+    };
+    const span = tracer.span(PROCESS_SPAN, { kind: 'consumer', parent, links, attributes });
+    try {
+      append();
+    } catch (error) {
+      fail(span, error);
+      throw error;
+    } finally {
+      span.end();
+    }
   }
 
   #read(record: LogRecord): void {
@@ -180,6 +226,7 @@ export class Projector {
   #clear(): void {
     this.#events = [];
     this.#missing = [];
+    this.#traced = [];
     this.#length = 0;
   }
 

@@ -1,10 +1,12 @@
 import type { CloseReason, Deliver, Position, Start, TidemarkError } from '@tidemark/protocol';
 import type { Cohort, LiveConnection } from '../fan-out/cohort.ts';
+import type { Receipt } from '../log/entry.ts';
 import type { Log, LogChange, LogReader } from '../log/log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { ResolvedStart } from '../log/starts.ts';
-import type { Dialect } from './dialect.ts';
+import type { Dialect, Gap } from './dialect.ts';
 import { Lane, type LaneOwner } from './lane.ts';
+import type { CatchUpEnd, ConnectionObserver } from './observer.ts';
 import type { Outlet } from './outlet.ts';
 import { Subscription } from './subscription.ts';
 
@@ -14,6 +16,7 @@ export interface ConnectionOptions {
   readonly dialect: Dialect;
   /** Called once a subscription has ended by a failure of ours. */
   readonly onFailed?: (id: string, error: TidemarkError) => void;
+  readonly observer?: ConnectionObserver | undefined;
 }
 
 export interface Subscribing {
@@ -34,6 +37,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   readonly outlet: Outlet;
   readonly dialect: Dialect;
   liveSequence = 0;
+  onWritten: ((receipt: Receipt) => void) | undefined;
+  readonly #observer: ConnectionObserver | undefined;
   readonly #onFailed: NonNullable<ConnectionOptions['onFailed']> | undefined;
   readonly #resolving = new Map<string, Subscription>();
   readonly #lanes = new Set<Lane>();
@@ -41,7 +46,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   #cohort: Cohort | undefined;
   #closed = false;
 
-  constructor({ log, outlet, dialect, onFailed }: ConnectionOptions) {
+  constructor({ log, outlet, dialect, onFailed, observer }: ConnectionOptions) {
+    this.#observer = observer;
     this.log = log;
     this.outlet = outlet;
     this.dialect = dialect;
@@ -110,6 +116,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     if (this.#resolving.delete(id)) return true;
     const subscription = this.#find(id);
     if (!subscription) return false;
+    this.#observer?.unsubscribed(id);
+    endCatchUps([subscription], 'left');
     const lane = [...this.#lanes].find(({ subscriptions }) => subscriptions.includes(subscription));
     if (lane) {
       this.#lanes.delete(lane);
@@ -132,6 +140,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   close(reason: CloseReason, message: string): void {
     if (this.#closed) return;
+    this.#observer?.closing(reason);
     this.ended();
     this.outlet.close(reason, message);
   }
@@ -139,6 +148,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   /** The socket is gone, or is about to be. */
   ended(): void {
     this.#closed = true;
+    endCatchUps(this.#all(), 'left');
     this.log.leave(this);
     this.#cohort?.leave(this);
     this.#cohort = undefined;
@@ -166,6 +176,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       subscription.toldLive = true;
       this.send(this.dialect.live(subscription.id, this.#at(lane.position)));
     }
+    endCatchUps(lane.subscriptions, 'live');
     for (const subscription of lane.subscriptions) subscription.after = lane.position;
     this.#regroup([...this.#live, ...lane.subscriptions]);
   }
@@ -174,7 +185,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     for (const { id, after } of lane.subscriptions) {
       if (after >= through) continue;
       const from = this.#at(Math.max(after, lane.position));
-      this.send(this.dialect.gap(id, { from, to: this.#at(through), reason: 'expired' }));
+      this.#tellGap(id, { from, to: this.#at(through), reason: 'expired' });
     }
   }
 
@@ -191,7 +202,9 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   fail(lane: Lane, error: TidemarkError): void {
     this.#lanes.delete(lane);
     lane.end();
+    endCatchUps(lane.subscriptions, 'failed');
     for (const { id } of lane.subscriptions) {
+      this.#observer?.unsubscribed(id);
       this.send(this.dialect.error(id, error.toBody()));
       this.#onFailed?.(id, error);
     }
@@ -219,7 +232,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     const { sequence, reason } = change;
     this.log.counts.gaps++;
     subscription.after = sequence;
-    this.send(this.dialect.gap(subscription.id, { from, to: this.#at(sequence), reason }));
+    this.#tellGap(subscription.id, { from, to: this.#at(sequence), reason });
     return sequence;
   }
 
@@ -228,13 +241,22 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     this.#resolving.delete(id);
     subscription.after = sequence;
     this.log.claim(sequence);
-    this.send(this.dialect.subscribed(id, this.#at(sequence)));
+    const position = this.#at(sequence);
+    const { head } = this.log.tail;
+    const { patterns } = subscription.patterns;
+    subscription.catchUp = this.#observer?.subscribed({ id, patterns }, { position, head });
+    this.send(this.dialect.subscribed(id, position));
     if (gap) {
       this.log.counts.gaps++;
-      this.send(this.dialect.gap(id, { ...gap, to: this.#at(sequence) }));
+      this.#tellGap(id, { ...gap, to: this.#at(sequence) });
     }
     this.log.counts.catchUps += sequence === this.log.tail.head ? 0 : 1;
     this.#startLane([subscription], sequence);
+  }
+
+  #tellGap(id: string, gap: Gap): void {
+    this.send(this.dialect.gap(id, gap));
+    this.#observer?.gap(id, gap);
   }
 
   /**
@@ -331,6 +353,13 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     yield* this.#resolving.values();
     yield* this.#live;
     for (const lane of this.#lanes) yield* lane.subscriptions;
+  }
+}
+
+function endCatchUps(subscriptions: Iterable<Subscription>, how: CatchUpEnd): void {
+  for (const subscription of subscriptions) {
+    subscription.catchUp?.end(how);
+    subscription.catchUp = undefined;
   }
 }
 

@@ -1,12 +1,13 @@
 import { asTidemarkError, type TidemarkError } from '@tidemark/protocol';
 import { CHUNK_BYTES_MAX } from '../fan-out/chunks.ts';
 import type { Task } from '../fan-out/turns.ts';
-import type { ColdPage } from '../log/cold-reads.ts';
-import type { Entry } from '../log/entry.ts';
+import type { ColdAnswer } from '../log/cold-reads.ts';
+import type { Entry, Receipt } from '../log/entry.ts';
 import type { Log } from '../log/log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Dialect } from './dialect.ts';
 import { Newest } from './newest.ts';
+import type { Tier } from './observer.ts';
 import type { Outlet } from './outlet.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -19,6 +20,7 @@ const PAGE_EVENTS_MAX = 8192;
 
 /** A cold page that is being written; it is dropped when the socket is full, and read again. */
 interface LanePage {
+  readonly tier: Tier;
   readonly entries: readonly Entry[];
   readonly through: number;
   next: number;
@@ -29,6 +31,7 @@ export interface LaneOwner {
   readonly log: Log;
   readonly outlet: Outlet;
   readonly dialect: Dialect;
+  readonly onWritten: ((receipt: Receipt) => void) | undefined;
   goLive(lane: Lane): void;
   passGap(lane: Lane, through: number): void;
   fail(lane: Lane, error: TidemarkError): void;
@@ -55,6 +58,8 @@ export class Lane implements Task {
   readonly #owner: LaneOwner;
   #position: number;
   #page: LanePage | undefined;
+  /** Where what was read last came from. */
+  #tier: Tier = 'tail';
   #pageEvents = PAGE_EVENTS_MIN;
   readonly #newestOnly: boolean;
   #newest: Newest | undefined;
@@ -114,6 +119,7 @@ export class Lane implements Task {
 
   #readTail(): boolean {
     const { log } = this.#owner;
+    this.#tier = 'tail';
     const slice = log.tail.read(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
     if (!this.#deliver(slice.entries, slice.through)) return false;
     log.counts.catchUpTailEvents += slice.entries.length;
@@ -143,11 +149,12 @@ export class Lane implements Task {
     }
   }
 
-  #take(page: ColdPage): void {
+  #take(page: ColdAnswer): void {
     const { log } = this.#owner;
     if (page.kind === 'events') {
       log.counts.catchUpColdEvents += page.entries.length;
-      this.#page = { entries: page.entries, through: page.through, next: 0 };
+      const { entries, through, tier } = page;
+      this.#page = { entries, through, tier, next: 0 };
     } else if (this.#writeNewest()) {
       log.counts.gaps++;
       this.#owner.passGap(this, page.through);
@@ -158,6 +165,7 @@ export class Lane implements Task {
 
   /** One step through the page. @returns whether there is more to do */
   #usePage(page: LanePage): boolean {
+    this.#tier = page.tier;
     const start = page.next;
     let bytes = 0;
     while (page.next < page.entries.length && bytes < CHUNK_BYTES_MAX) {
@@ -210,6 +218,7 @@ export class Lane implements Task {
   #write(entries: readonly Entry[]): boolean {
     const { outlet, dialect, log } = this.#owner;
     const wanted = entries.filter((entry) => this.#wants(entry));
+    let told = 0;
     return log.gatherer.write(wanted, dialect, (bytes, { events, after, through }) => {
       if (!outlet.writable) {
         this.#position = Math.max(this.#position, after);
@@ -219,8 +228,21 @@ export class Lane implements Task {
       const taken = outlet.write(bytes);
       log.counts.deliveries += events;
       this.#position = through;
+      if (this.#isObserved) this.#tell(wanted.slice(told, told + events));
+      told += events;
       return taken ? 'reusable' : 'kept';
     });
+  }
+
+  get #isObserved(): boolean {
+    const { onWritten } = this.#owner;
+    return onWritten !== undefined || this.subscriptions.some(({ catchUp }) => catchUp);
+  }
+
+  #tell(written: readonly Entry[]): void {
+    for (const { catchUp } of this.subscriptions) catchUp?.carried(this.#tier, written);
+    const { onWritten } = this.#owner;
+    if (onWritten) for (const { receipt } of written) if (receipt) onWritten(receipt);
   }
 
   #wants(entry: Entry): boolean {

@@ -1,5 +1,6 @@
 import type { Deliver } from '@tidemark/protocol';
 import type { PatternSet } from '../log/pattern-set.ts';
+import type { CatchUp } from './observer.ts';
 
 /**
  * One subscription of a connection.
@@ -17,6 +18,8 @@ export class Subscription {
   after = 0;
   /** `live` is told once, when it has caught up for the first time. */
   toldLive = false;
+  /** While it catches up for the first time, if anybody looks. */
+  catchUp: CatchUp | undefined;
 
   /** Events passed over for newer ones of their topics and not told yet. */
   passedOver = 0;

@@ -1,4 +1,4 @@
-import type { Entry, EventEncoding } from '../log/entry.ts';
+import type { Entry, EventEncoding, Receipt } from '../log/entry.ts';
 
 /**
  * Most bytes written at once, an event larger than that apart. A connection is written to while it
@@ -16,6 +16,8 @@ export interface Chunk {
   readonly after: number;
   /** and after its last. */
   readonly through: number;
+  /** Of those of its events that are followed. */
+  readonly receipts?: readonly Receipt[];
 }
 
 /** Collects frames into chunks. */
@@ -26,6 +28,7 @@ export class ChunkBuilder {
   #bytes = 0;
   #after = 0;
   #through = 0;
+  #receipts: Receipt[] | undefined;
 
   constructor(encoding: EventEncoding) {
     this.#encoding = encoding;
@@ -38,6 +41,7 @@ export class ChunkBuilder {
     this.#frames.push(frame);
     this.#bytes += frame.length;
     this.#through = entry.sequence;
+    if (entry.receipt) this.#receipts = [...(this.#receipts ?? []), entry.receipt];
   }
 
   finish(): readonly Chunk[] {
@@ -55,7 +59,9 @@ export class ChunkBuilder {
       events: this.#frames.length,
       after: this.#after,
       through: this.#through,
+      ...(this.#receipts && { receipts: this.#receipts }),
     });
+    this.#receipts = undefined;
     this.#frames = [];
     this.#bytes = 0;
   }

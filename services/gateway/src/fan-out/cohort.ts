@@ -1,6 +1,6 @@
 import type { Outlet } from '../connections/outlet.ts';
 import type { Counts } from '../counts.ts';
-import type { Entry, EventEncoding } from '../log/entry.ts';
+import type { Entry, EventEncoding, Receipt } from '../log/entry.ts';
 import { EntryQueue } from '../log/entry-queue.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -18,6 +18,8 @@ export interface LiveConnection {
   readonly outlet: Outlet;
   /** The last sequence of this cohort's events that it was given. */
   liveSequence: number;
+  /** Set where this connection's own deliveries are to be seen in traces. */
+  readonly onWritten?: ((receipt: Receipt) => void) | undefined;
   /** Its socket takes no more: it goes on from this position by itself. It has left the cohort. */
   fallBehind(position: number): void;
 }
@@ -67,7 +69,7 @@ export class Cohort implements Task {
 
   leave(connection: LiveConnection): void {
     if (this.#members.delete(connection) && this.#members.size === 0) {
-      this.#queue.clear();
+      this.#forget();
       this.#context.release(this);
     }
   }
@@ -86,6 +88,7 @@ export class Cohort implements Task {
     if (this.#queue.length >= COHORT_QUEUE_MAX) this.#overflow();
     if (this.#members.size === 0) return;
     this.#queue.push(entry);
+    entry.receipt?.taken();
     this.#context.wake(this);
   }
 
@@ -108,7 +111,9 @@ export class Cohort implements Task {
   #endRound(head: number): void {
     this.#round = undefined;
     this.#shared = undefined;
-    while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) this.#queue.shift();
+    while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) {
+      this.#queue.shift()?.receipt?.settled();
+    }
   }
 
   #deliver(connection: LiveConnection): void {
@@ -123,6 +128,7 @@ export class Cohort implements Task {
       }
       connection.outlet.write(chunk.bytes);
       connection.liveSequence = chunk.through;
+      if (chunk.receipts) tellWritten(chunk.receipts, connection);
       counts.deliveries += chunk.events;
     }
   }
@@ -152,8 +158,23 @@ export class Cohort implements Task {
       this.leave(connection);
       connection.fallBehind(position);
     }
-    this.#queue.clear();
+    this.#forget();
     this.#round = undefined;
     this.#shared = undefined;
+  }
+
+  /** Drops what is queued: nobody of this cohort is left that lacks it. */
+  #forget(): void {
+    for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
+      entry.receipt?.settled();
+    }
+    this.#queue.clear();
+  }
+}
+
+function tellWritten(receipts: readonly Receipt[], { onWritten }: LiveConnection): void {
+  for (const receipt of receipts) {
+    receipt.written();
+    onWritten?.(receipt);
   }
 }

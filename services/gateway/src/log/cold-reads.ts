@@ -20,6 +20,9 @@ export type ColdPage =
   /** Nothing of the range up to and with `through` exists any more. */
   | { readonly kind: 'gap'; readonly through: number };
 
+/** Whose answer it is. */
+export type ColdAnswer = ColdPage & { readonly tier: 'stream' | 'archive' };
+
 export interface Bounds {
   readonly epoch: string;
   readonly firstSequence: number;
@@ -70,7 +73,7 @@ const ARCHIVE_LAG_MS = 2000;
  */
 export class ColdReads {
   readonly #options: ColdReadsOptions;
-  readonly #shared = new Map<string, Promise<ColdPage>>();
+  readonly #shared = new Map<string, Promise<ColdAnswer>>();
   readonly #waiting: (() => void)[] = [];
   #underWay = 0;
   #era = 0;
@@ -91,7 +94,7 @@ export class ColdReads {
    * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is away it
    *   waits without an end: the connection keeps its position, and nothing false is told.
    */
-  read(query: ColdQuery): Promise<ColdPage> {
+  read(query: ColdQuery): Promise<ColdAnswer> {
     const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
     const shared = this.#shared.get(key);
     if (shared) {
@@ -131,7 +134,7 @@ export class ColdReads {
     }
   }
 
-  async #untilAnswered(query: ColdQuery, era: number): Promise<ColdPage> {
+  async #untilAnswered(query: ColdQuery, era: number): Promise<ColdAnswer> {
     const { scheduler, waitMs, stream } = this.#options;
     let since = scheduler.nowMs();
     for (;;) {
@@ -145,10 +148,10 @@ export class ColdReads {
   }
 
   /** @returns `undefined` when the answer is not there yet */
-  async #once(query: ColdQuery, waitedMs: number): Promise<ColdPage | undefined> {
+  async #once(query: ColdQuery, waitedMs: number): Promise<ColdAnswer | undefined> {
     this.#options.counts.coldReads++;
     const archive = await settle(this.#options.archive.read(query));
-    if (archive.answer?.page) return archive.answer.page;
+    if (archive.answer?.page) return { ...archive.answer.page, tier: 'archive' };
     const { stream } = this.#options;
     const before = await stream.bounds();
     if (before.epoch !== query.epoch) return undefined;
@@ -157,7 +160,7 @@ export class ColdReads {
       const after = await stream.bounds();
       // What expired during the read is missing from it without a trace.
       const whole = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
-      return whole ? { kind: 'events', ...slice } : undefined;
+      return whole ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
     }
     if (!archive.answer) throw archive.error;
     return lost(query, { stream: before, archive: archive.answer.bounds, waitedMs });
@@ -168,14 +171,14 @@ export class ColdReads {
 function lost(
   { epoch, after, through }: ColdQuery,
   { stream, archive, waitedMs }: { stream: Bounds; archive: Bounds; waitedMs: number },
-): ColdPage | undefined {
+): ColdAnswer | undefined {
   if (archive.epoch !== epoch) return undefined;
   const last = Math.min(through, stream.firstSequence - 1);
   if (after + 1 < archive.firstSequence) {
-    return { kind: 'gap', through: Math.min(last, archive.firstSequence - 1) };
+    return { kind: 'gap', through: Math.min(last, archive.firstSequence - 1), tier: 'archive' };
   }
   // The archive may be a moment behind; what it does not get in that time it will never get.
-  return waitedMs < ARCHIVE_LAG_MS ? undefined : { kind: 'gap', through: last };
+  return waitedMs < ARCHIVE_LAG_MS ? undefined : { kind: 'gap', through: last, tier: 'archive' };
 }
 
 async function settle<T>(promise: Promise<T>): Promise<{ answer?: T; error?: unknown }> {

@@ -9,6 +9,18 @@ export interface EventEncoding {
   writeFrame(target: Buffer, at: number, event: { position: Position; json: Uint8Array }): number;
 }
 
+/**
+ * Follows one event to its last write, for a trace. Events that nobody samples have none, so that
+ * each place which tells one costs them a branch.
+ */
+export interface Receipt {
+  /** A cohort has taken the event, to give it to its members. */
+  taken(): void;
+  written(): void;
+  /** Every member that was there for it has it. */
+  settled(): void;
+}
+
 /** Memory beside the bytes: the objects, the index and an encoding's prefix, as measured. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
@@ -23,15 +35,21 @@ export class Entry implements Position {
   readonly topic: string;
   readonly timeMs: number;
   readonly json: Uint8Array;
+  readonly receipt: Receipt | undefined;
   #webSocketFrame: Buffer | undefined;
   #sseFrame: Buffer | undefined;
 
-  constructor(position: Position, event: { topic: string; timeMs: number; json: Uint8Array }) {
+  constructor(
+    position: Position,
+    event: { topic: string; timeMs: number; json: Uint8Array },
+    receipt?: Receipt,
+  ) {
     this.epoch = position.epoch;
     this.sequence = position.sequence;
     this.topic = event.topic;
     this.timeMs = event.timeMs;
     this.json = event.json;
+    this.receipt = receipt;
   }
 
   /** What the tail reckons for it: its JSON and both encodings, whether they exist yet or not. */

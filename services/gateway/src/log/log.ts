@@ -5,7 +5,7 @@ import { Hub } from '../fan-out/hub.ts';
 import { type Task, Turns } from '../fan-out/turns.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { type ArchiveTier, type Bounds, ColdReads, type StreamTier } from './cold-reads.ts';
-import { Entry } from './entry.ts';
+import { Entry, type Receipt } from './entry.ts';
 import { type ResolvedStart, Starts } from './starts.ts';
 import { Tail, type TailLimits } from './tail.ts';
 
@@ -142,8 +142,9 @@ export class Log {
   }
 
   /** The next event of the feed. */
-  append({ sequence, topic, timeMs, json }: FeedEvent): void {
-    const entry = new Entry({ epoch: this.#epoch, sequence }, { topic, timeMs, json });
+  append({ sequence, topic, timeMs, json }: FeedEvent, receipt?: Receipt): void {
+    const position = { epoch: this.#epoch, sequence };
+    const entry = new Entry(position, { topic, timeMs, json }, receipt);
     this.counts.feedEvents++;
     this.tail.push(entry);
     this.hub.offer(entry);

@@ -1,13 +1,17 @@
 import { Feed, type NatsLink } from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
 import type { Log } from '../log/log.ts';
+import type { Receipts } from '../reports/receipts.ts';
 import { decode } from './decoding.ts';
 
 /** The first messages that are no events are logged each, later ones only counted. */
 const LOGGED_MAX = 100;
 
 /** Starts the one feed that a gateway has: from the stream into its log. */
-export function follow(link: NatsLink, log: Log, logger: Logger): Feed {
+export function follow(
+  link: NatsLink,
+  { log, logger, receipts }: { log: Log; logger: Logger; receipts: Receipts },
+): Feed {
   const feed = new Feed({
     link,
     log: logger,
@@ -19,7 +23,9 @@ export function follow(link: NatsLink, log: Log, logger: Logger): Feed {
     onRecord: (record) => {
       const decoded = decode(record);
       if (decoded.valid) {
-        log.append(decoded.event);
+        const receipt = receipts.open(record, log.epoch);
+        log.append(decoded.event, receipt);
+        receipt?.settled();
         return;
       }
       log.skip(record.sequence);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { type Principal, requirePermission } from '@tidemark/auth';
-import type { Endpoint, Request, Response } from '@tidemark/http';
+import { type Principal, requireAdmin, requirePermission } from '@tidemark/auth';
+import { type Endpoint, endRequestSpan, type Request, type Response, spanOf } from '@tidemark/http';
 import {
   asTidemarkError,
   type CloseReason,
@@ -14,16 +14,20 @@ import {
   sseRetry,
   TidemarkError,
 } from '@tidemark/protocol';
+import type { Span } from '@tidemark/telemetry';
 import { Connection, type Subscribing } from '../connections/connection.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
+import { traceDeliveries } from '../reports/deliveries.ts';
 import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
 import { sseDialect } from './sse-dialect.ts';
+
+const PATH = '/v1/sse';
 
 /** An SSE connection has one subscription, which no message names. */
 const SUBSCRIPTION = '';
 
-const PARAMETERS = new Set(['topics', 'after', 'deliver', 'access_token', 'ticket']);
+const PARAMETERS = new Set(['topics', 'after', 'deliver', 'trace', 'access_token', 'ticket']);
 
 /** What a closing connection says last, by the reason for it. */
 const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
@@ -39,25 +43,31 @@ const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
 /** `GET /v1/sse` (PROTOCOL.md section 7). */
 export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: number }): Endpoint {
   return {
-    path: '/v1/sse',
+    path: PATH,
     authenticate: gateway.authenticateConnection,
     postpone(request, response, error) {
       open(request, response, retryMs)?.end(sseError(error.toBody()));
     },
     methods: {
       GET(request, response, principal) {
-        const query = readQuery(request);
+        const { trace, ...query } = readQuery(request);
         for (const pattern of query.patterns) requirePermission(principal, 'subscribe', pattern);
+        if (trace) requireAdmin(principal);
         const socket = open(request, response, retryMs);
         if (!socket) return;
+        const handshake = spanOf(response);
         try {
           admit(gateway);
         } catch (error) {
           // A native EventSource never comes back after a status other than 200.
+          gateway.reports.refused('sse', error, handshake);
+          endRequestSpan(response, PATH);
           socket.end(sseError(asTidemarkError(error).toBody()));
           return;
         }
-        serve(gateway, socket, { query, principal });
+        serve(gateway, socket, { query, principal, trace, handshake });
+        // The connection goes on; its handshake is over.
+        endRequestSpan(response, PATH);
       },
     },
   };
@@ -66,10 +76,17 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
 interface Handshake {
   readonly query: Subscribing;
   readonly principal: Principal;
+  readonly trace: boolean;
+  readonly handshake: Span;
 }
 
-function serve(gateway: Gateway, socket: Socket, { query, principal }: Handshake): void {
-  const { log, registry, logger } = gateway;
+function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
+  const { query, principal, trace, handshake } = shaken;
+  const { log, registry, reports } = gateway;
+  const id = randomUUID();
+  handshake.setAttribute('tidemark.connection', id);
+  const about = { id, transport: 'sse', subject: principal.subject, handshake } as const;
+  const report = reports.connected(about);
   const close = (reason: CloseReason, message: string): void => {
     const error = new TidemarkError(LAST_WORDS[reason], message);
     socket.end(sseError(error.toBody()));
@@ -81,20 +98,21 @@ function serve(gateway: Gateway, socket: Socket, { query, principal }: Handshake
     log,
     outlet,
     dialect: sseDialect,
+    observer: report,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
-  const { subject } = principal;
-  const id = randomUUID();
+  if (trace) {
+    const where = { connection: id, transport: 'sse' };
+    connection.onWritten = traceDeliveries(reports.tracer, where);
+  }
   const member: Member = { id, connection, transport: 'sse', principal, heardMs: 0 };
   registry.add(member);
-  logger.info({ connection: id, transport: 'sse', subject, patterns: query.patterns }, 'connected');
   socket.on('drain', () => connection.drained());
   socket.on('error', () => socket.destroy());
   socket.once('close', () => {
     registry.remove(member);
     connection.ended();
-    const bytes = socket.bytesWritten;
-    logger.info({ connection: id, transport: 'sse', subject, bytes }, 'disconnected');
+    report.disconnected({ bytes: socket.bytesWritten });
   });
   connection.subscribe(SUBSCRIPTION, query).catch((error) => {
     connection.close('unavailable', asTidemarkError(error).message);
@@ -126,7 +144,7 @@ function open(request: Request, response: Response, retryMs: number): Socket | u
   return socket ?? undefined;
 }
 
-function readQuery(request: Request): Subscribing {
+function readQuery(request: Request): Subscribing & { readonly trace: boolean } {
   const parameters = new URL(request.url, 'http://gateway').searchParams;
   for (const name of parameters.keys()) {
     if (!PARAMETERS.has(name)) {
@@ -136,6 +154,7 @@ function readQuery(request: Request): Subscribing {
   }
   const lastEventId = request.get('Last-Event-ID');
   return {
+    trace: parameters.get('trace') === 'true',
     patterns: parsePatternList(parameters.getAll('topics').join(',')),
     start: parseStart(lastEventId || (parameters.get('after') ?? undefined)),
     deliver: parseDeliver(parameters.get('deliver')),

@@ -11,10 +11,12 @@ import {
   SUBPROTOCOL,
   TidemarkError,
 } from '@tidemark/protocol';
+import type { Span } from '@tidemark/telemetry';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Connection } from '../connections/connection.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
+import { traceDeliveries } from '../reports/deliveries.ts';
 import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
 import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
 import { WebSocketPeer } from './web-socket-peer.ts';
@@ -41,15 +43,19 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     // Without a listener a peer that resets during the check would end the process.
     const ignore = (): void => {};
     socket.on('error', ignore);
+    const handshake = gateway.reports.handshake(request);
     try {
       const principal = await check(request, gateway);
       if (socket.destroyed) return;
       socket.off('error', ignore);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        welcome(webSocket, { socket, principal, gateway, limits });
+        welcome(webSocket, { socket, principal, gateway, limits, handshake });
       });
     } catch (error) {
+      gateway.reports.refused('websocket', error, handshake);
       refuseUpgrade(socket, asTidemarkError(error));
+    } finally {
+      handshake.end();
     }
   });
 }
@@ -68,19 +74,23 @@ interface Handshake {
   readonly principal: Principal;
   readonly gateway: Gateway;
   readonly limits: WebSocketLimits;
+  readonly handshake: Span;
 }
 
-function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: Handshake): void {
-  const { log, registry, logger } = gateway;
+function welcome(webSocket: WebSocket, shaken: Handshake): void {
+  const { socket, principal, gateway, limits, handshake } = shaken;
+  const { log, registry, logger, reports } = gateway;
   const id = randomUUID();
-  const { subject } = principal;
+  handshake.setAttribute('tidemark.connection', id);
+  const about = { id, transport: 'websocket', subject: principal.subject, handshake } as const;
+  const report = reports.connected(about);
   const { scheduler } = log;
   const farewell = {
     ping: () => webSocket.ping(),
     close: (reason: CloseReason, message: string) => close(webSocket, reason, message),
   };
   const outlet = new SocketOutlet(socket, farewell, log.counts);
-  const connection = new Connection({ log, outlet, dialect: webSocketDialect });
+  const connection = new Connection({ log, outlet, dialect: webSocketDialect, observer: report });
   const member: Member = {
     id,
     connection,
@@ -89,12 +99,16 @@ function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: H
     heardMs: scheduler.nowMs(),
     finish: () => peer.finish(),
   };
+  const where = { connection: id, transport: 'websocket' };
   const peer = new WebSocketPeer({
     gateway,
     connection,
     principal,
     limits,
     newId: randomUUID,
+    onTrace: () => {
+      connection.onWritten = traceDeliveries(reports.tracer, where);
+    },
     onPrincipal: (newer) => {
       member.principal = newer;
     },
@@ -113,12 +127,10 @@ function welcome(webSocket: WebSocket, { socket, principal, gateway, limits }: H
   webSocket.on('error', ({ message }) => logger.info({ connection: id, message }, 'bad frame'));
   socket.on('drain', () => connection.drained());
   registry.add(member);
-  logger.info({ connection: id, transport: 'websocket', subject }, 'connected');
   webSocket.once('close', (code) => {
     registry.remove(member);
     connection.ended();
-    const bytes = socket.bytesWritten;
-    logger.info({ connection: id, transport: 'websocket', subject, code, bytes }, 'disconnected');
+    report.disconnected({ bytes: socket.bytesWritten, code });
   });
   connection.send(textFrame(greeting(id, limits)));
 }

@@ -1,5 +1,5 @@
 import type { Principal } from '@tidemark/auth';
-import { permits, requirePermission } from '@tidemark/auth';
+import { permits, requireAdmin, requirePermission } from '@tidemark/auth';
 import {
   asTidemarkError,
   type ClientMessage,
@@ -24,6 +24,8 @@ export interface PeerOptions {
   readonly principal: Principal;
   readonly limits: PeerLimits;
   readonly newId: () => string;
+  /** The client asks to see the deliveries to it in traces. */
+  readonly onTrace?: () => void;
   readonly onPrincipal: (principal: Principal) => void;
 }
 
@@ -87,8 +89,8 @@ export class WebSocketPeer {
     }
   }
 
-  async #subscribe({ id, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
-    const { connection, limits } = this.#options;
+  async #subscribe({ id, trace, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
+    const { connection, limits, onTrace } = this.#options;
     for (const pattern of subscribing.patterns) {
       requirePermission(this.#principal, 'subscribe', pattern);
     }
@@ -100,6 +102,10 @@ export class WebSocketPeer {
         'limit_exceeded',
         `The connection has its ${limits.subscriptionsMax} subscriptions.`,
       );
+    }
+    if (trace) {
+      requireAdmin(this.#principal);
+      onTrace?.();
     }
     await connection.subscribe(id, subscribing);
   }

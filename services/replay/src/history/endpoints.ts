@@ -1,7 +1,7 @@
 import { type Principal, permits, requirePermission } from '@tidemark/auth';
-import type { Endpoint, Request, Response } from '@tidemark/http';
+import { type Endpoint, type Request, type Response, spanOf } from '@tidemark/http';
 import { formatCursor, parseCursor, TidemarkError } from '@tidemark/protocol';
-import type { Metrics } from '@tidemark/telemetry';
+import type { Metrics, Tracer } from '@tidemark/telemetry';
 import { Exports } from './export.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
@@ -13,6 +13,7 @@ const NDJSON = 'application/x-ndjson';
 
 export interface HistoryOptions extends Log {
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   /** Largest `limit`. */
   readonly pageEventsMax: number;
 }
@@ -25,9 +26,10 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
     'Duration of history queries, from the request to the whole answer.',
     { buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], labels: ['query'] },
   );
-  const timed = async (query: string, answer: Promise<void>) => {
+  const timed = async (query: string, response: Response, answer: () => Promise<void>) => {
     const end = durations.startTimer({ query });
-    await answer.finally(end);
+    const parent = spanOf(response);
+    await options.tracer.within(`history ${query}`, { parent }, answer).finally(end);
   };
   return [
     {
@@ -35,10 +37,11 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
       methods: {
         GET: (request, response, principal) => {
           const asExport = request.accepts(['application/json', NDJSON]) === NDJSON;
-          const answer = answerEvents({ request, response, principal }, options, {
-            ...(asExport && { exports }),
-          });
-          return timed(asExport ? 'export' : 'page', answer);
+          return timed(asExport ? 'export' : 'page', response, () =>
+            answerEvents({ request, response, principal }, options, {
+              ...(asExport && { exports }),
+            }),
+          );
         },
       },
     },
@@ -46,14 +49,14 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
       path: '/v1/events/:cursor',
       methods: {
         GET: (request, response, principal) =>
-          timed('event', answerEvent({ request, response, principal }, options)),
+          timed('event', response, () => answerEvent({ request, response, principal }, options)),
       },
     },
     {
       path: '/v1/topics',
       methods: {
         GET: (request, response, principal) =>
-          timed('topics', answerTopics({ request, response, principal }, options)),
+          timed('topics', response, () => answerTopics({ request, response, principal }, options)),
       },
     },
   ];

@@ -1,0 +1,28 @@
+import type { CloseReason, Position } from '@tidemark/protocol';
+import type { Entry } from '../log/entry.ts';
+import type { Gap } from './dialect.ts';
+
+/** Where the events of a catch-up come from, from the newest to the oldest. */
+export const TIERS = ['tail', 'stream', 'archive'] as const;
+export type Tier = (typeof TIERS)[number];
+
+export type CatchUpEnd = 'live' | 'failed' | 'left';
+
+/** Is told how one subscription catches up. */
+export interface CatchUp {
+  /** Entries that were written for it, in order. */
+  carried(tier: Tier, entries: readonly Entry[]): void;
+  end(how: CatchUpEnd): void;
+}
+
+/** Is told what happens to a connection, for the log, the metrics and the traces. */
+export interface ConnectionObserver {
+  /** @returns follows the catch-up where the subscription begins behind the head */
+  subscribed(
+    subscription: { readonly id: string; readonly patterns: readonly string[] },
+    place: { readonly position: Position; readonly head: number },
+  ): CatchUp | undefined;
+  unsubscribed(id: string): void;
+  gap(id: string, gap: Gap): void;
+  closing(reason: CloseReason): void;
+}

@@ -1,0 +1,89 @@
+import { type CloseReason, formatCursor, type GapReason, type Position } from '@tidemark/protocol';
+import { type Logger, type Span, traceIds } from '@tidemark/telemetry';
+import type { Gap } from '../connections/dialect.ts';
+import type { CatchUp, ConnectionObserver } from '../connections/observer.ts';
+
+/** What every line about a connection names. */
+export interface ConnectionAbout {
+  readonly id: string;
+  readonly transport: 'websocket' | 'sse';
+  readonly subject: string;
+  readonly handshake: Span;
+}
+
+export interface CatchUpBegun {
+  readonly connection: string;
+  readonly subscription: string;
+  readonly handshake: Span;
+  readonly position: Position;
+  readonly head: number;
+}
+
+export interface ConnectionEvents {
+  readonly logger: Logger;
+  readonly onSubscriptions: (more: number) => void;
+  readonly onCatchUp: (begun: CatchUpBegun) => CatchUp;
+  readonly onGap: (reason: GapReason) => void;
+  readonly onEnd: (reason: string) => void;
+}
+
+/** What is told of one connection, from its first line to its last. */
+export class ConnectionReport implements ConnectionObserver {
+  readonly #about: ConnectionAbout;
+  readonly #events: ConnectionEvents;
+  readonly #logger: Logger;
+  readonly #startMs = performance.now();
+  #reason: CloseReason | undefined;
+  #open = 0;
+  #subscribed = 0;
+  #gaps = 0;
+
+  constructor(about: ConnectionAbout, events: ConnectionEvents) {
+    const { id, transport, subject, handshake } = about;
+    this.#about = about;
+    this.#events = events;
+    const bindings = { connection: id, transport, subject, ...traceIds(handshake) };
+    this.#logger = events.logger.child(bindings);
+    this.#logger.info('connected');
+  }
+
+  subscribed(
+    { id: subscription, patterns }: { readonly id: string; readonly patterns: readonly string[] },
+    { position, head }: { readonly position: Position; readonly head: number },
+  ): CatchUp | undefined {
+    this.#open++;
+    this.#subscribed++;
+    this.#events.onSubscriptions(1);
+    this.#logger.info({ subscription, patterns, cursor: formatCursor(position) }, 'subscribed');
+    if (position.sequence >= head) return undefined;
+    const { id: connection, handshake } = this.#about;
+    return this.#events.onCatchUp({ connection, subscription, handshake, position, head });
+  }
+
+  unsubscribed(subscription: string): void {
+    this.#open--;
+    this.#events.onSubscriptions(-1);
+    this.#logger.info({ subscription }, 'unsubscribed');
+  }
+
+  gap(subscription: string, { from, to, reason }: Gap): void {
+    this.#gaps++;
+    this.#events.onGap(reason);
+    const range = { from: formatCursor(from), to: formatCursor(to) };
+    this.#logger.warn({ subscription, ...range, reason }, 'gap');
+  }
+
+  closing(reason: CloseReason): void {
+    this.#reason ??= reason;
+  }
+
+  /** The socket is gone. */
+  disconnected(counts: { readonly bytes: number; readonly code?: number }): void {
+    const reason = this.#reason ?? 'client';
+    this.#events.onSubscriptions(-this.#open);
+    this.#events.onEnd(reason);
+    const ms = Math.round(performance.now() - this.#startMs);
+    const told = { subscriptions: this.#subscribed, gaps: this.#gaps, ms };
+    this.#logger.info({ reason, ...counts, ...told }, 'disconnected');
+  }
+}

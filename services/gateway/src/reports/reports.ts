@@ -1,0 +1,125 @@
+import { asTidemarkError } from '@tidemark/protocol';
+import {
+  fail,
+  type Logger,
+  type Metrics,
+  readTraceparent,
+  type Span,
+  type Tracer,
+  traceIds,
+} from '@tidemark/telemetry';
+import { CatchUpReport } from './catch-up-report.ts';
+import { type ConnectionAbout, ConnectionReport } from './connection-report.ts';
+
+const LIFETIME_BUCKETS_SECONDS = [1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600];
+const CATCH_UP_BUCKETS_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
+const CATCH_UP_BUCKETS_EVENTS = [0, 1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
+
+export type Transport = ConnectionAbout['transport'];
+
+export interface ReportsOptions {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tracer: Tracer;
+}
+
+/** What operators are told of connections: one place for the log, the metrics and the traces. */
+export class Reports {
+  readonly tracer: Tracer;
+  readonly #logger: Logger;
+  readonly #meters;
+  #subscriptions = 0;
+
+  constructor({ logger, metrics, tracer }: ReportsOptions) {
+    this.tracer = tracer;
+    this.#logger = logger;
+    this.#meters = createMeters(metrics);
+    metrics.gauge('gateway_subscriptions', 'Subscriptions.', () => this.#subscriptions);
+  }
+
+  /** The span of a WebSocket handshake; an SSE connection has that of its request. */
+  handshake(request: { readonly headers: Readonly<Record<string, unknown>> }): Span {
+    return this.tracer.span('GET /v1/ws', {
+      kind: 'server',
+      parent: readTraceparent(request.headers),
+      attributes: { 'http.request.method': 'GET', 'http.route': '/v1/ws' },
+    });
+  }
+
+  refused(transport: Transport, error: unknown, handshake: Span): void {
+    const { code, message } = asTidemarkError(error);
+    this.#meters.refused.inc({ transport, code });
+    this.#logger.info({ transport, code, reason: message, ...traceIds(handshake) }, 'refused');
+    fail(handshake, { code });
+  }
+
+  /** A limit kept a connection or a request from what it asked for. */
+  limited(limit: string, where: object): void {
+    this.#meters.limited.inc({ limit });
+    this.#logger.info({ limit, ...where }, 'limit reached');
+  }
+
+  connected(about: ConnectionAbout): ConnectionReport {
+    const { transport } = about;
+    const meters = this.#meters;
+    meters.opened.inc({ transport });
+    const startMs = performance.now();
+    return new ConnectionReport(about, {
+      logger: this.#logger,
+      onSubscriptions: (more) => {
+        this.#subscriptions += more;
+      },
+      onCatchUp: (options) => {
+        return new CatchUpReport(options, this.tracer, ({ tier, seconds, events, how }) => {
+          meters.catchUps.inc({ tier, how });
+          meters.catchUpSeconds.observe({ tier }, seconds);
+          meters.catchUpEvents.observe({ tier }, events);
+        });
+      },
+      onGap: (reason) => meters.gaps.inc({ reason }),
+      onEnd: (reason) => {
+        meters.closed.inc({ transport, reason });
+        meters.lifetime.observe({ transport }, (performance.now() - startMs) / 1000);
+      },
+    });
+  }
+}
+
+function createMeters(metrics: Metrics) {
+  return {
+    opened: metrics.counter('gateway_connections_opened_total', 'Handshakes that succeeded.', [
+      'transport',
+    ]),
+    refused: metrics.counter('gateway_handshakes_refused_total', 'Handshakes refused, by code.', [
+      'transport',
+      'code',
+    ]),
+    closed: metrics.counter('gateway_connections_closed_total', 'Connections that ended, by why.', [
+      'transport',
+      'reason',
+    ]),
+    lifetime: metrics.histogram('gateway_connection_seconds', 'How long connections lasted.', {
+      buckets: LIFETIME_BUCKETS_SECONDS,
+      labels: ['transport'],
+    }),
+    limited: metrics.counter('gateway_limits_hit_total', 'Named limits that were reached.', [
+      'limit',
+    ]),
+    gaps: metrics.counter('gateway_gaps_told_total', 'Gaps told to clients, by reason.', [
+      'reason',
+    ]),
+    catchUps: metrics.counter(
+      'gateway_catch_ups_ended_total',
+      'Catch-ups by the oldest tier that they read, and how they ended.',
+      ['tier', 'how'],
+    ),
+    catchUpSeconds: metrics.histogram('gateway_catch_up_seconds', 'Duration of catch-ups.', {
+      buckets: CATCH_UP_BUCKETS_SECONDS,
+      labels: ['tier'],
+    }),
+    catchUpEvents: metrics.histogram('gateway_catch_up_events', 'Events of catch-ups.', {
+      buckets: CATCH_UP_BUCKETS_EVENTS,
+      labels: ['tier'],
+    }),
+  };
+}
