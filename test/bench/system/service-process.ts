@@ -10,6 +10,8 @@ import { type ServiceName, TEST_SECRET } from '../../support/services.ts';
 import { Profiler } from './profiler.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+/** Ends the service with the benchmark, however that ends. */
+const PARENT_WATCH = new URL('../../../infra/launcher/parent-watch.mjs', import.meta.url).href;
 const READY_TIMEOUT_MS = 30_000;
 const READY_POLL_MS = 20;
 const STOP_TIMEOUT_MS = 15_000;
@@ -46,7 +48,8 @@ export class ServiceProcess {
     const port = await freePort();
     const logFile = join(folder, `${name}-${port}.log`);
     const output = openSync(logFile, 'w');
-    const nodeArguments = profileFolder === undefined ? [] : ['--inspect=127.0.0.1:0'];
+    const inspect = profileFolder === undefined ? [] : ['--inspect=127.0.0.1:0'];
+    const nodeArguments = ['--import', PARENT_WATCH, ...inspect];
     const child = spawn(process.execPath, [...nodeArguments, `services/${name}/dist/main.js`], {
       cwd: ROOT,
       env: {
@@ -56,7 +59,7 @@ export class ServiceProcess {
         [`TIDEMARK_${name.toUpperCase()}_PORT`]: String(port),
         ...env,
       },
-      stdio: ['ignore', output, output],
+      stdio: ['ignore', output, output, 'ipc'],
     });
     const killAtExit = () => child.kill('SIGKILL');
     process.once('exit', killAtExit);
