@@ -11,6 +11,7 @@ import { WebSocketClient } from '../support/web-socket-client.ts';
 /* PROTOCOL.md section 8.1: who may do what, and that no log shows a token. */
 
 const COOKIE = 'tidemark_token';
+const PAGE = 'https://app.example';
 
 let system: System;
 /** Every token that any test used. */
@@ -19,6 +20,8 @@ beforeAll(async () => {
   system = await startSystem({
     env: {
       TIDEMARK_TOKEN_COOKIE: COOKIE,
+      TIDEMARK_ALLOWED_ORIGINS: PAGE,
+      TIDEMARK_GATEWAY_TOKEN_GRACE_MS: '0',
       TIDEMARK_LOG_LEVEL: 'trace',
       TIDEMARK_GATEWAY_HEARTBEAT_MS: '100',
     },
@@ -151,7 +154,7 @@ describe('places that a token may be in', () => {
       { protocols: ['tidemark.v1', `bearer.${bearer}`] },
       { protocols: [`bearer.${bearer}`, 'tidemark.v1'] },
       { query: `?access_token=${bearer}` },
-      { headers: { cookie: `theme=dark; ${COOKIE}=${bearer}; other=1` } },
+      { headers: { cookie: `theme=dark; ${COOKIE}=${bearer}; other=1`, origin: PAGE } },
     ];
     for (const place of places) {
       const client = new WebSocketClient(system.gateway.url, place);
@@ -169,7 +172,8 @@ describe('places that a token may be in', () => {
       ['', { authorization: `Bearer ${bearer}` }],
       ['', { authorization: `bearer ${bearer}` }],
       [`&access_token=${bearer}`, {}],
-      ['', { cookie: `${COOKIE}=${bearer}` }],
+      ['', { cookie: `${COOKIE}=${bearer}`, origin: PAGE }],
+      ['', { cookie: `${COOKIE}=${bearer}`, 'sec-fetch-site': 'same-origin' }],
     ];
     for (const [query, headers] of places) {
       const url = `${system.gateway.url}/v1/sse?topics=a${query}`;
@@ -177,6 +181,14 @@ describe('places that a token may be in', () => {
       expect(response.status).toBe(200);
       await response.body?.cancel();
     }
+  });
+
+  test('cookie: sent along for a page that is not known: it speaks for nobody', async () => {
+    const cookie = `${COOKIE}=${await token('subscribe:>')}`;
+    const url = `${system.gateway.url}/v1/sse?topics=a`;
+    const foreign = await fetch(url, { headers: { cookie, origin: 'https://evil.example' } });
+    expect(foreign.status).toBe(403);
+    expect((await fetch(url, { headers: { cookie } })).status).toBe(401);
   });
 });
 
