@@ -93,13 +93,18 @@ export class Fleet implements Shared {
     };
   }
 
-  /** From now on each client has to receive so many events, and not one more. */
-  expect({ events }: { events: number }): void {
+  /**
+   * Each client has to receive so many events, and not one more, from now on or since it opened:
+   * a client that did not read knows only then how many came.
+   */
+  expect({ events, sinceOpen = false }: { events: number; sinceOpen?: boolean }): void {
     this.#atTarget = 0;
     this.#latencies.reset();
     this.#loopDelay.reset();
     this.#loopDelay.enable();
-    for (const client of this.#clients) client.target = client.events + events;
+    for (const client of this.#clients) {
+      client.target = sinceOpen ? events : client.events + events;
+    }
     this.#eventsBefore = this.#events();
     this.#cpuBefore = process.cpuUsage();
     this.#expectedUs = nowUs();
