@@ -79,11 +79,11 @@ describe('ticket', () => {
   });
 
   test("the connection ends with the token's expiry, not with the ticket's", async () => {
-    const { body } = await issue(await makeToken('subscribe:a', 'brief', 2));
     const gateway = await system.startGateway({
       TIDEMARK_GATEWAY_TOKEN_GRACE_MS: '0',
       TIDEMARK_GATEWAY_HEARTBEAT_MS: '200',
     });
+    const { body } = await issue(await makeToken('subscribe:a', 'brief', 2));
     const client = open(body.ticket ?? '', system.gateways.indexOf(gateway));
     expect((await client.closed).code).toBe(4004);
   });

@@ -1,7 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+/** The users that a deployment has; tests run with what these permit. */
+const USERS = readFileSync(new URL('../../infra/nats/users.conf', import.meta.url), 'utf8');
+
+/** What the services' users have as their password, in tests. */
+export const NATS_PASSWORD = 'the password of every NATS user in tests';
 
 /** How long a server may take to start or to stop. */
 const SERVER_TIMEOUT_MS = 15_000;
@@ -67,7 +74,19 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
 }
 
 function configuration(storeFolder: string, more = ''): string {
-  return `jetstream { store_dir: ${JSON.stringify(storeFolder)} }\n${more}\n`;
+  // Who connects without a user is an operator: tests look at everything, from outside.
+  return [
+    `jetstream { store_dir: ${JSON.stringify(storeFolder)} }`,
+    USERS,
+    'no_auth_user: tidemark-operator',
+    more,
+  ].join('\n');
+}
+
+/** Every variable that the configuration takes a password from. */
+function passwords(): Record<string, string> {
+  const names = USERS.match(/TIDEMARK_NATS_[A-Z]+_PASSWORD/g) ?? [];
+  return Object.fromEntries(names.map((name) => [name, JSON.stringify(NATS_PASSWORD)]));
 }
 
 interface Running {
@@ -80,6 +99,7 @@ async function launch(configFile: string, port: number): Promise<Running> {
   const binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
   const child = spawn(binary, ['-c', configFile, '-a', '127.0.0.1', '-p', String(port)], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...passwords() },
   });
   // A test that fails before its `stop` must not leave a server behind.
   const killAtExit = () => child.kill('SIGKILL');

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { signToken } from '@tidemark/auth';
+import { NATS_PASSWORD } from './nats-server.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -57,6 +58,8 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
     ...withoutOurVariables(process.env),
     NATS_URL: options.natsUrl,
     [portVariable]: '0',
+    TIDEMARK_NATS_USER: `tidemark-${name}`,
+    TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
     TIDEMARK_TOKEN_SECRET: TEST_SECRET,
     TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
     ...options.env,

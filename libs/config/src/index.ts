@@ -1,10 +1,12 @@
 import {
+  type common,
   gateway,
   gatewayRelations,
   ingest,
   ingestRelations,
   knownVariables,
   replay,
+  replayRelations,
   type stream,
 } from './settings.ts';
 import { type Environment, readConfiguration, type Values } from './table.ts';
@@ -18,6 +20,11 @@ export * from './token-settings.ts';
 export type IngestConfiguration = Values<typeof ingest>;
 export type GatewayConfiguration = Values<typeof gateway>;
 export type ReplayConfiguration = Values<typeof replay>;
+/** How NATS is reached. */
+export type NatsConfiguration = Pick<
+  Values<typeof common>,
+  'natsUrl' | 'natsUser' | 'natsPassword' | 'natsTlsCa'
+>;
 export type StreamConfiguration = Values<typeof stream>;
 
 /** What decides which tokens are accepted. */
@@ -40,7 +47,11 @@ export function readGatewayConfiguration(environment: Environment): GatewayConfi
 }
 
 export function readReplayConfiguration(environment: Environment): ReplayConfiguration {
-  return readConfiguration(environment, { table: replay, known: knownVariables });
+  return readConfiguration(environment, {
+    table: replay,
+    relations: replayRelations,
+    known: knownVariables,
+  });
 }
 
 /** How long a revocation has to be kept: as long as a token could be shown that it concerns. */

@@ -14,7 +14,26 @@ export const common = {
     variable: 'NATS_URL',
     type: 'text',
     default: 'nats://127.0.0.1:4222',
-    meaning: 'NATS servers, separated by commas.',
+    meaning: 'NATS servers, separated by commas; tls:// demands TLS.',
+  },
+  natsUser: {
+    variable: 'TIDEMARK_NATS_USER',
+    type: 'text',
+    default: '',
+    meaning: 'User at NATS, such as those of `infra/nats/users.conf`; empty sends none.',
+  },
+  natsPassword: {
+    variable: 'TIDEMARK_NATS_PASSWORD',
+    type: 'secret',
+    default: '',
+    meaning: 'Password of that user.',
+  },
+  natsTlsCa: {
+    variable: 'TIDEMARK_NATS_TLS_CA',
+    type: 'text',
+    default: '',
+    meaning:
+      'PEM file with the authority that signed the certificates of NATS; TLS is then demanded.',
   },
   host: {
     variable: 'TIDEMARK_HOST',
@@ -44,6 +63,13 @@ export const common = {
     meaning: "Address of the operators' ports.",
   },
 } as const satisfies Table;
+
+const commonRelations: readonly Relation<Values<typeof common>>[] = [
+  {
+    holds: ({ natsUser, natsPassword }) => (natsUser === '') === (natsPassword === ''),
+    rule: 'TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD must be set together',
+  },
+];
 
 export const ingest = {
   ...common,
@@ -113,6 +139,7 @@ export const ingest = {
 } as const satisfies Table;
 
 export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
+  ...commonRelations,
   {
     holds: ({ batchEventsMax, appendsMax }) => batchEventsMax <= appendsMax,
     rule: 'TIDEMARK_INGEST_APPENDS_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
@@ -284,6 +311,7 @@ export const gateway = {
 } as const satisfies Table;
 
 export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
+  ...commonRelations,
   {
     holds: ({ heartbeatMs, idleTimeoutMs }) => heartbeatMs * 2 < idleTimeoutMs,
     rule: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS must be more than twice TIDEMARK_GATEWAY_HEARTBEAT_MS',
@@ -383,6 +411,8 @@ export const replay = {
     meaning: 'How long running requests may take to finish after SIGTERM.',
   },
 } as const satisfies Table;
+
+export const replayRelations: readonly Relation<Values<typeof replay>>[] = commonRelations;
 
 /** What only the launcher behind `npm start` and `npm test` reads. */
 export const launcher = {

@@ -1,4 +1,11 @@
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { readFileSync } from 'node:fs';
+import {
+  connect,
+  createInbox,
+  type NatsConnection,
+  type TlsOptions,
+} from '@nats-io/transport-node';
+import { ConfigurationError, type NatsConfiguration } from '@tidemark/config';
 import type { Logger } from '@tidemark/telemetry';
 
 /** Pause between two tries to reach NATS, and what is added at random so that not all come at once. */
@@ -14,11 +21,26 @@ const CONNECT_TIMEOUT_MS = 5000;
 export interface LinkOptions {
   /** Server URLs separated by commas. */
   readonly servers: string;
-  /** Shown by NATS as the client's name. */
+  readonly credentials?: { readonly user: string; readonly pass: string };
+  /** PEM file with the authority to trust; TLS is then demanded, as it is by `tls://`. */
+  readonly tlsCaFile?: string;
+  /** Shown by NATS as the client's name; its inboxes are below `_INBOX.<name>`. */
   readonly name: string;
   readonly log: Logger;
   /** Ends the wait for a server that does not come. */
   readonly signal?: AbortSignal;
+}
+
+/** Where NATS is and who we are there, as the settings say. */
+export function toLinkOptions(
+  settings: NatsConfiguration,
+): Pick<LinkOptions, 'servers' | 'credentials' | 'tlsCaFile'> {
+  const { natsUrl, natsUser, natsPassword, natsTlsCa } = settings;
+  return {
+    servers: natsUrl,
+    ...(natsUser !== '' && { credentials: { user: natsUser, pass: natsPassword } }),
+    ...(natsTlsCa !== '' && { tlsCaFile: natsTlsCa }),
+  };
 }
 
 /**
@@ -26,13 +48,18 @@ export interface LinkOptions {
  *
  * @throws the signal's reason once it is aborted
  */
-export async function connectNats({ servers, name, log, signal }: LinkOptions): Promise<NatsLink> {
+export async function connectNats(options: LinkOptions): Promise<NatsLink> {
+  const { servers, credentials, name, log, signal } = options;
+  const tls = tlsOptions(options);
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
       const connection = await connect({
         servers: servers.split(',').map((server) => server.trim()),
         name,
+        inboxPrefix: inboxPrefix(name),
+        ...credentials,
+        ...(tls && { tls }),
         maxReconnectAttempts: -1,
         reconnectTimeWait: RECONNECT_WAIT_MS,
         reconnectJitter: RECONNECT_JITTER_MS,
@@ -45,7 +72,7 @@ export async function connectNats({ servers, name, log, signal }: LinkOptions): 
         noAsyncTraces: true,
       });
       log.info({ server: connection.getServer() }, 'connected to NATS');
-      return new NatsLink(connection, log);
+      return new NatsLink(connection, { name, log });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (attempt === 1 || attempt % 20 === 0) log.warn({ reason, attempt }, 'waiting for NATS');
@@ -54,21 +81,43 @@ export async function connectNats({ servers, name, log, signal }: LinkOptions): 
   }
 }
 
+function inboxPrefix(name: string): string {
+  return `_INBOX.${name}`;
+}
+
+/** @throws ConfigurationError when the authority's file cannot be read */
+function tlsOptions({ servers, tlsCaFile }: LinkOptions): TlsOptions | undefined {
+  if (tlsCaFile === undefined) return servers.includes('tls://') ? {} : undefined;
+  try {
+    return { ca: readFileSync(tlsCaFile, 'utf8') };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigurationError([`TIDEMARK_NATS_TLS_CA=${tlsCaFile} cannot be read (${code})`]);
+  }
+}
+
 /** One connection to NATS, which comes back by itself, and whether it is there at the moment. */
 export class NatsLink {
   readonly connection: NatsConnection;
   #connected = true;
   readonly #log: Logger;
+  readonly #inboxPrefix: string;
   readonly #listeners = new Set<() => void>();
 
-  constructor(connection: NatsConnection, log: Logger) {
+  constructor(connection: NatsConnection, { name, log }: Pick<LinkOptions, 'name' | 'log'>) {
     this.connection = connection;
+    this.#inboxPrefix = inboxPrefix(name);
     this.#log = log;
     void this.#follow();
   }
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** A subject that only this process may read, where NATS has permissions. */
+  createInbox(): string {
+    return createInbox(this.#inboxPrefix);
   }
 
   /** Calls the listener after each return of the connection. @returns ends that */

@@ -5,7 +5,7 @@ import {
   jetstreamManager,
   ReplayPolicy,
 } from '@nats-io/jetstream';
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { NatsLink } from './link.ts';
 import { type Delivery, type LogRecord, parseDelivery, toRecord } from './records.ts';
 import { STREAM_NAME } from './stream.ts';
@@ -74,7 +74,7 @@ export class OrderedConsumer implements PacedTask {
   /** @returns how many messages match and are there already */
   async open(): Promise<number> {
     const { connection } = this.#link;
-    const inbox = createInbox();
+    const inbox = this.#link.createInbox();
     this.#subscription = connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error) this.#lose(error.message);

@@ -9,7 +9,14 @@ import {
   parseOrigins,
   runService,
 } from '@tidemark/http';
-import { Appender, connectNats, type Feed, type NatsLink, TicketStore } from '@tidemark/nats';
+import {
+  Appender,
+  connectNats,
+  type Feed,
+  type NatsLink,
+  TicketStore,
+  toLinkOptions,
+} from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { administrationEndpoints } from './administration/endpoints.ts';
@@ -34,7 +41,7 @@ runService({
   name: 'gateway',
   configure: readGatewayConfiguration,
   async start(configuration, { log: logger, tracer, signal, onStop }) {
-    const { host, port, natsUrl } = configuration;
+    const { host, port } = configuration;
     const metrics = new Metrics('gateway');
     const revocations = new RevocationList(configuration);
     let link: NatsLink | undefined;
@@ -115,7 +122,7 @@ runService({
     onStop(() => operators.stop());
 
     link = await connectNats({
-      servers: natsUrl,
+      ...toLinkOptions(configuration),
       name: 'tidemark-gateway',
       log: logger,
       signal,

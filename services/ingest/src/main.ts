@@ -8,7 +8,7 @@ import {
   parseOrigins,
   runService,
 } from '@tidemark/http';
-import { connectNats, followRevocations } from '@tidemark/nats';
+import { connectNats, followRevocations, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import { EventLog } from './event-log.ts';
 import { eventsEndpoint } from './events-endpoint.ts';
@@ -47,7 +47,7 @@ runService({
     onStop(() => operators.stop());
 
     const link = await connectNats({
-      servers: configuration.natsUrl,
+      ...toLinkOptions(configuration),
       name: 'tidemark-ingest',
       log,
       signal,

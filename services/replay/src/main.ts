@@ -16,6 +16,7 @@ import {
   type NatsLink,
   readStreamState,
   serveArchive,
+  toLinkOptions,
 } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
@@ -71,7 +72,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const operators = await listenForOperators(operations, config, log);
   onStop(() => operators.stop());
 
-  link = await connectNats({ servers: config.natsUrl, name: 'replay', log, signal });
+  link = await connectNats({ ...toLinkOptions(config), name: 'tidemark-replay', log, signal });
   const keeper = new StreamKeeper({ link, config, log });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
     Math.max(0, keeper.lastSequence - (shelf.archive.position?.sequence ?? 0)),
