@@ -143,6 +143,7 @@ export class Log {
 
   /** The next event of the feed. */
   append({ sequence, topic, timeMs, json }: FeedEvent, receipt?: Receipt): void {
+    this.#follow(sequence);
     const position = { epoch: this.#epoch, sequence };
     const entry = new Entry(position, { topic, timeMs, json }, receipt);
     this.counts.feedEvents++;
@@ -153,9 +154,18 @@ export class Log {
 
   /** A message of the feed that is no valid event: positions move past it. */
   skip(sequence: number): void {
+    this.#follow(sequence);
     this.counts.feedInvalid++;
     this.tail.skip(sequence);
     this.#headMoved();
+  }
+
+  /**
+   * Nothing is deleted from the middle of the stream, so a jump means that retention was faster than
+   * the feed. Everybody then goes on from where they are, by way of the archive.
+   */
+  #follow(sequence: number): void {
+    if (sequence > this.tail.head + 1) this.#restart(this.#epoch, undefined, sequence - 1);
   }
 
   #headMoved(): void {
