@@ -68,6 +68,13 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     return this.#lanes.size === 0 && this.#resolving.size === 0;
   }
 
+  /** Events that its lanes keep in memory by themselves. */
+  get heldEvents(): number {
+    let events = 0;
+    for (const lane of this.#lanes) events += lane.heldEvents;
+    return events;
+  }
+
   has(id: string): boolean {
     return this.#find(id) !== undefined;
   }

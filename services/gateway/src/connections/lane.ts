@@ -84,6 +84,11 @@ export class Lane implements Task {
     return this.#position === head && this.subscriptions.every(({ after }) => after <= head);
   }
 
+  /** Events that it keeps in memory by itself: nothing while its socket is full. */
+  get heldEvents(): number {
+    return (this.#page?.entries.length ?? 0) + (this.#newest?.size ?? 0);
+  }
+
   overlaps(patterns: PatternSet): boolean {
     return this.patterns.overlaps(patterns);
   }
@@ -204,9 +209,9 @@ export class Lane implements Task {
     const complete = this.#write(newest.entries);
     if (complete) this.#position = newest.through;
     for (const subscription of this.subscriptions) {
-      for (const entry of newest.passed) {
-        if (entry.sequence > this.#position) break;
-        if (subscription.wants(entry)) subscription.passedOver++;
+      for (const passed of newest.passed) {
+        const told = passed.sequence <= this.#position;
+        if (told && subscription.wants(passed)) subscription.passedOver++;
       }
     }
     this.#newest = undefined;

@@ -6,7 +6,7 @@ function entry(sequence: number, topic: string): Entry {
   return new Entry({ epoch: 'e', sequence }, { topic, timeMs: 0, json: new Uint8Array(2) });
 }
 
-function sequences(entries: readonly Entry[]): number[] {
+function sequences(entries: readonly { readonly sequence: number }[]): number[] {
   return entries.map(({ sequence }) => sequence);
 }
 
@@ -18,6 +18,12 @@ describe('newest', () => {
     expect(sequences(newest.entries)).toEqual([2, 5, 6]);
     expect(sequences(newest.passed)).toEqual([1, 3]);
     expect(newest.through).toBe(8);
+  });
+
+  test('events: topics that cross: each one passed over is there, in the order of the newer ones', () => {
+    const newest = new Newest(0);
+    newest.add([entry(1, 'a'), entry(2, 'b'), entry(3, 'b'), entry(4, 'a')], 4);
+    expect(sequences(newest.passed)).toEqual([2, 1]);
   });
 
   test('topics: as many as are looked ahead at a time: it is full', () => {

@@ -3,8 +3,14 @@ import type { Entry } from '../log/entry.ts';
 /** Topics of which the newest event is kept at a time; with more, the oldest kept go out early. */
 export const NEWEST_TOPICS_MAX = 1024;
 
+/** Bytes of JSON kept at a time, likewise. */
+const NEWEST_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Events passed over that are remembered for counting, before what is kept goes out. */
 const PASSED_MAX = 65_536;
+
+/** What is remembered of an event that was passed over: not its bytes. */
+export type Passed = Pick<Entry, 'sequence' | 'topic'>;
 
 /**
  * The newest event of each topic in a part of the log, for subscriptions that want no more than
@@ -14,7 +20,8 @@ const PASSED_MAX = 65_536;
 export class Newest {
   // A topic that comes again moves to the end, so that the order is that of the stream.
   readonly #entries = new Map<string, Entry>();
-  readonly #passed: Entry[] = [];
+  readonly #passed: Passed[] = [];
+  #bytes = 0;
   #through: number;
 
   constructor(position: number) {
@@ -26,7 +33,12 @@ export class Newest {
     return this.#through;
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get full(): boolean {
+    if (this.#bytes >= NEWEST_BYTES_MAX) return true;
     return this.#entries.size >= NEWEST_TOPICS_MAX || this.#passed.length >= PASSED_MAX;
   }
 
@@ -35,8 +47,8 @@ export class Newest {
     return [...this.#entries.values()];
   }
 
-  /** Events for which a newer one of their topic is kept, in stream order. */
-  get passed(): readonly Entry[] {
+  /** Events for which a newer one of their topic is kept, in the order in which that one came. */
+  get passed(): readonly Passed[] {
     return this.#passed;
   }
 
@@ -45,9 +57,11 @@ export class Newest {
       const older = this.#entries.get(entry.topic);
       if (older) {
         this.#entries.delete(entry.topic);
-        this.#passed.push(older);
+        this.#bytes -= older.json.length;
+        this.#passed.push({ sequence: older.sequence, topic: older.topic });
       }
       this.#entries.set(entry.topic, entry);
+      this.#bytes += entry.json.length;
     }
     this.#through = through;
   }
