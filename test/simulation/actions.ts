@@ -49,12 +49,12 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     return `${device.name} receives`;
   },
   deliver(world) {
-    const gateway = some(world, world.gateways, ({ behind }) => behind);
-    gateway?.deliver(world.random.pick([1, 1, 3, 10, 1000]));
-    return gateway && `${gateway.name} is fed up to ${gateway.log.tail.head}`;
+    const gateway = some(world, world.gateways, ({ feed }) => feed.behind);
+    gateway?.feed.bring(world.random.pick([1, 1, 3, 10, 1000, 20_000]));
+    return gateway && `${gateway.name} is fed`;
   },
   openFeed(world) {
-    const gateway = some(world, world.gateways, ({ feedOpen }) => !feedOpen);
+    const gateway = some(world, world.gateways, ({ feed }) => !feed.open);
     if (!gateway || !world.natsUp) return undefined;
     gateway.openFeed();
     world.lookForLoss();
@@ -62,9 +62,9 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     return `${gateway.name} begins on ${epoch} ${firstSequence}-${lastSequence}`;
   },
   loseFeed(world) {
-    const gateway = some(world, world.gateways, ({ feedOpen }) => feedOpen);
+    const gateway = some(world, world.gateways, ({ feed }) => feed.open);
     if (!gateway) return undefined;
-    gateway.feedOpen = false;
+    gateway.feed.lose();
     return `${gateway.name} loses its feed`;
   },
   publish(world) {
@@ -73,7 +73,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   flood(world) {
     if (!world.natsUp || world.unseenLoss) return undefined;
-    const wide = world.profile.alike && !world.flooded;
+    const wide = world.profile.wideFlood && !world.flooded;
     world.flooded = true;
     return publish(world, wide ? WIDE_FLOOD_EVENTS : FLOOD_EVENTS, 0);
   },
@@ -84,16 +84,17 @@ export const ACTS: Readonly<Record<Action, Act>> = {
       ? lastSequence
       : firstSequence + random.between(0, Math.ceil((lastSequence - firstSequence) / 2));
     history.expire(through);
-    for (const gateway of world.gateways) {
-      // A consumer that retention overtakes has nothing to go on from.
-      if (gateway.log.tail.head + 1 < history.firstSequence) gateway.feedOpen = false;
-    }
     return `expired through ${through}`;
   },
-  syncArchive(world) {
-    if (!world.natsUp || !world.archiveUp || world.archive.current) return undefined;
-    world.archive.sync(world.random.pick([1, 20, 1000]));
+  feedArchive(world) {
+    if (!world.natsUp || !world.archiveUp || !world.archive.behind) return undefined;
+    world.archive.receive(world.random.pick([1, 20, 1000]));
     world.lookForLoss();
+    return 'the archive is fed';
+  },
+  writeArchive(world) {
+    if (!world.archive.writing) return undefined;
+    world.archive.write();
     return `the archive is at ${world.archive.state().lastSequence}`;
   },
   connect(world) {
@@ -161,6 +162,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   toggleArchive(world) {
     world.archiveUp = !world.archiveUp;
+    world.archive.lose();
     return `the archive is there: ${world.archiveUp}`;
   },
   rebuildArchive({ archive }) {
@@ -174,6 +176,8 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   elapse(world) {
     const ms = world.random.pick([10, 100, 1000]);
+    // What a gateway waits for at most is longer than a write takes.
+    if (ms > 100 && world.archive.writing) world.archive.write();
     world.clock.elapse(ms);
     return `${ms} ms pass`;
   },
@@ -218,9 +222,10 @@ function publish(world: World, count: number, paddingMax = world.profile.padding
 
 function subscribe(world: World, device: Device, reader: Reader): string {
   const start = reader.cursor && world.random.chance(0.9) ? own(reader.cursor) : anyStart(world);
+  const { deliver } = reader;
   const after = format(start);
   device.ask(reader, start, after);
-  return `${reader.id} ${reader.patterns} from ${after}`;
+  return `${reader.id} ${reader.patterns} ${deliver} from ${after}`;
 }
 
 function own(position: NonNullable<Reader['cursor']>): Start {

@@ -16,59 +16,78 @@ export class ModelArchive implements ArchiveSource {
   #state: ArchiveState | undefined;
   #records: StoredRecord[] = [];
   #missing: SequenceRange[] = [];
+  /** Up to here it has received, written or not. */
+  #received = 0;
 
   constructor(history: History) {
     this.#history = history;
   }
 
-  get current(): boolean {
+  /** Whether there is something to receive. */
+  get behind(): boolean {
     const { epoch, lastSequence } = this.#history.bounds();
-    return this.#state?.epoch === epoch && this.#state.lastSequence === lastSequence;
+    return this.#state?.epoch !== epoch || this.#received !== lastSequence;
+  }
+
+  /** Whether something was received and is not readable yet. */
+  get writing(): boolean {
+    return this.#state !== undefined && this.#received > this.#state.lastSequence;
   }
 
   /** Whether it holds nothing that the stream has lost. */
   get aligned(): boolean {
     const { epoch, lastSequence } = this.#history.bounds();
-    return this.#state?.epoch !== epoch || this.#state.lastSequence <= lastSequence;
+    return this.#state?.epoch !== epoch || this.#received <= lastSequence;
   }
 
-  /** Whether an event can still be read from it. */
+  /** Whether an event can be read from it, now or soon. */
   holds(record: StoredRecord): boolean {
     return this.#records[record.sequence] === record;
   }
 
-  /** Takes up to so many messages of the stream. */
-  sync(max: number): void {
+  /** Takes up to so many messages of the stream; they can be read once they are written. */
+  receive(max: number): void {
     const { epoch, firstSequence, lastSequence } = this.#history.bounds();
     if (this.#state?.epoch !== epoch) this.#begin(epoch, firstSequence);
-    this.truncate(lastSequence);
-    let position = this.state().lastSequence;
-    if (position + 1 < firstSequence) {
-      this.#missing.push({ from: position + 1, to: firstSequence - 1 });
-      position = firstSequence - 1;
+    this.#truncate(lastSequence);
+    for (let taken = 0; taken < max && this.#received < lastSequence; taken++) {
+      const record = this.#history.next(this.#received);
+      const next = record?.sequence ?? lastSequence + 1;
+      const from = this.#received + 1;
+      // In a stream of which nothing is deleted, as the real one, every jump is retention's.
+      if (from < firstSequence) this.#missing.push({ from, to: Math.min(next, firstSequence) - 1 });
+      if (record?.valid) this.#records[record.sequence] = record;
+      this.#received = record ? next : lastSequence;
     }
-    for (let taken = 0; taken < max; taken++) {
-      const record = this.#history.next(position);
-      if (!record) {
-        position = lastSequence;
-        break;
-      }
-      if (record.valid) this.#records[record.sequence] = record;
-      position = record.sequence;
-    }
-    this.#state = { ...this.state(), lastSequence: position };
+  }
+
+  write(): void {
+    this.#state = { ...this.state(), lastSequence: this.#received };
+  }
+
+  /** Its feed is lost, and with it what was not written. */
+  lose(): void {
+    if (!this.#state) return;
+    this.#received = this.#state.lastSequence;
+    this.#cut(this.#received);
   }
 
   /** The stream lost what follows. */
-  truncate(last: number): void {
+  #truncate(last: number): void {
     const state = this.state();
+    if (this.#received <= last) return;
+    this.#received = last;
+    this.#cut(last);
     if (state.lastSequence <= last) return;
+    const firstSequence = Math.min(state.firstSequence, last + 1);
+    this.#state = { ...state, firstSequence, lastSequence: last };
+  }
+
+  #cut(last: number): void {
     this.#records.length = Math.min(this.#records.length, last + 1);
     this.#missing = this.#missing
       .filter(({ from }) => from <= last)
       .map(({ from, to }) => ({ from, to: Math.min(to, last) }));
-    const firstSequence = Math.min(state.firstSequence, last + 1);
-    this.#state = { ...state, firstSequence, lastSequence: last };
   }
 
   /** Its file is deleted; what it takes next is what the stream then holds. */
@@ -76,6 +95,7 @@ export class ModelArchive implements ArchiveSource {
     this.#state = undefined;
     this.#records = [];
     this.#missing = [];
+    this.#received = 0;
   }
 
   state(): ArchiveState {
@@ -105,14 +125,16 @@ export class ModelArchive implements ArchiveSource {
 
   sequenceAt(timeMs: number): number {
     const first = this.#records.findIndex((record) => record !== undefined);
+    const { lastSequence } = this.state();
     const found = this.#records.findIndex((record) => record && record.timeMs >= timeMs);
-    if (found === -1) return Math.max(0, this.#records.length - 1);
+    if (found === -1 || found > lastSequence) return first === -1 ? 0 : lastSequence;
     return found === first ? 0 : found - 1;
   }
 
   #begin(epoch: string, firstSequence: number): void {
     this.rebuild();
     this.#state = { epoch, firstSequence, lastSequence: firstSequence - 1 };
+    this.#received = firstSequence - 1;
     if (firstSequence > 1) this.#missing.push({ from: 1, to: firstSequence - 1 });
   }
 }

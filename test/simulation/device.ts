@@ -71,11 +71,11 @@ export class Device {
     const { firstSequence: first, lastSequence } = this.#history.bounds();
     reader.ask({ start, lastSequence, head: this.gateway.log.tail.head, first });
     this.readers.set(reader.id, reader);
-    const { id, patterns } = reader;
+    const { id, patterns, deliver } = reader;
     if (this.transport === 'websocket') {
-      this.say(JSON.stringify({ type: 'subscribe', id, topics: patterns, after }));
+      this.say(JSON.stringify({ type: 'subscribe', id, topics: patterns, after, deliver }));
     } else {
-      this.connection?.subscribe('', { patterns, start, deliver: 'all' }).catch(() => {
+      this.connection?.subscribe('', { patterns, start, deliver }).catch(() => {
         this.connection?.close('unavailable', 'The subscription failed.');
       });
     }
@@ -108,8 +108,16 @@ export class Device {
     if (message.type === 'subscribed') this.#named(message.id).confirm(message.cursor, place);
     else if (message.type === 'gap') this.#named(message.id).passGap(message, place);
     else if (message.type === 'live') this.#named(message.id).goLive(message.cursor, place, moves);
+    else if (message.type === 'skipped') this.#receiveSkipped(message, place);
     else if (message.type === 'unsubscribed') this.#forget(message.id);
     else if (message.type === 'error') this.#receiveError(message.id ?? '', message.code);
+  }
+
+  #receiveSkipped(
+    { id, count, cursor }: Extract<Received, { type: 'skipped' }>,
+    place: Place,
+  ): void {
+    this.#named(id).skip(count, cursor, place);
   }
 
   #receiveError(id: string, code: string): void {

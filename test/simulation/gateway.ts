@@ -10,6 +10,7 @@ import { webSocketDialect } from '../../services/gateway/src/transports/web-sock
 import { WebSocketPeer } from '../../services/gateway/src/transports/web-socket-peer.ts';
 import { LoopScheduler } from './clock.ts';
 import type { Device } from './device.ts';
+import { SimulatedFeed } from './feed.ts';
 import type { Place } from './history.ts';
 import { createArchiveTier, SimulatedStream } from './tiers.ts';
 import { ensure, Violation } from './violation.ts';
@@ -28,7 +29,7 @@ export class SimulatedGateway {
   readonly registry: Registry;
   /** What the gateway takes the log for, since its feed last began. */
   place: Place = { epoch: '', view: 0 };
-  feedOpen = false;
+  readonly feed: SimulatedFeed;
   readonly #world: World;
   /** What the next token permits. */
   #grant = '>';
@@ -47,6 +48,7 @@ export class SimulatedGateway {
       coldReadsMax: profile.coldReadsMax,
       coldWaitMs: COLD_WAIT_MS,
     });
+    this.feed = new SimulatedFeed(world, this.log);
     this.registry = new Registry({
       scheduler: this.scheduler,
       turns: this.log.turns,
@@ -59,32 +61,9 @@ export class SimulatedGateway {
     });
   }
 
-  /** Whether the feed has something to deliver. */
-  get behind(): boolean {
-    return this.feedOpen && this.log.tail.head < this.#world.history.lastSequence;
-  }
-
   openFeed(): void {
-    const { history } = this.#world;
-    this.place = history.place;
-    this.log.begin(history.bounds());
-    this.feedOpen = true;
-  }
-
-  /** The feed brings up to so many messages in one go. */
-  deliver(max: number): void {
-    const { tail } = this.log;
-    const { profile, history } = this.#world;
-    for (let delivered = 0; delivered < max; delivered++) {
-      const record = history.next(tail.head);
-      if (!record) break;
-      if (record.valid) this.log.append(record);
-      else this.log.skip(record.sequence);
-      const { bytesMax, eventsMax } = profile.tail;
-      ensure(tail.bytes <= bytesMax && tail.length <= eventsMax, 'bounded memory', () => {
-        return `the tail has ${tail.length} events with ${tail.bytes} bytes`;
-      });
-    }
+    this.place = this.#world.history.place;
+    this.feed.begin();
   }
 
   accept(device: Device): void {

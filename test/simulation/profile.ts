@@ -14,7 +14,8 @@ export const ACTIONS = [
   'publish',
   'flood',
   'expire',
-  'syncArchive',
+  'feedArchive',
+  'writeArchive',
   'connect',
   'disconnect',
   'subscribe',
@@ -46,7 +47,8 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   publish: 120,
   flood: 2,
   expire: 12,
-  syncArchive: 60,
+  feedArchive: 60,
+  writeArchive: 60,
   connect: 40,
   disconnect: 10,
   subscribe: 25,
@@ -73,6 +75,7 @@ const NEEDED: ReadonlySet<Action> = new Set([
   'deliver',
   'openFeed',
   'publish',
+  'writeArchive',
   'connect',
   'reviveNats',
 ]);
@@ -83,12 +86,16 @@ export interface Profile {
   readonly readers: number;
   /** All readers want the same: one cohort with many members. */
   readonly alike: boolean;
+  /** Once there are more events at a time than a cohort queues: see `COHORT_QUEUE_MAX`. */
+  readonly wideFlood: boolean;
   readonly topics: readonly string[];
   readonly tail: { readonly bytesMax: number; readonly eventsMax: number };
   readonly coldReadsMax: number;
   readonly kernelBytesMax: number;
-  /** What a write to a socket costs. */
+  /** What a write to a socket costs, */
   readonly writeMs: number;
+  /** and an event of the feed. */
+  readonly intakeMs: number;
   readonly stepMs: number;
   /** The chance of an event that is larger than what a socket may hold. */
   readonly large: number;
@@ -106,19 +113,22 @@ export function createProfile(random: Random): Profile {
     const factor = random.pick([0.2, 1, 1, 3]);
     if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
   }
-  const alike = random.chance(0.04);
+  const alike = random.chance(0.1);
+  const wideFlood = random.chance(0.01);
   return {
     weights,
-    readers: alike ? 50 : random.between(2, 14),
+    readers: alike && !wideFlood ? 40 : random.between(2, 14),
     alike,
+    wideFlood,
     topics: createTopics(random),
     tail: {
-      bytesMax: random.pick([40_000, 200_000, 1_000_000]),
-      eventsMax: random.pick([5, 20, 80, 400]),
+      bytesMax: random.pick([40_000, 200_000, 1_000_000, 10_000_000]),
+      eventsMax: random.pick([5, 20, 80, 400, 10_000]),
     },
     coldReadsMax: random.pick([1, 2, 8]),
     kernelBytesMax: random.pick([2000, 20_000, 200_000]),
     writeMs: random.pick([0.01, 0.01, 0.3, 1]),
+    intakeMs: random.pick([0.001, 0.001, 0.5]),
     stepMs: random.pick([0.1, 1, 5]),
     large: random.pick([0, 0.01, 0.05]),
     paddingMax: random.pick([50, 1000, 10_000]),
@@ -142,7 +152,9 @@ function createPattern(random: Random): string {
   return tokens.join('.');
 }
 
+/** Few topics mostly, so that subscriptions meet; sometimes too many for an index to be worth it. */
 function createTopics(random: Random): string[] {
+  if (random.chance(0.1)) return Array.from({ length: 100 }, (_, index) => `a.b.t${index}`);
   const topics = Array.from({ length: random.between(1, 12) }, () => {
     return Array.from({ length: random.between(1, 3) }, () => random.pick(TOKENS)).join('.');
   });

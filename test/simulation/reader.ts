@@ -1,4 +1,11 @@
-import { formatCursor, matches, type Position, parseCursor, type Start } from '@tidemark/protocol';
+import {
+  type Deliver,
+  formatCursor,
+  matches,
+  type Position,
+  parseCursor,
+  type Start,
+} from '@tidemark/protocol';
 import type { History, Place, StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
 
@@ -19,6 +26,12 @@ interface Asked {
   readonly first: number;
 }
 
+export interface ReaderOptions {
+  readonly patterns: readonly string[];
+  readonly deliver: Deliver;
+  readonly truth: Truth;
+}
+
 export type ReaderState = 'away' | 'asked' | 'confirmed';
 
 /**
@@ -28,6 +41,8 @@ export type ReaderState = 'away' | 'asked' | 'confirmed';
 export class Reader {
   readonly id: string;
   readonly patterns: readonly string[];
+  /** `latest`: while it is behind, only the newest event of each topic has to come. */
+  readonly deliver: Deliver;
   state: ReaderState = 'away';
   /** Its client has unsubscribed, and the gateway's answer is under way. */
   closing = false;
@@ -36,14 +51,19 @@ export class Reader {
   received = 0;
   readonly #truth: Truth;
   readonly #matched = new Map<string, boolean>();
+  /** Topics of which an event was passed over, so that a newer one has to come. */
+  readonly #awaited = new Map<string, number>();
+  /** Events passed over since it was last told how many. */
+  #untold = 0;
   #view = 0;
   #asked: Asked | undefined;
   /** `subscribed` named another cursor than was asked for: a gap has to follow at once. */
   #owedGap: { readonly from: Position; readonly to: Position } | undefined;
 
-  constructor(id: string, patterns: readonly string[], truth: Truth) {
+  constructor(id: string, { patterns, deliver, truth }: ReaderOptions) {
     this.id = id;
     this.patterns = patterns;
+    this.deliver = deliver;
     this.#truth = truth;
   }
 
@@ -61,11 +81,13 @@ export class Reader {
     this.live = false;
     this.#owedGap = undefined;
     this.#asked = asked;
+    this.#untold = 0;
     const { start } = asked;
     const own = start.kind === 'cursor' && start.position === this.cursor;
     if (own) return;
     // A new start forgets what it had.
     this.cursor = undefined;
+    this.#awaited.clear();
     this.#view = this.#truth.history.place.view;
   }
 
@@ -103,6 +125,7 @@ export class Reader {
     if (cursor.epoch === position.epoch && position.sequence <= cursor.sequence) return false;
     this.#pass(position.sequence - 1, position, place, 'no hole');
     this.#move(position, place);
+    this.#awaited.delete(record.topic);
     this.received++;
     return true;
   }
@@ -124,7 +147,20 @@ export class Reader {
     if (gap.reason === 'epoch') this.#passEpoch(from, to, place);
     else if (gap.reason === 'future') this.#passFuture(from, to, place);
     else this.#passExpired(from, to, place);
+    this.#awaited.clear();
     this.#move(to, place);
+  }
+
+  /** Told how many events up to a cursor were passed over for newer ones. */
+  skip(count: number, cursor: string, place: Place): void {
+    const position = this.#read(cursor, place);
+    this.#pass(position.sequence, position, place, 'skipped');
+    this.#checkNewest('skipped');
+    const { epoch, view } = this.#truth.history.place;
+    // What a crash took was counted when it was there.
+    const right = count === this.#untold || view > 0 || epoch !== place.epoch;
+    ensure(right, 'skipped', () => `${this.id} was told ${count} of ${this.#untold}`);
+    this.#untold = 0;
   }
 
   /** The position of a whole connection, which everything on it has passed. */
@@ -133,6 +169,7 @@ export class Reader {
     const position = this.#read(cursor, place);
     if (position.epoch === this.cursor.epoch && position.sequence <= this.cursor.sequence) return;
     this.#pass(position.sequence, position, place, 'heartbeat');
+    this.#checkNewest('heartbeat');
     this.#move(position, place);
   }
 
@@ -146,6 +183,7 @@ export class Reader {
       this.cursor?.epoch === position.epoch && position.sequence < this.cursor.sequence;
     ensure(!behind, 'live', () => `${this.id} was told live at ${cursor}, behind its own cursor`);
     this.#pass(position.sequence, position, place, 'live');
+    this.#checkNewest('live');
     if (moves) this.#move(position, place);
   }
 
@@ -157,6 +195,7 @@ export class Reader {
     });
     const position = { epoch: place.epoch, sequence: Number.MAX_SAFE_INTEGER };
     this.#pass(position.sequence, position, place, 'settled');
+    this.#checkNewest('settled');
   }
 
   #resume(position: Position, place: Place, { head, lastSequence }: Asked): void {
@@ -262,11 +301,19 @@ export class Reader {
     }
     for (const record of history.range(place, cursor.sequence, through)) {
       if (record.lost || !this.matches(record.topic)) continue;
-      ensure(false, check, () => {
+      this.#awaited.set(record.topic, record.sequence);
+      this.#untold++;
+      ensure(this.deliver === 'latest', check, () => {
         const range = `(${cursor.sequence}, ${Math.min(through, history.lastSequence)}]`;
         return `${this.id} lacks ${record.sequence} ${record.topic} of ${range}`;
       });
     }
+  }
+
+  /** Whatever was passed over, a newer event of its topic has come. */
+  #checkNewest(check: string): void {
+    const [first] = this.#awaited;
+    ensure(!first, check, () => `${this.id} lacks what is newer than ${first?.join(' ')}`);
   }
 
   #move(position: Position, place: Place): void {

@@ -24,7 +24,8 @@ const EVENTS_PER_HEARTBEAT = 8;
 /** What goes on when the faults have ended. */
 const SETTLING: readonly Action[] = [
   'openFeed',
-  'syncArchive',
+  'feedArchive',
+  'writeArchive',
   'turn',
   'request',
   'timer',
@@ -78,6 +79,8 @@ async function settle(world: World): Promise<void> {
   world.calm = true;
   world.natsUp = true;
   world.archiveUp = true;
+  // A gateway that retention overtook learns of it with the next event.
+  publishOne(world);
   for (const { socket } of world.devices) {
     socket.stalled = false;
     socket.kernelBytesMax = Number.POSITIVE_INFINITY;

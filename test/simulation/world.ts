@@ -1,4 +1,4 @@
-import { TURN_MS } from '../../services/gateway/src/fan-out/turns.ts';
+import { INTAKE_MS, TURN_MS } from '../../services/gateway/src/fan-out/turns.ts';
 import { ModelArchive } from './archive.ts';
 import { Clock } from './clock.ts';
 import { Device, type Transport } from './device.ts';
@@ -54,7 +54,8 @@ export class World implements Truth {
     const shared = createPatterns(this.random);
     this.readers = Array.from({ length: this.profile.readers }, (_, index) => {
       const patterns = this.profile.alike ? shared : createPatterns(this.random);
-      return new Reader(`r${index + 1}`, patterns, this);
+      const deliver = this.random.chance(0.2) ? 'latest' : 'all';
+      return new Reader(`r${index + 1}`, { patterns, deliver, truth: this });
     });
   }
 
@@ -101,9 +102,11 @@ export class World implements Truth {
     gateway.scheduler.turn();
     const tookMs = this.clock.nowMs - startMs;
     const stepMs = WRITES_PER_STEP * this.#writesInRowMax * this.profile.writeMs;
-    ensure(tookMs <= TURN_MS + stepMs + 0.001, 'turn', () => {
+    const limitMs = INTAKE_MS + TURN_MS + stepMs + this.profile.intakeMs;
+    ensure(tookMs <= limitMs + 0.001, 'turn', () => {
       return `a turn took ${tookMs} ms, and one step ${stepMs} ms`;
     });
+    if (!gateway.scheduler.busy) this.#checkHeld(gateway);
   }
 
   restart(gateway: SimulatedGateway): void {
@@ -116,14 +119,24 @@ export class World implements Truth {
   }
 
   lookForLoss(): void {
-    const seen = this.gateways.every(({ feedOpen }) => feedOpen) && this.archive.aligned;
+    const seen = this.gateways.every(({ feed }) => feed.open) && this.archive.aligned;
     if (seen) this.unseenLoss = false;
   }
 
   /** The connection of everybody to NATS is lost. */
   loseNats(): void {
     this.requests.loseAll();
-    for (const gateway of this.gateways) gateway.feedOpen = false;
+    for (const { feed } of this.gateways) feed.lose();
+    this.archive.lose();
+  }
+
+  /** A connection that cannot be written to holds its positions and nothing else. */
+  #checkHeld(gateway: SimulatedGateway): void {
+    for (const { name, connection, socket, ...device } of this.devices) {
+      if (device.gateway !== gateway || socket.writable) continue;
+      const { heldEvents = 0 } = connection ?? {};
+      ensure(heldEvents === 0, 'bounded memory', () => `${name} holds ${heldEvents} events`);
+    }
   }
 
   #wrote(socket: SimulatedSocket): void {
