@@ -41,13 +41,15 @@ export function parseStart(text: string | undefined): Start {
 }
 
 export function isTime(text: string): boolean {
-  return TIME.test(text) && isDate(text.slice(0, 10)) && !Number.isNaN(toMs(text));
+  return TIME.test(text) && isDay(text);
 }
 
-/** Date.parse takes the 30th of February for a day in March. */
-function isDate(text: string): boolean {
-  const date = new Date(`${text}T00:00:00Z`);
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+/** Date.parse takes the 30th of February for a day in March. Most days need no calendar. */
+function isDay(text: string): boolean {
+  const day = Number(text.slice(8, 10));
+  if (day <= 28) return true;
+  const lastOfMonth = new Date(Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)), 0));
+  return day <= lastOfMonth.getUTCDate();
 }
 
 /** An RFC 3339 time in milliseconds since 1970. */

@@ -13,23 +13,25 @@ export const deep: BenchCase = {
   name: 'deep',
   title: 'deep: one client, 1,000,000 events behind',
   sockets: 1,
-  method: `The gateway started after the ${EVENTS} events of ${EVENT_BYTES} bytes, so that all of them come from the stream; events through the time from the client's \`subscribed\` to its \`live\`.`,
+  method: `The gateway started after the ${EVENTS} events of ${EVENT_BYTES} bytes, so that all of them come from the archive of a replay service; events through the time from the client's \`subscribed\` to its \`live\`.`,
   targets: [{ value: 'eventsPerSecond', text: 'events a second', atLeast: 150_000, unit: '/s' }],
   async run(options) {
     const events = options.quick ? EVENTS / 5 : EVENTS;
     const stage = await Stage.open(options);
     try {
       const publisher = await stage.startPublisher();
-      await publisher.call('publish', {
+      const { lastSequence } = await publisher.call('publish', {
         topics: TOPICS,
         events,
         eventBytes: EVENT_BYTES,
         perSecond: 0,
       });
+      const replay = await stage.startReplay(lastSequence);
       const gateway = await stage.startGateway();
       const load = await stage.startLoad();
       await readMetrics(gateway.url);
       const residentBefore = residentBytes(gateway.pid);
+      const replaySpent = await measure(replay);
       const spent = await measure(gateway);
       const opened = await load.call('open', {
         ...stage.clientPlan(gateway.port),
@@ -44,6 +46,7 @@ export const deep: BenchCase = {
         timeoutMs: TIMEOUT_MS,
       });
       const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = await spent();
+      const { cpuSeconds: replaySeconds } = await replaySpent();
       verify('catching up', opened.faults);
       const seconds = (opened.lastLiveUs - opened.lastSubscribedUs) / 1e6;
       const residentGrowth = residentBytes(gateway.pid) - residentBefore;
@@ -53,6 +56,7 @@ export const deep: BenchCase = {
         seconds,
         cpuSeconds,
         natsSeconds,
+        replaySeconds,
         residentGrowthMiB: residentGrowth / 1024 ** 2,
         loopBlockMaxMs: loopBlockMaxMs(await readMetrics(gateway.url)),
         otherCores,

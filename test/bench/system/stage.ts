@@ -15,6 +15,7 @@ import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts
 
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
+const PROJECTION_TIMEOUT_MS = 180_000;
 
 export type GatewayEnvironment = NonNullable<ServiceProcessOptions['env']>;
 
@@ -90,6 +91,19 @@ export class Stage {
     return this.#startService('gateway', env, this.#profileFolder);
   }
 
+  /** The archive, once it has projected the stream up to that sequence, as a system at rest has. */
+  async startReplay(sequence: number): Promise<ServiceProcess> {
+    const replay = await this.#startService('replay', {
+      TIDEMARK_REPLAY_DATABASE: databaseIn(this.#folder),
+    });
+    const deadlineMs = Date.now() + PROJECTION_TIMEOUT_MS;
+    while (((await readMetrics(replay.url)).get('tidemark_projection_position') ?? 0) < sequence) {
+      if (Date.now() > deadlineMs) throw new Error(`Replay is not at ${sequence}.`);
+      await sleep(HEAD_POLL_MS);
+    }
+    return replay;
+  }
+
   startIngest(): Promise<ServiceProcess> {
     return this.#startService('ingest');
   }
@@ -135,9 +149,13 @@ export class Stage {
   }
 }
 
+function databaseIn(folder: string): string {
+  return join(folder, 'archive.db');
+}
+
 /** Replay owns the stream; it ends before the measurement, of which it is no part. */
 async function createStream(natsUrl: string, folder: string): Promise<void> {
-  const env = { TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db') };
+  const env = { TIDEMARK_REPLAY_DATABASE: databaseIn(folder) };
   const replay = await ServiceProcess.start({ name: 'replay', natsUrl, folder, env });
   await replay.stop();
 }

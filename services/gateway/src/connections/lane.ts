@@ -18,6 +18,9 @@ const TAIL_EVENTS_MAX = 512;
 const PAGE_EVENTS_MIN = 256;
 const PAGE_EVENTS_MAX = 8192;
 
+/** From this size on the next page is read while one is written: the client is deep and takes it. */
+const AHEAD_EVENTS_MIN = 1024;
+
 /** A cold page that is being written; it is dropped when the socket is full, and read again. */
 interface LanePage {
   readonly tier: Tier;
@@ -63,6 +66,7 @@ export class Lane implements Task {
   #pageEvents = PAGE_EVENTS_MIN;
   readonly #newestOnly: boolean;
   #newest: Newest | undefined;
+  #ahead: { readonly after: number; readonly page: Promise<ColdAnswer> } | undefined;
   #reading = false;
   #ended = false;
 
@@ -136,16 +140,12 @@ export class Lane implements Task {
   }
 
   async #readCold(): Promise<void> {
-    const { log } = this.#owner;
     this.#reading = true;
     try {
-      const page = await log.cold.read({
-        epoch: log.epoch,
-        patterns: this.patterns,
-        after: this.#readFrom,
-        through: log.tail.floor,
-        eventsMax: this.#pageEvents,
-      });
+      const ahead = this.#ahead;
+      this.#ahead = undefined;
+      const after = this.#readFrom;
+      const page = await (ahead?.after === after ? ahead.page : this.#ask(after));
       this.#reading = false;
       if (!this.#ended) this.#take(page);
     } catch (error) {
@@ -154,9 +154,30 @@ export class Lane implements Task {
     }
   }
 
+  #ask(after: number): Promise<ColdAnswer> {
+    const { log } = this.#owner;
+    return log.cold.read({
+      epoch: log.epoch,
+      patterns: this.patterns,
+      after,
+      through: log.tail.floor,
+      eventsMax: this.#pageEvents,
+    });
+  }
+
+  /** While one page is written the next one comes: reading and writing are two processes' work. */
+  #readAhead(after: number): void {
+    if (this.#pageEvents < AHEAD_EVENTS_MIN || after >= this.#owner.log.tail.floor) return;
+    const page = this.#ask(after);
+    // Who takes the page is told of a failure; nobody may take it.
+    page.catch(() => undefined);
+    this.#ahead = { after, page };
+  }
+
   #take(page: ColdAnswer): void {
     const { log } = this.#owner;
     if (page.kind === 'events') {
+      this.#readAhead(page.through);
       log.counts.catchUpColdEvents += page.entries.length;
       const { entries, through, tier } = page;
       this.#page = { entries, through, tier, next: 0 };
@@ -257,6 +278,7 @@ export class Lane implements Task {
   #forget(): void {
     this.#page = undefined;
     this.#newest = undefined;
+    this.#ahead = undefined;
     this.#pageEvents = PAGE_EVENTS_MIN;
   }
 }
