@@ -26,6 +26,14 @@ export async function freePorts(wanted) {
   }
 }
 
+/** @param {number} port @param {string} host @returns {Promise<boolean>} */
+export async function isFree(port, host) {
+  const server = await hold(port, host).catch(() => undefined);
+  if (!server) return false;
+  await new Promise((done) => server.close(done));
+  return true;
+}
+
 /** @param {number} port @param {string} host @returns {Promise<import('node:net').Server>} */
 function hold(port, host) {
   return new Promise((resolve, reject) => {

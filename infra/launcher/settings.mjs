@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from './failure.mjs';
+import { isFree } from './ports.mjs';
 
 /** The checkout. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -15,6 +16,7 @@ const LOOPBACK = '127.0.0.1';
 /** @type {Record<ServiceName, number>} */
 const DEFAULT_PORTS = { gateway: 8080, ingest: 8081, replay: 8082 };
 const DEFAULT_NATS_PORT = 4222;
+const DEFAULT_JAEGER_PORT = 16686;
 
 /** @param {ServiceName} service */
 export function portVariable(service) {
@@ -51,6 +53,24 @@ export function wantedPorts(environment) {
   const variable = 'TIDEMARK_NATS_PORT';
   const port = readPort(environment, variable, DEFAULT_NATS_PORT);
   return [{ name: 'nats', variable, port, host: LOOPBACK }, ...services];
+}
+
+/**
+ * The ports of a Jaeger. Its usual one is given up where another process has it, since tracing is
+ * no reason for a start to fail.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ */
+export async function jaegerPorts(environment) {
+  const variable = 'TIDEMARK_JAEGER_PORT';
+  const usual = readPort(environment, variable, DEFAULT_JAEGER_PORT);
+  const given = environment[variable] || (await isFree(usual, LOOPBACK));
+  const other = { variable, host: LOOPBACK, port: 0 };
+  return [
+    { name: 'jaeger', variable, port: given ? usual : 0, host: LOOPBACK },
+    { ...other, name: 'jaegerGrpc' },
+    { ...other, name: 'otlp' },
+  ];
 }
 
 /** @param {NodeJS.ProcessEnv} environment @param {string} variable @param {number} standard */

@@ -2,12 +2,13 @@ import './node-version.mjs';
 import { endCommands } from './command.mjs';
 import { Failure, runMain } from './failure.mjs';
 import { makeWritable } from './folders.mjs';
+import { findJaeger } from './jaeger.mjs';
 import { takeLock } from './lock.mjs';
 import { provideNatsServer } from './nats-server.mjs';
 import { watchNpm } from './npm-watch.mjs';
 import { freePorts } from './ports.mjs';
 import { createSecret } from './secret.mjs';
-import { dataFolder, wantedPorts } from './settings.mjs';
+import { dataFolder, jaegerPorts, wantedPorts } from './settings.mjs';
 import { setUp } from './setup.mjs';
 import { System, say } from './system.mjs';
 import { welcome } from './welcome.mjs';
@@ -26,13 +27,26 @@ async function start() {
       `Tidemark runs already on ${folder}; end it, or set TIDEMARK_DATA and ports.`,
     );
   }
+  // Traces go where the environment says, or to a Jaeger of our own.
+  const jaeger = environment.OTEL_EXPORTER_OTLP_ENDPOINT
+    ? undefined
+    : await findJaeger(environment);
   // Asked before the set-up, which takes a while, so that a taken port is told at once.
-  const ports = await freePorts(wantedPorts(environment));
+  const ports = await freePorts([
+    ...wantedPorts(environment),
+    ...(jaeger ? await jaegerPorts(environment) : []),
+  ]);
   await setUp(say);
   const natsServer = environment.NATS_URL ? undefined : await provideNatsServer(environment, say);
   createSecret(folder);
 
-  system = new System({ environment, folder, ports, natsServer: natsServer?.path });
+  system = new System({
+    environment,
+    folder,
+    ports,
+    natsServer: natsServer?.path,
+    ...(jaeger && { jaeger }),
+  });
   say(natsServer ? `Starting with nats-server ${natsServer.version} …` : 'Starting …');
   try {
     await system.start();

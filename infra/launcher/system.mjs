@@ -14,7 +14,7 @@ const STOP_MS = 10_000;
 const STOP_RESERVE_MS = 1500;
 
 /** Connections end first, then what they publish to, and NATS when nobody needs it any more. */
-const STOP_ORDER = ['gateway', 'ingest', 'replay', 'nats'];
+const STOP_ORDER = ['gateway', 'ingest', 'replay', 'nats', 'jaeger'];
 
 const LAUNCHER = join(ROOT, 'infra', 'launcher');
 
@@ -24,6 +24,7 @@ const LAUNCHER = join(ROOT, 'infra', 'launcher');
  * @property {string} folder for the data
  * @property {Record<string, number>} ports
  * @property {string | undefined} natsServer path; `undefined`: NATS runs elsewhere
+ * @property {string} [jaeger] path; where absent none is run
  */
 
 /** The processes of one `npm start`. */
@@ -38,9 +39,10 @@ export class System {
   /** @param {SystemOptions} options */
   constructor(options) {
     this.#options = options;
-    const { natsServer } = options;
+    const { natsServer, jaeger } = options;
     this.#processes = SERVICES.map((name) => this.#service(name));
     if (natsServer !== undefined) this.#processes.unshift(this.#nats(natsServer));
+    if (jaeger !== undefined) this.#processes.unshift(this.#jaeger(jaeger));
   }
 
   /** Starts everything and waits until it is ready. @throws Failure when a part ends before */
@@ -81,9 +83,25 @@ export class System {
     });
   }
 
+  /** @param {string} binary */
+  #jaeger(binary) {
+    const { ports, environment } = this.#options;
+    const config = join(ROOT, 'infra', 'jaeger', 'jaeger.yaml');
+    return this.#process({
+      name: 'jaeger',
+      args: [join(LAUNCHER, 'guard.mjs'), binary, '--config', config],
+      env: {
+        ...environment,
+        JAEGER_QUERY_PORT: String(ports.jaeger),
+        JAEGER_GRPC_PORT: String(ports.jaegerGrpc),
+        JAEGER_OTLP_PORT: String(ports.otlp),
+      },
+    });
+  }
+
   /** @param {import('./settings.mjs').ServiceName} name */
   #service(name) {
-    const { environment, folder, ports } = this.#options;
+    const { environment, folder, ports, jaeger } = this.#options;
     const hasSecret = environment.TIDEMARK_TOKEN_SECRET || environment.TIDEMARK_TOKEN_SECRET_FILE;
     return this.#process({
       name,
@@ -95,6 +113,7 @@ export class System {
       env: {
         NATS_URL: `nats://127.0.0.1:${ports.nats}`,
         TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
+        ...(jaeger && { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp}` }),
         ...environment,
         ...(hasSecret ? {} : { TIDEMARK_TOKEN_SECRET_FILE: secretFile(folder) }),
         [portVariable(name)]: String(ports[name]),

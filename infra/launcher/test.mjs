@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endOnSignals, run } from './command.mjs';
 import { runMain } from './failure.mjs';
+import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-server.mjs';
 import { ROOT } from './settings.mjs';
 import { setUp } from './setup.mjs';
@@ -20,6 +21,10 @@ async function test() {
   const given = process.argv.slice(2);
   await setUp(console.log);
   const { newest, old } = await provideTestServers(process.env, console.log);
+
+  const jaeger = await provideJaeger(process.env, console.log);
+  if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
+  else console.error('\ntidemark: No Jaeger here, and no Go to build one: its tests are SKIPPED.');
 
   const all = await vitest(given, newest);
   const runs = [all];

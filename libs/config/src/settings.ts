@@ -431,6 +431,21 @@ export const launcher = {
     unit: 'port',
     meaning: 'Port of the nats-server that `npm start` runs.',
   },
+  jaegerBinary: {
+    variable: 'TIDEMARK_JAEGER_BIN',
+    type: 'text',
+    default: '',
+    meaning: 'The Jaeger v2 that `npm start` and `npm test` run, where tracing is to be seen.',
+  },
+  jaegerPort: {
+    variable: 'TIDEMARK_JAEGER_PORT',
+    type: 'integer',
+    default: 16686,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'Port of the UI and the API of the Jaeger that `npm start` runs.',
+  },
   dataFolder: {
     variable: 'TIDEMARK_DATA',
     type: 'text',

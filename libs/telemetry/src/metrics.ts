@@ -1,5 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
+/** A histogram that something else keeps, as plain numbers. */
+export interface KeptHistogram {
+  readonly bounds: readonly number[];
+  /** One for each bound, and one for what is above all; not cumulative. */
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
 /** The metrics of one process. Names start with `tidemark_`; label sets are bounded. */
 export class Metrics {
   readonly registry = new Registry();
@@ -31,6 +39,26 @@ export class Metrics {
     });
   }
 
+  /** A histogram that something else keeps; `scale` brings its values to the metric's unit. */
+  tally(name: string, help: string, kept: KeptHistogram, scale = 1): void {
+    const full = `tidemark_${name}`;
+    const metric = {
+      name: full,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      reset: () => {},
+      get: async () => ({
+        name: full,
+        help,
+        type: 'histogram',
+        values: toValues(full, kept, scale),
+      }),
+    };
+    // The library's own class takes values one by one only; what it shows is this.
+    this.registry.registerMetric(metric as unknown as Histogram);
+  }
+
   /** @param read called at each scrape, where the value is one that something else keeps */
   gauge(name: string, help: string, read?: () => number) {
     return new Gauge({
@@ -58,4 +86,19 @@ export class Metrics {
       registers: [this.registry],
     });
   }
+}
+
+function toValues(name: string, { bounds, counts, sum }: KeptHistogram, scale: number) {
+  let total = 0;
+  const buckets = counts.map((count, index) => {
+    total += count;
+    const bound = bounds[index];
+    const le = bound === undefined ? '+Inf' : bound * scale;
+    return { labels: { le }, value: total, metricName: `${name}_bucket` };
+  });
+  return [
+    ...buckets,
+    { labels: {}, value: sum * scale, metricName: `${name}_sum` },
+    { labels: {}, value: total, metricName: `${name}_count` },
+  ];
 }

@@ -3,10 +3,15 @@ import type { Registry } from './connections/registry.ts';
 import type { Counts } from './counts.ts';
 import type { Log } from './log/log.ts';
 
+/** The counts that only grow. */
+type Total = {
+  [K in keyof Counts]: Counts[K] extends number ? K : never;
+}[keyof Counts];
+
 /** Shows what the gateway counts and holds at each scrape. */
 export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): void {
   const { counts, tail, cold, hub } = log;
-  const totals: [name: string, help: string, field: keyof Counts][] = [
+  const totals: [name: string, help: string, field: Total][] = [
     ['gateway_feed_events_total', 'Events received from the stream.', 'feedEvents'],
     [
       'gateway_feed_invalid_total',
@@ -28,6 +33,8 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ['gateway_stalled_total', 'Connections closed because they took nothing.', 'stalled'],
     ['gateway_unresponsive_total', 'Connections closed without a pong.', 'unresponsive'],
     ['gateway_heartbeats_total', 'Heartbeats sent.', 'heartbeats'],
+    ['gateway_feed_bytes_total', 'Bytes of events received from the stream.', 'feedBytes'],
+    ['gateway_feed_starts_total', 'Times that the feed started, or started again.', 'feedRestarts'],
   ];
   for (const [name, help, field] of totals) metrics.total(name, help, () => counts[field]);
   const gauges: [name: string, help: string, read: () => number][] = [
@@ -40,8 +47,30 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ['gateway_cohorts', 'Different sets of patterns that are live.', () => hub.cohorts],
     ['gateway_tail_bytes', 'Memory that the tail reckons with.', () => tail.bytes],
     ['gateway_tail_events', 'Events in the tail.', () => tail.length],
+    [
+      'gateway_tail_span_seconds',
+      'How far back the tail reaches.',
+      () => (tail.oldestMs === undefined ? 0 : (Date.now() - tail.oldestMs) / 1000),
+    ],
+    [
+      'gateway_position_behind_max_events',
+      'How far the last connection is behind the head, in sequences.',
+      () => registry.furthestBehind(tail.head),
+    ],
+    [
+      'gateway_feed_lag_seconds',
+      'Age of the last event received when it came.',
+      () => counts.feedLagMs / 1000,
+    ],
     ['gateway_head_sequence', 'Last sequence received.', () => tail.head],
     ['gateway_cold_reads_waiting', 'Reads that wait for their turn.', () => cold.waiting],
   ];
   for (const [name, help, read] of gauges) metrics.gauge(name, help, read);
+  metrics.tally(
+    'gateway_delivery_lag_seconds',
+    'From append to write, of events to live connections.',
+    counts.deliveryLagMs,
+    1 / 1000,
+  );
+  metrics.tally('gateway_write_events', 'Events in one write.', counts.writeEvents);
 }

@@ -145,16 +145,15 @@ export class Projector {
     if (traceparent !== undefined && tracer.follows(traceparent)) this.#traced.push(traceparent);
   }
 
-  /** The span of a transaction belongs to the trace of its first sampled event, and links to all. */
+  /** The span of a transaction belongs to the trace of its first sampled event, and links to the others. */
   #write(): void {
     const { tracer, shelf } = this.#options;
     const append = () => shelf.archive.append(this.#events, this.#missing, this.#received);
-    const [parent] = this.#traced;
+    const [parent, ...links] = this.#traced;
     if (parent === undefined) {
       append();
       return;
     }
-    const links = this.#traced;
     const attributes = {
       ...batchAttributes(this.#events.length),
       'tidemark.projection.through': this.#received,

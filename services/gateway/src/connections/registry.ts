@@ -72,6 +72,17 @@ export class Registry implements Task {
     return count;
   }
 
+  /** Sequences between the head and the connection that is furthest from it. */
+  furthestBehind(head: number): number {
+    let furthest = 0;
+    for (const { connection } of this.#members.keys()) {
+      if (connection.live) continue;
+      const position = connection.position();
+      if (position) furthest = Math.max(furthest, head - position.sequence);
+    }
+    return furthest;
+  }
+
   /** @throws TidemarkError `unavailable` while draining, `limit_exceeded` when the gateway is full */
   admit(): void {
     if (this.#closing) throw new TidemarkError('unavailable', 'This gateway is going away.');

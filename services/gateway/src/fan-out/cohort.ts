@@ -27,6 +27,8 @@ export interface LiveConnection {
 export interface CohortContext {
   readonly scheduler: Scheduler;
   readonly counts: Counts;
+  /** Wall clock, for the age of events. */
+  readonly wallMs: () => number;
   /** Asks for a turn. */
   readonly wake: (cohort: Cohort) => void;
   readonly release: (cohort: Cohort) => void;
@@ -111,8 +113,12 @@ export class Cohort implements Task {
   #endRound(head: number): void {
     this.#round = undefined;
     this.#shared = undefined;
+    const { counts, wallMs } = this.#context;
+    const nowMs = wallMs();
     while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) {
-      this.#queue.shift()?.receipt?.settled();
+      const entry = this.#queue.shift();
+      entry?.receipt?.settled();
+      if (entry) counts.deliveryLagMs.add(nowMs - entry.timeMs, this.#members.size);
     }
   }
 
@@ -130,6 +136,7 @@ export class Cohort implements Task {
       connection.liveSequence = chunk.through;
       if (chunk.receipts) tellWritten(chunk.receipts, connection);
       counts.deliveries += chunk.events;
+      counts.writeEvents.add(chunk.events);
     }
   }
 

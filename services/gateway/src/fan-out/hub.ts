@@ -10,6 +10,7 @@ export interface HubParts {
   readonly scheduler: Scheduler;
   readonly turns: Turns;
   readonly counts: Counts;
+  readonly wallMs: () => number;
 }
 
 /** Who is live on what: gives each event of the feed to the cohorts that want it. */
@@ -23,10 +24,11 @@ export class Hub {
     if (this.#offered) cohort.offer(this.#offered);
   };
 
-  constructor({ scheduler, turns, counts }: HubParts) {
+  constructor({ scheduler, turns, counts, wallMs }: HubParts) {
     this.#context = {
       scheduler,
       counts,
+      wallMs,
       wake: (cohort) => turns.add(cohort),
       release: (cohort) => this.#release(cohort),
     };

@@ -32,6 +32,8 @@ export interface LogOptions {
   readonly tail: TailLimits;
   readonly coldReadsMax: number;
   readonly coldWaitMs: number;
+  /** The system's clock where absent; it only measures. */
+  readonly wallMs?: () => number;
 }
 
 /** An event of the feed. */
@@ -65,11 +67,11 @@ export class Log {
   #furthest = 0;
 
   constructor(options: LogOptions) {
-    const { scheduler, counts, stream, archive } = options;
+    const { scheduler, counts, stream, archive, wallMs = Date.now } = options;
     this.scheduler = scheduler;
     this.counts = counts;
     this.turns = new Turns(scheduler);
-    this.hub = new Hub({ scheduler, counts, turns: this.turns });
+    this.hub = new Hub({ scheduler, counts, turns: this.turns, wallMs });
     this.tail = new Tail(0, options.tail);
     this.#starts = new Starts({ stream, archive });
     this.cold = new ColdReads({

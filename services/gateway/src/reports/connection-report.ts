@@ -24,6 +24,8 @@ export interface ConnectionEvents {
   readonly onSubscriptions: (more: number) => void;
   readonly onCatchUp: (begun: CatchUpBegun) => CatchUp;
   readonly onGap: (reason: GapReason) => void;
+  readonly onResume: () => void;
+  readonly onLimit: () => void;
   readonly onEnd: (reason: string) => void;
 }
 
@@ -71,6 +73,22 @@ export class ConnectionReport implements ConnectionObserver {
     this.#events.onGap(reason);
     const range = { from: formatCursor(from), to: formatCursor(to) };
     this.#logger.warn({ subscription, ...range, reason }, 'gap');
+  }
+
+  /** A client came back with its cursor. */
+  resumed(): void {
+    this.#events.onResume();
+  }
+
+  /** A limit kept the connection from what it asked for. */
+  limited(message: string): void {
+    this.#events.onLimit();
+    this.#logger.info({ reason: message }, 'limit reached');
+  }
+
+  /** A newer token was not accepted. */
+  refused(code: string, message: string): void {
+    this.#logger.info({ code, reason: message }, 'refused');
   }
 
   closing(reason: CloseReason): void {

@@ -19,8 +19,13 @@ export function follow(
       nowMs: () => log.scheduler.nowMs(),
       wake: (task) => log.turns.addIntake(task),
     },
-    onStart: (state) => log.begin(state),
+    onStart: (state) => {
+      log.counts.feedRestarts++;
+      return log.begin(state);
+    },
     onRecord: (record) => {
+      log.counts.feedBytes += record.payload.length;
+      log.counts.feedLagMs = Date.now() - record.timeMs;
       const decoded = decode(record);
       if (decoded.valid) {
         const receipt = receipts.open(record, log.epoch);

@@ -101,6 +101,7 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
     observer: report,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
+  if (query.start.kind === 'cursor') report.resumed();
   if (trace) {
     const where = { connection: id, transport: 'sse' };
     connection.onWritten = traceDeliveries(reports.tracer, where);

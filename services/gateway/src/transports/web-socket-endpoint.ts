@@ -106,6 +106,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     principal,
     limits,
     newId: randomUUID,
+    report,
     onTrace: () => {
       connection.onWritten = traceDeliveries(reports.tracer, where);
     },

@@ -11,6 +11,7 @@ import {
 } from '@tidemark/protocol';
 import type { Connection } from '../connections/connection.ts';
 import type { Gateway } from '../gateway.ts';
+import type { ConnectionReport } from '../reports/connection-report.ts';
 import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
 
 export interface PeerLimits {
@@ -24,6 +25,7 @@ export interface PeerOptions {
   readonly principal: Principal;
   readonly limits: PeerLimits;
   readonly newId: () => string;
+  readonly report?: ConnectionReport;
   /** The client asks to see the deliveries to it in traces. */
   readonly onTrace?: () => void;
   readonly onPrincipal: (principal: Principal) => void;
@@ -107,6 +109,7 @@ export class WebSocketPeer {
       requireAdmin(this.#principal);
       onTrace?.();
     }
+    if (subscribing.start.kind === 'cursor') this.#options.report?.resumed();
     await connection.subscribe(id, subscribing);
   }
 
@@ -164,7 +167,9 @@ export class WebSocketPeer {
   }
 
   #refuse(id: string | undefined, error: TidemarkError): void {
-    const { connection, gateway } = this.#options;
+    const { connection, gateway, report } = this.#options;
+    if (error.code === 'limit_exceeded') report?.limited(error.message);
+    if (error.status === 401 || error.status === 403) report?.refused(error.code, error.message);
     if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a message failed');
     connection.send(webSocketDialect.error(id, error.toBody()));
   }
