@@ -31,6 +31,7 @@ export class Stage {
   readonly #link: NatsLink;
   readonly epoch: string;
   readonly #folder: string;
+  readonly #removeFolder: () => void;
   readonly #profileFolder: string | undefined;
   readonly #started: { stop(): Promise<void> }[] = [];
 
@@ -40,6 +41,7 @@ export class Stage {
     epoch: string;
     token: string;
     folder: string;
+    removeFolder: () => void;
     profileFolder: string | undefined;
   }) {
     this.nats = parts.nats;
@@ -47,6 +49,7 @@ export class Stage {
     this.epoch = parts.epoch;
     this.#link = parts.link;
     this.#folder = parts.folder;
+    this.#removeFolder = parts.removeFolder;
     this.#profileFolder = parts.profileFolder;
   }
 
@@ -54,7 +57,8 @@ export class Stage {
     const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
     const nats = await startNatsServer({ storeFolder: join(folder, 'nats') });
     // A run that is cut short leaves no gigabyte behind either; by then the server is killed.
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+    const removeFolder = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    process.once('exit', removeFolder);
     await createStream(nats.url, folder);
     const log = createLogger('bench', 'error');
     const link = await connectNats({ servers: nats.url, name: 'bench', log });
@@ -62,7 +66,7 @@ export class Stage {
     if (!state) throw new Error('Replay is ready and there is no stream.');
     const { epoch } = state;
     const token = await makeToken('subscribe:> publish:>', 'bench', 24 * 3600);
-    return new Stage({ nats, link, epoch, token, folder, profileFolder });
+    return new Stage({ nats, link, epoch, token, folder, removeFolder, profileFolder });
   }
 
   /** The cursor at a sequence of this stage's stream. */
@@ -129,7 +133,8 @@ export class Stage {
     for (const part of this.#started.reverse()) await part.stop();
     await this.#link.close();
     await this.nats.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
+    process.off('exit', this.#removeFolder);
+    this.#removeFolder();
   }
 
   async #startService(
