@@ -173,7 +173,7 @@ describe('projection', () => {
     expect(await exported(service)).toEqual(range(1, 60));
   });
 
-  test('projection: NATS away at the start: not ready, history is answered from the file', async () => {
+  test('projection: NATS away at the start: not ready, no token accepted until it is back', async () => {
     const service = await start();
     await client.publish(range(1, 5), orders);
     await untilProjected(service, 5);
@@ -184,10 +184,13 @@ describe('projection', () => {
       async () => (await fetch(`${service.url}/healthz`).catch(() => undefined))?.ok ?? false,
     );
     expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
-    expect(await exported(service)).toEqual(range(1, 5));
+    // Which tokens were revoked while it was away, it cannot know (PROTOCOL.md section 13.1).
+    const refused = await ask(service, '/v1/events');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     await nats.restart();
     await restarted;
     expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
+    expect(await exported(service)).toEqual(range(1, 5));
   });
 
   test('projection: database locked by another program: goes on when it is free', async () => {
