@@ -160,6 +160,21 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     for (const { gaps } of listeners) expect(gaps).toEqual([]);
   });
 
+  test('start: a cursor beyond the end of the log: told in a gap at once, then live', async () => {
+    const topics = topic('beyond');
+    const { cursor } = await system.publisher.store(numbered(topics, 1));
+    const from = cursor.replace(/\d+$/, '9007199254740991');
+    const listener = system.listen(transport, { topics, after: from });
+    await until(() => listener.live);
+    expect(listener.received).toMatchObject([
+      { type: 'gap', from, to: cursor, reason: 'future' },
+      { type: 'live', cursor },
+    ]);
+    await system.publisher.store(numbered(topics, 2));
+    await untilEvents(listener, 1);
+    expect(listener.ids).toEqual(['2']);
+  });
+
   test('start: a time with an offset, before and after everything: earliest, and latest', async () => {
     const topics = topic('times');
     await system.publisher.store(numbered(topics, 1));
