@@ -63,13 +63,12 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
     ];
     const spans = await jaeger.trace(traceId, (found) => found.length >= names.length);
     expect(spans.map(({ name }) => name).sort()).toEqual(names.toSorted());
-    const [request, validate, send, catchUp, handshake] = [
-      'POST /v1/events',
-      'validate',
-      SEND,
-      'catch up',
-      'GET /v1/ws',
-    ].map((name) => one(spans, ({ name: its }) => its === name));
+    const named = (wanted: string) => one(spans, ({ name }) => name === wanted);
+    const request = named('POST /v1/events');
+    const validate = named('validate');
+    const send = named(SEND);
+    const handshake = named('GET /v1/ws');
+    const catchUp = named('catch up');
     const receipt = one(spans, ({ name, service }) => name === PROCESS && /gateway/.test(service));
     const projection = one(
       spans,

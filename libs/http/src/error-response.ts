@@ -32,6 +32,10 @@ export function answerErrors(log: Logger): ErrorRequestHandler {
     if (error.code === 'internal') {
       log.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
     }
+    if (error.status === 401 || error.status === 403) {
+      const { code, message: reason } = error;
+      log.info({ method: request.method, path: request.path, code, reason }, 'refused');
+    }
     if (response.headersSent) {
       // Half an answer must not look like a whole one.
       response.destroy();

@@ -100,3 +100,16 @@ test.each([
   expect(result.code).toBe(1);
   expect(result.stdout).toMatch(/"level":60.*no ground/);
 });
+
+test('service: SIGUSR2: debug lines from then on, and none after the next', async () => {
+  const { child, ended } = await run(`${alive};
+    process.on('SIGUSR2', () => { log.debug('seen'); process.send(log.level); })`);
+  for (const level of ['debug', 'info']) {
+    const told = once(child, 'message');
+    child.kill('SIGUSR2');
+    expect(await told).toContain(level);
+  }
+  child.kill('SIGTERM');
+  const { stdout } = await ended;
+  expect(stdout.match(/"seen"/g)).toHaveLength(1);
+});

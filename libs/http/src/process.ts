@@ -32,7 +32,7 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
 
 /**
  * Runs a service as this process. SIGTERM, SIGINT and the end of a parent with an IPC channel stop
- * it once, in order, with exit code 0. A configuration that is wrong is said in plain lines; that
+ * it once, in order, with exit code 0. SIGUSR2 turns debug lines on and off. A configuration that is wrong is said in plain lines; that
  * and every fault that nothing caught end it with exit code 1.
  */
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
@@ -73,6 +73,7 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop(name));
+  process.on('SIGUSR2', () => turnDebug(log, configuration.logLevel));
   process.on('disconnect', () => stop('parent gone'));
   // The parent may have gone before the line above; without a channel this is undefined.
   if (process.connected === false) stop('parent gone');
@@ -89,6 +90,12 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
     // What an aborted wait throws is part of the stop, which ends the process itself.
     if (!signal.aborted) fail(error);
   });
+}
+
+/** SIGUSR2 turns debug lines on, and the next one back to what the configuration says. */
+function turnDebug(log: Logger, configured: string): void {
+  log.level = log.level === configured ? 'debug' : configured;
+  log.info({ level: log.level }, 'log level changed');
 }
 
 function orExit<T>(read: () => T): T {

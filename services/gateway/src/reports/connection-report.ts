@@ -33,7 +33,6 @@ export interface ConnectionEvents {
 export class ConnectionReport implements ConnectionObserver {
   readonly #about: ConnectionAbout;
   readonly #events: ConnectionEvents;
-  readonly #logger: Logger;
   readonly #startMs = performance.now();
   #reason: CloseReason | undefined;
   #open = 0;
@@ -41,12 +40,9 @@ export class ConnectionReport implements ConnectionObserver {
   #gaps = 0;
 
   constructor(about: ConnectionAbout, events: ConnectionEvents) {
-    const { id, transport, subject, handshake } = about;
     this.#about = about;
     this.#events = events;
-    const bindings = { connection: id, transport, subject, ...traceIds(handshake) };
-    this.#logger = events.logger.child(bindings);
-    this.#logger.info('connected');
+    this.#tell('info', {}, 'connected');
   }
 
   subscribed(
@@ -56,7 +52,7 @@ export class ConnectionReport implements ConnectionObserver {
     this.#open++;
     this.#subscribed++;
     this.#events.onSubscriptions(1);
-    this.#logger.info({ subscription, patterns, cursor: formatCursor(position) }, 'subscribed');
+    this.#tell('info', { subscription, patterns, cursor: formatCursor(position) }, 'subscribed');
     if (position.sequence >= head) return undefined;
     const { id: connection, handshake } = this.#about;
     return this.#events.onCatchUp({ connection, subscription, handshake, position, head });
@@ -65,14 +61,14 @@ export class ConnectionReport implements ConnectionObserver {
   unsubscribed(subscription: string): void {
     this.#open--;
     this.#events.onSubscriptions(-1);
-    this.#logger.info({ subscription }, 'unsubscribed');
+    this.#tell('info', { subscription }, 'unsubscribed');
   }
 
   gap(subscription: string, { from, to, reason }: Gap): void {
     this.#gaps++;
     this.#events.onGap(reason);
     const range = { from: formatCursor(from), to: formatCursor(to) };
-    this.#logger.warn({ subscription, ...range, reason }, 'gap');
+    this.#tell('warn', { subscription, ...range, reason }, 'gap');
   }
 
   /** A client came back with its cursor. */
@@ -83,12 +79,12 @@ export class ConnectionReport implements ConnectionObserver {
   /** A limit kept the connection from what it asked for. */
   limited(message: string): void {
     this.#events.onLimit();
-    this.#logger.info({ reason: message }, 'limit reached');
+    this.#tell('info', { reason: message }, 'limit reached');
   }
 
   /** A newer token was not accepted. */
   refused(code: string, message: string): void {
-    this.#logger.info({ code, reason: message }, 'refused');
+    this.#tell('info', { code, reason: message }, 'refused');
   }
 
   closing(reason: CloseReason): void {
@@ -102,6 +98,13 @@ export class ConnectionReport implements ConnectionObserver {
     this.#events.onEnd(reason);
     const ms = Math.round(performance.now() - this.#startMs);
     const told = { subscriptions: this.#subscribed, gaps: this.#gaps, ms };
-    this.#logger.info({ reason, ...counts, ...told }, 'disconnected');
+    this.#tell('info', { reason, ...counts, ...told }, 'disconnected');
+  }
+
+  /** A logger of its own would cost each connection some 2 KB. */
+  #tell(level: 'info' | 'warn', what: object, message: string): void {
+    const { id: connection, transport, subject, handshake } = this.#about;
+    const where = { connection, transport, subject, ...traceIds(handshake) };
+    this.#events.logger[level]({ ...where, ...what }, message);
   }
 }
