@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LoadCommands } from '../load/load.ts';
+import type { Worker } from '../system/commands.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
 import { residentBytes } from '../system/process-figures.ts';
@@ -11,7 +13,18 @@ const SLEEPERS = 1000;
 const PER_SECOND = 200;
 const EVENT_BYTES = 300;
 const TIMEOUT_MS = 120_000;
+/** Small, so that it is full before and memory does not grow for its sake. */
+const TAIL_EVENTS_MAX = 20_000;
 const TOPICS = { prefix: 'stalled', audiences: 1, topicsEach: 1 };
+const EVENTS = { topics: TOPICS, eventBytes: EVENT_BYTES };
+const CLIENTS = {
+  eventBytes: EVENT_BYTES,
+  timed: true,
+  check: 'sequence',
+  topics: TOPICS,
+  until: 'liveUs',
+  timeoutMs: TIMEOUT_MS,
+} as const;
 
 /** The kernel takes megabytes for a socket that nobody reads before the gateway has to wait. */
 const FILL_EVENTS = 2000;
@@ -39,59 +52,37 @@ export const stalled: BenchCase = {
     try {
       const gateway = await stage.startGateway({
         TIDEMARK_GATEWAY_STALL_TIMEOUT_MS: '3600000',
-        TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '20000',
+        TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: String(TAIL_EVENTS_MAX),
       });
       const publisher = await stage.startPublisher();
-      const publish = (count: number, perSecond: number) => {
-        return publisher.call('publish', {
-          topics: TOPICS,
-          events: count,
-          eventBytes: EVENT_BYTES,
-          perSecond,
-        });
-      };
-      await publish(30_000, 0);
+      await publisher.call('publish', { ...EVENTS, events: TAIL_EVENTS_MAX, perSecond: 0 });
       const readers = await stage.startLoad();
-      const plan = {
-        ...stage.clientPlan(gateway.port),
-        eventBytes: EVENT_BYTES,
-        timed: true,
-        check: 'sequence',
-        topics: TOPICS,
-        until: 'liveUs',
-        timeoutMs: TIMEOUT_MS,
-      } as const;
+      const plan = { ...CLIENTS, ...stage.clientPlan(gateway.port) };
       verify('opening', (await readers.call('open', { ...plan, clients: READERS })).faults);
-      const p99 = async (): Promise<number> => {
-        await readers.call('expect', { events });
-        await publish(events, PER_SECOND);
+      /** Publishes, and waits until the readers have it. @returns their p99 */
+      const pass = async (count: number, perSecond: number): Promise<number> => {
+        await readers.call('expect', { events: count });
+        await publisher.call('publish', { ...EVENTS, events: count, perSecond });
         const received = await readers.call('received', { timeoutMs: TIMEOUT_MS });
         verify('receiving', received.faults);
         return received.latency.p99Ms;
       };
-      await p99();
+      // Compiled code before measured code.
+      await pass(events, PER_SECOND);
       const spent = await measure(gateway);
-      const aloneP99Ms = await p99();
+      const aloneP99Ms = await pass(events, PER_SECOND);
 
       const sleepers = await stage.startLoad();
       verify('opening', (await sleepers.call('open', { ...plan, clients: SLEEPERS })).faults);
       const residentBefore = residentBytes(gateway.pid);
       await sleepers.call('pause', { paused: true });
-      const filled = await fill(gateway, async () => {
-        await readers.call('expect', { events: FILL_EVENTS });
-        await publish(FILL_EVENTS, 0);
-        verify('filling', (await readers.call('received', { timeoutMs: TIMEOUT_MS })).faults);
-      });
+      const filled = await fill(gateway, () => pass(FILL_EVENTS, 0));
       await readMetrics(gateway.url);
-      const stalledP99Ms = await p99();
+      const stalledP99Ms = await pass(events, PER_SECOND);
       const metrics = await readMetrics(gateway.url);
       const residentGrowth = residentBytes(gateway.pid) - residentBefore;
       const { cpuSeconds, otherCores, load: loadAverage } = await spent();
-      // Nothing was dropped for them: they read on and become current.
-      await sleepers.call('expect', { events: filled + events, sinceOpen: true });
-      await sleepers.call('pause', { paused: false });
-      const caughtUp = await sleepers.call('received', { timeoutMs: TIMEOUT_MS });
-      verify('reading on', caughtUp.faults);
+      const readOnSeconds = await readOn(sleepers, filled + events);
       return {
         p99Ratio: stalledP99Ms / aloneP99Ms,
         aloneP99Ms,
@@ -99,7 +90,7 @@ export const stalled: BenchCase = {
         kibPerStalled: residentGrowth / 1024 / SLEEPERS,
         stalledConnections: metrics.get('tidemark_gateway_connections_behind') ?? 0,
         eventsToFill: filled,
-        readOnSeconds: (caughtUp.lastUs - caughtUp.firstExpectedUs) / 1e6,
+        readOnSeconds,
         cpuSeconds,
         loopBlockMaxMs: loopBlockMaxMs(metrics),
         otherCores,
@@ -112,7 +103,7 @@ export const stalled: BenchCase = {
 };
 
 /** Publishes until every sleeper's socket is full. @returns the events that it took */
-async function fill(gateway: ServiceProcess, publish: () => Promise<void>): Promise<number> {
+async function fill(gateway: ServiceProcess, publish: () => Promise<unknown>): Promise<number> {
   for (let fills = 1; fills <= FILLS_MAX; fills++) {
     await publish();
     await sleep(200);
@@ -121,4 +112,15 @@ async function fill(gateway: ServiceProcess, publish: () => Promise<void>): Prom
     if (behind >= SLEEPERS) return fills * FILL_EVENTS;
   }
   throw new Error(`After ${FILLS_MAX * FILL_EVENTS} events not all sleepers are stalled.`);
+}
+
+/** Nothing was dropped for the sleepers: they read on and become current. @returns how long it took */
+async function readOn(sleepers: Worker<LoadCommands>, events: number): Promise<number> {
+  await sleepers.call('expect', { events, sinceOpen: true });
+  await sleepers.call('pause', { paused: false });
+  const { faults, firstExpectedUs, lastUs } = await sleepers.call('received', {
+    timeoutMs: TIMEOUT_MS,
+  });
+  verify('reading on', faults);
+  return (lastUs - firstExpectedUs) / 1e6;
 }
