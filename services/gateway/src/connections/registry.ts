@@ -164,6 +164,8 @@ export class Registry implements Task {
     }
     const quietMs = nowMs - observed.takenMs;
     if (!outlet.writable) {
+      // A peer that is not asked cannot answer: its silence counts from when it reads again.
+      member.heardMs = nowMs;
       if (quietMs < stallTimeoutMs) return;
       connection.log.counts.stalled++;
       this.#close(member, 'stalled', `Nothing was read for ${stallTimeoutMs} ms.`);
