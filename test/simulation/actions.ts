@@ -10,7 +10,7 @@ type Act = (world: World) => string | undefined;
 
 /** A cursor's sequence may lie this far beyond the end: nobody gave it out. */
 const BEYOND_MAX = 20;
-const FLOOD_EVENTS = 600;
+const FLOOD_EVENTS = 1500;
 
 /** More than a cohort queues: see `COHORT_QUEUE_MAX`. Once in a world, as it takes a second. */
 const WIDE_FLOOD_EVENTS = 17_000;

@@ -13,8 +13,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'goes live without the last step',
     file: 'connections/lane.ts',
-    text: 'if (this.#position < log.tail.head) return true;\n    if (this.caughtUp)',
-    replacement: 'if (true)',
+    text: `    if (this.#readFrom < log.tail.head) return true;
+    if (!this.#writeNewest()) return false;
+    if (this.caughtUp)`,
+    replacement: `    if (!this.#writeNewest()) return false;
+    if (log)`,
   },
   {
     mistake: 'goes live before its own start is reached',
@@ -34,10 +37,8 @@ export const MUTATIONS: readonly Mutation[] = [
     mistake: 'keeps its page while the socket is full',
     file: 'connections/lane.ts',
     text: `    if (!outlet.writable) {
-      this.#forgetPage();
-      return false;`,
-    replacement: `    if (!outlet.writable) {
-      return false;`,
+      this.#forget();`,
+    replacement: '    if (!outlet.writable) {',
   },
   {
     mistake: 'stands one event too far after a full socket',
@@ -48,8 +49,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'passes a whole page after its first part',
     file: 'connections/lane.ts',
-    text: 'if (page.next < page.entries.length) return true;',
-    replacement: '',
+    text: '(entries.at(-1)?.sequence ?? 0)',
+    replacement: 'page.through',
   },
   {
     mistake: 'tells no gap',
@@ -58,10 +59,35 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: '',
   },
   {
-    mistake: 'does not wait for a head that is behind its position',
+    mistake: 'waits for a head that nobody tells it of',
     file: 'connections/lane.ts',
-    text: 'if (this.#position > tail.head) {',
-    replacement: 'if (this.#position > tail.head + 1) {',
+    text: `    if (this.#position > tail.head) {
+      log.awaitHead(this);`,
+    replacement: '    if (this.#position > tail.head) {',
+  },
+  {
+    mistake: 'looks ahead for the newest, and goes live without writing them',
+    file: 'connections/lane.ts',
+    text: 'if (!this.#writeNewest()) return false;',
+    replacement: '',
+  },
+  {
+    mistake: 'passes over events for a neighbour that wants all',
+    file: 'connections/lane.ts',
+    text: "subscriptions.every(({ deliver }) => deliver === 'latest')",
+    replacement: "subscriptions.some(({ deliver }) => deliver === 'latest')",
+  },
+  {
+    mistake: 'counts what was passed over up to the first that is not told yet',
+    file: 'connections/lane.ts',
+    text: 'const told = passed.sequence <= this.#position;',
+    replacement: 'if (passed.sequence > this.#position) break;\n        const told = true;',
+  },
+  {
+    mistake: 'keeps the older event of a topic',
+    file: 'connections/newest.ts',
+    text: 'this.#entries.delete(entry.topic);',
+    replacement: '',
   },
   {
     mistake: 'overlapping lanes stay apart',
@@ -102,7 +128,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a change of the log is not told',
     file: 'connections/connection.ts',
-    text: 'this.send(this.dialect.gap(subscription.id, { from, to: this.#at(sequence), reason }));',
+    text: 'this.#tellGap(subscription.id, { from, to: this.#at(sequence), reason });',
     replacement: '',
   },
   {
@@ -172,9 +198,10 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: '',
   },
   {
-    mistake: 'a page of the old epoch is shared in the new one',
+    mistake: 'a page of the log as it was is shared in what it became',
     file: 'log/cold-reads.ts',
-    text: 'this.#shared.clear();',
+    text: `    this.#shared.clear();
+    this.#era++;`,
     replacement: '',
   },
   {
@@ -197,12 +224,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'waitedMs < 0',
   },
   {
-    mistake: 'a gap is told although the archive has another epoch',
-    file: 'log/cold-reads.ts',
-    text: 'if (archive.epoch !== epoch) return undefined;',
-    replacement: '',
-  },
-  {
     mistake: "the archive's holes are passed over",
     file: 'tiers/archive-tier.ts',
     text: 'const [hole] = missing;',
@@ -221,10 +242,16 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'tail.head',
   },
   {
-    mistake: 'retention that overtook the feed is not noticed',
+    mistake: 'retention that overtook a feed that was away is not noticed',
     file: 'log/log.ts',
     text: 'tail.head + 1 < stream.firstSequence',
     replacement: 'tail.head < 0',
+  },
+  {
+    mistake: 'retention that overtakes a feed is not noticed',
+    file: 'log/log.ts',
+    text: 'if (sequence > this.tail.head + 1)',
+    replacement: 'if (sequence < 0)',
   },
   {
     mistake: 'a cursor beyond the end is taken as it is',
@@ -312,9 +339,9 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'this.#waiting = [...tasks.slice(tasks.length), ...this.#waiting];',
   },
   {
-    mistake: 'no heartbeats',
+    mistake: 'heartbeats only when nothing else is sent',
     file: 'connections/registry.ts',
-    text: 'if (quietMs < heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT)) return;',
-    replacement: 'if (quietMs >= 0) return;',
+    text: 'if (quietMs < dueMs && besideMs < dueMs) return;',
+    replacement: 'if (quietMs < dueMs) return;',
   },
 ];

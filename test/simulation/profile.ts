@@ -130,10 +130,10 @@ export function createProfile(random: Random): Profile {
     writeMs: random.pick([0.01, 0.01, 0.3, 1]),
     intakeMs: random.pick([0.001, 0.001, 0.5]),
     stepMs: random.pick([0.1, 1, 5]),
-    large: random.pick([0, 0.01, 0.05]),
-    paddingMax: random.pick([50, 1000, 10_000]),
+    large: alike ? 0 : random.pick([0, 0.01, 0.05]),
+    paddingMax: alike ? 200 : random.pick([50, 1000, 10_000]),
     holes: random.chance(0.2),
-    heartbeatMs: random.pick([200, 1000, 5000]),
+    heartbeatMs: random.pick([1000, 5000]),
     stallTimeoutMs: random.pick([2000, 20_000]),
   };
 }

@@ -132,6 +132,8 @@ export class World implements Truth {
 
   /** A connection that cannot be written to holds its positions and nothing else. */
   #checkHeld(gateway: SimulatedGateway): void {
+    // A lane that looks for the newest events keeps them while it waits for the next page.
+    if (gateway.log.cold.underWay > 0) return;
     for (const { name, connection, socket, ...device } of this.devices) {
       if (device.gateway !== gateway || socket.writable) continue;
       const { heldEvents = 0 } = connection ?? {};
