@@ -12,7 +12,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'libs/telemetry': ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
   'libs/auth': ['jose'],
   'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
-  'libs/http': ['express'],
+  'libs/http': ['express', 'rate-limiter-flexible'],
   'services/ingest': ['zod'],
   'services/gateway': ['ws'],
   'services/replay': ['better-sqlite3', 'zod'],

@@ -102,12 +102,17 @@ export class SimulatedGateway {
       logger: { error: ({ err }: { err: unknown }) => this.#world.fail(err) },
       authenticate: async () => principal(this.#grant),
       appender: () => undefined,
+      limits: { hit: () => {} },
     } as unknown as Gateway;
     const peer = new WebSocketPeer({
       gateway,
       connection,
       principal: principal('>'),
-      limits: { subscriptionsMax: SUBSCRIPTIONS_MAX, publishesMax: PUBLISHES_MAX },
+      limits: {
+        subscriptionsMax: SUBSCRIPTIONS_MAX,
+        publishesMax: PUBLISHES_MAX,
+        connectionPatternsMax: Number.POSITIVE_INFINITY,
+      },
       newId: () => 'id',
       onPrincipal: () => {},
     });

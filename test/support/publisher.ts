@@ -57,7 +57,8 @@ export class Publisher {
       if (response?.status === 201) return response.json();
       const text = await response?.text();
       this.refusals.push(response?.status ?? 0);
-      if (response && response.status < 500) throw new Error(`${response.status}: ${text}`);
+      const final = response && response.status < 500 && response.status !== 429;
+      if (final) throw new Error(`${response.status}: ${text}`);
       await sleep(RETRY_MS);
     }
   }

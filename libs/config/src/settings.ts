@@ -1,3 +1,10 @@
+import {
+  commonLimits,
+  gatewayLimits,
+  ingestLimits,
+  limitRelations,
+  replayLimits,
+} from './limit-settings.ts';
 import type { Relation, Table, Values } from './table.ts';
 import { tokens } from './token-settings.ts';
 
@@ -49,6 +56,7 @@ export const common = {
     meaning: 'Least severe level that is logged.',
   },
   ...tokens,
+  ...commonLimits,
   allowedOrigins: {
     variable: 'TIDEMARK_ALLOWED_ORIGINS',
     type: 'text',
@@ -65,6 +73,7 @@ export const common = {
 } as const satisfies Table;
 
 const commonRelations: readonly Relation<Values<typeof common>>[] = [
+  ...limitRelations,
   {
     holds: ({ natsUser, natsPassword }) => (natsUser === '') === (natsPassword === ''),
     rule: 'TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD must be set together',
@@ -73,6 +82,7 @@ const commonRelations: readonly Relation<Values<typeof common>>[] = [
 
 export const ingest = {
   ...common,
+  ...ingestLimits,
   port: {
     variable: 'TIDEMARK_INGEST_PORT',
     type: 'integer',
@@ -141,6 +151,10 @@ export const ingest = {
 export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
   ...commonRelations,
   {
+    holds: ({ batchEventsMax, publishesPerSecondMax }) => batchEventsMax <= publishesPerSecondMax,
+    rule: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+  },
+  {
     holds: ({ batchEventsMax, appendsMax }) => batchEventsMax <= appendsMax,
     rule: 'TIDEMARK_INGEST_APPENDS_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
   },
@@ -148,6 +162,7 @@ export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
 
 export const gateway = {
   ...common,
+  ...gatewayLimits,
   port: {
     variable: 'TIDEMARK_GATEWAY_PORT',
     type: 'integer',
@@ -358,6 +373,7 @@ export const stream = {
 export const replay = {
   ...common,
   ...stream,
+  ...replayLimits,
   port: {
     variable: 'TIDEMARK_REPLAY_PORT',
     type: 'integer',

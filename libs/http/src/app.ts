@@ -4,11 +4,15 @@ import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Authenticate } from './authentication.ts';
 import { answerErrors } from './error-response.ts';
+import type { Limits } from './limits.ts';
 import { observe } from './observation.ts';
 import { type Origins, shareWith } from './origins.ts';
 
 /** Health and metrics are for no page. */
 const API_PATHS = '/v1';
+
+/** What passes while the client waits. */
+const POSTPONED: ReadonlySet<string> = new Set(['unavailable', 'limit_exceeded']);
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -24,8 +28,8 @@ export interface Endpoint {
   readonly path: string;
   readonly methods: Readonly<Partial<Record<Method, Serve>>>;
   /** Where it tells who asks in another way than the rest. */
-  readonly authenticate?: Authenticate;
-  /** Answers while it cannot be told who asks; with the error's status where absent. */
+  readonly authenticate?: (request: Request) => Promise<Principal>;
+  /** Answers while a limit is reached, and while it cannot be told who asks; with the error's status if absent. */
   readonly postpone?: (request: Request, response: Response, error: TidemarkError) => void;
 }
 
@@ -40,6 +44,8 @@ export interface AppOptions {
   readonly endpoints: readonly Endpoint[];
   /** The web pages that may use the endpoints; none, where absent. */
   readonly origins?: Origins;
+  /** Told when a request is too large. */
+  readonly limits?: Limits;
   /** What operators use beside the metrics. */
   readonly operations?: readonly Endpoint[];
 }
@@ -81,7 +87,7 @@ function builder(options: AppOptions) {
     app.use((request) => {
       throw new TidemarkError('not_found', `There is no ${request.path} here.`);
     });
-    app.use(answerErrors(options.log));
+    app.use(answerErrors(options.log, options.limits));
     return app;
   };
 }
@@ -127,8 +133,8 @@ function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): vo
       try {
         principal = await authenticate(request);
       } catch (error) {
-        const away = error instanceof TidemarkError && error.code === 'unavailable';
-        if (!away || !postpone) throw error;
+        if (!(error instanceof TidemarkError) || !postpone || !POSTPONED.has(error.code))
+          throw error;
         postpone(request, response, error);
         return;
       }

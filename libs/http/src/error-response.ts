@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { asTidemarkError, type ErrorBody, TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { ErrorRequestHandler } from 'express';
+import type { Limits } from './limits.ts';
 
 /** What `Retry-After` says where the error itself names no time. */
 const RETRY_AFTER_SECONDS = 1;
@@ -26,9 +27,10 @@ export function toErrorResponse(error: TidemarkError): ErrorResponse {
 }
 
 /** The one place where an error becomes an answer; express calls it for whatever is thrown. */
-export function answerErrors(log: Logger): ErrorRequestHandler {
+export function answerErrors(log: Logger, limits?: Pick<Limits, 'hit'>): ErrorRequestHandler {
   return (thrown, request, response, _next) => {
     const error = asTidemarkError(fromExpress(thrown));
+    if (error.code === 'too_large') limits?.hit('request_bytes');
     if (error.code === 'internal') {
       log.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
     }
@@ -46,9 +48,13 @@ export function answerErrors(log: Logger): ErrorRequestHandler {
   };
 }
 
-/** Answers an upgrade that is refused, on the raw socket, where there is no response object. */
-export function refuseUpgrade(socket: Duplex, error: TidemarkError): void {
-  const { status, headers, body } = toErrorResponse(error);
+/**
+ * Answers on the raw socket, where there is no response object: an upgrade that is refused.
+ *
+ * @param status another than the error's own
+ */
+export function refuseUpgrade(socket: Duplex, error: TidemarkError, status = error.status): void {
+  const { headers, body } = toErrorResponse(error);
   const text = JSON.stringify(body);
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

@@ -1,8 +1,10 @@
 export type { Request, Response } from 'express';
+export { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
 export * from './app.ts';
 export * from './authentication.ts';
 export * from './body.ts';
 export * from './error-response.ts';
+export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export * from './operations.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';

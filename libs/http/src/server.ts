@@ -1,18 +1,19 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ConfigurationError } from '@tidemark/config';
+import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import { refuseUpgrade } from './error-response.ts';
+import type { Limits } from './limits.ts';
 
-/** Time to send the request line and headers. */
-const HEADERS_TIMEOUT_MS = 10_000;
-/** Time to send a whole request; how long an answer takes is not limited by it. */
-const REQUEST_TIMEOUT_MS = 30_000;
 /** Longer than the 60 s after which common proxies give up a connection they keep for reuse. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-/** How often Node looks for requests past the first two. */
+/** How often Node looks for requests that take too long. */
 const TIMEOUT_CHECK_MS = 5_000;
-const HEADER_BYTES_MAX = 16 * 1024;
 const HEADERS_MAX = 100;
+/** How long a client may take to read that its request cannot be read. */
+const REFUSAL_MS = 1_000;
 /** Idle time after which TCP asks whether a silent peer is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
@@ -25,7 +26,23 @@ export interface ListenOptions {
 export interface ServerOptions {
   /** What a socket may hold unsent before it asks to wait for its drain; Node's own if absent. */
   readonly socketBufferBytes?: number;
+  /** Time to send the request line and headers. */
+  readonly headersTimeoutMs?: number;
+  /** Time to send a whole request; how long an answer takes is not limited by it. */
+  readonly requestTimeoutMs?: number;
+  readonly headerBytesMax?: number;
+  /** Most sockets at once, those that have said nothing yet too; a further one is closed. */
+  readonly socketsMax?: number;
+  /** Told when one of these is reached. */
+  readonly limits?: Pick<Limits, 'hit'>;
 }
+
+/** What is said to a client whose request Node could not read, by the code of Node's error. */
+const UNREADABLE: Readonly<Record<string, readonly [limit: string, status: number]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_time', 408],
+  HPE_HEADER_OVERFLOW: ['header_bytes', 431],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['header_bytes', 413],
+};
 
 /**
  * An HTTP server with explicit limits and an orderly end.
@@ -38,17 +55,21 @@ export class HttpServer {
   readonly #log: Logger;
   readonly #sockets = new Set<Socket>();
   readonly #answers = new Set<ServerResponse>();
+  readonly #answerOf = new WeakMap<Duplex, ServerResponse>();
+  readonly #limits: ServerOptions['limits'];
   #draining = false;
 
   constructor(application: RequestListener, log: Logger, options: ServerOptions = {}) {
+    const { headersTimeoutMs = 10_000, requestTimeoutMs = 30_000, limits } = options;
     this.#log = log;
+    this.#limits = limits;
     this.server = createServer({
       ...(options.socketBufferBytes !== undefined && { highWaterMark: options.socketBufferBytes }),
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      maxHeaderSize: HEADER_BYTES_MAX,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(headersTimeoutMs / 2)),
+      maxHeaderSize: options.headerBytesMax ?? 16 * 1024,
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       noDelay: true,
@@ -57,6 +78,9 @@ export class HttpServer {
     this.server.on('connection', (socket) => this.#keepSocket(socket));
     this.server.on('request', (_request, response) => this.#keepAnswer(response));
     this.server.on('request', application);
+    this.server.on('clientError', (error, socket) => this.#refuse(error, socket));
+    if (options.socketsMax !== undefined) this.server.maxConnections = options.socketsMax;
+    this.server.on('drop', () => limits?.hit('sockets'));
   }
 
   /** Resolves with the port. @throws ConfigurationError when the address cannot be listened on */
@@ -95,10 +119,28 @@ export class HttpServer {
     socket.once('close', () => this.#sockets.delete(socket));
   }
 
+  /** What cannot be read as a request is answered like other errors, where it can be. */
+  #refuse({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
+    const [limit, status = 400] = UNREADABLE[code] ?? [];
+    if (limit !== undefined) this.#limits?.hit(limit);
+    // Half an answer must not get another one into its middle.
+    if (!socket.writable || code === 'ECONNRESET' || this.#answerOf.get(socket)?.headersSent) {
+      socket.destroy();
+      return;
+    }
+    const error = new TidemarkError('invalid_query', `The request cannot be read (${status}).`);
+    refuseUpgrade(socket, error, status);
+    // A peer that reads nothing would keep its socket.
+    setTimeout(() => socket.destroy(), REFUSAL_MS).unref();
+  }
+
   #keepAnswer(answer: ServerResponse): void {
+    const { socket } = answer;
+    if (socket) this.#answerOf.set(socket, answer);
     this.#answers.add(answer);
     answer.once('close', () => {
       this.#answers.delete(answer);
+      if (socket && this.#answerOf.get(socket) === answer) this.#answerOf.delete(socket);
       // The connection is idle only once Node has done its own part of the end of an answer.
       if (this.#draining) setImmediate(() => this.server.closeIdleConnections());
     });

@@ -119,6 +119,7 @@ export const CLOSE_CODES = {
   token_expired: 4004,
   unavailable: 4005,
   disconnected: 4006,
+  limited: 4007,
   revoked: 4501,
 } as const;
 

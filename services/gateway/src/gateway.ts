@@ -1,7 +1,9 @@
-import type { Authenticate, Origins } from '@tidemark/http';
+import type { Principal } from '@tidemark/auth';
+import type { Authenticate, Limits, Origins, Places, Rate } from '@tidemark/http';
 import type { Appender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { Admission, Knock } from './admission.ts';
 import type { Registry } from './connections/registry.ts';
 import type { Log } from './log/log.ts';
 import type { Reports } from './reports/reports.ts';
@@ -13,8 +15,14 @@ export interface Gateway {
   readonly registry: Registry;
   readonly reports: Reports;
   readonly authenticate: Authenticate;
-  /** The same for new connections, which may bring a ticket instead of a token. */
-  readonly authenticateConnection: Authenticate;
+  /** The same for new connections, which may bring a ticket instead of a token, and too many. */
+  readonly authenticateConnection: (request: Knock) => Promise<Principal>;
+  readonly admission: Admission;
+  readonly limits: Limits;
+  /** Events that a user publishes. */
+  readonly publishes: Rate;
+  /** Subscriptions of a user that catch up. */
+  readonly catchUps: Places;
   /** The web pages that may connect; all of them, with a token, where none is configured. */
   readonly origins: Origins;
   /** `undefined` until NATS has been reached for the first time. */
@@ -22,7 +30,7 @@ export interface Gateway {
 }
 
 /** @throws TidemarkError when no further connection can be served now */
-export function admit({ log, registry }: Gateway): void {
-  registry.admit();
+export function admit({ log, admission }: Gateway, request: Knock, principal: Principal): void {
   if (!log.begun) throw new TidemarkError('unavailable', 'The gateway has not reached NATS yet.');
+  admission.admit(request, principal);
 }

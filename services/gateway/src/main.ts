@@ -5,8 +5,10 @@ import {
   configureAuthentication,
   createApps,
   HttpServer,
+  Limits,
   listenForOperators,
   parseOrigins,
+  parseProxies,
   runService,
 } from '@tidemark/http';
 import {
@@ -21,6 +23,7 @@ import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { administrationEndpoints } from './administration/endpoints.ts';
 import { enforce } from './administration/enforcement.ts';
+import { Admission } from './admission.ts';
 import { Registry } from './connections/registry.ts';
 import { Counts } from './counts.ts';
 import { LOW_WATER_BYTES } from './fan-out/chunks.ts';
@@ -36,6 +39,9 @@ import { follow } from './tiers/feed.ts';
 import { StreamReader } from './tiers/stream-tier.ts';
 import { sseEndpoint } from './transports/sse-endpoint.ts';
 import { serveWebSockets } from './transports/web-socket-endpoint.ts';
+
+/** Sockets beside those of connections: handshakes, tickets, and what operators ask. */
+const SOCKETS_RESERVE = 1000;
 
 runService({
   name: 'gateway',
@@ -64,6 +70,13 @@ runService({
       turns: log.turns,
       wallMs: Date.now,
     });
+    const limits = new Limits(metrics);
+    const admission = new Admission({
+      ...configuration,
+      registry,
+      limits,
+      proxies: parseProxies(configuration.trustedProxies),
+    });
     const origins = parseOrigins(configuration.allowedOrigins);
     const tickets = () =>
       new TicketStore(tiers.nats(), { timeoutMs: configuration.appendTimeoutMs });
@@ -79,9 +92,18 @@ runService({
       logger,
       registry,
       authenticate,
-      authenticateConnection: acceptTickets(authenticate, {
-        redeem: redeemFrom(tickets),
-        revocations,
+      authenticateConnection: admission.guard(
+        acceptTickets(authenticate, { redeem: redeemFrom(tickets), revocations }),
+      ),
+      admission,
+      limits,
+      publishes: limits.rate('publishes_per_second', {
+        max: configuration.publishesPerSecondMax,
+        of: 'events of one user',
+      }),
+      catchUps: limits.places('catch_ups_per_user', {
+        max: configuration.catchUpsPerUserMax,
+        of: 'catch-ups of this user',
       }),
       origins,
       reports: new Reports({ logger, metrics, tracer }),
@@ -96,6 +118,7 @@ runService({
         tracer,
         authenticate,
         origins,
+        limits,
         checks: {
           feed: () => feed?.reading ?? false,
           open: () => !registry.closing,
@@ -103,7 +126,7 @@ runService({
         },
         endpoints: [
           sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
-          ticketEndpoint(tickets),
+          { ...ticketEndpoint(tickets), authenticate: admission.guard(authenticate) },
         ],
         operations: administrationEndpoints({
           log: logger,
@@ -113,7 +136,12 @@ runService({
       },
       configuration,
     );
-    const http = new HttpServer(app, logger, { socketBufferBytes: LOW_WATER_BYTES });
+    const http = new HttpServer(app, logger, {
+      ...configuration,
+      socketBufferBytes: LOW_WATER_BYTES,
+      socketsMax: configuration.connectionsMax + SOCKETS_RESERVE,
+      limits,
+    });
     serveWebSockets(http.server, gateway, configuration);
     onStop(() => registry.drain(configuration.drainMs));
     onStop(() => http.stop(configuration.drainMs));

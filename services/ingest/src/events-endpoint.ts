@@ -1,5 +1,12 @@
 import { type Principal, requirePermission } from '@tidemark/auth';
-import { type Endpoint, type Request, type Response, readBody, spanOf } from '@tidemark/http';
+import {
+  type Endpoint,
+  type Limits,
+  type Request,
+  type Response,
+  readBody,
+  spanOf,
+} from '@tidemark/http';
 import { asTidemarkError, type CloudEvent, TidemarkError } from '@tidemark/protocol';
 import {
   isSampled,
@@ -22,6 +29,9 @@ export interface EventsEndpointOptions {
   readonly tracer: Tracer;
   readonly bodyBytesMax: number;
   readonly batchEventsMax: number;
+  readonly limits: Limits;
+  /** Of one user. */
+  readonly publishesPerSecondMax: number;
   readonly now?: () => number;
   readonly newId?: () => string;
 }
@@ -32,6 +42,10 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   const refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
     'code',
   ]);
+  const publishes = options.limits.rate('publishes_per_second', {
+    max: options.publishesPerSecondMax,
+    of: 'events of one user',
+  });
   const bytes = metrics.counter('ingest_body_bytes_total', 'Bytes of bodies, inflated.');
 
   async function accept(request: Request, response: Response, principal: Principal) {
@@ -44,6 +58,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       span.setAttribute('tidemark.events', checked.submission.events.length);
       return checked;
     });
+    await publishes.take(principal.subject, submission.events.length);
     const answers = await append(events, submission, { precondition, traceparent, parent });
     response.status(201);
     const [first] = answers;

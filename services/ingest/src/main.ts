@@ -4,6 +4,7 @@ import {
   configureAuthentication,
   createApps,
   HttpServer,
+  Limits,
   listenForOperators,
   parseOrigins,
   runService,
@@ -19,6 +20,7 @@ runService({
   async start(configuration, { log, tracer, signal, onStop }) {
     const { host, port } = configuration;
     const metrics = new Metrics('ingest');
+    const limits = new Limits(metrics);
     const revocations = new RevocationList(configuration);
     const events = new EventLog({ ...configuration, log, metrics, tracer });
     const origins = parseOrigins(configuration.allowedOrigins);
@@ -29,18 +31,19 @@ runService({
         tracer,
         authenticate: configureAuthentication(configuration, { log, revocations, origins }),
         origins,
+        limits,
         checks: {
           nats: () => events.connected,
           stream: () => events.streamKnown,
           revocations: () => revocations.isComplete,
         },
-        endpoints: [eventsEndpoint({ ...configuration, events, metrics, tracer })],
+        endpoints: [eventsEndpoint({ ...configuration, events, metrics, tracer, limits })],
       },
       configuration,
     );
 
     // The port answers before NATS does, so that whoever publishes gets 503 and not silence.
-    const http = new HttpServer(app, log);
+    const http = new HttpServer(app, log, { ...configuration, limits });
     onStop(() => http.stop(configuration.drainMs));
     await http.listen({ host, port });
     const operators = await listenForOperators(operations, configuration, log);

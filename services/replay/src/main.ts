@@ -5,6 +5,7 @@ import {
   createApps,
   HttpServer,
   type Lifetime,
+  Limits,
   listenForOperators,
   parseOrigins,
   runService,
@@ -31,6 +32,7 @@ runService({ name: 'replay', configure: readReplayConfiguration, start });
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
   const { log, tracer, signal, onStop } = lifetime;
   const metrics = new Metrics('replay');
+  const limits = new Limits(metrics);
   const shelf = new Shelf(config.databasePath, log);
   const revocations = new RevocationList(config);
   let link: NatsLink | undefined;
@@ -54,19 +56,23 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       tracer,
       authenticate: configureAuthentication(config, { log, revocations, origins }),
       origins,
+      limits,
       checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
       endpoints: historyEndpoints({
         shelf,
         metrics,
         tracer,
         progress: projector.progress,
+        limits,
         pageEventsMax: config.pageEventsMax,
+        readsPerUserMax: config.readsPerUserMax,
+        exportsMax: config.exportsMax,
         readEnd: () => readEnd(link),
       }),
     },
     config,
   );
-  const server = new HttpServer(app, log);
+  const server = new HttpServer(app, log, { ...config, limits });
   await server.listen(config);
   onStop(() => server.stop(config.drainMs));
   const operators = await listenForOperators(operations, config, log);

@@ -13,6 +13,17 @@ import { type Commands, Worker } from './commands.ts';
 import { readMetrics } from './gateway-metrics.ts';
 import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
 
+/** All load comes from one address and one user here, which no deployment would allow. */
+const ONE_CLIENT_IS_ALL = {
+  TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX: '1000000',
+  TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX: '1000000',
+  TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX: '1000000',
+  TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+};
+
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
 const PROJECTION_TIMEOUT_MS = 180_000;
@@ -146,7 +157,7 @@ export class Stage {
       name,
       natsUrl: this.nats.url,
       folder: this.#folder,
-      env,
+      env: { ...ONE_CLIENT_IS_ALL, ...env },
       profileFolder,
     });
     this.#started.push(service);

@@ -25,7 +25,6 @@ export interface ConnectionEvents {
   readonly onCatchUp: (begun: CatchUpBegun) => CatchUp;
   readonly onGap: (reason: GapReason) => void;
   readonly onResume: () => void;
-  readonly onLimit: () => void;
   readonly onEnd: (reason: string) => void;
 }
 
@@ -78,7 +77,6 @@ export class ConnectionReport implements ConnectionObserver {
 
   /** A limit kept the connection from what it asked for. */
   limited(message: string): void {
-    this.#events.onLimit();
     this.#tell('info', { reason: message }, 'limit reached');
   }
 

@@ -49,7 +49,6 @@ export class Reports {
   refused(transport: Transport, error: unknown, handshake: Span): void {
     const { code, message } = asTidemarkError(error);
     this.#meters.refused.inc({ transport, code });
-    if (code === 'limit_exceeded') this.#meters.limited.inc({ limit: 'connections' });
     this.#logger.info({ transport, code, reason: message, ...traceIds(handshake) }, 'refused');
     fail(handshake, { code });
   }
@@ -73,7 +72,6 @@ export class Reports {
       },
       onGap: (reason) => meters.gaps.inc({ reason }),
       onResume: () => meters.resumed.inc({ transport }),
-      onLimit: () => meters.limited.inc({ limit: 'messages' }),
       onEnd: (reason) => {
         meters.closed.inc({ transport, reason });
         meters.lifetime.observe({ transport }, (performance.now() - startMs) / 1000);
@@ -99,11 +97,6 @@ function createMeters(metrics: Metrics) {
       buckets: LIFETIME_BUCKETS_SECONDS,
       labels: ['transport'],
     }),
-    limited: metrics.counter(
-      'gateway_limits_hit_total',
-      'Refusals at a limit: of connections, or of what a connection asked for.',
-      ['limit'],
-    ),
     resumed: metrics.counter('gateway_resumes_total', 'Subscriptions that began at a cursor.', [
       'transport',
     ]),

@@ -15,6 +15,7 @@ import {
   TidemarkError,
 } from '@tidemark/protocol';
 import type { Span } from '@tidemark/telemetry';
+import { CatchUpPlaces } from '../connections/catch-up-places.ts';
 import { Connection, type Subscribing } from '../connections/connection.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
@@ -37,6 +38,7 @@ const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
   token_expired: 'token_expired',
   unavailable: 'unavailable',
   disconnected: 'unavailable',
+  limited: 'limit_exceeded',
   revoked: 'unauthenticated',
 };
 
@@ -57,7 +59,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
         if (!socket) return;
         const handshake = spanOf(response);
         try {
-          admit(gateway);
+          admit(gateway, request, principal);
         } catch (error) {
           // A native EventSource never comes back after a status other than 200.
           gateway.reports.refused('sse', error, handshake);
@@ -93,12 +95,13 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
     // A peer that reads nothing would never take the end.
     setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
   };
+  const places = new CatchUpPlaces(report, gateway.catchUps, principal.subject);
   const outlet = new SocketOutlet(socket, { ping: () => {}, close }, log.counts);
   const connection = new Connection({
     log,
     outlet,
     dialect: sseDialect,
-    observer: report,
+    observer: places,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
   if (query.start.kind === 'cursor') report.resumed();
@@ -115,8 +118,10 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
     connection.ended();
     report.disconnected({ bytes: socket.bytesWritten });
   });
-  connection.subscribe(SUBSCRIPTION, query).catch((error) => {
-    connection.close('unavailable', asTidemarkError(error).message);
+  const subscribe = () => connection.subscribe(SUBSCRIPTION, query);
+  places.begin(SUBSCRIPTION, query.start, subscribe).catch((thrown) => {
+    const { code, message } = asTidemarkError(thrown);
+    connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
   });
 }
 

@@ -13,7 +13,9 @@ import {
 } from '@tidemark/protocol';
 import type { Span } from '@tidemark/telemetry';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { CatchUpPlaces } from '../connections/catch-up-places.ts';
 import { Connection } from '../connections/connection.ts';
+import { MessagePace } from '../connections/message-pace.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { traceDeliveries } from '../reports/deliveries.ts';
@@ -23,11 +25,27 @@ import { WebSocketPeer } from './web-socket-peer.ts';
 
 const PATH = '/v1/ws';
 
+/** Each part of a message that is not whole yet costs some 100 bytes, however small it is. */
+const FRAGMENTS_MAX = 1024;
+const CHUNKS_MAX = 4096;
+
+/** How `ws` says that a message is too large or in too many parts. */
+const TOO_LARGE: ReadonlySet<string | undefined> = new Set([
+  'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+  'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH',
+  'WS_ERR_TOO_MANY_BUFFERED_PARTS',
+]);
+
+/** Answers that a client does not take; beyond it nothing is read from it until it does. */
+const UNSENT_BYTES_MAX = 512 * 1024;
+
 export interface WebSocketLimits {
   readonly heartbeatMs: number;
   readonly messageBytesMax: number;
   readonly subscriptionsMax: number;
   readonly publishesMax: number;
+  readonly connectionPatternsMax: number;
+  readonly messagesPerSecondMax: number;
 }
 
 /** Serves `GET /v1/ws` (PROTOCOL.md section 6) on the upgrades of an HTTP server. */
@@ -35,6 +53,10 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.messageBytesMax,
+    maxFragments: FRAGMENTS_MAX,
+    maxBufferedChunks: CHUNKS_MAX,
+    // A ping is answered when it is counted.
+    autoPong: false,
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
@@ -65,7 +87,7 @@ async function check(request: IncomingMessage, gateway: Gateway): Promise<Princi
   if (path !== PATH) throw new TidemarkError('not_found', `There is no WebSocket at ${path}.`);
   checkOrigin(request, gateway.origins);
   const principal = await gateway.authenticateConnection(request);
-  admit(gateway);
+  admit(gateway, request, principal);
   return principal;
 }
 
@@ -90,7 +112,8 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     close: (reason: CloseReason, message: string) => close(webSocket, reason, message),
   };
   const outlet = new SocketOutlet(socket, farewell, log.counts);
-  const connection = new Connection({ log, outlet, dialect: webSocketDialect, observer: report });
+  const catchUps = new CatchUpPlaces(report, gateway.catchUps, principal.subject);
+  const connection = new Connection({ log, outlet, dialect: webSocketDialect, observer: catchUps });
   const member: Member = {
     id,
     connection,
@@ -105,6 +128,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     connection,
     principal,
     limits,
+    catchUps,
     newId: randomUUID,
     report,
     onTrace: () => {
@@ -114,19 +138,16 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
       member.principal = newer;
     },
   });
-  const heard = (): void => {
-    member.heardMs = scheduler.nowMs();
-  };
-  webSocket.on('message', (bytes: Buffer, isBinary) => {
-    heard();
-    if (isBinary) peer.receiveBinary();
-    else peer.receive(bytes.toString('utf8'));
-  });
-  webSocket.on('ping', heard);
-  webSocket.on('pong', heard);
+  listen(webSocket, { gateway, connection, peer, member, limits });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009); the reason is in the log.
-  webSocket.on('error', ({ message }) => logger.info({ connection: id, message }, 'bad frame'));
-  socket.on('drain', () => connection.drained());
+  webSocket.on('error', (error: Error & { code?: string }) => {
+    if (TOO_LARGE.has(error.code)) gateway.limits.hit('message_bytes');
+    logger.info({ connection: id, message: error.message }, 'bad frame');
+  });
+  socket.on('drain', () => {
+    webSocket.resume();
+    connection.drained();
+  });
   registry.add(member);
   webSocket.once('close', (code) => {
     registry.remove(member);
@@ -136,13 +157,57 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
   connection.send(textFrame(greeting(id, limits)));
 }
 
+interface Ear {
+  readonly gateway: Gateway;
+  readonly connection: Connection;
+  readonly peer: WebSocketPeer;
+  readonly member: Member;
+  readonly limits: WebSocketLimits;
+}
+
+/** Takes what a client says, no faster than it may speak and no more than it hears answers to. */
+function listen(webSocket: WebSocket, ear: Ear): void {
+  const { gateway, connection, peer, member, limits } = ear;
+  const { scheduler } = gateway.log;
+  const pace = new MessagePace(limits.messagesPerSecondMax, scheduler.nowMs());
+  const hear = (take: () => void, refuse: () => void = () => {}): void => {
+    const nowMs = scheduler.nowMs();
+    member.heardMs = nowMs;
+    const verdict = pace.take(nowMs);
+    if (verdict === 'taken') take();
+    else {
+      gateway.limits.hit('messages_per_second');
+      if (verdict === 'refused') refuse();
+      else connection.close('limited', 'Messages came too fast for too long.');
+    }
+    if (connection.outlet.unsentBytes < UNSENT_BYTES_MAX || webSocket.isPaused) return;
+    gateway.limits.hit('unsent_answers');
+    webSocket.pause();
+  };
+  webSocket.on('message', (bytes: Buffer, isBinary) => {
+    const text = isBinary ? '' : bytes.toString('utf8');
+    const refuse = () => peer.refuseTooFast(text, limits.messagesPerSecondMax);
+    hear(() => (isBinary ? peer.receiveBinary() : peer.receive(text)), refuse);
+  });
+  webSocket.on('ping', (bytes: Buffer) => hear(() => webSocket.pong(bytes)));
+  webSocket.on('pong', () => hear(() => {}));
+}
+
 function greeting(connection: string, limits: WebSocketLimits) {
   const { heartbeatMs, messageBytesMax, subscriptionsMax, publishesMax } = limits;
+  const { connectionPatternsMax, messagesPerSecondMax } = limits;
   return {
     type: 'welcome',
     connection,
     heartbeatMs,
-    limits: { messageBytesMax, subscriptionsMax, publishesMax, patternsMax: PATTERNS_MAX },
+    limits: {
+      messageBytesMax,
+      subscriptionsMax,
+      publishesMax,
+      patternsMax: PATTERNS_MAX,
+      connectionPatternsMax,
+      messagesPerSecondMax,
+    },
   } as const;
 }
 

@@ -9,6 +9,7 @@ import {
   parseEvent,
   TidemarkError,
 } from '@tidemark/protocol';
+import type { CatchUpPlaces } from '../connections/catch-up-places.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Gateway } from '../gateway.ts';
 import type { ConnectionReport } from '../reports/connection-report.ts';
@@ -17,6 +18,8 @@ import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
 export interface PeerLimits {
   readonly subscriptionsMax: number;
   readonly publishesMax: number;
+  /** In all subscriptions of the connection. */
+  readonly connectionPatternsMax: number;
 }
 
 export interface PeerOptions {
@@ -29,6 +32,8 @@ export interface PeerOptions {
   /** The client asks to see the deliveries to it in traces. */
   readonly onTrace?: () => void;
   readonly onPrincipal: (principal: Principal) => void;
+  /** Bounds the user's catch-ups. */
+  readonly catchUps?: CatchUpPlaces;
 }
 
 type MessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
@@ -76,6 +81,15 @@ export class WebSocketPeer {
     );
   }
 
+  /** The client sent more than it may; the error names the message, so that it can be sent again. */
+  refuseTooFast(text: string, perSecondMax: number): void {
+    if (this.#finished || this.#options.connection.closed) return;
+    const message = parseClientMessage(text);
+    const id = 'id' in message ? message.id : undefined;
+    const reason = `A connection may send ${perSecondMax} messages a second.`;
+    this.#refuse(id, new TidemarkError('limit_exceeded', reason, { retryAfterSeconds: 1 }));
+  }
+
   async #perform(message: ClientMessage): Promise<void> {
     switch (message.type) {
       case 'subscribe':
@@ -92,7 +106,7 @@ export class WebSocketPeer {
   }
 
   async #subscribe({ id, trace, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
-    const { connection, limits, onTrace } = this.#options;
+    const { connection, limits, onTrace, catchUps } = this.#options;
     for (const pattern of subscribing.patterns) {
       requirePermission(this.#principal, 'subscribe', pattern);
     }
@@ -100,17 +114,19 @@ export class WebSocketPeer {
       throw new TidemarkError('conflict', `There is a subscription ${JSON.stringify(id)} already.`);
     }
     if (connection.subscriptions >= limits.subscriptionsMax) {
-      throw new TidemarkError(
-        'limit_exceeded',
-        `The connection has its ${limits.subscriptionsMax} subscriptions.`,
-      );
+      throw this.#limited('subscriptions', `${limits.subscriptionsMax} subscriptions`);
+    }
+    const patterns = [...connection.patterns().values()].reduce((sum, one) => sum + one.length, 0);
+    if (patterns + subscribing.patterns.length > limits.connectionPatternsMax) {
+      throw this.#limited('connection_patterns', `${limits.connectionPatternsMax} patterns`);
     }
     if (trace) {
       requireAdmin(this.#principal);
       onTrace?.();
     }
     if (subscribing.start.kind === 'cursor') this.#options.report?.resumed();
-    await connection.subscribe(id, subscribing);
+    const subscribe = () => connection.subscribe(id, subscribing);
+    await (catchUps ? catchUps.begin(id, subscribing.start, subscribe) : subscribe());
   }
 
   async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
@@ -128,15 +144,13 @@ export class WebSocketPeer {
     const event = { ...parseEvent(completed, 'event'), publisher };
     requirePermission(this.#principal, 'publish', event.topic);
     if (this.#publishing >= limits.publishesMax) {
-      throw new TidemarkError(
-        'limit_exceeded',
-        `${this.#publishing} events wait for the stream already.`,
-      );
+      throw this.#limited('publishes', `${limits.publishesMax} events that wait for the stream`);
     }
     const appender = gateway.appender();
     if (!appender) throw new TidemarkError('unavailable', 'NATS is away.');
     this.#publishing++;
     try {
+      await gateway.publishes.take(publisher);
       const { epoch } = gateway.log;
       const { sequence, duplicate } = await appender.append(event);
       const cursor = formatCursor({ epoch, sequence });
@@ -164,6 +178,11 @@ export class WebSocketPeer {
       connection.unsubscribe(id);
       this.#refuse(id, new TidemarkError('forbidden', `The new token does not cover ${lost}.`));
     }
+  }
+
+  #limited(limit: string, what: string): TidemarkError {
+    this.#options.gateway.limits.hit(limit);
+    return new TidemarkError('limit_exceeded', `The connection has its ${what}.`);
   }
 
   #refuse(id: string | undefined, error: TidemarkError): void {

@@ -1,5 +1,5 @@
 import { type Principal, permits, requirePermission } from '@tidemark/auth';
-import { type Endpoint, type Request, type Response, spanOf } from '@tidemark/http';
+import { type Endpoint, type Limits, type Request, type Response, spanOf } from '@tidemark/http';
 import { formatCursor, parseCursor, TidemarkError } from '@tidemark/protocol';
 import type { Metrics, Tracer } from '@tidemark/telemetry';
 import { Exports } from './export.ts';
@@ -16,20 +16,38 @@ export interface HistoryOptions extends Log {
   readonly tracer: Tracer;
   /** Largest `limit`. */
   readonly pageEventsMax: number;
+  readonly limits: Limits;
+  /** Requests under way at once. */
+  readonly readsPerUserMax: number;
+  readonly exportsMax: number;
 }
 
 /** What clients read of the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
-  const exports = new Exports(options.metrics);
+  const exports = new Exports(options);
+  const reads = options.limits.places('reads_per_user', {
+    max: options.readsPerUserMax,
+    of: 'history requests of this user',
+  });
   const durations = options.metrics.histogram(
     'history_query_seconds',
     'Duration of history queries, from the request to the whole answer.',
     { buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], labels: ['query'] },
   );
-  const timed = async (query: string, response: Response, answer: () => Promise<void>) => {
+  const timed = async (
+    query: string,
+    { response, principal }: Exchange,
+    answer: () => Promise<void>,
+  ) => {
+    const leave = reads.enter(principal.subject);
     const end = durations.startTimer({ query });
     const parent = spanOf(response);
-    await options.tracer.within(`history ${query}`, { parent }, answer).finally(end);
+    try {
+      await options.tracer.within(`history ${query}`, { parent }, answer);
+    } finally {
+      end();
+      leave();
+    }
   };
   return [
     {
@@ -37,10 +55,9 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
       methods: {
         GET: (request, response, principal) => {
           const asExport = request.accepts(['application/json', NDJSON]) === NDJSON;
-          return timed(asExport ? 'export' : 'page', response, () =>
-            answerEvents({ request, response, principal }, options, {
-              ...(asExport && { exports }),
-            }),
+          const exchange = { request, response, principal };
+          return timed(asExport ? 'export' : 'page', exchange, () =>
+            answerEvents(exchange, options, { ...(asExport && { exports }) }),
           );
         },
       },
@@ -48,15 +65,19 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
     {
       path: '/v1/events/:cursor',
       methods: {
-        GET: (request, response, principal) =>
-          timed('event', response, () => answerEvent({ request, response, principal }, options)),
+        GET: (request, response, principal) => {
+          const exchange = { request, response, principal };
+          return timed('event', exchange, () => answerEvent(exchange, options));
+        },
       },
     },
     {
       path: '/v1/topics',
       methods: {
-        GET: (request, response, principal) =>
-          timed('topics', response, () => answerTopics({ request, response, principal }, options)),
+        GET: (request, response, principal) => {
+          const exchange = { request, response, principal };
+          return timed('topics', exchange, () => answerTopics(exchange, options));
+        },
       },
     },
   ];

@@ -1,13 +1,10 @@
-import type { Response } from '@tidemark/http';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
+import type { Limits, Places, Response } from '@tidemark/http';
+import { asTidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import { isEmpty } from '../archive/windows.ts';
 import type { HistoryQuery } from './query.ts';
 import { type Span, toGap } from './span.ts';
 import { itemText, nextCursor, type Step, walk } from './walk.ts';
-
-/** Exports under way at once; a further one is refused with 429. */
-export const EXPORTS_MAX = 32;
 
 /** What one step reads and hands to the socket; memory of one export is a small multiple of it. */
 const STEP_EVENTS_MAX = 500;
@@ -16,26 +13,33 @@ const STEP_BYTES_MAX = 256 * 1024;
 /** A client that takes nothing for this long is cut off. */
 export const EXPORT_STALL_MS = 30_000;
 
+export interface ExportsOptions {
+  readonly metrics: Metrics;
+  readonly limits: Limits;
+  readonly exportsMax: number;
+}
+
 /** Streams whole ranges as NDJSON (PROTOCOL.md section 11). */
 export class Exports {
   readonly #written;
+  readonly #places: Places;
   #running = 0;
 
-  constructor(metrics: Metrics) {
+  constructor({ metrics, limits, exportsMax }: ExportsOptions) {
+    this.#places = limits.places('exports', { max: exportsMax, of: 'exports' });
     this.#written = metrics.counter('history_export_bytes_total', 'Bytes of NDJSON written.');
     metrics.gauge('history_exports', 'NDJSON exports under way.', () => this.#running);
   }
 
   /** Writes a whole answer. @throws TidemarkError `limit_exceeded` */
   async run(response: Response, span: Span, query: HistoryQuery): Promise<void> {
-    if (this.#running >= EXPORTS_MAX) {
-      throw new TidemarkError('limit_exceeded', `${EXPORTS_MAX} exports are running already.`);
-    }
+    const leave = this.#places.enter('all');
     this.#running++;
     try {
       await write(response, { span, query, count: (bytes) => this.#written.inc(bytes) });
     } finally {
       this.#running--;
+      leave();
     }
   }
 }

@@ -1,0 +1,142 @@
+import type { Relation, Table, Values } from './table.ts';
+
+/*
+ * What one client, address or user may take of a service. Rates and places are counted in each
+ * process for itself. Every refusal adds to the counter `limits_hit_total`.
+ */
+
+/** What each service has in common. */
+export const commonLimits = {
+  trustedProxies: {
+    variable: 'TIDEMARK_TRUSTED_PROXIES',
+    type: 'text',
+    default: '',
+    meaning:
+      'Addresses and CIDR ranges, separated by commas, whose X-Forwarded-For tells the client.',
+  },
+  headersTimeoutMs: {
+    variable: 'TIDEMARK_HTTP_HEADERS_TIMEOUT_MS',
+    type: 'integer',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    meaning:
+      'How long a connection may take to send its headers, and so to say who it is; then 408.',
+  },
+  requestTimeoutMs: {
+    variable: 'TIDEMARK_HTTP_REQUEST_TIMEOUT_MS',
+    type: 'integer',
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    meaning: 'How long a whole request with its body may take to arrive; then 408.',
+  },
+  headerBytesMax: {
+    variable: 'TIDEMARK_HTTP_HEADER_BYTES_MAX',
+    type: 'integer',
+    default: 16 * 1024,
+    min: 1024,
+    max: 1024 * 1024,
+    unit: 'bytes',
+    meaning: 'Largest request line and headers; larger ones are refused with 431.',
+  },
+} as const satisfies Table;
+
+export const limitRelations: readonly Relation<Values<typeof commonLimits>>[] = [
+  {
+    holds: ({ headersTimeoutMs, requestTimeoutMs }) => headersTimeoutMs <= requestTimeoutMs,
+    rule: 'TIDEMARK_HTTP_REQUEST_TIMEOUT_MS must be at least TIDEMARK_HTTP_HEADERS_TIMEOUT_MS',
+  },
+];
+
+export const ingestLimits = {
+  publishesPerSecondMax: {
+    variable: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 20_000,
+    min: 1,
+    unit: 'events',
+    meaning: 'Most events of one user in a second; beyond it requests get 429.',
+  },
+} as const satisfies Table;
+
+export const gatewayLimits = {
+  connectionsPerAddressMax: {
+    variable: 'TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX',
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    unit: 'connections',
+    meaning: 'Most connections from one IPv4 address or IPv6 /64 network; beyond it 429.',
+  },
+  connectionsPerUserMax: {
+    variable: 'TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    unit: 'connections',
+    meaning: 'Most connections of one user; beyond it handshakes are refused with 429.',
+  },
+  handshakesPerSecondMax: {
+    variable: 'TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    unit: 'handshakes',
+    meaning: 'Most handshakes from one address in a second, whatever their token; beyond it 429.',
+  },
+  connectionPatternsMax: {
+    variable: 'TIDEMARK_GATEWAY_CONNECTION_PATTERNS_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    unit: 'patterns',
+    meaning: 'Most patterns in all subscriptions of one connection; a further one is refused.',
+  },
+  messagesPerSecondMax: {
+    variable: 'TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 500,
+    min: 1,
+    unit: 'messages',
+    meaning:
+      'Messages and pings of one WebSocket client in a second; further ones are refused, then 4007.',
+  },
+  publishesPerSecondMax: {
+    variable: 'TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    unit: 'events',
+    meaning: 'Most events that one user publishes in a second; a further one is refused.',
+  },
+  catchUpsPerUserMax: {
+    variable: 'TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    unit: 'subscriptions',
+    meaning: 'Most subscriptions of one user that catch up at once; a further one is refused.',
+  },
+} as const satisfies Table;
+
+export const replayLimits = {
+  readsPerUserMax: {
+    variable: 'TIDEMARK_REPLAY_READS_PER_USER_MAX',
+    type: 'integer',
+    default: 16,
+    min: 1,
+    unit: 'requests',
+    meaning: 'Most history requests of one user at once, exports too; beyond it 429.',
+  },
+  exportsMax: {
+    variable: 'TIDEMARK_REPLAY_EXPORTS_MAX',
+    type: 'integer',
+    default: 32,
+    min: 1,
+    unit: 'exports',
+    meaning: 'Most NDJSON exports at once; a further one is refused with 429.',
+  },
+} as const satisfies Table;

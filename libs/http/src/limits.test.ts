@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TidemarkError } from '@tidemark/protocol';
+import { Metrics } from '@tidemark/telemetry';
+import { expect, test } from 'vitest';
+import { Limits } from './limits.ts';
+
+async function hits(metrics: Metrics, limit: string): Promise<number> {
+  const text = await metrics.registry.metrics();
+  return Number(
+    new RegExp(`limits_hit_total\\{.*limit="${limit}".*\\} (\\d+)`).exec(text)?.[1] ?? 0,
+  );
+}
+
+function makeLimits() {
+  const metrics = new Metrics('test', { defaults: false });
+  return { metrics, limits: new Limits(metrics) };
+}
+
+test('rate: more than a second allows: refused with the time to wait, others are not', async () => {
+  const { metrics, limits } = makeLimits();
+  const rate = limits.rate('tests_per_second', { max: 3, of: 'tests' });
+  for (let n = 0; n < 3; n++) await rate.take('alice');
+  const error = await rate.take('alice').catch((reason) => reason);
+  expect(error).toBeInstanceOf(TidemarkError);
+  expect(error.toBody()).toEqual({
+    code: 'limit_exceeded',
+    message: 'At most 3 tests are taken in a second.',
+    retryable: true,
+    retryAfterSeconds: 1,
+  });
+  await rate.take('bob', 3);
+  expect(await hits(metrics, 'tests_per_second')).toBe(1);
+  await sleep(1100);
+  await rate.take('alice', 3);
+});
+
+test('places: all taken: refused until one is given back, which counts once', async () => {
+  const { metrics, limits } = makeLimits();
+  const places = limits.places('tests', { max: 2, of: 'tests' });
+  const leave = places.enter('alice');
+  places.enter('alice');
+  expect(() => places.enter('alice')).toThrow('There are 2 tests already.');
+  places.enter('bob');
+  leave();
+  leave();
+  places.enter('alice');
+  expect(() => places.enter('alice')).toThrow(TidemarkError);
+  expect(await hits(metrics, 'tests')).toBe(2);
+});

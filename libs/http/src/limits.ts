@@ -1,0 +1,84 @@
+import { TidemarkError } from '@tidemark/protocol';
+import type { Metrics } from '@tidemark/telemetry';
+import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+
+/** Something that may be done so many times in a second. */
+export interface Rate {
+  /** @throws TidemarkError `limit_exceeded` that tells when to come again */
+  take(key: string, count?: number): Promise<void>;
+}
+
+/** Something that may be done so many times at once. */
+export interface Places {
+  /** @returns gives the place back, once. @throws TidemarkError `limit_exceeded` */
+  enter(key: string): () => void;
+}
+
+export interface LimitOptions {
+  readonly max: number;
+  /** What the error says is too much: `handshakes from one address`. */
+  readonly of: string;
+}
+
+/**
+ * The limits of one process, by name. They are counted here and not in NATS: a limit protects the
+ * process that it is counted in, and has to hold while NATS is away.
+ */
+export class Limits {
+  readonly #hits;
+
+  constructor(metrics: Metrics) {
+    this.#hits = metrics.counter('limits_hit_total', 'Times that a named limit was reached.', [
+      'limit',
+    ]);
+  }
+
+  /** Counts that a limit was reached. */
+  hit(limit: string): void {
+    this.#hits.inc({ limit });
+  }
+
+  /** A rate for each key. What is known of a key is forgotten after a second without it. */
+  rate(limit: string, { max, of }: LimitOptions): Rate {
+    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    return {
+      take: async (key, count = 1) => {
+        try {
+          await limiter.consume(key, count);
+        } catch (reason) {
+          if (reason instanceof Error) throw reason;
+          this.hit(limit);
+          const retryAfterSeconds = Math.ceil((reason as RateLimiterRes).msBeforeNext / 1000) || 1;
+          throw exceeded(`At most ${max} ${of} are taken in a second.`, retryAfterSeconds);
+        }
+      },
+    };
+  }
+
+  /** Places for each key. */
+  places(limit: string, { max, of }: LimitOptions): Places {
+    const taken = new Map<string, number>();
+    return {
+      enter: (key) => {
+        const count = taken.get(key) ?? 0;
+        if (count >= max) {
+          this.hit(limit);
+          throw exceeded(`There are ${max} ${of} already.`, 1);
+        }
+        taken.set(key, count + 1);
+        let left = false;
+        return () => {
+          if (left) return;
+          left = true;
+          const others = (taken.get(key) ?? 0) - 1;
+          if (others > 0) taken.set(key, others);
+          else taken.delete(key);
+        };
+      },
+    };
+  }
+}
+
+function exceeded(message: string, retryAfterSeconds: number): TidemarkError {
+  return new TidemarkError('limit_exceeded', message, { retryAfterSeconds });
+}

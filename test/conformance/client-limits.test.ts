@@ -1,0 +1,343 @@
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeToken, type Service, startService } from '../support/services.ts';
+import { numbered, type System, series, startSystem } from '../support/system.ts';
+import { until } from '../support/until.ts';
+import { WebSocketClient } from '../support/web-socket-client.ts';
+
+/* PROTOCOL.md section 8.2: what one address and one user may take, and what happens beyond it. */
+
+const PER_ADDRESS = 6;
+const PER_USER = 4;
+const MESSAGES_PER_SECOND = 50;
+
+let system: System;
+/** Allows few handshakes; the tests go to it from addresses of their own. */
+let gateway: Service;
+beforeAll(async () => {
+  system = await startSystem({
+    env: { TIDEMARK_REPLAY_READS_PER_USER_MAX: '2', TIDEMARK_REPLAY_EXPORTS_MAX: '3' },
+  });
+  gateway = await system.startGateway({
+    TIDEMARK_TRUSTED_PROXIES: '127.0.0.1',
+    TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX: String(PER_ADDRESS),
+    TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX: String(PER_USER),
+    TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '10',
+    TIDEMARK_GATEWAY_CONNECTION_PATTERNS_MAX: '5',
+    TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: String(MESSAGES_PER_SECOND),
+    TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '20',
+    TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX: '2',
+    TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '10',
+  });
+});
+afterAll(() => system.stop());
+
+/** Each test comes from a network of its own. */
+let networks = 0;
+function nextAddress(): string {
+  return `203.0.113.${++networks}`;
+}
+
+async function hits({ url }: Service, limit: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(
+    new RegExp(`tidemark_limits_hit_total\\{.*"${limit}".*\\} (\\d+)`).exec(text)?.[1] ?? 0,
+  );
+}
+
+interface From {
+  readonly address: string;
+  readonly user?: string;
+}
+
+async function open({ address, user = 'alice' }: From): Promise<WebSocketClient> {
+  const token = await makeToken('subscribe:> publish:> history:>', user);
+  return new WebSocketClient(gateway.url, { token, headers: { 'x-forwarded-for': address } });
+}
+
+/** The status and headers that a handshake is refused with. */
+async function refusal(from: From): Promise<unknown> {
+  const client = await open(from);
+  return new Promise((resolve, reject) => {
+    client.socket.once('open', () => reject(new Error('The handshake was accepted.')));
+    client.socket.once('unexpected-response', async (_request, response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      client.socket.terminate();
+      const { code, retryable } = JSON.parse(text);
+      resolve([response.statusCode, response.headers['retry-after'], code, retryable]);
+    });
+  });
+}
+
+async function sse({ address, user = 'alice' }: From, query = 'topics=a') {
+  const token = await makeToken('subscribe:>', user);
+  return fetch(`${gateway.url}/v1/sse?${query}`, {
+    headers: { authorization: `Bearer ${token}`, 'x-forwarded-for': address },
+  });
+}
+
+const SHED =
+  /^retry: \d+\n\nevent: error\ndata: \{"code":"limit_exceeded".*"retryable":true.*\}\n\n$/;
+
+describe('connections', () => {
+  test('connections of an address: one too many: 429, over SSE an error; others are served', async () => {
+    const address = nextAddress();
+    const users = Array.from({ length: PER_ADDRESS }, (_, index) => `user ${index}`);
+    const clients = await Promise.all(users.map((user) => open({ address, user })));
+    for (const client of clients) await client.first('welcome');
+    const before = await hits(gateway, 'connections_per_address');
+    expect(await refusal({ address, user: 'one more' })).toEqual([
+      429,
+      '1',
+      'limit_exceeded',
+      true,
+    ]);
+    const shed = await sse({ address, user: 'one more' });
+    expect(shed.status).toBe(200);
+    expect(await shed.text()).toMatch(SHED);
+    expect(await hits(gateway, 'connections_per_address')).toBe(before + 2);
+
+    const other = await open({ address: nextAddress(), user: 'one more' });
+    await other.first('welcome');
+    await clients.pop()?.close();
+    const next = await open({ address, user: 'one more' });
+    await next.first('welcome');
+    for (const client of [...clients, other, next]) await client.close();
+  });
+
+  test('connections of a user: one too many, from anywhere: 429; an ended one makes room', async () => {
+    const user = 'busy';
+    const streams = await Promise.all([0, 1].map(() => sse({ address: nextAddress(), user })));
+    const clients = await Promise.all([0, 1].map(() => open({ address: nextAddress(), user })));
+    for (const client of clients) await client.first('welcome');
+    expect(await refusal({ address: nextAddress(), user })).toEqual([
+      429,
+      '1',
+      'limit_exceeded',
+      true,
+    ]);
+    expect(await hits(gateway, 'connections_per_user')).toBeGreaterThan(0);
+    await streams[0]?.body?.cancel();
+    await until(async () => {
+      const client = await open({ address: nextAddress(), user });
+      await Promise.race([client.first('welcome'), client.closed]);
+      const { opened } = client;
+      if (opened) await client.close();
+      return opened;
+    });
+    await streams[1]?.body?.cancel();
+    for (const client of clients) await client.close();
+  });
+
+  test('handshakes of an address: too many in a second: 429 whatever the token, then served', async () => {
+    const address = nextAddress();
+    const headers = { 'x-forwarded-for': address, authorization: 'Bearer rubbish' };
+    const url = `${gateway.url}/v1/sse?topics=a`;
+    const statuses = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const response = await fetch(url, { headers });
+        const text = await response.text();
+        return SHED.test(text) ? 'shed' : response.status;
+      }),
+    );
+    expect(statuses.filter((status) => status === 401)).toHaveLength(10);
+    expect(statuses.filter((status) => status === 'shed')).toHaveLength(20);
+    expect(await refusal({ address })).toEqual([429, '1', 'limit_exceeded', true]);
+    expect(await hits(gateway, 'handshakes_per_second')).toBeGreaterThanOrEqual(21);
+    await until(async () => (await fetch(url, { headers })).status === 401);
+    const client = await open({ address: nextAddress() });
+    await client.first('welcome');
+    await client.close();
+  });
+
+  test('forwarded address: sent by a client that is no proxy: not believed', async () => {
+    const strict = await startService('gateway', {
+      natsUrl: system.nats.url,
+      env: { TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX: '1' },
+    });
+    const { token } = system;
+    const first = new WebSocketClient(strict.url, {
+      token,
+      headers: { 'x-forwarded-for': '1.1.1.1' },
+    });
+    await first.first('welcome');
+    const second = new WebSocketClient(strict.url, {
+      token,
+      headers: { 'x-forwarded-for': '2.2.2.2' },
+    });
+    await second.closed;
+    expect(second.opened).toBe(false);
+    await first.close();
+    await strict.stop();
+  });
+});
+
+describe('one connection', () => {
+  test('patterns of a connection: one too many: refused, an unsubscribe makes room', async () => {
+    const client = await open({ address: nextAddress() });
+    client.send({ type: 'subscribe', id: '1', topics: ['a', 'b', 'c'] });
+    client.send({ type: 'subscribe', id: '2', topics: ['d', 'e', 'f'] });
+    expect(await client.first('error', '2')).toMatchObject({ code: 'limit_exceeded' });
+    client.send({ type: 'unsubscribe', id: '1' });
+    client.send({ type: 'subscribe', id: '3', topics: ['d', 'e', 'f'] });
+    await client.first('live', '3');
+    expect(await hits(gateway, 'connection_patterns')).toBe(1);
+    await client.close();
+  });
+
+  test('messages of a connection: too fast: refused by id; when it goes on: closed with 4007', async () => {
+    const client = await open({ address: nextAddress() });
+    await client.first('welcome');
+    for (let n = 0; n < MESSAGES_PER_SECOND; n++) client.send({ type: 'ping' });
+    client.send({ type: 'unsubscribe', id: 'the first too many' });
+    const error = await client.first('error', 'the first too many');
+    expect(error).toMatchObject({ code: 'limit_exceeded', retryable: true, retryAfterSeconds: 1 });
+    await until(async () => {
+      client.send({ type: 'unsubscribe', id: 'later' });
+      return client.all('error', 'later').some(({ code }) => code === 'not_found');
+    });
+    for (let n = 0; n < 1000; n++) client.send({ type: 'ping' });
+    expect((await client.closed).code).toBe(4007);
+    expect(await hits(gateway, 'messages_per_second')).toBeGreaterThan(100);
+  });
+
+  test('pings of a connection: a flood of them: closed with 4007', async () => {
+    const client = await open({ address: nextAddress() });
+    await client.first('welcome');
+    for (let n = 0; n < 1000; n++) client.socket.ping();
+    expect((await client.closed).code).toBe(4007);
+  });
+
+  test('messages: too large: closed with 1009 and counted', async () => {
+    const client = await open({ address: nextAddress() });
+    await client.first('welcome');
+    client.send('x'.repeat(600_000));
+    expect((await client.closed).code).toBe(1009);
+    expect(await hits(gateway, 'message_bytes')).toBe(1);
+  });
+});
+
+describe('one user', () => {
+  test('publishes of a user over WebSocket: too many in a second: refused, not stored', async () => {
+    const [client, other] = await Promise.all([
+      open({ address: nextAddress(), user: 'writer' }),
+      open({ address: nextAddress(), user: 'another' }),
+    ]);
+    await Promise.all([client.first('welcome'), other.first('welcome')]);
+    for (const event of series('limits.rate', 1, 40)) {
+      client.send({ type: 'publish', id: event.id, event });
+    }
+    await until(() => client.all('published').length + client.all('error').length === 40);
+    expect(client.all('published').length).toBe(20);
+    for (const error of client.all('error')) {
+      expect(error).toMatchObject({ code: 'limit_exceeded', retryAfterSeconds: 1 });
+    }
+    other.send({ type: 'publish', id: 'o', event: numbered('limits.rate', 100) });
+    await other.first('published');
+    await Promise.all([client.close(), other.close()]);
+  });
+
+  test('publishes of a user at ingest: too many in a second: 429 with Retry-After', async () => {
+    const ingest = await startService('ingest', {
+      natsUrl: system.nats.url,
+      env: {
+        TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '10',
+        TIDEMARK_INGEST_BATCH_EVENTS_MAX: '10',
+      },
+    });
+    const post = async (first: number, user: string) =>
+      fetch(`${ingest.url}/v1/events`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/cloudevents-batch+json',
+          authorization: `Bearer ${await makeToken('publish:>', user)}`,
+        },
+        body: JSON.stringify(
+          series('limits.batch', first, first + 5).map((one) => ({ specversion: '1.0', ...one })),
+        ),
+      });
+    expect((await post(1, 'batcher')).status).toBe(201);
+    const refused = await post(11, 'batcher');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+    expect(await refused.json()).toMatchObject({ code: 'limit_exceeded', retryable: true });
+    expect((await post(21, 'other')).status).toBe(201);
+    expect(await hits(ingest, 'publishes_per_second')).toBe(1);
+    await until(async () => (await post(11, 'batcher')).status === 201);
+    await ingest.stop();
+  });
+
+  test('catch-ups of a user: too many at once: refused; over SSE an error and an end', async () => {
+    const large = series('limits.large', 1, 60).map((one) => ({
+      ...one,
+      data: 'x'.repeat(200_000),
+    }));
+    for (const event of large) await system.publisher.store(event);
+    const user = 'reader';
+    const slow = await Promise.all([0, 1].map(() => openStalled(user, nextAddress())));
+    const client = await open({ address: nextAddress(), user });
+    const subscribe = (id: string) =>
+      client.send({ type: 'subscribe', id, topics: ['limits.*'], after: 'earliest' });
+    await until(async () => (await gaugeBehind()) >= 2);
+    subscribe('third');
+    expect(await client.first('error', 'third')).toMatchObject({ code: 'limit_exceeded' });
+    const shed = await sse({ address: nextAddress(), user }, 'topics=limits.*&after=earliest');
+    expect(await shed.text()).toMatch(/event: error\ndata: \{"code":"limit_exceeded"/);
+    client.send({ type: 'subscribe', id: 'latest', topics: ['limits.*'], after: 'latest' });
+    await client.first('live', 'latest');
+    for (const socket of slow) socket.destroy();
+    await until(async () => (await gaugeBehind()) === 0);
+    client.send({ type: 'unsubscribe', id: 'latest' });
+    subscribe('again');
+    await client.first('live', 'again');
+    expect(await hits(gateway, 'catch_ups_per_user')).toBe(2);
+    await client.close();
+  });
+
+  test('history of a user: too many reads at once: 429 with Retry-After; others are served', async () => {
+    const exports = await Promise.all([0, 1].map(() => openExport('historian')));
+    const ask = async (user: string) => {
+      const headers = { authorization: `Bearer ${await makeToken('history:>', user)}` };
+      return fetch(`${system.replay.url}/v1/events?limit=1`, { headers });
+    };
+    await until(async () => (await ask('historian')).status === 429);
+    const refused = await ask('historian');
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(await refused.json()).toMatchObject({ code: 'limit_exceeded' });
+    expect((await ask('somebody')).status).toBe(200);
+    for (const socket of exports) socket.destroy();
+    await until(async () => (await ask('historian')).status === 200);
+    expect(await hits(system.replay, 'reads_per_user')).toBeGreaterThanOrEqual(2);
+  });
+});
+
+async function gaugeBehind(): Promise<number> {
+  const text = await (await fetch(`${gateway.url}/metrics`)).text();
+  return Number(/tidemark_gateway_connections_behind\{.*\} (\d+)/.exec(text)?.[1]);
+}
+
+/** Asks for everything and takes none of it. */
+async function openStalled(user: string, address: string): Promise<Socket> {
+  const token = await makeToken('subscribe:>', user);
+  return request(gateway.port, [
+    'GET /v1/sse?topics=limits.*&after=earliest HTTP/1.1',
+    `X-Forwarded-For: ${address}`,
+    `Authorization: Bearer ${token}`,
+  ]);
+}
+
+async function openExport(user: string): Promise<Socket> {
+  const token = await makeToken('history:>', user);
+  return request(system.replay.port, [
+    'GET /v1/events HTTP/1.1',
+    'Accept: application/x-ndjson',
+    `Authorization: Bearer ${token}`,
+  ]);
+}
+
+function request(port: number, lines: readonly string[]): Socket {
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.pause();
+  socket.write(`${lines.join('\r\n')}\r\nHost: x\r\n\r\n`);
+  return socket;
+}
