@@ -310,10 +310,9 @@ describe('history: exports', () => {
     const text = 'x'.repeat(20_000);
     const large = await client.publish(range(5001, 7000), () => ({ topic: 'large', text }));
     await untilProjected(replay, large.at(-1)?.sequence ?? 0);
-    const token = await makeToken('history:>');
     const memory = () => metric(replay, 'process_resident_memory_bytes');
     const before = await memory();
-    const readers = await Promise.all(range(1, 20).map(() => openExport(token)));
+    const readers = await Promise.all(range(1, 20).map(openExportOf));
     await until(async () => (await metric(replay, 'history_exports')) === 20);
     await untilSteady(() => metric(replay, 'history_export_bytes_total'));
     // Each answer has 40 MB, of which the system's socket buffers take some.
