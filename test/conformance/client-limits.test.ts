@@ -1,7 +1,15 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeToken, type Service, startService } from '../support/services.ts';
-import { numbered, type System, series, startSystem } from '../support/system.ts';
+import {
+  appendDirectly,
+  metric,
+  numbered,
+  type System,
+  series,
+  startSystem,
+  streamState,
+} from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 
@@ -10,6 +18,9 @@ import { WebSocketClient } from '../support/web-socket-client.ts';
 const PER_ADDRESS = 6;
 const PER_USER = 4;
 const MESSAGES_PER_SECOND = 50;
+
+/** More than the buffers of a socket take. */
+const LARGE = series('limits.large', 1, 150).map((one) => ({ ...one, data: 'x'.repeat(200_000) }));
 
 let system: System;
 /** Allows few handshakes; the tests go to it from addresses of their own. */
@@ -268,11 +279,7 @@ describe('one user', () => {
   });
 
   test('catch-ups of a user: too many at once: refused; over SSE an error and an end', async () => {
-    const large = series('limits.large', 1, 60).map((one) => ({
-      ...one,
-      data: 'x'.repeat(200_000),
-    }));
-    for (const event of large) await system.publisher.store(event);
+    await appendDirectly(system.nats.url, LARGE);
     const user = 'reader';
     const slow = await Promise.all([0, 1].map(() => openStalled(user, nextAddress())));
     const client = await open({ address: nextAddress(), user });
@@ -295,6 +302,8 @@ describe('one user', () => {
   });
 
   test('history of a user: too many reads at once: 429 with Retry-After; others are served', async () => {
+    const stored = await streamState(system.nats.url);
+    await until(async () => (await metric(system.replay, 'projection_position')) >= stored.last);
     const exports = await Promise.all([0, 1].map(() => openExport('historian')));
     const ask = async (user: string) => {
       const headers = { authorization: `Bearer ${await makeToken('history:>', user)}` };
