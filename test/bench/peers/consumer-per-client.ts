@@ -8,7 +8,7 @@ import {
   jetstream,
   jetstreamManager,
 } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, type NatsConnection, TimeoutError } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
 import {
   formatCursor,
@@ -66,11 +66,18 @@ async function create(subjects: string[], sequence: number): Promise<Consumer> {
   if (creating >= CREATIONS_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
   else creating++;
   try {
-    return await stream.consumers.get(STREAM_NAME, {
-      filter_subjects: subjects,
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: sequence,
-    });
+    for (;;) {
+      try {
+        return await stream.consumers.get(STREAM_NAME, {
+          filter_subjects: subjects,
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: sequence,
+        });
+      } catch (error) {
+        // The server is that busy with the consumers that it has.
+        if (!(error instanceof TimeoutError)) throw error;
+      }
+    }
   } finally {
     const next = waiting.shift();
     if (next) next();
@@ -82,7 +89,7 @@ async function create(subjects: string[], sequence: number): Promise<Consumer> {
 async function allowConsumers(connection: NatsConnection): Promise<void> {
   const { streams } = await jetstreamManager(connection);
   const { config } = await streams.info(STREAM_NAME);
-  if (config.max_consumers <= 0) return;
+  if (config.max_consumers >= CONSUMERS_MAX) return;
   // The library's own update leaves this field out, which older servers did not let change.
   const changed = JSON.stringify({ ...config, max_consumers: CONSUMERS_MAX });
   const reply = await connection.request(`$JS.API.STREAM.UPDATE.${STREAM_NAME}`, changed);
