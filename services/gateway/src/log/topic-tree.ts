@@ -67,6 +67,10 @@ export class TopicTree<V> {
       const { node, depth } = step;
       if ((step.ends || depth === tokens.length) && node.value !== undefined)
         found.push(node.value);
+      // Before the steps are listed: a topic may have hundreds of thousands below it.
+      if (open.length + node.children.size > visitsMax && isWildcard(tokens[depth])) {
+        return undefined;
+      }
       open.push(...stepsBelow(node, tokens[depth], depth));
     }
     return undefined;
@@ -79,6 +83,10 @@ interface Step<V> {
   readonly depth: number;
   /** A topic that ends here is matched by a `>` above. */
   readonly ends: boolean;
+}
+
+function isWildcard(token: string | undefined): boolean {
+  return token === '*' || token === '>';
 }
 
 function stepsBelow<V>(node: Node<V>, token: string | undefined, depth: number): Step<V>[] {

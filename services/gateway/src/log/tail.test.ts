@@ -1,0 +1,162 @@
+import { matches } from '@tidemark/protocol';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Entry } from './entry.ts';
+import { PatternSet } from './pattern-set.ts';
+import { Tail, type TailLimits } from './tail.ts';
+
+/** Few topics are read by the index; the numbered ones are too many for it, and are scanned. */
+const topic = fc.oneof(
+  fc.constantFrom('a', 'a.b', 'b.c', 'b.d'),
+  fc.integer({ min: 0, max: 150 }).map((index) => `n.${index}`),
+);
+const patterns = fc.uniqueArray(
+  fc.constantFrom('a', 'a.*', 'b.*', 'b.c', '>', 'n.*', 'n.7', '*.c'),
+  {
+    minLength: 1,
+    maxLength: 3,
+  },
+);
+
+const stored = fc.record({
+  topic,
+  bytes: fc.integer({ min: 2, max: 400 }),
+  /** Sequences that the feed passed over before it. */
+  skipped: fc.constantFrom(0, 0, 0, 1, 3),
+});
+
+interface Filled {
+  readonly tail: Tail;
+  readonly all: readonly Entry[];
+}
+
+const START = 10;
+
+function fill(
+  events: readonly { topic: string; bytes: number; skipped: number }[],
+  limits: TailLimits,
+): Filled {
+  const tail = new Tail(START, limits);
+  const all: Entry[] = [];
+  let sequence = START;
+  for (const { topic: name, bytes, skipped } of events) {
+    for (let count = 0; count < skipped; count++) tail.skip(++sequence);
+    const json = Buffer.alloc(bytes);
+    const event = { topic: name, timeMs: Math.floor(++sequence / 2), json };
+    const entry = new Entry({ epoch: 'e', sequence }, event);
+    tail.push(entry);
+    all.push(entry);
+  }
+  return { tail, all };
+}
+
+/** Reads to the head as a lane does. */
+function readOn(tail: Tail, set: PatternSet, after: number, eventsMax: number): Entry[] {
+  const entries: Entry[] = [];
+  let position = after;
+  while (position < tail.head) {
+    const slice = tail.read(set, position, { eventsMax });
+    expect(slice.entries.length).toBeLessThanOrEqual(eventsMax);
+    expect(slice.through).toBeGreaterThan(position);
+    entries.push(...slice.entries);
+    position = slice.through;
+  }
+  return entries;
+}
+
+describe('tail', () => {
+  test('read: any events, limits and patterns, from any place on: every match once, in order', () => {
+    const limits = fc.record({
+      bytesMax: fc.constantFrom(2000, 20_000, 1_000_000),
+      eventsMax: fc.constantFrom(1, 5, 100, 1000),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(stored, { maxLength: 300, size: 'max' }),
+        limits,
+        patterns,
+        fc.integer({ min: 0, max: 400 }),
+        fc.constantFrom(1, 2, 7, 512),
+        (events, tailLimits, asked, ahead, eventsMax) => {
+          const { tail, all } = fill(events, tailLimits);
+          const after = tail.floor + ahead;
+          const read = readOn(tail, new PatternSet(asked), after, eventsMax);
+          const expected = all.filter(({ sequence, topic: name }) => {
+            return sequence > after && asked.some((pattern) => matches(pattern, name));
+          });
+          expect(read).toEqual(expected);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test('limits: any events: kept in bytes and number, complete above its floor', () => {
+    fc.assert(
+      fc.property(fc.array(stored, { maxLength: 100 }), (events) => {
+        const limits = { bytesMax: 6000, eventsMax: 8 };
+        const { tail, all } = fill(events, limits);
+        expect(tail.bytes).toBeLessThanOrEqual(limits.bytesMax);
+        expect(tail.length).toBeLessThanOrEqual(limits.eventsMax);
+        const kept = all.filter(({ sequence }) => sequence > tail.floor);
+        expect(tail.length).toBe(kept.length);
+        expect(tail.bytes).toBe(kept.reduce((sum, entry) => sum + entry.chargedBytes, 0));
+        expect(tail.oldestMs).toBe(kept[0]?.timeMs);
+        const read = readOn(tail, new PatternSet(['>']), tail.floor, 3);
+        expect(read).toEqual(kept);
+      }),
+    );
+  });
+
+  test('time: any moment: the sequence before it, or nothing where the tail does not reach', () => {
+    fc.assert(
+      fc.property(
+        fc.array(stored, { maxLength: 60 }),
+        fc.integer({ min: 0, max: 150 }),
+        (events, timeMs) => {
+          const { tail, all } = fill(events, { bytesMax: 1_000_000, eventsMax: 10 });
+          const kept = all.filter(({ sequence }) => sequence > tail.floor);
+          const [first] = kept;
+          const found = tail.sequenceBefore(timeMs);
+          if (!first || first.timeMs >= timeMs) {
+            expect(found).toBeUndefined();
+            return;
+          }
+          const next = kept.find((entry) => entry.timeMs >= timeMs);
+          expect(found).toBe(next ? next.sequence - 1 : tail.head);
+        },
+      ),
+    );
+  });
+
+  test('event: larger than the tail: passed, and the floor is at it', () => {
+    const { tail } = fill([{ topic: 'a', bytes: 5000, skipped: 0 }], {
+      bytesMax: 100,
+      eventsMax: 5,
+    });
+    expect(tail).toMatchObject({ length: 0, bytes: 0, floor: START + 1, head: START + 1 });
+  });
+
+  test('scan: more entries than one step looks at: goes on where it stopped', () => {
+    const events = Array.from({ length: 10_000 }, (_, index) => {
+      return { topic: `n.${index % 200}`, bytes: 2, skipped: 0 };
+    });
+    const { tail, all } = fill(events, { bytesMax: 100_000_000, eventsMax: 100_000 });
+    const slice = tail.read(new PatternSet(['n.*']), START, { eventsMax: 100_000 });
+    expect(slice.through).toBeLessThan(tail.head);
+    expect(readOn(tail, new PatternSet(['n.*', 'x']), START, 512)).toEqual(all);
+  });
+
+  test('reset: everything is forgotten', () => {
+    const { tail } = fill([{ topic: 'a', bytes: 9, skipped: 0 }], {
+      bytesMax: 10_000,
+      eventsMax: 5,
+    });
+    tail.reset(7);
+    expect(tail).toMatchObject({ length: 0, bytes: 0, floor: 7, head: 7 });
+    expect(tail.read(new PatternSet(['a']), 7, { eventsMax: 5 })).toEqual({
+      entries: [],
+      through: 7,
+    });
+  });
+});
