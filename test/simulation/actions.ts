@@ -10,7 +10,10 @@ type Act = (world: World) => string | undefined;
 
 /** A cursor's sequence may lie this far beyond the end: nobody gave it out. */
 const BEYOND_MAX = 20;
-const FLOOD_EVENTS = 1500;
+const FLOOD_EVENTS = 600;
+
+/** More than a lane looks at in one step through the tail. */
+const DEEP_FLOOD_EVENTS = 6000;
 
 /** More than a cohort queues: see `COHORT_QUEUE_MAX`. Once in a world, as it takes a second. */
 const WIDE_FLOOD_EVENTS = 17_000;
@@ -73,9 +76,11 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   flood(world) {
     if (!world.natsUp || world.unseenLoss) return undefined;
-    const wide = world.profile.wideFlood && !world.flooded;
+    const { wideFlood, deep } = world.profile;
+    const first = !world.flooded;
     world.flooded = true;
-    return publish(world, wide ? WIDE_FLOOD_EVENTS : FLOOD_EVENTS, 0);
+    if (first && wideFlood) return publish(world, WIDE_FLOOD_EVENTS, 0);
+    return publish(world, first && deep ? DEEP_FLOOD_EVENTS : FLOOD_EVENTS, 0);
   },
   expire(world) {
     const { history, random } = world;

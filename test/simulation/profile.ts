@@ -88,6 +88,8 @@ export interface Profile {
   readonly alike: boolean;
   /** Once there are more events at a time than a cohort queues: see `COHORT_QUEUE_MAX`. */
   readonly wideFlood: boolean;
+  /** Floods are so large, and the tail with them, that one step through it does not do. */
+  readonly deep: boolean;
   readonly topics: readonly string[];
   readonly tail: { readonly bytesMax: number; readonly eventsMax: number };
   readonly coldReadsMax: number;
@@ -105,6 +107,9 @@ export interface Profile {
   readonly stallTimeoutMs: number;
 }
 
+/** More than an index is worth. */
+const MANY_TOPICS = Array.from({ length: 100 }, (_, index) => `a.b.t${index}`);
+
 const TOKENS = ['a', 'b', 'c'];
 
 export function createProfile(random: Random): Profile {
@@ -115,16 +120,20 @@ export function createProfile(random: Random): Profile {
   }
   const alike = random.chance(0.1);
   const wideFlood = random.chance(0.01);
+  const deep = !alike && random.chance(0.1);
   return {
     weights,
-    readers: alike && !wideFlood ? 40 : random.between(2, 14),
+    readers: alike && !wideFlood ? 40 : random.between(2, deep ? 5 : 14),
     alike,
     wideFlood,
-    topics: createTopics(random),
-    tail: {
-      bytesMax: random.pick([40_000, 200_000, 1_000_000, 10_000_000]),
-      eventsMax: random.pick([5, 20, 80, 400, 10_000]),
-    },
+    deep,
+    topics: deep ? random.pick([['a'], MANY_TOPICS]) : createTopics(random),
+    tail: deep
+      ? { bytesMax: 10_000_000, eventsMax: 10_000 }
+      : {
+          bytesMax: random.pick([40_000, 200_000, 1_000_000, 10_000_000]),
+          eventsMax: random.pick([5, 20, 80, 400, 10_000]),
+        },
     coldReadsMax: random.pick([1, 2, 8]),
     kernelBytesMax: random.pick([2000, 20_000, 200_000]),
     writeMs: random.pick([0.01, 0.01, 0.3, 1]),
@@ -153,8 +162,8 @@ function createPattern(random: Random): string {
 }
 
 /** Few topics mostly, so that subscriptions meet; sometimes too many for an index to be worth it. */
-function createTopics(random: Random): string[] {
-  if (random.chance(0.1)) return Array.from({ length: 100 }, (_, index) => `a.b.t${index}`);
+function createTopics(random: Random): readonly string[] {
+  if (random.chance(0.05)) return MANY_TOPICS;
   const topics = Array.from({ length: random.between(1, 12) }, () => {
     return Array.from({ length: random.between(1, 3) }, () => random.pick(TOKENS)).join('.');
   });
