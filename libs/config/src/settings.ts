@@ -243,6 +243,14 @@ export const gateway = {
     unit: 'connections',
     meaning: 'Most connections of one gateway; beyond it handshakes are refused with 429.',
   },
+  connectionSecondsMax: {
+    variable: 'TIDEMARK_GATEWAY_CONNECTION_SECONDS_MAX',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    unit: 's',
+    meaning: 'Longest life of a connection, of which each gets 80 to 100 %; 0 sets none.',
+  },
   subscriptionsMax: {
     variable: 'TIDEMARK_GATEWAY_SUBSCRIPTIONS_MAX',
     type: 'integer',

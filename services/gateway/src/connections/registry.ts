@@ -8,6 +8,8 @@ export interface RegistryOptions {
   readonly scheduler: Scheduler;
   readonly turns: Turns;
   readonly connectionsMax: number;
+  /** Longest life of a connection; 0 or absent sets none. */
+  readonly connectionSecondsMax?: number;
   readonly heartbeatMs: number;
   readonly idleTimeoutMs: number;
   readonly stallTimeoutMs: number;
@@ -37,7 +39,12 @@ interface Observed {
   takenMs: number;
   pingedMs: number;
   heartbeatSentMs: number;
+  /** When it will have lived long enough. */
+  endsMs: number;
 }
+
+/** The least part of the longest life that a connection gets, so that few end at one time. */
+const LIFE_PART_MIN = 0.8;
 
 /** The connections are looked at this often within a heartbeat's time. */
 const SWEEPS_PER_HEARTBEAT = 4;
@@ -93,7 +100,9 @@ export class Registry implements Task {
 
   add(member: Member): void {
     const nowMs = this.#options.scheduler.nowMs();
+    const endsMs = nowMs + this.#lifeMs();
     this.#members.set(member, {
+      endsMs,
       takenBytes: 0,
       takenMs: nowMs,
       pingedMs: nowMs,
@@ -119,11 +128,10 @@ export class Registry implements Task {
     this.#cancelTimer();
     const { scheduler } = this.#options;
     await Promise.all(
-      [...this.#members.keys()].map(async ({ connection, finish }) => {
+      [...this.#members.keys()].map(async (member) => {
         const waitMs = Math.random() * drainMs;
         await new Promise<void>((resolve) => scheduler.after(waitMs, resolve));
-        await finish?.();
-        connection.close('going_away', 'The gateway is going away; come back.');
+        await sendAway(member, 'The gateway is going away; come back.');
       }),
     );
   }
@@ -155,6 +163,11 @@ export class Registry implements Task {
     const nowMs = scheduler.nowMs();
     if (this.#isExpired(member)) {
       this.#close(member, 'token_expired', 'The token has expired.');
+      return;
+    }
+    if (nowMs >= observed.endsMs) {
+      observed.endsMs = Number.POSITIVE_INFINITY;
+      void sendAway(member, 'The connection has lived long enough; come back.');
       return;
     }
     const { takenBytes } = outlet;
@@ -193,6 +206,14 @@ export class Registry implements Task {
     connection.send(connection.dialect.heartbeat(connection.position()));
   }
 
+  /** Spread at random, so that connections which came together do not return together. */
+  #lifeMs(): number {
+    const { connectionSecondsMax = 0 } = this.#options;
+    if (connectionSecondsMax === 0) return Number.POSITIVE_INFINITY;
+    const part = LIFE_PART_MIN + Math.random() * (1 - LIFE_PART_MIN);
+    return part * connectionSecondsMax * 1000;
+  }
+
   #isExpired({ principal }: Member): boolean {
     const { wallMs, tokenGraceMs } = this.#options;
     return principal.expiresAtMs + tokenGraceMs <= wallMs();
@@ -201,4 +222,10 @@ export class Registry implements Task {
   #close({ connection }: Member, reason: CloseReason, message: string): void {
     connection.close(reason, message);
   }
+}
+
+/** Closes a connection once what its client asked for has been answered. */
+async function sendAway({ connection, finish }: Member, message: string): Promise<void> {
+  await finish?.();
+  connection.close('going_away', message);
 }
