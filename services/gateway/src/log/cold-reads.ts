@@ -59,6 +59,14 @@ export interface ColdReadsOptions {
 
 const RETRY_MS = 250;
 
+/** What one read has found out so far. */
+interface Asking {
+  /** How long it has been asking, without the time in which it stood in line. */
+  askedMs: number;
+  /** When the archive first lacked what the stream had dropped, and up to where it was dropped. */
+  behind?: { readonly sinceMs: number; readonly through: number };
+}
+
 /** How long the archive may be behind the stream's first event before the rest counts as lost. */
 const ARCHIVE_LAG_MS = 2000;
 
@@ -102,7 +110,7 @@ export class ColdReads {
       return shared;
     }
     const era = this.#era;
-    const page = this.#inTurn(() => this.#untilAnswered(query, era)).finally(() => {
+    const page = this.#untilAnswered(query, era).finally(() => {
       if (this.#shared.get(key) === page) this.#shared.delete(key);
     });
     this.#shared.set(key, page);
@@ -134,21 +142,34 @@ export class ColdReads {
     }
   }
 
+  /** Between two attempts the place in line is left to others: they may be answered meanwhile. */
   async #untilAnswered(query: ColdQuery, era: number): Promise<ColdAnswer> {
     const { scheduler, waitMs, stream } = this.#options;
-    let since = scheduler.nowMs();
+    const asking: Asking = { askedMs: 0 };
     for (;;) {
-      if (era !== this.#era) throw unavailable(undefined);
-      const { answer, error } = await settle(this.#once(query, scheduler.nowMs() - since));
+      const attempt = this.#inTurn(() => this.#attempt(query, era, asking));
+      const { answer, error } = await settle(attempt);
       if (answer) return answer;
-      if (!stream.connected) since = scheduler.nowMs();
-      if (scheduler.nowMs() - since >= waitMs) throw unavailable(error);
+      if (!stream.connected) asking.askedMs = 0;
+      if (era !== this.#era || asking.askedMs >= waitMs) throw unavailable(error);
       await new Promise<void>((resolve) => scheduler.after(RETRY_MS, resolve));
+      asking.askedMs += RETRY_MS;
+    }
+  }
+
+  async #attempt(query: ColdQuery, era: number, asking: Asking): Promise<ColdAnswer | undefined> {
+    if (era !== this.#era) return undefined;
+    const { scheduler } = this.#options;
+    const startMs = scheduler.nowMs();
+    try {
+      return await this.#once(query, asking);
+    } finally {
+      asking.askedMs += scheduler.nowMs() - startMs;
     }
   }
 
   /** @returns `undefined` when the answer is not there yet */
-  async #once(query: ColdQuery, waitedMs: number): Promise<ColdAnswer | undefined> {
+  async #once(query: ColdQuery, asking: Asking): Promise<ColdAnswer | undefined> {
     this.#options.counts.coldReads++;
     const archive = await settle(this.#options.archive.read(query));
     if (archive.answer?.page) return { ...archive.answer.page, tier: 'archive' };
@@ -163,22 +184,30 @@ export class ColdReads {
       return whole ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
     }
     if (!archive.answer) throw archive.error;
-    return lost(query, { stream: before, archive: archive.answer.bounds, waitedMs });
+    return this.#lost(query, asking, { stream: before, archive: archive.answer.bounds });
   }
-}
 
-/** The stream has dropped what the archive could not give: for good, or not yet there. */
-function lost(
-  { epoch, after, through }: ColdQuery,
-  { stream, archive, waitedMs }: { stream: Bounds; archive: Bounds; waitedMs: number },
-): ColdAnswer | undefined {
-  if (archive.epoch !== epoch) return undefined;
-  const last = Math.min(through, stream.firstSequence - 1);
-  if (after + 1 < archive.firstSequence) {
-    return { kind: 'gap', through: Math.min(last, archive.firstSequence - 1), tier: 'archive' };
+  /** The stream has dropped what the archive could not give: for good, or not yet there. */
+  #lost(
+    { epoch, after, through }: ColdQuery,
+    asking: Asking,
+    { stream, archive }: { stream: Bounds; archive: Bounds },
+  ): ColdAnswer | undefined {
+    if (archive.epoch !== epoch) return undefined;
+    const dropped = Math.min(through, stream.firstSequence - 1);
+    if (after + 1 < archive.firstSequence) {
+      return {
+        kind: 'gap',
+        through: Math.min(dropped, archive.firstSequence - 1),
+        tier: 'archive',
+      };
+    }
+    // The archive may be a moment behind; what it does not get in that time it will never get.
+    const nowMs = this.#options.scheduler.nowMs();
+    asking.behind ??= { sinceMs: nowMs, through: dropped };
+    if (nowMs - asking.behind.sinceMs < ARCHIVE_LAG_MS) return undefined;
+    return { kind: 'gap', through: asking.behind.through, tier: 'archive' };
   }
-  // The archive may be a moment behind; what it does not get in that time it will never get.
-  return waitedMs < ARCHIVE_LAG_MS ? undefined : { kind: 'gap', through: last, tier: 'archive' };
 }
 
 async function settle<T>(promise: Promise<T>): Promise<{ answer?: T; error?: unknown }> {
