@@ -57,6 +57,12 @@ export interface Fault {
   readonly message: string;
 }
 
+/** Faults that an error lists; input that is all wrong is not answered with ten times its size. */
+const FAULTS_MAX = 100;
+
+/** Characters of a message or path that are told; both may quote what was sent. */
+const TEXT_LENGTH_MAX = 300;
+
 export interface ErrorDetails {
   /** Every fault found in the input, when there are several. */
   readonly faults?: readonly Fault[];
@@ -95,9 +101,23 @@ export class TidemarkError extends Error {
   }
 
   toBody(): ErrorBody {
-    const { code, message, retryable } = this;
-    return { code, message, retryable, ...this.details };
+    const { code, retryable, details } = this;
+    const faults = details.faults?.slice(0, FAULTS_MAX).map(({ path, message }) => ({
+      path: shorten(path),
+      message: shorten(message),
+    }));
+    return {
+      code,
+      message: shorten(this.message),
+      retryable,
+      ...details,
+      ...(faults && { faults }),
+    };
   }
+}
+
+function shorten(text: string): string {
+  return text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
 }
 
 /** The error itself if it carries a code; anything else is a fault of ours, whose text stays inside. */

@@ -1,0 +1,87 @@
+import { ERROR_CODES } from '@tidemark/protocol';
+import fc from 'fast-check';
+import type { Service } from '../support/services.ts';
+import type { System } from '../support/system.ts';
+
+export interface FuzzRun {
+  readonly count: number;
+  readonly seed: number;
+  readonly system: System;
+}
+
+/** How often each thing happened: `error invalid_json`, `closed 1007`, `status 400`. */
+export type Outcomes = Record<string, number>;
+
+/** A place where input from outside comes in. @throws Error with the input that broke it */
+export type Surface = (run: FuzzRun) => Promise<Outcomes>;
+
+/** Memory that a service may have more after a run: heaps grow before they are collected. */
+const GROWTH_BYTES_MAX = 200 * 1024 ** 2;
+
+/** What pino calls `error` and `fatal`. */
+const ERROR_LEVEL = 50;
+
+/** No limit is to end what shows that there is more behind it. */
+export const FUZZ_ENV = {
+  TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_GATEWAY_PUBLISHES_MAX: '10000',
+  TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+  // Small, so that what the tail holds is no growth.
+  TIDEMARK_GATEWAY_TAIL_BYTES_MAX: '1000000',
+  TIDEMARK_HTTP_HEADERS_TIMEOUT_MS: '1000',
+  TIDEMARK_HTTP_REQUEST_TIMEOUT_MS: '1000',
+};
+
+export function countOutcome(outcomes: Outcomes, what: string): void {
+  outcomes[what] = (outcomes[what] ?? 0) + 1;
+}
+
+/** Inputs by the thousand, each block with a seed of its own. */
+export function* blocks<T>(arbitrary: fc.Arbitrary<T>, { count, seed }: FuzzRun): Iterable<T[]> {
+  const size = 1000;
+  for (let done = 0; done < count; done += size) {
+    yield fc.sample(arbitrary, { numRuns: Math.min(size, count - done), seed: seed + done });
+  }
+}
+
+/** @throws Error where a text is no error that clients are promised, or one that is our fault */
+export function codeOf(body: { readonly code?: unknown }, input: unknown): string {
+  const { code } = body;
+  if (typeof code === 'string' && Object.hasOwn(ERROR_CODES, code) && code !== 'internal')
+    return code;
+  throw new Error(`answered ${JSON.stringify(body).slice(0, 500)} to ${show(input)}`);
+}
+
+export function show(input: unknown): string {
+  return input instanceof Uint8Array
+    ? `base64 ${Buffer.from(input).toString('base64')}`
+    : JSON.stringify(input);
+}
+
+/** Runs a surface, and sees that every service is still the one that it was. */
+export async function fuzz(surface: Surface, run: FuzzRun): Promise<Outcomes> {
+  const { gateway, ingest, replay } = run.system;
+  const services = [gateway, ingest, replay];
+  const before = await Promise.all(services.map(lookAt));
+  const outcomes = await surface(run);
+  for (const [index, service] of services.entries()) {
+    const then = before[index];
+    const now = await lookAt(service);
+    if (!then || now.pid !== then.pid || !now.healthy) throw new Error(`${service.name} ended`);
+    const wrong = service.logs.slice(then.lines).find(({ level }) => Number(level) >= ERROR_LEVEL);
+    if (wrong) throw new Error(`${service.name} logged ${JSON.stringify(wrong)}`);
+    const growth = now.bytes - then.bytes;
+    if (growth > GROWTH_BYTES_MAX) throw new Error(`${service.name} grew by ${growth} bytes`);
+    outcomes[`${service.name} grew by MiB`] = Math.round(growth / 1024 ** 2);
+  }
+  return outcomes;
+}
+
+async function lookAt(service: Service) {
+  const { ok } = await fetch(`${service.url}/healthz`).catch(() => ({ ok: false }));
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  const bytes = Number(/^process_resident_memory_bytes\{.*\} (\d+)/m.exec(metrics)?.[1]);
+  return { pid: service.pid, healthy: ok, bytes, lines: service.logs.length };
+}

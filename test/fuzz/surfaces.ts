@@ -1,0 +1,15 @@
+import { frames } from './frames.ts';
+import { httpRequests } from './http-requests.ts';
+import { natsMessages } from './nats-messages.ts';
+import { parsers } from './parsers.ts';
+import type { Surface } from './surface.ts';
+import { webSocketMessages } from './web-socket-messages.ts';
+
+/** Where input from outside comes in, by the name that `npm run fuzz -- --surface` takes. */
+export const SURFACES: Readonly<Record<string, Surface>> = {
+  parsers,
+  websocket: webSocketMessages,
+  frames,
+  http: httpRequests,
+  nats: natsMessages,
+};
