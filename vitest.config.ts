@@ -25,6 +25,10 @@ export default defineConfig({
       ),
       project('conformance', ['test/conformance/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
       project('browser', ['test/browser/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
+      // Looks at what the others left: `npm test` runs it after them.
+      ...(process.env.LOGGED_FILE && process.env.LOGS_COMPLETE
+        ? [project('secrets', ['test/secrets/**/*.test.ts'], 60_000)]
+        : []),
       project('simulation', ['test/simulation/**/*.test.ts'], 60_000),
     ],
   },

@@ -1,5 +1,5 @@
 import './node-version.mjs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endOnSignals, run } from './command.mjs';
@@ -26,12 +26,20 @@ async function test() {
   if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
   else console.error('\ntidemark: No Jaeger here, and no Go to build one: its tests are SKIPPED.');
 
-  const all = await vitest(given, newest);
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-logged-'));
+  endWith(folder);
+  const kept = collectIn(folder);
+  const all = await vitest(given, newest, kept);
   const runs = [all];
   if (old && old.path !== newest.path) {
-    runs.push(await vitest(['--project', 'integration', '--passWithNoTests', ...given], old));
+    runs.push(await vitest(['--project', 'integration', '--passWithNoTests', ...given], old, kept));
   } else if (!old) {
     runs.push(await withoutOldServer(given, newest));
+  }
+  // Tests that were chosen by name need not have left what this one asks for.
+  if (given.length === 0) {
+    const complete = { ...kept, LOGS_COMPLETE: 'yes' };
+    runs.push(await vitest(['--project', 'secrets'], newest, complete));
   }
   const counts = sum(runs);
   if (total(counts) === 0) console.error('tidemark: No test ran.');
@@ -42,8 +50,9 @@ async function test() {
 /**
  * @param {readonly string[]} args
  * @param {import('./nats-server.mjs').NatsServer} server
+ * @param {Readonly<Record<string, string>>} env
  */
-async function vitest(args, { path, version }) {
+async function vitest(args, { path, version }, env) {
   console.log(`\nTests with nats-server ${version}`);
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-report-'));
   try {
@@ -51,7 +60,7 @@ async function vitest(args, { path, version }) {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     const { ok } = await run(process.execPath, [VITEST, 'run', ...reporters, ...args], {
       cwd: ROOT,
-      env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: path },
+      env: { ...process.env, ...env, TIDEMARK_NATS_SERVER_BIN: path },
       show: true,
       guarded: true,
     });
@@ -61,6 +70,22 @@ async function vitest(args, { path, version }) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Where tests write what services logged and which secrets they used, for the last test.
+ *
+ * @param {string} folder
+ */
+function collectIn(folder) {
+  const kept = { LOGGED_FILE: join(folder, 'logged'), SECRETS_FILE: join(folder, 'secrets') };
+  for (const file of Object.values(kept)) writeFileSync(file, '');
+  return kept;
+}
+
+/** @param {string} folder removed with the end of the process */
+function endWith(folder) {
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 }
 
 /**

@@ -3,7 +3,7 @@ import { signToken } from '@tidemark/auth';
 import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { untilEvents } from '../support/clients.ts';
-import { makeToken, TEST_SECRET } from '../support/services.ts';
+import { keepSecret, makeToken, TEST_SECRET } from '../support/services.ts';
 import { numbered, type System, startSystem, streamState } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
@@ -36,7 +36,7 @@ async function token(scope: string, subject = 'alice', ttlSeconds = 60): Promise
 
 function remember(text: string): string {
   used.add(text);
-  return text;
+  return keepSecret(text);
 }
 
 function encode(part: object): string {

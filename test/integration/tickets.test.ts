@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeToken } from '../support/services.ts';
+import { keepSecret, makeToken } from '../support/services.ts';
 import { type System, startSystem } from '../support/system.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 
@@ -21,7 +21,7 @@ async function issue(token: string, base = system.gateway.url) {
 
 async function issued(scope = 'subscribe:a', subject = 'alice'): Promise<string> {
   const { body } = await issue(await makeToken(scope, subject));
-  return body.ticket ?? '';
+  return keepSecret(body.ticket ?? '');
 }
 
 /** The status of a stream, which is then given up. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** How long a service may take to listen and to be ready, and to end after a signal. */
 const SERVICE_TIMEOUT_MS = 15_000;
 const READY_POLL_MS = 25;
+
+/**
+ * `npm test` names two files: one for all that every service logged and showed as metrics, and one
+ * for the secrets that tests used. The last test looks for the second in the first.
+ */
+const { LOGGED_FILE, SECRETS_FILE } = process.env;
 
 /** The HS256 secret of every service that tests start. */
 export const TEST_SECRET = 'a secret that only the tests know, long enough for HS256';
@@ -89,6 +96,7 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
       if (options.waitUntilReady !== false) await service.waitUntilReady();
     },
     async stop() {
+      await keepMetrics(url);
       await end(child, 'SIGTERM');
       await removeFolder();
     },
@@ -104,8 +112,18 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
 }
 
 /** A token that the services of these tests accept. */
-export function makeToken(scope: string, subject = 'tester', ttlSeconds = 3600): Promise<string> {
-  return signToken({ secret: TEST_SECRET, subject, scope, ttlSeconds });
+export async function makeToken(
+  scope: string,
+  subject = 'tester',
+  ttlSeconds = 3600,
+): Promise<string> {
+  return keepSecret(await signToken({ secret: TEST_SECRET, subject, scope, ttlSeconds }));
+}
+
+/** No service may log this text. */
+export function keepSecret(text: string): string {
+  if (SECRETS_FILE) appendFileSync(SECRETS_FILE, `${text}\n`);
+  return text;
 }
 
 function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -121,13 +139,24 @@ function run(name: ServiceName, environment: NodeJS.ProcessEnv, logs: LogLine[])
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const output of [child.stdout, child.stderr]) {
-    if (output) createInterface({ input: output }).on('line', (line) => logs.push(parse(line)));
+    if (output) createInterface({ input: output }).on('line', (line) => keep(logs, line));
   }
   // A test that fails before its `stop` must not leave a process behind.
   const killAtExit = () => child.kill('SIGKILL');
   process.once('exit', killAtExit);
   child.once('exit', () => process.off('exit', killAtExit));
   return child;
+}
+
+function keep(logs: LogLine[], line: string): void {
+  logs.push(parse(line));
+  if (LOGGED_FILE) appendFileSync(LOGGED_FILE, `${line}\n`);
+}
+
+async function keepMetrics(url: string): Promise<void> {
+  if (!LOGGED_FILE) return;
+  const answer = await fetch(`${url}/metrics`).catch(() => undefined);
+  appendFileSync(LOGGED_FILE, `${(await answer?.text()) ?? ''}\n`);
 }
 
 function parse(line: string): LogLine {

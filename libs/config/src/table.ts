@@ -80,14 +80,21 @@ export function readConfiguration<T extends Table>(
   return values as Values<T>;
 }
 
-/** The values as they may be printed: secrets show only whether they are set. */
+/** What stands before the host in a URL: a name and a password, or a token. */
+const CREDENTIALS = /\/\/[^/@\s,]+@/g;
+
+/** The values as they may be printed: secrets show only whether they are set, and URLs no users. */
 export function redact<T extends Table>(table: T, values: Values<T>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(table).map(([name, { type }]) => [
       name,
-      type === 'secret' ? (values[name] ? '(set)' : '(not set)') : values[name],
+      type === 'secret' ? (values[name] ? '(set)' : '(not set)') : withoutCredentials(values[name]),
     ]),
   );
+}
+
+function withoutCredentials(value: number | string | undefined): unknown {
+  return typeof value === 'string' ? value.replace(CREDENTIALS, '//(hidden)@') : value;
 }
 
 class SettingError extends Error {}

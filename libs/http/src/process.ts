@@ -1,4 +1,4 @@
-import { ConfigurationError } from '@tidemark/config';
+import { ConfigurationError, redact, type Table, type Values } from '@tidemark/config';
 import { createLogger, type Logger, startTracing, type Tracer } from '@tidemark/telemetry';
 
 /** How much longer than the drain a whole stop may take before the process is ended anyway. */
@@ -25,6 +25,8 @@ export interface Lifetime {
 
 export interface ServiceProcess<C extends ServiceConfiguration> {
   readonly name: string;
+  /** What the configuration was read from; with it the start says how the service is configured. */
+  readonly settings?: Table;
   readonly configure: (environment: NodeJS.ProcessEnv) => C;
   /** Wires the service; it may go on waiting for NATS as long as the signal is not aborted. */
   readonly start: (configuration: C, lifetime: Lifetime) => Promise<void>;
@@ -38,6 +40,11 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
   const configuration = orExit(() => service.configure(process.env));
   const log = createLogger(service.name, configuration.logLevel);
+  const { settings } = service;
+  if (settings) {
+    const values = configuration as unknown as Values<Table>;
+    log.info({ configuration: redact(settings, values) }, 'configured');
+  }
   const stopping = new AbortController();
   const steps: (() => void | Promise<void>)[] = [];
   // The last step: the others have spans of their own.

@@ -104,7 +104,10 @@ describe('stored events', () => {
   test('message: no JSON, no event, not UTF-8: each its reason', () => {
     expect(read('{')).toEqual({ valid: false, reason: 'not JSON in UTF-8' });
     expect(read(Uint8Array.of(123, 34, 255, 34, 125))).toMatchObject({ valid: false });
-    expect(read('{"id":"1"}')).toMatchObject({ valid: false, reason: expect.stringMatching('specversion is missing') });
+    expect(read('{"id":"1"}')).toMatchObject({
+      valid: false,
+      reason: expect.stringMatching('specversion is missing'),
+    });
     expect(read('null')).toMatchObject({ valid: false });
   });
 });

@@ -1,5 +1,5 @@
 import { RevocationList } from '@tidemark/auth';
-import { readGatewayConfiguration } from '@tidemark/config';
+import { readGatewayConfiguration, tables } from '@tidemark/config';
 import {
   acceptTickets,
   configureAuthentication,
@@ -45,6 +45,7 @@ const SOCKETS_RESERVE = 1000;
 
 runService({
   name: 'gateway',
+  settings: tables.gateway,
   configure: readGatewayConfiguration,
   async start(configuration, { log: logger, tracer, signal, onStop }) {
     const { host, port } = configuration;

@@ -1,5 +1,5 @@
 import { RevocationList } from '@tidemark/auth';
-import { readIngestConfiguration } from '@tidemark/config';
+import { readIngestConfiguration, tables } from '@tidemark/config';
 import {
   configureAuthentication,
   createApps,
@@ -16,6 +16,7 @@ import { eventsEndpoint } from './events-endpoint.ts';
 
 runService({
   name: 'ingest',
+  settings: tables.ingest,
   configure: readIngestConfiguration,
   async start(configuration, { log, tracer, signal, onStop }) {
     const { host, port } = configuration;

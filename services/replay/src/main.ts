@@ -1,5 +1,5 @@
 import { RevocationList } from '@tidemark/auth';
-import { type ReplayConfiguration, readReplayConfiguration } from '@tidemark/config';
+import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
 import {
   configureAuthentication,
   createApps,
@@ -27,7 +27,12 @@ import { historyEndpoints } from './history/endpoints.ts';
 import { Projector } from './projector.ts';
 import { StreamKeeper } from './stream-keeper.ts';
 
-runService({ name: 'replay', configure: readReplayConfiguration, start });
+runService({
+  name: 'replay',
+  settings: tables.replay,
+  configure: readReplayConfiguration,
+  start,
+});
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
   const { log, tracer, signal, onStop } = lifetime;
