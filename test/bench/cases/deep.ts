@@ -19,6 +19,7 @@ export const deep: BenchCase = {
     const events = options.quick ? EVENTS / 5 : EVENTS;
     const stage = await Stage.open(options);
     try {
+      const replay = await stage.startReplay();
       const publisher = await stage.startPublisher();
       const { lastSequence } = await publisher.call('publish', {
         topics: TOPICS,
@@ -26,7 +27,7 @@ export const deep: BenchCase = {
         eventBytes: EVENT_BYTES,
         perSecond: 0,
       });
-      const replay = await stage.startReplay(lastSequence);
+      await stage.untilProjected(replay, lastSequence);
       const gateway = await stage.startGateway();
       const load = await stage.startLoad();
       await readMetrics(gateway.url);

@@ -53,6 +53,7 @@ async function runStorm(options: RunOptions, { cold }: { cold: boolean }): Promi
   const topics = { prefix: 'storm', audiences: clients, topicsEach: TOPICS_EACH };
   const stage = await Stage.open(options);
   try {
+    const replay = cold ? await stage.startReplay() : undefined;
     const publisher = await stage.startPublisher();
     const early = cold ? undefined : await stage.startGateway(TAIL);
     const { lastSequence } = await publisher.call('publish', {
@@ -61,7 +62,7 @@ async function runStorm(options: RunOptions, { cold }: { cold: boolean }): Promi
       eventBytes: EVENT_BYTES,
       perSecond: 0,
     });
-    const replay = cold ? await stage.startReplay(lastSequence) : undefined;
+    if (replay) await stage.untilProjected(replay, lastSequence);
     const gateway = early ?? (await stage.startGateway());
     await stage.untilHead(gateway, lastSequence);
     const load = await stage.startLoad();

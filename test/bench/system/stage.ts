@@ -106,17 +106,17 @@ export class Stage {
     return this.#startService('gateway', env, this.#profileFolder);
   }
 
-  /** The archive, once it has projected the stream up to that sequence, as a system at rest has. */
-  async startReplay(sequence: number): Promise<ServiceProcess> {
-    const replay = await this.#startService('replay', {
-      TIDEMARK_REPLAY_DATABASE: databaseIn(this.#folder),
-    });
+  startReplay(): Promise<ServiceProcess> {
+    return this.#startService('replay', { TIDEMARK_REPLAY_DATABASE: databaseIn(this.#folder) });
+  }
+
+  /** Waits until the archive has the stream up to that sequence, as in a system at rest. */
+  async untilProjected(replay: ServiceProcess, sequence: number): Promise<void> {
     const deadlineMs = Date.now() + PROJECTION_TIMEOUT_MS;
     while (((await readMetrics(replay.url)).get('tidemark_projection_position') ?? 0) < sequence) {
       if (Date.now() > deadlineMs) throw new Error(`Replay is not at ${sequence}.`);
       await sleep(HEAD_POLL_MS);
     }
-    return replay;
   }
 
   startIngest(): Promise<ServiceProcess> {

@@ -272,6 +272,9 @@ export class Lane implements Task {
   }
 
   #wants(entry: Entry): boolean {
+    const [first, second] = this.subscriptions;
+    // What was read matches the lane's patterns; whose it is has to be asked only of several.
+    if (first && !second) return entry.sequence > first.after;
     return this.subscriptions.some((subscription) => subscription.wants(entry));
   }
 
