@@ -1,13 +1,17 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Transport } from '../load/transports.ts';
 import type { SocketIoCommands } from '../peers/socket-io-server.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
-import { Stage } from '../system/stage.ts';
+import { type GatewayEnvironment, Stage } from '../system/stage.ts';
 import type { BenchCase, RunOptions, Values } from './bench-case.ts';
 
 const CLIENTS = 1000;
 const EVENT_BYTES = 300;
 const TIMEOUT_MS = 180_000;
+const SAMPLED_EVERY = 10;
 const TOPICS = { prefix: 'fan-out', audiences: 1, topicsEach: 1 };
 
 const METHOD = `${CLIENTS} clients live on one topic; a publisher sends ${EVENT_BYTES}-byte events into the stream as fast as NATS takes them; deliveries of the whole run through the gateway's CPU time from the first publish to the last delivery. Socket.IO emits the same payload to one room, one event a turn.`;
@@ -50,11 +54,52 @@ export const fanOutSse: BenchCase = {
   run: (options) => measureGateway('sse', options),
 };
 
-async function measureGateway(transport: Transport, options: RunOptions): Promise<Values> {
+export const fanOutTraced: BenchCase = {
+  name: 'fan-out-traced',
+  title: 'the same with tracing, every tenth event sampled',
+  sockets: CLIENTS,
+  method: `${METHOD} Each event carries a trace context, of which one in ten is sampled; measured without tracing and with it, exporting over OTLP to a collector in another process, which throws the spans away.`,
+  targets: [
+    {
+      value: 'ratio',
+      text: 'of the deliveries per CPU second without tracing',
+      atLeast: 0.95,
+      unit: 'x',
+    },
+  ],
+  async run(options) {
+    const collector = createServer((request, response) => {
+      request.resume().once('end', () => response.end());
+    }).listen(0, '127.0.0.1');
+    await once(collector, 'listening');
+    const { port } = collector.address() as AddressInfo;
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+    try {
+      const off = await measureGateway('websocket', options, { sampledEvery: SAMPLED_EVERY });
+      const on = await measureGateway('websocket', options, { sampledEvery: SAMPLED_EVERY, env });
+      const untraced = off.deliveriesPerCpuSecond ?? 0;
+      return { ...on, untraced, ratio: (on.deliveriesPerCpuSecond ?? 0) / untraced };
+    } finally {
+      collector.close();
+      collector.closeAllConnections();
+    }
+  },
+};
+
+interface Variant {
+  readonly env?: GatewayEnvironment;
+  readonly sampledEvery?: number;
+}
+
+async function measureGateway(
+  transport: Transport,
+  options: RunOptions,
+  { env = {}, sampledEvery }: Variant = {},
+): Promise<Values> {
   const events = options.quick ? 5000 : 20_000;
   const stage = await Stage.open(options);
   try {
-    const gateway = await stage.startGateway();
+    const gateway = await stage.startGateway(env);
     const load = await stage.startLoad();
     const publisher = await stage.startPublisher();
     const opened = await load.call('open', {
@@ -80,6 +125,7 @@ async function measureGateway(transport: Transport, options: RunOptions): Promis
       events,
       eventBytes: EVENT_BYTES,
       perSecond: 0,
+      ...(sampledEvery !== undefined && { sampledEvery }),
     });
     const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
     const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = await spent();

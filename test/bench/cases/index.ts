@@ -1,6 +1,6 @@
 import type { BenchCase } from './bench-case.ts';
 import { deep } from './deep.ts';
-import { fanOutSse, fanOutWebSocket } from './fan-out.ts';
+import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
 import { idleMemory } from './idle-memory.ts';
 import { latency } from './latency.ts';
 import { narrow } from './narrow.ts';
@@ -12,6 +12,7 @@ import { stormCold, stormTail } from './storm.ts';
 export const cases: readonly BenchCase[] = [
   fanOutWebSocket,
   fanOutSse,
+  fanOutTraced,
   steady,
   narrow,
   latency,

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { toSubject } from '@tidemark/protocol';
 import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
@@ -17,6 +18,8 @@ export interface PublishPlan {
   readonly eventBytes: number;
   /** Open loop: each event has its own time, late or not; 0: as fast as the stream takes them. */
   readonly perSecond: number;
+  /** Each event has a trace context, of which every such one is sampled; absent: none has any. */
+  readonly sampledEvery?: number;
 }
 
 export interface PublishReport {
@@ -43,7 +46,7 @@ export class StreamPublisher {
   async publish(plan: PublishPlan): Promise<PublishReport> {
     const startedUs = nowUs();
     const templates = new Map<string, Buffer>();
-    const { topics, events, eventBytes, perSecond } = plan;
+    const { topics, events, eventBytes, perSecond, sampledEvery } = plan;
     for (let index = 0; index < events; index++) {
       const dueUs = perSecond > 0 ? startedUs + (index * 1_000_000) / perSecond : nowUs();
       // What is due goes out together: timers have a grain of a millisecond.
@@ -59,9 +62,10 @@ export class StreamPublisher {
       const counter = (this.#counters.get(audience) ?? 0) + 1;
       this.#counters.set(audience, counter);
       const event = stamp(template, { counter, timeUs: dueUs });
+      const more = sampledEvery && { headers: traceHeaders(index % sampledEvery === 0) };
       const isLast = index === events - 1;
-      if (isLast || index % ACKNOWLEDGED_EVERY === 0) this.#request(topic, event);
-      else this.#connection.publish(toSubject(topic), event);
+      if (isLast || index % ACKNOWLEDGED_EVERY === 0) this.#request(topic, event, more || {});
+      else this.#connection.publish(toSubject(topic), event, more || {});
       if (this.#pending.length >= ACKNOWLEDGEMENTS_PENDING_MAX) await this.#pending.shift();
     }
     await Promise.all(this.#pending);
@@ -74,9 +78,9 @@ export class StreamPublisher {
     this.#counters.clear();
   }
 
-  #request(topic: string, event: Buffer): void {
+  #request(topic: string, event: Buffer, more: { headers?: MsgHdrs }): void {
     const acknowledged = this.#connection
-      .request(toSubject(topic), event, { timeout: ACKNOWLEDGEMENT_TIMEOUT_MS })
+      .request(toSubject(topic), event, { timeout: ACKNOWLEDGEMENT_TIMEOUT_MS, ...more })
       .then((reply) => {
         const { seq, error } = reply.json<{ seq?: number; error?: { description: string } }>();
         if (seq === undefined) throw new Error(`The stream refused: ${error?.description}`);
@@ -84,4 +88,11 @@ export class StreamPublisher {
       });
     this.#pending.push(acknowledged);
   }
+}
+
+function traceHeaders(isSampled: boolean): MsgHdrs {
+  const [trace, span] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+  const all = headers();
+  all.set('traceparent', `00-${trace}-${span}-${isSampled ? '01' : '00'}`);
+  return all;
 }
