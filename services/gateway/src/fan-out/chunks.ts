@@ -18,6 +18,8 @@ export interface Chunk {
   readonly through: number;
   /** Of those of its events that are followed. */
   readonly receipts?: readonly Receipt[];
+  /** How many connections it was written to; counted for the receipts alone. */
+  written: number;
 }
 
 /** Collects frames into chunks. */
@@ -41,7 +43,10 @@ export class ChunkBuilder {
     this.#frames.push(frame);
     this.#bytes += frame.length;
     this.#through = entry.sequence;
-    if (entry.receipt) this.#receipts = [...(this.#receipts ?? []), entry.receipt];
+    if (entry.receipt) {
+      this.#receipts ??= [];
+      this.#receipts.push(entry.receipt);
+    }
   }
 
   finish(): readonly Chunk[] {
@@ -59,6 +64,7 @@ export class ChunkBuilder {
       events: this.#frames.length,
       after: this.#after,
       through: this.#through,
+      written: 0,
       ...(this.#receipts && { receipts: this.#receipts }),
     });
     this.#receipts = undefined;
@@ -68,7 +74,10 @@ export class ChunkBuilder {
 }
 
 /** What the writer of a gathered chunk is told. */
-export type WriteGathered = (bytes: Buffer, place: Omit<Chunk, 'bytes'>) => GatheredWrite;
+export type WriteGathered = (
+  bytes: Buffer,
+  place: Pick<Chunk, 'events' | 'after' | 'through'>,
+) => GatheredWrite;
 
 /** `reusable`: the kernel has the bytes. `full`: it took no more; nothing was written. */
 export type GatheredWrite = 'reusable' | 'kept' | 'full';

@@ -112,7 +112,7 @@ export class Cohort implements Task {
 
   #endRound(head: number): void {
     this.#round = undefined;
-    this.#shared = undefined;
+    this.#unshare();
     const { counts, wallMs } = this.#context;
     const nowMs = wallMs();
     while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) {
@@ -134,7 +134,7 @@ export class Cohort implements Task {
       }
       connection.outlet.write(chunk.bytes);
       connection.liveSequence = chunk.through;
-      if (chunk.receipts) tellWritten(chunk.receipts, connection);
+      if (chunk.receipts) noteWritten(chunk, connection);
       counts.deliveries += chunk.events;
       counts.writeEvents.add(chunk.events);
     }
@@ -152,6 +152,7 @@ export class Cohort implements Task {
       if (entry) builder.add(entry);
     }
     const chunks = builder.finish();
+    this.#unshare();
     this.#shared = { after: first, head, chunks };
     return chunks;
   }
@@ -167,11 +168,21 @@ export class Cohort implements Task {
     }
     this.#forget();
     this.#round = undefined;
+  }
+
+  /** What was shared is written to nobody more: its receipts are told. */
+  #unshare(): void {
+    const shared = this.#shared;
     this.#shared = undefined;
+    if (!shared) return;
+    for (const { receipts, written } of shared.chunks) {
+      if (receipts && written > 0) for (const receipt of receipts) receipt.written(written);
+    }
   }
 
   /** Drops what is queued: nobody of this cohort is left that lacks it. */
   #forget(): void {
+    this.#unshare();
     for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
       entry.receipt?.settled();
     }
@@ -179,9 +190,8 @@ export class Cohort implements Task {
   }
 }
 
-function tellWritten(receipts: readonly Receipt[], { onWritten }: LiveConnection): void {
-  for (const receipt of receipts) {
-    receipt.written();
-    onWritten?.(receipt);
-  }
+/** Counts on the chunk, so that a write costs the same however many of its events are followed. */
+function noteWritten(chunk: Chunk, { onWritten }: LiveConnection): void {
+  chunk.written++;
+  if (onWritten) for (const receipt of chunk.receipts ?? []) onWritten(receipt);
 }

@@ -16,7 +16,8 @@ export interface EventEncoding {
 export interface Receipt {
   /** A cohort has taken the event, to give it to its members. */
   taken(): void;
-  written(): void;
+  /** It was written to so many connections. */
+  written(connections: number): void;
   /** Every member that was there for it has it. */
   settled(): void;
 }

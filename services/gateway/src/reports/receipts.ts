@@ -98,8 +98,8 @@ export class EventReceipt implements Receipt {
     this.#unsettled++;
   }
 
-  written(): void {
-    this.#connections++;
+  written(connections: number): void {
+    this.#connections += connections;
     this.#lastWriteMs = this.#times.wallMs();
   }
 
