@@ -9,7 +9,7 @@ const COUNTS: Readonly<Record<string, number>> = {
   parsers: 6000,
   websocket: 2000,
   frames: 800,
-  http: 1500,
+  http: 800,
   nats: 2000,
 };
 

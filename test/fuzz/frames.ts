@@ -37,6 +37,8 @@ async function send(port: number, token: string, bytes: Uint8Array): Promise<str
   socket.write(
     `GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nSec-WebSocket-Protocol: tidemark.v1\r\nAuthorization: Bearer ${token}\r\n\r\n`,
   );
+  // A reset by the other side would take an answer along that was not read yet.
+  await Promise.race([once(socket, 'data'), once(socket, 'close')]);
   socket.write(bytes);
   // Half a frame may wait for its rest for ever; the end of the connection is no part of the input.
   socket.end();

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listen } from '../support/clients.ts';
+import { numbered, type System, startSystem } from '../support/system.ts';
+import { until } from '../support/until.ts';
+
+/* SECURITY.md: what a client may try that it is not meant to, by hand; the fuzzers try the rest. */
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ env: { TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '100000' } });
+});
+afterAll(() => system.stop());
+
+async function post(body: string, contentType = 'application/json'): Promise<Response> {
+  return fetch(`${system.ingest.url}/v1/events`, {
+    method: 'POST',
+    headers: { 'content-type': contentType, authorization: `Bearer ${system.token}` },
+    body,
+  });
+}
+
+async function openRaw(): Promise<Socket> {
+  const socket = connect(system.gateway.port, '127.0.0.1').on('error', () => {});
+  const key = randomBytes(16).toString('base64');
+  socket.write(
+    `GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: tidemark.v1\r\nAuthorization: Bearer ${system.token}\r\n\r\n`,
+  );
+  await once(socket, 'data');
+  return socket;
+}
+
+/** A masked frame whose mask leaves the payload as it is. */
+function frame(first: number, payload: string): Buffer {
+  return Buffer.concat([
+    Buffer.from([first, 0x80 | payload.length, 0, 0, 0, 0]),
+    Buffer.from(payload),
+  ]);
+}
+
+test('SSE injection: line ends and NUL in attributes: refused; in data: one line, read as they were', async () => {
+  const listener = listen('sse', {
+    urls: [system.gateway.url],
+    token: system.token,
+    topics: 'lines',
+  });
+  await until(() => listener.live);
+  const nasty = 'a\r\n\r\ndata: injected\n\nid: 0-0\n\0\u2028';
+  for (const name of ['id', 'type', 'source', 'subject', 'topic', 'extension']) {
+    const event = { ...numbered('lines', 1), [name]: `a${nasty}` };
+    expect([name, (await post(JSON.stringify(event))).status]).toEqual([name, 400]);
+  }
+  await post(JSON.stringify({ ...numbered('lines', 2), data: nasty }));
+  await until(() => listener.events.length === 1);
+  expect(listener.events[0]?.event.data).toBe(nasty);
+  await listener.stop();
+});
+
+test('SSE injection: line ends in a cursor, a topic or a parameter: an error without them', async () => {
+  const headers = { authorization: `Bearer ${system.token}` };
+  const nasty = encodeURIComponent('x\r\nSet-Cookie: a=b\r\n\r\ndata: injected');
+  for (const query of [`topics=a&after=${nasty}`, `topics=${nasty}`, `topics=a&${nasty}=1`]) {
+    const response = await fetch(`${system.gateway.url}/v1/sse?${query}`, { headers });
+    expect(response.status).toBe(400);
+    expect(response.headers.get('set-cookie')).toBeNull();
+    expect(await response.text()).not.toMatch(/[\r\n]/);
+  }
+  const withId = { ...headers, 'last-event-id': 'abc-1\x00' };
+  await expect(
+    fetch(`${system.gateway.url}/v1/sse?topics=a`, { headers: withId }),
+  ).rejects.toThrow();
+});
+
+test('JSON: keys that reach for prototypes: refused, and nothing is changed', async () => {
+  for (const key of ['__proto__', 'constructor.prototype', 'toString!']) {
+    const body = `{"type":"a","data":{},"${key}":{"admin":true,"polluted":1}}`;
+    const response = await post(body);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'invalid_event' });
+  }
+  const inside = await post('{"type":"a","data":{"__proto__":{"polluted":1}}}');
+  expect(inside.status).toBe(201);
+  expect(await (await post('{"type":"a"}')).json()).not.toHaveProperty('polluted');
+});
+
+test('JSON: nested too deeply, at any depth: refused', async () => {
+  for (const depth of [70, 1000, 100_000]) {
+    const data = '['.repeat(depth) + ']'.repeat(depth);
+    expect((await post(`{"type":"a","data":${data}}`)).status).toBe(400);
+  }
+});
+
+test('JSON: a body that is wrong in every place: the answer is not larger than it', async () => {
+  const wrong = Array.from({ length: 50_000 }, (_, n) => `"A${n}":[]`).join(',');
+  const response = await post(`{"type":"a",${wrong}}`);
+  expect(response.status).toBe(400);
+  const text = await response.text();
+  expect(text.length).toBeLessThan(50_000);
+  expect(JSON.parse(text).faults).toHaveLength(100);
+});
+
+test('JSON: what is not UTF-8: refused, over HTTP and WebSocket', async () => {
+  const response = await fetch(`${system.ingest.url}/v1/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${system.token}` },
+    body: Buffer.from([0x22, 0xff, 0xfe, 0x22]),
+  });
+  expect(response.status).toBe(400);
+  const socket = await openRaw();
+  const closed = once(socket, 'close');
+  const received: Buffer[] = [];
+  socket.on('data', (chunk) => received.push(chunk));
+  socket.write(Buffer.concat([frame(0x81, '').fill(0x82, 1, 2), Buffer.from([0xff, 0xfe])]));
+  await closed;
+  expect(Buffer.concat(received).includes(Buffer.from([0x88, 0x02, 0x03, 0xef]))).toBe(true);
+});
+
+test('frames: a message in thousands of tiny fragments: closed with 1008', async () => {
+  const socket = await openRaw();
+  const closed = once(socket, 'close');
+  const received: Buffer[] = [];
+  socket.on('data', (chunk) => received.push(chunk));
+  socket.write(Buffer.concat([frame(0x01, '"'), ...Array(5000).fill(frame(0x00, 'a'))]));
+  await closed;
+  expect(Buffer.concat(received).includes(Buffer.from([0x88, 0x02, 0x03, 0xf0]))).toBe(true);
+});
+
+test('answers: a client that asks and takes nothing: is not read any more, memory stays', async () => {
+  const metrics = async () => (await fetch(`${system.gateway.url}/metrics`)).text();
+  const resident = async () =>
+    Number(/^process_resident_memory_bytes\{.*\} (\d+)/m.exec(await metrics())?.[1]);
+  const before = await resident();
+  const socket = await openRaw();
+  socket.pause();
+  const unknown = frame(0x81, `{"type":"unsubscribe","id":"${'x'.repeat(60)}"}`);
+  const many = Buffer.concat(Array(1000).fill(unknown));
+  for (let n = 0; n < 300 && socket.writableLength < 10_000_000; n++) {
+    socket.write(many);
+    await sleep(5);
+  }
+  await until(async () => /limits_hit_total\{.*"unsent_answers".*\} [1-9]/.test(await metrics()));
+  expect((await resident()) - before).toBeLessThan(100 * 1024 ** 2);
+  socket.destroy();
+});
