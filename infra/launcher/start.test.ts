@@ -132,8 +132,8 @@ describe('npm start', () => {
   test.runIf(existsSync('/proc'))('a part dies: started again, and the log says so', async () => {
     const running = await ready();
     const launcher = running.process.pid ?? 0;
-    for (const part of ['services/gateway/', 'guard.mjs']) {
-      const name = part === 'guard.mjs' ? 'nats' : 'gateway';
+    for (const part of ['services/gateway/', 'nats-server.conf']) {
+      const name = part === 'nats-server.conf' ? 'nats' : 'gateway';
       const [pid = 0] = childrenOf(launcher, part);
       process.kill(pid, 'SIGKILL');
       await running.says(new RegExp(`${name} ended \\(SIGKILL\\) and starts again in 1 s`));
