@@ -3,7 +3,14 @@ import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { EVENT_BYTES_MAX } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
-import { metric, numbered, type System, startSystem, streamState } from '../support/system.ts';
+import {
+  metric,
+  numbered,
+  type System,
+  startSystem,
+  streamState,
+  untilHead,
+} from '../support/system.ts';
 import { until } from '../support/until.ts';
 
 /* PROTOCOL.md section 12: services that publish past ingest, well and badly. */
@@ -144,6 +151,7 @@ test.each(invalid)(
 );
 
 test('direct publisher: a subject that is no topic: skipped, and cursors move past it', async () => {
+  await untilHead(system);
   const listener = system.listen('websocket', { topics: '>' });
   await until(() => listener.live);
   const before = await metric(system.gateway, 'gateway_feed_invalid_total');

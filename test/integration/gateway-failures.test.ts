@@ -3,19 +3,27 @@ import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import {
+  ids,
   nameOf,
   namesOf,
   numbered,
   publishUntil,
   type System,
+  series,
   startSystem,
+  storeArchived,
   streamEvents,
+  streamState,
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
 /* A gateway goes, killed or told to: its clients go on at another one and miss nothing. */
 
 const TOPIC = 'failures';
+
+/** More than NATS sends to somebody who does not answer. */
+const FLOOD = 3000;
+const LARGE_TEXT = 'x'.repeat(5000);
 
 /** Less than the gateway's default limit for one connection. */
 const PUBLISHES_UNDER_WAY = 32;
@@ -107,7 +115,8 @@ describe('SIGTERM', () => {
     const sending = clients.map(async (client, index) => {
       for (let n = 1; !done; n++) {
         client.send({ type: 'publish', id: String(n), event: numbered(`${TOPIC}.${index}`, n) });
-        await until(() => done || n - client.all('published').length < PUBLISHES_UNDER_WAY);
+        const answered = () => client.all('published').length + client.all('error').length;
+        await until(() => done || n - answered() < PUBLISHES_UNDER_WAY);
       }
     });
     await until(() => clients.every((client) => client.all('published').length > 20));
@@ -121,5 +130,34 @@ describe('SIGTERM', () => {
     const stored = (await streamEvents(nats.url)).map(nameOf);
     expect(answered.sort()).toEqual(stored.sort());
     for (const client of clients) expect((await client.closed).code).toBe(4000);
+  });
+});
+
+describe('frozen (SIGSTOP)', () => {
+  test('while retention passes it: thawed, its live clients receive all from the archive', async () => {
+    const frozen = await start({
+      TIDEMARK_STREAM_MAX_BYTES: '4000000',
+      TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '100',
+    });
+    const { gateway, listen, nats } = frozen;
+    const urls = [gateway.url];
+    const listeners = TRANSPORTS.map((transport) => listen(transport, { topics: TOPIC, urls }));
+    for (const listener of listeners) await until(() => listener.live);
+    await storeArchived(frozen, series(TOPIC, 1, 100));
+    for (const listener of listeners) await untilEvents(listener, 100);
+    process.kill(gateway.pid, 'SIGSTOP');
+    try {
+      const flood = series(TOPIC, 101, FLOOD).map((event) => ({ ...event, data: LARGE_TEXT }));
+      await storeArchived(frozen, flood);
+      expect((await streamState(nats.url)).first).toBeGreaterThan(FLOOD / 2);
+    } finally {
+      process.kill(gateway.pid, 'SIGCONT');
+    }
+    for (const listener of listeners) {
+      await untilEvents(listener, FLOOD);
+      expect(listener.ids).toEqual(ids(1, FLOOD));
+      expect(listener.gaps).toEqual([]);
+      expect(listener.connections).toBe(1);
+    }
   });
 });

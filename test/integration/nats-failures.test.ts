@@ -8,6 +8,7 @@ import {
   ids,
   nameOf,
   namesOf,
+  numbered,
   publishUntil,
   type System,
   series,
@@ -134,7 +135,17 @@ describe('NATS killed', () => {
       expect(listener.ids).toEqual(ids(26, 30));
     }
     expect(older.flatMap((listener) => listener.ids)).toEqual([]);
+    const client = system.open();
+    const publish = { type: 'publish', event: numbered('over.web-socket', 1) };
+    client.send({ ...publish, id: 'away' });
+    expect(await client.first('error', 'away')).toMatchObject({
+      code: 'unavailable',
+      retryable: true,
+    });
     await system.nats.restart();
+    await system.gateway.waitUntilReady();
+    client.send({ ...publish, id: 'back' });
+    await client.first('published', 'back');
     await system.publisher.storeAll(series(TOPIC, 31, 35));
     for (const listener of [...inTail, ...older]) {
       await until(() => listener.ids.includes('35'));

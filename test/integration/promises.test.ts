@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EVENT_BYTES_MAX } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Listener, TRANSPORTS, untilEvents } from '../support/clients.ts';
 import {
@@ -9,6 +10,7 @@ import {
   startSystem,
   streamEvents,
   streamState,
+  untilHead,
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
@@ -137,6 +139,29 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(second.ids).toEqual(['1']);
   });
 
+  test('sizes: around what a frame length can say, and the largest event: intact', async () => {
+    const topics = topic('sizes');
+    const live = system.listen(transport, { topics });
+    await until(() => live.live);
+    const sizes = [
+      ...Array.from({ length: 40 }, (_, index) => 65_200 + index * 10),
+      EVENT_BYTES_MAX - 400,
+    ];
+    const events = sizes.map((size, index) => ({
+      ...numbered(topics, index + 1),
+      data: 'ä'.repeat(size / 2),
+    }));
+    for (const event of events) await system.publisher.store(event);
+    const later = system.listen(transport, { topics, after: 'earliest' });
+    for (const listener of [live, later]) {
+      await untilEvents(listener, events.length);
+      expect(listener.events.map(({ event }) => event.data)).toEqual(
+        events.map(({ data }) => data),
+      );
+      expect(listener.connections).toBe(1);
+    }
+  });
+
   test('start: latest, earliest, a cursor, a time: each begins where it says', async () => {
     const topics = topic('start');
     const stored = await system.publisher.storeAll(series(topics, 1, 5));
@@ -144,6 +169,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const time = new Date().toISOString();
     await sleep(20);
     await system.publisher.storeAll(series(topics, 6, 10));
+    await untilHead(system);
     const listeners = ['latest', 'earliest', stored[2]?.cursor, time, undefined].map((after) =>
       system.listen(transport, { topics, ...(after !== undefined && { after }) }),
     );
@@ -178,6 +204,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
   test('start: a time with an offset, before and after everything: earliest, and latest', async () => {
     const topics = topic('times');
     await system.publisher.store(numbered(topics, 1));
+    await untilHead(system);
     const listeners = ['2001-01-01T00:00:00+02:00', '2999-01-01T00:00:00Z'].map((after) =>
       system.listen(transport, { topics, after }),
     );

@@ -1,6 +1,15 @@
 import { matches } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ids, numbered, type System, sequenceOf, series, startSystem } from '../support/system.ts';
+import {
+  ids,
+  metric,
+  numbered,
+  type System,
+  sequenceOf,
+  series,
+  startSystem,
+  untilHead,
+} from '../support/system.ts';
 import { until } from '../support/until.ts';
 import type { Message, WebSocketClient } from '../support/web-socket-client.ts';
 
@@ -80,6 +89,7 @@ describe('several subscriptions on one connection', () => {
     const { publisher } = system;
     const a = await publisher.storeAll(series('many.a', 1, 200));
     const b = await publisher.storeAll(series('many.b', 1, 200));
+    await untilHead(system);
     const reader = new Reader();
     await Promise.all([
       reader.subscribe('all', 'many.>', 'earliest'),
@@ -110,6 +120,7 @@ describe('several subscriptions on one connection', () => {
   test('one joins from far behind while others are live and events pour in: none is hurt', async () => {
     const { publisher } = system;
     await publisher.storeAll(series('join.a', 1, 1000));
+    await untilHead(system);
     const reader = new Reader();
     await reader.subscribe('a', 'join.a');
     await reader.subscribe('b', 'join.b');
@@ -166,6 +177,27 @@ describe('several subscriptions on one connection', () => {
     await system.publisher.store(numbered('deep.other', 1));
     await until(() => reader.get('live').received.length === 1);
     expect(reader.client.all('event').length).toBe(before + 1);
+  });
+
+  test('subscribed and unsubscribed without a pause: nothing is left of it, and others work', async () => {
+    await system.publisher.storeAll(series('churn', 1, 500));
+    const client = system.open();
+    await client.first('welcome');
+    for (let n = 0; n < 200; n++) {
+      client.send({ type: 'subscribe', id: 'churn', topics: ['churn'], after: 'earliest' });
+      client.send({ type: 'unsubscribe', id: 'churn' });
+    }
+    await until(() => client.all('unsubscribed').length === 200);
+    expect(client.all('error')).toEqual([]);
+    const reader = new Reader();
+    const kept = await reader.subscribe('whole', 'churn', 'earliest');
+    await reader.live('whole');
+    expect(kept.received).toEqual(names('churn', 1, 500));
+    const before = client.messages.length;
+    await system.publisher.store(numbered('churn', 501));
+    await until(() => kept.received.length === 501);
+    expect(client.messages.slice(before)).toEqual([]);
+    await until(async () => (await metric(system.gateway, 'gateway_cold_reads_waiting')) === 0);
   });
 
   test('idle: one is quiet while another is busy: the cursor of the quiet one moves on', async () => {

@@ -151,6 +151,14 @@ export async function withNats<T>(
   }
 }
 
+/** Waits until all gateways have everything that is stored: `latest` then begins after it. */
+export async function untilHead({ nats, gateways }: Pick<System, 'nats' | 'gateways'>) {
+  const { last } = await streamState(nats.url);
+  for (const gateway of gateways) {
+    await until(async () => (await metric(gateway, 'gateway_head_sequence')) >= last, 'the head');
+  }
+}
+
 export async function streamState(url: string) {
   return withNats(url, async (connection) => {
     const { state } = await (await jetstreamManager(connection)).streams.info(STREAM_NAME);
@@ -158,15 +166,20 @@ export async function streamState(url: string) {
   });
 }
 
+const PIPELINED_EVENTS = 1000;
+
+/** An old server on a busy machine takes its time. */
+const ACK_TIMEOUT_MS = 30_000;
+
 /** Appends events straight to the stream, many at a time: for numbers that HTTP takes too long for. */
 export async function appendDirectly(url: string, events: readonly NewEvent[]): Promise<void> {
   await withNats(url, async (connection) => {
     const stream = jetstream(connection);
-    for (let start = 0; start < events.length; start += 2000) {
-      const slice = events.slice(start, start + 2000).map((event) => {
+    for (let start = 0; start < events.length; start += PIPELINED_EVENTS) {
+      const slice = events.slice(start, start + PIPELINED_EVENTS).map((event) => {
         const topic = String(event.topic ?? event.type);
         const text = JSON.stringify({ specversion: '1.0', topic, ...event });
-        return stream.publish(`tidemark.events.${topic}`, text);
+        return stream.publish(`tidemark.events.${topic}`, text, { timeout: ACK_TIMEOUT_MS });
       });
       await Promise.all(slice);
     }
