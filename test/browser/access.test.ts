@@ -16,7 +16,8 @@ const executable = findChromium();
 describe.skipIf(executable === undefined)('browser', () => {
   let browser: Browser;
   let context: BrowserContext;
-  let [home, foreign] = [] as unknown as [Site, Site];
+  let home: Site;
+  let foreign: Site;
   let system: System;
   let token = '';
 

@@ -31,8 +31,8 @@ export interface KeyCandidate {
 }
 
 export interface TokenKeys {
-  /** The keys that a token with this header can have been signed with. */
-  candidates(header: JWSHeaderParameters, token: string): Promise<readonly KeyCandidate[]>;
+  /** The keys that a token with this header can have been signed with, those at hand first. */
+  candidates(header: JWSHeaderParameters, token: string): AsyncIterable<KeyCandidate>;
 }
 
 /** @throws ConfigurationError when a key is weak or wrong, or when there is none */
@@ -53,13 +53,13 @@ export function openKeys(sources: KeySources): TokenKeys {
   const publicKeys = publicKeyFiles.flatMap(readPublicKeys);
   const remoteKeys = remote && createRemoteKeys(remote);
   return {
-    async candidates(header, token) {
+    async *candidates(header, token) {
       const { alg } = header;
-      if (alg === ALGORITHM) return secrets;
-      if (!PUBLIC_KEY_ALGORITHMS.some((known) => known === alg)) return [];
-      const here = publicKeys.filter((key) => fits(key, header)).map(toCandidate);
-      if (here.length > 0 || !remoteKeys) return here;
-      return ask(remoteKeys, header, token);
+      if (alg === ALGORITHM) yield* secrets;
+      if (!PUBLIC_KEY_ALGORITHMS.some((known) => known === alg)) return;
+      for (const key of publicKeys) if (fits(key, header)) yield toCandidate(key);
+      // Asked only when none of these was it: a key in PEM has no id to go by.
+      if (remoteKeys) yield* await ask(remoteKeys, header, token);
     },
   };
 }

@@ -1,5 +1,9 @@
+import { createPublicKey } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createVerifier, type TokenVerifier } from './verifier.ts';
@@ -129,7 +133,7 @@ describe('JWK set by URL', () => {
     await verifier.verify(await signer.sign());
     Object.assign(issuer, answer);
     await verifier.verify(await signer.sign({ kid: 'one', n: 1 }));
-    await expect.poll(() => issuer.failures.length).toBe(1);
+    await expect.poll(() => issuer.failures.length).toBeGreaterThan(0);
     expect((await verifier.verify(await signer.sign({ kid: 'one', n: 2 }))).subject).toBe('alice');
   });
 
@@ -153,6 +157,24 @@ describe('JWK set by URL', () => {
     const verifier = open();
     expect((await verifier.verify(await two.sign({}))).subject).toBe('alice');
     await expect(verifier.verify(await stranger.sign({}))).rejects.toMatchObject(refused);
+  });
+
+  test('a key on file of the same type: both work, and the set is not asked for its tokens', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-keys-'));
+    const file = join(folder, 'key.pem');
+    const [here, there] = [await makeSigner('ES256'), await makeSigner('ES256', 'there')];
+    const pem = createPublicKey({ key: here.jwk as never, format: 'jwk' });
+    writeFileSync(file, pem.export({ type: 'spki', format: 'pem' }));
+    issuer.keys = [there.jwk];
+    const remote = { url, cacheSeconds: 600, cooldownSeconds: 0, timeoutMs: 1000 };
+    const both = createVerifier({
+      publicKeyFiles: [file],
+      remote: { ...remote, onFailure: (reason) => issuer.failures.push(reason) },
+    });
+    expect((await both.verify(await here.sign({}))).subject).toBe('alice');
+    expect(issuer.requests).toBe(0);
+    expect((await both.verify(await there.sign())).subject).toBe('alice');
+    rmSync(folder, { recursive: true });
   });
 
   test.each(['http://id.example/jwks', 'ftp://id.example', 'file:///etc/passwd', 'rubbish'])(

@@ -78,8 +78,7 @@ async function check(token: string, { keys, rules, nowMs }: Check): Promise<JWTP
     ...(audience && { audience }),
   };
   let failure: unknown = new errors.JWSSignatureVerificationFailed();
-  const candidates = await keys.candidates(readHeader(token), token);
-  for (const { key, algorithms } of candidates) {
+  for await (const { key, algorithms } of keys.candidates(readHeader(token), token)) {
     try {
       const { payload } = await jwtVerify(token, await key, { ...claims, algorithms });
       return payload;

@@ -1,9 +1,19 @@
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  jetstream,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
 import {
   revocationSeconds,
   type StreamConfiguration,
   type TokenConfiguration,
 } from '@tidemark/config';
+import type { NatsLink } from './link.ts';
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 
@@ -42,6 +52,24 @@ export function desiredBuckets(config: StreamConfiguration & TokenConfiguration)
       storage: StorageType.Memory,
     }),
   ];
+}
+
+/** A bucket for reading and writing single keys, always at the leader. */
+export function openBucket(
+  { connection, connected }: NatsLink,
+  name: string,
+  { timeoutMs }: { readonly timeoutMs: number },
+): Promise<KV> {
+  if (!connected) throw new Error('NATS is away.');
+  const client = jetstream(connection, { timeout: timeoutMs });
+  return new Kvm(client).open(name, { allow_direct: false });
+}
+
+/** Whether a write failed because somebody else had written the key meanwhile. */
+export function isConflict(error: unknown): boolean {
+  if (!(error instanceof JetStreamApiError)) return false;
+  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
+  return error.code === StreamWrongLastSequence || error.code === StreamWrongLastSequenceUnknown;
 }
 
 /** The stream behind a bucket. */

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
+import type { KV } from '@nats-io/kv';
 import { type Revocation, TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import { bucketStream, REVOCATION_BUCKET } from './buckets.ts';
+import { bucketStream, isConflict, openBucket, REVOCATION_BUCKET } from './buckets.ts';
 import { Feed } from './feed.ts';
 import type { NatsLink } from './link.ts';
 import type { LogRecord } from './records.ts';
@@ -110,9 +109,7 @@ export class RevocationStore {
 
   async #run(write: (bucket: KV) => Promise<void>): Promise<void> {
     try {
-      if (!this.#link.connected) throw new Error('NATS is away.');
-      const client = jetstream(this.#link.connection, { timeout: this.#timeoutMs });
-      await write(await new Kvm(client).open(REVOCATION_BUCKET, { allow_direct: false }));
+      await write(await openBucket(this.#link, REVOCATION_BUCKET, { timeoutMs: this.#timeoutMs }));
     } catch (cause) {
       throw new TidemarkError('unavailable', 'The revocation may not be stored; send it again.', {
         retryAfterSeconds: 1,
@@ -151,10 +148,4 @@ function decode(payload: Uint8Array): StoredRevocation | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isConflict(error: unknown): boolean {
-  if (!(error instanceof JetStreamApiError)) return false;
-  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
-  return error.code === StreamWrongLastSequence || error.code === StreamWrongLastSequenceUnknown;
 }

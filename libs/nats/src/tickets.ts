@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
+import type { KV } from '@nats-io/kv';
 import { TidemarkError } from '@tidemark/protocol';
-import { TICKET_BUCKET, TICKET_SECONDS } from './buckets.ts';
+import { isConflict, openBucket, TICKET_BUCKET, TICKET_SECONDS } from './buckets.ts';
 import type { NatsLink } from './link.ts';
 
 const TICKET_BYTES = 32;
@@ -48,7 +47,7 @@ export class TicketStore {
         await bucket.delete(key, { previousSeq: entry.revision });
       } catch (error) {
         // Somebody else was faster.
-        if (error instanceof JetStreamApiError) return undefined;
+        if (isConflict(error)) return undefined;
         throw error;
       }
       return entry.json();
@@ -57,9 +56,7 @@ export class TicketStore {
 
   async #run<T>(use: (bucket: KV) => Promise<T>): Promise<T> {
     try {
-      if (!this.#link.connected) throw new Error('NATS is away.');
-      const client = jetstream(this.#link.connection, { timeout: this.#timeoutMs });
-      return await use(await new Kvm(client).open(TICKET_BUCKET, { allow_direct: false }));
+      return await use(await openBucket(this.#link, TICKET_BUCKET, { timeoutMs: this.#timeoutMs }));
     } catch (cause) {
       throw new TidemarkError('unavailable', 'Tickets cannot be reached now.', {
         retryAfterSeconds: 1,

@@ -1,29 +1,11 @@
 import { RevocationList } from '@tidemark/auth';
-import { readGatewayConfiguration, tables } from '@tidemark/config';
-import {
-  acceptTickets,
-  configureAuthentication,
-  createApps,
-  HttpServer,
-  Limits,
-  listenForOperators,
-  parseOrigins,
-  parseProxies,
-  runService,
-} from '@tidemark/http';
-import {
-  Appender,
-  connectNats,
-  type Feed,
-  type NatsLink,
-  TicketStore,
-  toLinkOptions,
-} from '@tidemark/nats';
+import { type GatewayConfiguration, readGatewayConfiguration, tables } from '@tidemark/config';
+import { createApps, HttpServer, Limits, listenForOperators, runService } from '@tidemark/http';
+import { Appender, connectNats, type Feed, type NatsLink, toLinkOptions } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
-import { administrationEndpoints } from './administration/endpoints.ts';
+import { openAccess } from './access.ts';
 import { enforce } from './administration/enforcement.ts';
-import { Admission } from './admission.ts';
 import { Registry } from './connections/registry.ts';
 import { Counts } from './counts.ts';
 import { LOW_WATER_BYTES } from './fan-out/chunks.ts';
@@ -33,10 +15,9 @@ import { exposeMetrics } from './metrics.ts';
 import { Receipts } from './reports/receipts.ts';
 import { Reports } from './reports/reports.ts';
 import { realScheduler } from './scheduler.ts';
-import { redeemFrom, ticketEndpoint } from './tickets.ts';
 import { ArchiveReader } from './tiers/archive-tier.ts';
 import { follow } from './tiers/feed.ts';
-import { StreamReader } from './tiers/stream-tier.ts';
+import { StreamReader, type TierOptions } from './tiers/stream-tier.ts';
 import { sseEndpoint } from './transports/sse-endpoint.ts';
 import { serveWebSockets } from './transports/web-socket-endpoint.ts';
 
@@ -56,15 +37,7 @@ runService({
       nats: () => link ?? notReached(),
       timeoutMs: configuration.coldReadTimeoutMs,
     };
-    const log = new Log({
-      stream: new StreamReader(tiers),
-      archive: new ArchiveReader(tiers),
-      scheduler: realScheduler,
-      counts: new Counts(),
-      tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
-      coldReadsMax: configuration.coldReadsMax,
-      coldWaitMs: configuration.archiveWaitMs,
-    });
+    const log = openLog(configuration, tiers);
     const registry = new Registry({
       ...configuration,
       scheduler: realScheduler,
@@ -72,19 +45,12 @@ runService({
       wallMs: Date.now,
     });
     const limits = new Limits(metrics);
-    const admission = new Admission({
-      ...configuration,
+    const access = openAccess(configuration, {
+      log: logger,
+      nats: tiers.nats,
+      revocations,
       registry,
       limits,
-      proxies: parseProxies(configuration.trustedProxies),
-    });
-    const origins = parseOrigins(configuration.allowedOrigins);
-    const tickets = () =>
-      new TicketStore(tiers.nats(), { timeoutMs: configuration.appendTimeoutMs });
-    const authenticate = configureAuthentication(configuration, {
-      log: logger,
-      revocations,
-      origins,
     });
     let appender: Appender | undefined;
     let feed: Feed | undefined;
@@ -92,21 +58,7 @@ runService({
       log,
       logger,
       registry,
-      authenticate,
-      authenticateConnection: admission.guard(
-        acceptTickets(authenticate, { redeem: redeemFrom(tickets), revocations }),
-      ),
-      admission,
-      limits,
-      publishes: limits.rate('publishes_per_second', {
-        max: configuration.publishesPerSecondMax,
-        of: 'events of one user',
-      }),
-      catchUps: limits.places('catch_ups_per_user', {
-        max: configuration.catchUpsPerUserMax,
-        of: 'catch-ups of this user',
-      }),
-      origins,
+      ...access,
       reports: new Reports({ logger, metrics, tracer }),
       appender: () => appender,
     };
@@ -117,9 +69,7 @@ runService({
         log: logger,
         metrics,
         tracer,
-        authenticate,
-        origins,
-        limits,
+        ...access,
         checks: {
           feed: () => feed?.reading ?? false,
           open: () => !registry.closing,
@@ -127,13 +77,9 @@ runService({
         },
         endpoints: [
           sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
-          { ...ticketEndpoint(tickets), authenticate: admission.guard(authenticate) },
+          access.ticketEndpoint,
         ],
-        operations: administrationEndpoints({
-          log: logger,
-          nats: tiers.nats,
-          timeoutMs: configuration.appendTimeoutMs,
-        }),
+        operations: access.administrationEndpoints,
       },
       configuration,
     );
@@ -169,6 +115,18 @@ runService({
     onStop(() => link?.close());
   },
 });
+
+function openLog(configuration: GatewayConfiguration, tiers: TierOptions): Log {
+  return new Log({
+    stream: new StreamReader(tiers),
+    archive: new ArchiveReader(tiers),
+    scheduler: realScheduler,
+    counts: new Counts(),
+    tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
+    coldReadsMax: configuration.coldReadsMax,
+    coldWaitMs: configuration.archiveWaitMs,
+  });
+}
 
 function notReached(): never {
   throw new TidemarkError('unavailable', 'NATS has not been reached yet.');
