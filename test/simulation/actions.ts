@@ -196,8 +196,9 @@ function piece({ random, calm }: World): number {
 /** A client opens a connection with one subscription or several. */
 function connect(world: World, gateway: SimulatedGateway, away: Reader[]): string {
   const { random } = world;
-  const device = world.connect(gateway, random.pick(['websocket', 'sse']));
-  const count = device.transport === 'sse' ? 1 : random.pick([1, 1, 2, 3, 5]);
+  const { transports, alike } = world.profile;
+  const device = world.connect(gateway, random.pick(transports));
+  const count = device.transport === 'sse' || alike ? 1 : random.pick([1, 1, 2, 3, 5]);
   const asked: string[] = [];
   for (let index = 0; index < count && away.length > 0; index++) {
     asked.push(subscribe(world, device, random.take(away)));

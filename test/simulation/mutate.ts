@@ -46,7 +46,7 @@ const found = verdicts.filter((verdict) => verdict.found).length;
 console.log(`\n${found} of ${chosen.length} mistakes were found.`);
 if (found < chosen.length) process.exitCode = 1;
 
-async function judge({ file, text, replacement }: Mutation): Promise<Verdict> {
+async function judge({ file, text, replacement, test }: Mutation): Promise<Verdict> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-mutation-'));
   try {
     copySources(original, folder);
@@ -57,7 +57,8 @@ async function judge({ file, text, replacement }: Mutation): Promise<Verdict> {
       path,
       source.replace(text, () => replacement),
     );
-    return await findFailure(folder);
+    const verdict = await findFailure(folder);
+    return verdict.found || test === undefined ? verdict : await runTest(folder, test);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -65,7 +66,7 @@ async function judge({ file, text, replacement }: Mutation): Promise<Verdict> {
 
 function copySources(from: string, to: string): void {
   for (const part of ['services/gateway/src', 'test/simulation', 'tsconfig.base.json']) {
-    const filter = (path: string): boolean => !/\/dist(\/|$)|\.test\.ts$/.test(path);
+    const filter = (path: string): boolean => !/\/dist(\/|$)/.test(path);
     cpSync(join(from, part), join(to, part), { recursive: true, filter });
   }
   writeFileSync(join(to, 'package.json'), '{"type":"module"}');
@@ -87,5 +88,20 @@ async function findFailure(folder: string): Promise<Verdict> {
     if (seed === undefined)
       return { found: false, how: `the run itself failed: ${stderr.slice(0, 200)}` };
     return { found: true, how: `${check}, seed ${seed}` };
+  }
+}
+
+/** @returns found when a test of the file fails */
+async function runTest(folder: string, test: string): Promise<Verdict> {
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const path = join('services/gateway/src', test);
+  try {
+    const env = { ...process.env, NO_COLOR: '1' };
+    await run(process.execPath, [vitest, 'run', path], { cwd: folder, env });
+    return { found: false, how: `not found by ${test}` };
+  } catch (error) {
+    const { stderr = '' } = error as { stderr?: string };
+    const [, failed] = /FAIL\s+\S+ > [^>]+ > ([^\n]+)/.exec(stderr) ?? [];
+    return { found: failed !== undefined, how: `${test}: ${failed ?? 'did not run'}` };
   }
 }

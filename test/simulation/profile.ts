@@ -1,3 +1,4 @@
+import type { Transport } from './device.ts';
 import type { Random } from './random.ts';
 
 /** What can happen, and how often compared with the rest. */
@@ -65,6 +66,9 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   elapse: 20,
 };
 
+/** Where a flood is what the world is about. */
+const FLOOD_WEIGHT = 10;
+
 /** These are never left out: without them a world stands still. */
 const NEEDED: ReadonlySet<Action> = new Set([
   'turn',
@@ -84,7 +88,9 @@ const NEEDED: ReadonlySet<Action> = new Set([
 export interface Profile {
   readonly weights: ReadonlyMap<Action, number>;
   readonly readers: number;
-  /** All readers want the same: one cohort with many members. */
+  readonly gateways: number;
+  readonly transports: readonly Transport[];
+  /** All readers want the same on one gateway: one cohort with many members. */
   readonly alike: boolean;
   /** Once there are more events at a time than a cohort queues: see `COHORT_QUEUE_MAX`. */
   readonly wideFlood: boolean;
@@ -107,8 +113,13 @@ export interface Profile {
   readonly stallTimeoutMs: number;
 }
 
-/** More than an index is worth. */
-const MANY_TOPICS = Array.from({ length: 100 }, (_, index) => `a.b.t${index}`);
+/** `a.b.*` and `a.c.*` are more than an index is worth, and of a scan the latter gets little. */
+const MANY_TOPICS = [
+  ...Array.from({ length: 1000 }, (_, index) => `a.b.t${index}`),
+  ...Array.from({ length: 70 }, (_, index) => `a.c.t${index}`),
+];
+
+const TRANSPORTS: readonly Transport[] = ['websocket', 'sse'];
 
 const TOKENS = ['a', 'b', 'c'];
 
@@ -119,11 +130,14 @@ export function createProfile(random: Random): Profile {
     if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
   }
   const alike = random.chance(0.1);
-  const wideFlood = random.chance(0.01);
-  const deep = !alike && random.chance(0.1);
+  const wideFlood = alike && random.chance(0.15);
+  const deep = !alike && random.chance(0.08);
+  if (deep || wideFlood) weights.set('flood', FLOOD_WEIGHT);
   return {
     weights,
-    readers: alike && !wideFlood ? 40 : random.between(2, deep ? 5 : 14),
+    readers: alike ? 45 : random.between(2, deep ? 5 : 14),
+    gateways: alike ? 1 : 2,
+    transports: alike ? [random.pick(TRANSPORTS)] : TRANSPORTS,
     alike,
     wideFlood,
     deep,
@@ -136,8 +150,8 @@ export function createProfile(random: Random): Profile {
         },
     coldReadsMax: random.pick([1, 2, 8]),
     kernelBytesMax: random.pick([2000, 20_000, 200_000]),
-    writeMs: random.pick([0.01, 0.01, 0.3, 1]),
-    intakeMs: random.pick([0.001, 0.001, 0.5]),
+    writeMs: random.pick(alike ? [0.5, 1] : [0.01, 0.01, 0.3, 1]),
+    intakeMs: random.pick(wideFlood ? [0.001] : [0.001, 0.001, 0.5]),
     stepMs: random.pick([0.1, 1, 5]),
     large: alike ? 0 : random.pick([0, 0.01, 0.05]),
     paddingMax: alike ? 200 : random.pick([50, 1000, 10_000]),
@@ -147,7 +161,9 @@ export function createProfile(random: Random): Profile {
   };
 }
 
-export function createPatterns(random: Random): string[] {
+export function createPatterns(random: Random, { deep, wideFlood }: Profile): string[] {
+  if (wideFlood) return ['>'];
+  if (deep) return [random.pick(['>', 'a', 'a.b.*', 'a.c.*'])];
   const count = random.pick([1, 1, 1, 2, 3]);
   return [...new Set(Array.from({ length: count }, () => createPattern(random)))];
 }

@@ -59,6 +59,7 @@ export async function simulate({ seed, steps, trace }: Run): Promise<Outcome> {
 
 async function disturb(world: World, steps: number): Promise<void> {
   const { random, profile, clock } = world;
+  if (profile.alike) await gather(world);
   const total = [...profile.weights.values()].reduce((sum, weight) => sum + weight, 0);
   for (let step = 0; step < steps; step++) {
     let at = random.next() * total;
@@ -71,6 +72,12 @@ async function disturb(world: World, steps: number): Promise<void> {
     await act(world, chosen);
     clock.elapse(random.next() * profile.stepMs);
   }
+}
+
+/** Lets everybody in, where it is the crowd that matters. */
+async function gather(world: World): Promise<void> {
+  while (await act(world, 'openFeed'));
+  while (await act(world, 'connect'));
 }
 
 /** Ends all faults and lets everything finish. */

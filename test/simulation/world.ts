@@ -14,9 +14,7 @@ import { ensure } from './violation.ts';
 /** Members that a cohort writes to before it looks at the clock. */
 const WRITES_PER_STEP = 16;
 
-const GATEWAYS = 2;
-
-/** Everything there is: one stream, one archive, two gateways, and whoever reads. */
+/** Everything there is: one stream, one archive, gateways, and whoever reads. */
 export class World implements Truth {
   readonly random: Random;
   readonly profile: Profile;
@@ -48,12 +46,12 @@ export class World implements Truth {
     this.random = new Random(seed);
     this.profile = createProfile(this.random);
     this.requests = new Requests(this.random);
-    this.gateways = Array.from({ length: GATEWAYS }, (_, index) => {
+    this.gateways = Array.from({ length: this.profile.gateways }, (_, index) => {
       return new SimulatedGateway(this, `g${index + 1}`);
     });
-    const shared = createPatterns(this.random);
+    const shared = createPatterns(this.random, this.profile);
     this.readers = Array.from({ length: this.profile.readers }, (_, index) => {
-      const patterns = this.profile.alike ? shared : createPatterns(this.random);
+      const patterns = this.profile.alike ? shared : createPatterns(this.random, this.profile);
       const deliver = this.random.chance(0.2) ? 'latest' : 'all';
       return new Reader(`r${index + 1}`, { patterns, deliver, truth: this });
     });
