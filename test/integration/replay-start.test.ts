@@ -39,7 +39,9 @@ describe('start', () => {
     expect(status).toBe(1);
     expect(stderr.trimEnd().split('\n')).toHaveLength(2);
     expect(stderr).toContain(`TIDEMARK_REPLAY_DATABASE=${path} cannot be opened for writing`);
-    expect(stdout).toBe('');
+    // The configuration is logged, and nothing after it.
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+    expect(stdout).toContain('"msg":"configured"');
   });
 
   test('start: a file that is no database: refused, and left as it was', () => {
