@@ -196,7 +196,8 @@ describe('several subscriptions on one connection', () => {
     const before = client.messages.length;
     await system.publisher.store(numbered('churn', 501));
     await until(() => kept.received.length === 501);
-    expect(client.messages.slice(before)).toEqual([]);
+    const later = client.messages.slice(before).filter(({ type }) => type !== 'heartbeat');
+    expect(later).toEqual([]);
     await until(async () => (await metric(system.gateway, 'gateway_cold_reads_waiting')) === 0);
   });
 

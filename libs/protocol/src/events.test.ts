@@ -76,7 +76,8 @@ const event = fc
       subject: text,
       datacontenttype: fc.constantFrom('application/json', 'text/plain; charset=utf-8'),
       dataschema: fc.webUrl(),
-      data: fc.jsonValue({ maxDepth: 4 }),
+      // JSON has one zero: what goes through it comes back without its sign.
+      data: fc.jsonValue({ maxDepth: 4 }).map((data) => JSON.parse(JSON.stringify(data))),
     },
     { requiredKeys: ['specversion', 'id', 'source', 'type', 'topic'] },
   )
