@@ -15,9 +15,6 @@ const FLOOD_EVENTS = 600;
 /** More than a lane looks at in one step through the tail. */
 const DEEP_FLOOD_EVENTS = 6000;
 
-/** More than a cohort queues: see `COHORT_QUEUE_MAX`. Once in a world, as it takes a second. */
-const WIDE_FLOOD_EVENTS = 17_000;
-
 /** Everything that can happen in a world, one small step each. */
 export const ACTS: Readonly<Record<Action, Act>> = {
   turn(world) {
@@ -53,7 +50,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   deliver(world) {
     const gateway = some(world, world.gateways, ({ feed }) => feed.behind);
-    gateway?.feed.bring(world.random.pick([1, 1, 3, 10, 1000, 20_000]));
+    gateway?.feed.bring(world.random.pick([1, 1, 3, 10, 1000]));
     return gateway && `${gateway.name} is fed`;
   },
   openFeed(world) {
@@ -76,10 +73,9 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   flood(world) {
     if (!world.natsUp || world.unseenLoss) return undefined;
-    const { wideFlood, deep } = world.profile;
+    const { deep } = world.profile;
     const first = !world.flooded;
     world.flooded = true;
-    if (first && wideFlood) return publish(world, WIDE_FLOOD_EVENTS, 0);
     return publish(world, first && deep ? DEEP_FLOOD_EVENTS : FLOOD_EVENTS, 0);
   },
   expire(world) {

@@ -91,6 +91,7 @@ export class History {
     };
     this.#records.push(record);
     this.#view()[record.sequence] = record;
+    this.#passHoles();
     return record;
   }
 
@@ -102,6 +103,7 @@ export class History {
   /** Retention takes everything up to and with a sequence. */
   expire(through: number): void {
     this.firstSequence = Math.min(Math.max(this.firstSequence, through + 1), this.lastSequence + 1);
+    this.#passHoles();
   }
 
   /** The server crashed and comes back without what followed a sequence. */
@@ -153,6 +155,14 @@ export class History {
     for (let sequence = after + 1; sequence <= last; sequence++) {
       const record = view[sequence];
       if (record?.valid) yield record;
+    }
+  }
+
+  /** The first sequence is that of a message, as NATS tells it. */
+  #passHoles(): void {
+    const view = this.#view();
+    while (this.firstSequence <= this.lastSequence && !view[this.firstSequence]) {
+      this.firstSequence++;
     }
   }
 

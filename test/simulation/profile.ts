@@ -92,8 +92,6 @@ export interface Profile {
   readonly transports: readonly Transport[];
   /** All readers want the same on one gateway: one cohort with many members. */
   readonly alike: boolean;
-  /** Once there are more events at a time than a cohort queues: see `COHORT_QUEUE_MAX`. */
-  readonly wideFlood: boolean;
   /** Floods are so large, and the tail with them, that one step through it does not do. */
   readonly deep: boolean;
   readonly topics: readonly string[];
@@ -130,16 +128,14 @@ export function createProfile(random: Random): Profile {
     if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
   }
   const alike = random.chance(0.1);
-  const wideFlood = alike && random.chance(0.15);
   const deep = !alike && random.chance(0.08);
-  if (deep || wideFlood) weights.set('flood', FLOOD_WEIGHT);
+  if (deep) weights.set('flood', FLOOD_WEIGHT);
   return {
     weights,
     readers: alike ? 45 : random.between(2, deep ? 5 : 14),
     gateways: alike ? 1 : 2,
     transports: alike ? [random.pick(TRANSPORTS)] : TRANSPORTS,
     alike,
-    wideFlood,
     deep,
     topics: deep ? random.pick([['a'], MANY_TOPICS]) : createTopics(random),
     tail: deep
@@ -151,7 +147,7 @@ export function createProfile(random: Random): Profile {
     coldReadsMax: random.pick([1, 2, 8]),
     kernelBytesMax: random.pick([2000, 20_000, 200_000]),
     writeMs: random.pick(alike ? [0.5, 1] : [0.01, 0.01, 0.3, 1]),
-    intakeMs: random.pick(wideFlood ? [0.001] : [0.001, 0.001, 0.5]),
+    intakeMs: random.pick([0.001, 0.001, 0.5]),
     stepMs: random.pick([0.1, 1, 5]),
     large: alike ? 0 : random.pick([0, 0.01, 0.05]),
     paddingMax: alike ? 200 : random.pick([50, 1000, 10_000]),
@@ -161,8 +157,7 @@ export function createProfile(random: Random): Profile {
   };
 }
 
-export function createPatterns(random: Random, { deep, wideFlood }: Profile): string[] {
-  if (wideFlood) return ['>'];
+export function createPatterns(random: Random, { deep }: Profile): string[] {
   if (deep) return [random.pick(['>', 'a', 'a.b.*', 'a.c.*'])];
   const count = random.pick([1, 1, 1, 2, 3]);
   return [...new Set(Array.from({ length: count }, () => createPattern(random)))];

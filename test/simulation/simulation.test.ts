@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { simulate } from './simulation.ts';
 
 /** `npm run test:sim -- --seeds 1..2000` runs more; a failing seed is repeated by `--seed`. */
-const SEEDS = 300;
-const STEPS = 700;
+const SEEDS_PER_TEST = 50;
+const FIRST_SEEDS = [1, 51, 101, 151, 201, 251];
+const STEPS = 600;
 
 async function traceOf(seed: number): Promise<string[]> {
   const lines: string[] = [];
@@ -12,17 +13,20 @@ async function traceOf(seed: number): Promise<string[]> {
 }
 
 describe('simulation', () => {
-  test(`gateway: ${SEEDS} worlds that do their worst: every promise is kept`, async () => {
-    let received = 0;
-    for (let seed = 1; seed <= SEEDS; seed++) {
-      const outcome = await simulate({ seed, steps: STEPS });
-      const repeat = `npm run test:sim -- --seed ${seed} --steps ${STEPS}`;
-      expect(outcome.failure, repeat).toBeUndefined();
-      received += outcome.received;
-    }
-    // Worlds in which nothing arrives would keep every promise too.
-    expect(received).toBeGreaterThan(SEEDS * 100);
-  });
+  test.each(FIRST_SEEDS)(
+    'gateway: worlds that do their worst, from %i on: every promise is kept',
+    async (first) => {
+      let received = 0;
+      for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
+        const outcome = await simulate({ seed, steps: STEPS });
+        const repeat = `npm run test:sim -- --seed ${seed} --steps ${STEPS}`;
+        expect(outcome.failure, repeat).toBeUndefined();
+        received += outcome.received;
+      }
+      // Worlds in which nothing arrives would keep every promise too.
+      expect(received).toBeGreaterThan(SEEDS_PER_TEST * 100);
+    },
+  );
 
   test('world: the same seed twice: the same run, step by step', async () => {
     const first = await traceOf(7);

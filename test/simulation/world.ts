@@ -31,7 +31,7 @@ export class World implements Truth {
   archiveUp = true;
   /** The faults have ended, and everything moves as fast as it can. */
   calm = false;
-  /** The one wide flood has been. */
+  /** The one deep flood has been. */
   flooded = false;
   /** After a loss nothing is stored until all have seen it: later they cannot (ARCHITECTURE.md). */
   unseenLoss = false;
