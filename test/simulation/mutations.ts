@@ -193,6 +193,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'log/cold-reads.ts',
     text: 'after.epoch === query.epoch && query.after + 1 >= after.firstSequence;',
     replacement: 'after.epoch === query.epoch;',
+    test: 'log/cold-reads.test.ts',
   },
   {
     mistake: 'reads of different patterns are shared',
@@ -210,8 +211,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a gap is told before the archive has had time',
     file: 'log/cold-reads.ts',
-    text: 'waitedMs < ARCHIVE_LAG_MS',
-    replacement: 'waitedMs < 0',
+    text: 'nowMs - asking.behind.sinceMs < ARCHIVE_LAG_MS',
+    replacement: 'nowMs < asking.behind.sinceMs',
   },
   {
     mistake: "the archive's holes are passed over",
@@ -308,7 +309,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a turn runs all that waits',
     file: 'fan-out/turns.ts',
-    text: 'if (this.#scheduler.nowMs() >= deadlineMs) break;',
+    text: 'if (scheduler.nowMs() >= deadlineMs) break;',
     replacement: '',
   },
   {
@@ -336,5 +337,12 @@ export const MUTATIONS: readonly Mutation[] = [
     text: 'if (last && endOf(pattern, last).delete(value)) this.#wildcards--;',
     replacement: 'if (last) this.#wildcards--;',
     test: 'fan-out/pattern-tree.test.ts',
+  },
+  {
+    mistake: 'tells a gap over what was dropped a moment ago',
+    file: 'log/cold-reads.ts',
+    text: 'through: asking.behind.through, tier',
+    replacement: 'through: dropped, tier',
+    test: 'log/cold-reads.test.ts',
   },
 ];

@@ -47,7 +47,7 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   loseFeed: 3,
   publish: 120,
   flood: 2,
-  expire: 12,
+  expire: 20,
   feedArchive: 60,
   writeArchive: 60,
   connect: 40,

@@ -7,6 +7,11 @@ import { ensure } from './violation.ts';
 /** PROTOCOL.md section 8.2: bytes that a socket holds unsent, one larger event apart. */
 const UNSENT_BYTES_MAX = 64 * 1024;
 
+/** Of a WebSocket frame (RFC 6455 section 5.2). */
+const TEXT_FRAME = 0x81;
+const LENGTH_16 = 126;
+const HEADER_BYTES_MAX = 10;
+
 /** What a write was, and what the gateway took the log for when it wrote. */
 interface Piece {
   readonly bytes: Buffer;
@@ -133,7 +138,7 @@ export class SimulatedSocket implements Outlet {
 
   #checkEvents(bytes: Buffer): void {
     ensure(this.writable, 'bounded memory', () => 'events were written to a full socket');
-    const one = bytes.length > CHUNK_BYTES_MAX;
+    const one = bytes.length > CHUNK_BYTES_MAX && isOneEvent(bytes);
     const limit = UNSENT_BYTES_MAX + this.#controlBytes + (one ? bytes.length : 0);
     ensure(this.unsentBytes + bytes.length <= limit, 'bounded memory', () => {
       return `${this.unsentBytes} bytes unsent and ${bytes.length} more`;
@@ -156,4 +161,11 @@ function cut(pieces: Piece[], bytesMax: number): Piece {
 function isEvent(bytes: Buffer): boolean {
   const head = bytes.toString('latin1', 0, 80);
   return head.includes('{"type":"event"') || /^id: \S+\ndata: /.test(head);
+}
+
+/** Whether a write of events holds a single one. */
+function isOneEvent(bytes: Buffer): boolean {
+  if (bytes[0] !== TEXT_FRAME) return bytes.indexOf('\n\n') === bytes.length - 2;
+  const length = bytes[1] === LENGTH_16 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+  return bytes.length - length <= HEADER_BYTES_MAX;
 }
