@@ -1,9 +1,9 @@
-import { request } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { metric, type System, startSystem, streamState } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import type { Message, WebSocketClient } from '../support/web-socket-client.ts';
+import { closeCode, maskedFrame, openBareSocket, refusedUpgrade } from './bare-sockets.ts';
 
 /* PROTOCOL.md sections 6, 7 and 9: what clients get wrong, and what they are told. */
 
@@ -143,7 +143,7 @@ describe('WebSocket, frames that are wrong', () => {
   });
 
   test('text that is not UTF-8: closed with 1007', async () => {
-    const { socket } = await upgraded();
+    const socket = await openBareSocket(system.gateway, system.token);
     const closed = closeCode(socket);
     socket.write(maskedFrame(0x81, Buffer.from([0xff, 0xfe])));
     expect(await closed).toBe(1007);
@@ -153,14 +153,14 @@ describe('WebSocket, frames that are wrong', () => {
     ['a reserved bit', 0xc1],
     ['an opcode that does not exist', 0x83],
   ])('%s: closed with 1002', async (_, first) => {
-    const { socket } = await upgraded();
+    const socket = await openBareSocket(system.gateway, system.token);
     const closed = closeCode(socket);
     socket.write(maskedFrame(first, Buffer.from('{}')));
     expect(await closed).toBe(1002);
   });
 
   test('a frame that is not masked: closed with 1002', async () => {
-    const { socket } = await upgraded();
+    const socket = await openBareSocket(system.gateway, system.token);
     const closed = closeCode(socket);
     socket.write(Buffer.from([0x81, 2, 0x7b, 0x7d]));
     expect(await closed).toBe(1002);
@@ -169,7 +169,7 @@ describe('WebSocket, frames that are wrong', () => {
   test('a peer that resets its connection: the gateway goes on', async () => {
     const before = await metric(system.gateway, 'gateway_connections');
     for (let n = 0; n < 20; n++) {
-      const { socket } = await upgraded();
+      const socket = await openBareSocket(system.gateway, system.token);
       socket.resetAndDestroy();
     }
     await until(async () => (await metric(system.gateway, 'gateway_connections')) === before);
@@ -181,18 +181,23 @@ describe('upgrades', () => {
     ['another path', '/v1/other', 404, 'not_found'],
     ['a path below', '/v1/ws/x', 404, 'not_found'],
   ])('%s: refused', async (_, path, status, code) => {
-    const answer = await upgrade(path, { Authorization: `Bearer ${system.token}` });
+    const answer = await refusedUpgrade(system.gateway, path, {
+      Authorization: `Bearer ${system.token}`,
+    });
     expect(answer).toMatchObject({ status, body: { code, retryable: false } });
   });
 
   test('to something else than WebSocket: refused', async () => {
     const authorization = `Bearer ${system.token}`;
-    const answer = await upgrade('/v1/ws', { Authorization: authorization, Upgrade: 'h2c' });
+    const answer = await refusedUpgrade(system.gateway, '/v1/ws', {
+      Authorization: authorization,
+      Upgrade: 'h2c',
+    });
     expect(answer.status).toBe(400);
   });
 
   test('a version that does not exist: refused', async () => {
-    const answer = await upgrade('/v1/ws', {
+    const answer = await refusedUpgrade(system.gateway, '/v1/ws', {
       Authorization: `Bearer ${system.token}`,
       'Sec-WebSocket-Version': '7',
     });
@@ -266,58 +271,5 @@ function sse(query: string, headers: Record<string, string> = {}, method = 'GET'
   return fetch(`${system.gateway.url}/v1/sse?${query}`, {
     method,
     headers: { authorization: `Bearer ${system.token}`, ...headers },
-  });
-}
-
-const UPGRADE = {
-  Connection: 'Upgrade',
-  Upgrade: 'websocket',
-  'Sec-WebSocket-Version': '13',
-  'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Protocol': 'tidemark.v1',
-};
-
-/** An upgrade that is refused. */
-function upgrade(path: string, headers: Record<string, string>) {
-  return new Promise<{ status: number | undefined; body: unknown }>((resolve, reject) => {
-    const sent = request(`${system.gateway.url}${path}`, { headers: { ...UPGRADE, ...headers } });
-    sent.on('error', reject);
-    sent.on('upgrade', () => reject(new Error('The upgrade was accepted.')));
-    sent.on('response', async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      const json = response.headers['content-type']?.startsWith('application/json');
-      resolve({ status: response.statusCode, body: json ? JSON.parse(text) : text });
-    });
-    sent.end();
-  });
-}
-
-/** The bare socket of a WebSocket connection, for frames that no client would send. */
-function upgraded() {
-  const headers = { ...UPGRADE, Authorization: `Bearer ${system.token}` };
-  return new Promise<{ socket: Socket }>((resolve, reject) => {
-    const sent = request(`${system.gateway.url}/v1/ws`, { headers });
-    sent.on('error', reject);
-    sent.on('upgrade', (_response, socket) => {
-      socket.on('error', () => {});
-      resolve({ socket: socket as Socket });
-    });
-    sent.end();
-  });
-}
-
-function maskedFrame(first: number, payload: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([first, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
-}
-
-/** The code of the close frame that comes, which ends what the server sends. */
-function closeCode(socket: Socket): Promise<number> {
-  return new Promise((resolve) => {
-    let bytes = Buffer.alloc(0);
-    socket.on('data', (chunk) => {
-      bytes = Buffer.concat([bytes, chunk]);
-    });
-    socket.on('close', () => resolve(bytes.readUInt16BE(bytes.lastIndexOf(0x88) + 2)));
   });
 }

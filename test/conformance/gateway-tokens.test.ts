@@ -1,12 +1,12 @@
-import { createHmac } from 'node:crypto';
 import { signToken } from '@tidemark/auth';
 import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { untilEvents } from '../support/clients.ts';
-import { keepSecret, makeToken, TEST_SECRET } from '../support/services.ts';
+import { TEST_SECRET } from '../support/services.ts';
 import { numbered, type System, startSystem, streamState } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
+import { refusedTokens, remember, token, used } from './tokens.ts';
 
 /* PROTOCOL.md section 8.1: who may do what, and that no log shows a token. */
 
@@ -14,8 +14,6 @@ const COOKIE = 'tidemark_token';
 const PAGE = 'https://app.example';
 
 let system: System;
-/** Every token that any test used. */
-const used = new Set<string>();
 beforeAll(async () => {
   system = await startSystem({
     env: {
@@ -26,53 +24,9 @@ beforeAll(async () => {
       TIDEMARK_GATEWAY_HEARTBEAT_MS: '100',
     },
   });
-  used.add(system.token);
+  remember(system.token);
 });
 afterAll(() => system.stop());
-
-async function token(scope: string, subject = 'alice', ttlSeconds = 60): Promise<string> {
-  return remember(await makeToken(scope, subject, ttlSeconds));
-}
-
-function remember(text: string): string {
-  used.add(text);
-  return keepSecret(text);
-}
-
-function encode(part: object): string {
-  return Buffer.from(JSON.stringify(part)).toString('base64url');
-}
-
-/** A token as somebody without a library writes one. */
-function forge(header: object, claims: object, secret: string | undefined): string {
-  const signed = `${encode(header)}.${encode(claims)}`;
-  const signature = secret ? createHmac('sha256', secret).update(signed).digest('base64url') : '';
-  return remember(`${signed}.${signature}`);
-}
-
-const HS256 = { alg: 'HS256', typ: 'JWT' };
-const CLAIMS = { sub: 'eve', scope: 'subscribe:> publish:>', exp: 4_102_444_800 };
-
-const wrong: [what: string, make: () => string | Promise<string>, code: string][] = [
-  ['rubbish', () => remember('rubbish'), 'unauthenticated'],
-  ['another secret', () => forge(HS256, CLAIMS, `${TEST_SECRET}!`), 'unauthenticated'],
-  ['alg none', () => forge({ alg: 'none', typ: 'JWT' }, CLAIMS, undefined), 'unauthenticated'],
-  ['alg none, signed', () => forge({ alg: 'none' }, CLAIMS, TEST_SECRET), 'unauthenticated'],
-  ['another alg', () => forge({ alg: 'HS512' }, CLAIMS, TEST_SECRET), 'unauthenticated'],
-  ['no alg', () => forge({ typ: 'JWT' }, CLAIMS, TEST_SECRET), 'unauthenticated'],
-  ['no exp', () => forge(HS256, { ...CLAIMS, exp: undefined }, TEST_SECRET), 'unauthenticated'],
-  ['no sub', () => forge(HS256, { ...CLAIMS, sub: undefined }, TEST_SECRET), 'unauthenticated'],
-  ['an nbf to come', () => forge(HS256, { ...CLAIMS, nbf: 4e9 }, TEST_SECRET), 'unauthenticated'],
-  [
-    'claims changed after signing',
-    async () => {
-      const [head, , signature] = (await token('subscribe:a')).split('.');
-      return remember(`${head}.${encode(CLAIMS)}.${signature}`);
-    },
-    'unauthenticated',
-  ],
-  ['expired', () => token('subscribe:> publish:>', 'alice', -10), 'token_expired'],
-];
 
 /** The answer to a connection that must not come to be. */
 async function refusedUpgrade(
@@ -92,7 +46,7 @@ async function refusedUpgrade(
   });
 }
 
-describe.each(wrong)('token: %s', (_, make, code) => {
+describe.each(refusedTokens)('token: %s', (_, make, code) => {
   test('WebSocket, SSE and ingest: 401, and nothing is stored', async () => {
     const bearer = await make();
     const before = await streamState(system.nats.url);
