@@ -102,7 +102,7 @@ describe('deliver: latest', () => {
     expect(skipped()).toBeGreaterThan(FLOOD / 4);
     expect(sequences[0]).toBeGreaterThan(sequenceOf(cursor));
     await client.close();
-  });
+  }, 90_000);
 
   test('a value that is none: refused', async () => {
     const client = system.open();
