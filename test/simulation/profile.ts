@@ -92,7 +92,7 @@ export interface Profile {
   readonly transports: readonly Transport[];
   /** All readers want the same on one gateway: one cohort with many members. */
   readonly alike: boolean;
-  /** Floods are so large, and the tail with them, that one step through it does not do. */
+  /** A flood is so large that one step through it does not do. */
   readonly deep: boolean;
   readonly topics: readonly string[];
   readonly tail: { readonly bytesMax: number; readonly eventsMax: number };
@@ -117,6 +117,12 @@ const MANY_TOPICS = [
   ...Array.from({ length: 70 }, (_, index) => `a.c.t${index}`),
 ];
 
+/** All of it in memory, or hardly any: long ways through the tail, and through stream and archive. */
+const DEEP_TAILS = [
+  { bytesMax: 10_000_000, eventsMax: 10_000 },
+  { bytesMax: 100_000, eventsMax: 50 },
+];
+
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse'];
 
 const TOKENS = ['a', 'b', 'c'];
@@ -139,7 +145,7 @@ export function createProfile(random: Random): Profile {
     deep,
     topics: deep ? random.pick([['a'], MANY_TOPICS]) : createTopics(random),
     tail: deep
-      ? { bytesMax: 10_000_000, eventsMax: 10_000 }
+      ? random.pick(DEEP_TAILS)
       : {
           bytesMax: random.pick([40_000, 200_000, 1_000_000, 10_000_000]),
           eventsMax: random.pick([5, 20, 80, 400, 10_000]),

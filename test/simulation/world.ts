@@ -130,10 +130,10 @@ export class World implements Truth {
 
   /** A connection that cannot be written to holds its positions and nothing else. */
   #checkHeld(gateway: SimulatedGateway): void {
-    // A lane that looks for the newest events keeps them while it waits for the next page.
-    if (gateway.log.cold.underWay > 0) return;
     for (const { name, connection, socket, ...device } of this.devices) {
       if (device.gateway !== gateway || socket.writable) continue;
+      // A lane that looks for the newest events keeps them while it waits for the next page.
+      if ([...device.readers.values()].some(({ deliver }) => deliver === 'latest')) continue;
       const { heldEvents = 0 } = connection ?? {};
       ensure(heldEvents === 0, 'bounded memory', () => `${name} holds ${heldEvents} events`);
     }
