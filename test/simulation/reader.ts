@@ -158,7 +158,6 @@ export class Reader {
   skip(count: number, cursor: string, place: Place): void {
     const position = this.#read(cursor, place);
     this.#pass(position.sequence, position, place, 'skipped');
-    this.#checkNewest('skipped');
     ensure(
       count === this.#untold || this.#lossy,
       'skipped',
@@ -174,7 +173,6 @@ export class Reader {
     const position = this.#read(cursor, place);
     if (position.epoch === this.cursor.epoch && position.sequence <= this.cursor.sequence) return;
     this.#pass(position.sequence, position, place, 'heartbeat');
-    // In the middle of a full socket's worth of newest events the others are still to come.
     this.#move(position, place);
   }
 
@@ -211,7 +209,9 @@ export class Reader {
     // Where a lost end has grown again past the cursor, nobody can tell that it was lost.
     const common = this.#truth.history.commonTo(epoch, this.#view, place.view);
     const last = Math.max(head, lastSequence, this.#truth.history.lastSequence);
-    const told = !before || sequence <= common || sequence <= last;
+    // So it is where this gateway has yet to see a new stream: the gap then comes with that.
+    const changed = this.#truth.history.place.epoch !== epoch;
+    const told = !before || changed || sequence <= common || sequence <= last;
     ensure(told, 'gap told', () => `${this.id} resumed at ${sequence}, beyond the end ${last}`);
     this.#view = place.view;
   }
@@ -233,7 +233,9 @@ export class Reader {
       ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
     }
     if (start.kind !== 'time') return;
-    for (const record of history.range(place, Math.max(sequence, first - 1), head)) {
+    // What has left the stream meanwhile may have been late in the archive: then it is early.
+    const after = Math.max(sequence, first - 1, history.firstSequence - 1);
+    for (const record of history.range(place, after, head)) {
       const right = record.timeMs >= start.timeMs || this.#truth.gone(record);
       ensure(right, 'start', () => `${this.id} got ${sequence}, too early for ${start.timeMs}`);
     }
@@ -299,6 +301,8 @@ export class Reader {
     });
     const { history } = this.#truth;
     if (place.view !== this.#view) {
+      // The newer event for which one was passed over may be among the lost.
+      this.#awaited.clear();
       const common = history.commonTo(epoch, place.view, this.#view);
       ensure(cursor.sequence <= common, 'gap told', () => {
         return `${this.id} stood at ${cursor.sequence}, and the log was cut to ${common}`;
@@ -317,7 +321,7 @@ export class Reader {
     }
   }
 
-  /** Whatever was passed over, a newer event of its topic has come. */
+  /** Once it is current: whatever was passed over, a newer event of its topic has come. */
   #checkNewest(check: string): void {
     const [first] = this.#awaited;
     ensure(!first, check, () => `${this.id} lacks what is newer than ${first?.join(' ')}`);
