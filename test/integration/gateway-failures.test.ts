@@ -108,7 +108,11 @@ describe('SIGTERM', () => {
   });
 
   test('publishes under way: every one that was stored is answered before the close', async () => {
-    const { gateway, open, nats } = await start({ TIDEMARK_GATEWAY_DRAIN_MS: '500' });
+    const { gateway, open, nats } = await start({
+      TIDEMARK_GATEWAY_DRAIN_MS: '500',
+      TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '100000',
+      TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '100000',
+    });
     const clients = Array.from({ length: 8 }, () => open());
     for (const client of clients) await client.first('welcome');
     let done = false;
