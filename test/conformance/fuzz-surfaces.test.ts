@@ -6,10 +6,13 @@ import { type System, startSystem } from '../support/system.ts';
 /* A few thousand inputs for each surface, another set each time; `npm run fuzz` sends more. */
 
 const COUNTS: Readonly<Record<string, number>> = {
-  parsers: 6000,
+  parsers: 500,
   websocket: 2000,
   frames: 800,
-  http: 800,
+  bodies: 600,
+  queries: 600,
+  headers: 600,
+  requests: 600,
   nats: 2000,
 };
 

@@ -187,21 +187,20 @@ describe('upgrades', () => {
     expect(answer).toMatchObject({ status, body: { code, retryable: false } });
   });
 
-  test('to something else than WebSocket: refused', async () => {
-    const authorization = `Bearer ${system.token}`;
-    const answer = await refusedUpgrade(system.gateway, '/v1/ws', {
-      Authorization: authorization,
-      Upgrade: 'h2c',
-    });
-    expect(answer.status).toBe(400);
-  });
-
-  test('a version that does not exist: refused', async () => {
+  test.each<[string, Record<string, string>, RegExp]>([
+    ['to something else than WebSocket', { Upgrade: 'h2c' }, /Upgrade header/],
+    ['a version that does not exist', { 'Sec-WebSocket-Version': '7' }, /Version header/],
+    ['a key that is none', { 'Sec-WebSocket-Key': 'short' }, /Key header/],
+    ['subprotocols that are none', { 'Sec-WebSocket-Protocol': 'a,,b' }, /Protocol header/],
+  ])('%s: refused with an error like others', async (_, headers, message) => {
     const answer = await refusedUpgrade(system.gateway, '/v1/ws', {
       Authorization: `Bearer ${system.token}`,
-      'Sec-WebSocket-Version': '7',
+      ...headers,
     });
-    expect(answer.status).toBe(400);
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_query', message: expect.stringMatching(message), retryable: false },
+    });
   });
 
   test('plain GET of the WebSocket path: an error that says so', async () => {

@@ -10,6 +10,9 @@ const count = Number(FUZZ_COUNT);
 const seed = FUZZ_SEED ? Number(FUZZ_SEED) : Date.now() % 2 ** 31;
 const chosen = Object.entries(SURFACES).filter(([name]) => !FUZZ_SURFACE || name === FUZZ_SURFACE);
 
+/** A run takes minutes; a line each time that this much has passed shows that it goes on. */
+const PROGRESS_MS = 10_000;
+
 let system: System;
 beforeAll(async () => {
   system = await startSystem({ env: FUZZ_ENV });
@@ -19,8 +22,18 @@ afterAll(() => system.stop());
 test.each(chosen)('%s', { timeout: 24 * 3600 * 1000 }, async (name, surface) => {
   console.log(`${name}: ${count} inputs, --seed ${seed}`);
   const startMs = performance.now();
-  const outcomes = await fuzz(surface, { count, seed, system });
+  const onProgress = progressOf(name);
+  const outcomes = await fuzz(surface, { count, seed, system, onProgress });
   const seconds = Math.round((performance.now() - startMs) / 1000);
   console.log(`${name}: nothing broke in ${seconds} s`);
   console.table(outcomes);
 });
+
+function progressOf(name: string): (done: number) => void {
+  let toldMs = performance.now();
+  return (done) => {
+    if (performance.now() - toldMs < PROGRESS_MS) return;
+    toldMs = performance.now();
+    console.log(`${name}: ${done} of ${count}`);
+  };
+}

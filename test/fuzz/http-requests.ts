@@ -1,46 +1,12 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { body, cursor, headerValue, text, topic } from './inputs.ts';
-import { blocks, codeOf, countOutcome, type Outcomes, type Surface, show } from './surface.ts';
+import { encode, exchangeAll, writeRequest } from './http-exchange.ts';
+import { body, cursor, event, headerValue, text, topic, validEvent } from './inputs.ts';
+import type { Surface } from './surface.ts';
 
-const SOCKETS = 40;
-const ANSWER_MS = 10_000;
-/** A stream goes on until its reader has seen enough. */
-const STREAM_MS = 30;
+/* What is wrong is one thing at a time, so that the rest of a request leads to where it is read. */
 
-const query = fc
-  .array(
-    fc.tuple(
-      fc.constantFrom(
-        'topics',
-        'after',
-        'before',
-        'from',
-        'to',
-        'type',
-        'limit',
-        'order',
-        'deliver',
-        'trace',
-        'ticket',
-        '__proto__',
-        'x',
-      ),
-      fc.oneof(topic, cursor, text),
-    ),
-    { maxLength: 4 },
-  )
-  .map((pairs) => pairs.map(([name, value]) => `${name}=${encode(value)}`).join('&'));
-
-const target = fc.oneof(
-  fc
-    .tuple(fc.constantFrom('/v1/events', '/v1/topics', '/v1/sse', '/v1/ws', '/healthz'), query)
-    .map(([path, rest]) => `${path}?${rest}`),
-  cursor.map((one) => `/v1/events/${encode(one)}`),
-  text.map((one) => `/${one.replace(/[^!-~]/g, '')}`),
-  fc.constantFrom('*', '/v1/%', '/v1/events/%ff', '//', '/v1/../v1/events', 'http://a/v1/events'),
-);
+const CLOSE: readonly [string, string] = ['Connection', 'close'];
 
 /** What the body of a request claims to be, rightly or wrongly. */
 const claims = fc.constantFrom(
@@ -49,154 +15,181 @@ const claims = fc.constantFrom(
   'application/cloudevents-batch+json',
 );
 
-const headers = fc.array(
-  fc.tuple(
-    fc.constantFrom(
-      'Content-Type',
-      'Accept',
-      'If-Match',
-      'If-None-Match',
-      'Last-Event-ID',
-      'ce-id',
-      'ce-type',
-      'ce-source',
-      'ce-specversion',
-      'ce-__proto__',
-      'Origin',
-      'X-Forwarded-For',
-      'traceparent',
-      'Content-Encoding',
-      'Cookie',
-      'Upgrade',
-    ),
-    fc.oneof(
-      fc.constantFrom(
-        'application/json',
-        'application/cloudevents+json',
-        'application/cloudevents-batch+json',
-        'gzip',
-        '*',
-      ),
-      headerValue,
-      cursor.map((one) => one.replace(/[\r\n\0]/g, ' ')),
-    ),
-  ),
-  { maxLength: 6 },
+/** Bodies of whatever kind for `POST /v1/events`. */
+export const bodies: Surface = exchangeAll(
+  fc.record({
+    claim: fc.oneof({ weight: 9, arbitrary: claims }, { weight: 1, arbitrary: headerValue }),
+    body: fc.oneof(body, asJson(event), asJson(fc.array(fc.oneof(event, validEvent)))),
+  }),
+  ({ claim, body: content }, { token }) => {
+    const headers = [CLOSE, ['Content-Type', claim] as const];
+    const head = { method: 'POST', target: '/v1/events', headers, token };
+    const input = { claim, body: Buffer.from(content).toString('base64') };
+    return { service: 'ingest', bytes: writeRequest(head, content), input };
+  },
 );
 
-const request = fc.record({
-  service: fc.constantFrom('gateway' as const, 'ingest' as const, 'replay' as const),
-  method: fc.oneof(
-    { weight: 8, arbitrary: fc.constantFrom('GET', 'POST') },
-    {
-      weight: 1,
-      arbitrary: fc.constantFrom('PUT', 'DELETE', 'OPTIONS', 'HEAD', 'TRACE', 'FOO', 'get', ''),
-    },
-  ),
-  target: fc.oneof(
-    { weight: 2, arbitrary: target },
-    { weight: 1, arbitrary: fc.constant('/v1/events') },
-  ),
-  headers,
-  claim: fc.option(claims, { freq: 5 }),
-  body,
-  /** Rubbish before or instead of a request. */
-  raw: fc.oneof(
-    { weight: 15, arbitrary: fc.constant(null) },
-    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }) },
-    { weight: 1, arbitrary: text.map((one) => Buffer.from(one)) },
-  ),
-  token: fc.oneof(
-    { weight: 6, arbitrary: fc.constant(undefined) },
-    { weight: 1, arbitrary: headerValue },
-  ),
-});
-
-type Request = typeof request extends fc.Arbitrary<infer T> ? T : never;
-
-/** Requests and what is none: each is answered with a promised status and error, or a close. */
-export const httpRequests: Surface = async (run) => {
-  const outcomes: Outcomes = {};
-  for (const block of blocks(request, run)) {
-    const left = [...block];
-    await Promise.all(
-      Array.from({ length: SOCKETS }, async () => {
-        for (let one = left.pop(); one; one = left.pop()) {
-          const { port } = run.system[one.service];
-          countOutcome(outcomes, judge(await exchange(port, write(one, run.system.token)), one));
-        }
-      }),
-    );
-  }
-  return outcomes;
-};
-
-function write(
-  { method, target: path, headers: fields, claim, body: content, raw, token }: Request,
-  valid: string,
-): Buffer {
-  const lines = [
-    `${method} ${path} HTTP/1.1`,
-    'Host: a',
-    'Connection: close',
-    `Authorization: Bearer ${token ?? valid}`,
-    ...(claim === null ? [] : [`Content-Type: ${claim}`]),
-    ...fields.map(([name, value]) => `${name}: ${value}`),
-    ...(method === 'POST' ? [`Content-Length: ${content.length}`] : []),
-  ];
-  const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  return Buffer.concat([
-    raw ?? Buffer.alloc(0),
-    head,
-    method === 'POST' ? content : Buffer.alloc(0),
-  ]);
+function asJson(values: fc.Arbitrary<unknown>): fc.Arbitrary<Uint8Array> {
+  return values.map((value) => Buffer.from(JSON.stringify(value)));
 }
 
-async function exchange(port: number, bytes: Buffer): Promise<string> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {});
-  const received: Buffer[] = [];
-  const timer = setTimeout(() => socket.destroy(), ANSWER_MS);
-  const startMs = performance.now();
-  socket.on('data', (chunk: Buffer) => {
-    received.push(chunk);
-    if (received.length === 1 && chunk.includes('text/event-stream')) {
-      setTimeout(() => socket.destroy(), STREAM_MS);
-    }
-  });
-  socket.write(bytes);
-  await once(socket, 'close');
-  clearTimeout(timer);
-  if (performance.now() - startMs >= ANSWER_MS) throw new Error(`no end of ${show(bytes)}`);
-  return Buffer.concat(received).toString('latin1');
-}
+const value = fc.oneof(
+  topic,
+  cursor,
+  text,
+  fc.constantFrom('true', 'asc', 'desc', 'all', 'latest', '1', '1000', '2026-01-31T12:00:00Z'),
+);
+const parameter = fc.oneof(
+  fc.tuple(fc.constantFrom('topics'), fc.oneof(topic, value)),
+  fc.tuple(fc.constantFrom('after', 'before'), fc.oneof(cursor, value)),
+  fc.tuple(fc.constantFrom('from', 'to', 'type', 'source', 'limit', 'order'), value),
+  fc.tuple(fc.constantFrom('deliver', 'trace', 'ticket', 'access_token'), value),
+  fc.tuple(fc.oneof(fc.constantFrom('__proto__', 'topics[]', 'topics[a]'), text), value),
+);
+const query = fc
+  .tuple(fc.constantFrom('', 'topics=fuzz.a', 'topics=>'), fc.array(parameter, { maxLength: 3 }))
+  .map(([first, pairs]) =>
+    [first, ...pairs.map(([name, one]) => `${encode(name)}=${encode(one)}`)]
+      .filter((part) => part !== '')
+      .join('&'),
+  );
 
-function judge(answer: string, input: Request): string {
-  if (answer === '') return 'closed';
-  const [head = '', ...rest] = answer.split('\r\n\r\n');
-  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]);
-  if (!Number.isInteger(status) || status === 500)
-    throw new Error(`${answer.slice(0, 300)} to ${show(input)}`);
-  if (/\r\n(set-cookie|injected)/i.test(head)) throw new Error(`header injected: ${show(input)}`);
-  const content = rest.join('\r\n\r\n');
-  if (status >= 400 && content !== '')
-    return `status ${status} ${codeOf(JSON.parse(content), input)}`;
-  if (head.includes('text/event-stream')) checkStream(content, input);
-  return `status ${status}`;
-}
+/** Query strings of every path that reads one. */
+export const queries: Surface = exchangeAll(
+  fc.record({
+    place: fc.constantFrom(
+      ['replay', '/v1/events'] as const,
+      ['replay', '/v1/topics'] as const,
+      ['gateway', '/v1/sse'] as const,
+    ),
+    query: fc.oneof({ weight: 9, arbitrary: query }, { weight: 1, arbitrary: text.map(printable) }),
+  }),
+  ({ place: [service, path], query: asked }, { token }) => {
+    const head = { method: 'GET', target: `${path}?${asked}`, headers: [CLOSE], token };
+    return { service, bytes: writeRequest(head), input: { path, query: asked } };
+  },
+);
 
-/** Every line is one of those that the gateway writes (PROTOCOL.md section 7). */
-export function checkStream(stream: string, input: unknown): void {
-  for (const line of stream.split('\n').slice(0, -1)) {
-    if (
-      /^(|:|retry: \d+|id: [a-z0-9.]+-\d+|event: (live|gap|error|skipped)|data: \{[^\r\n\0]*\})$/.test(
-        line,
-      )
-    )
-      continue;
-    throw new Error(`a stream holds ${JSON.stringify(line)}: ${show(input)}`);
-  }
-}
+const HEADER_NAMES = [
+  'Content-Type',
+  'Accept',
+  'If-Match',
+  'If-None-Match',
+  'Last-Event-ID',
+  'ce-id',
+  'ce-type',
+  'ce-source',
+  'ce-specversion',
+  'ce-time',
+  'ce-__proto__',
+  'Origin',
+  'X-Forwarded-For',
+  'traceparent',
+  'Content-Encoding',
+  'Transfer-Encoding',
+  'Cookie',
+  'Authorization',
+  'Sec-WebSocket-Protocol',
+  'Sec-WebSocket-Extensions',
+  'Sec-WebSocket-Key',
+  'Upgrade',
+];
+const header = fc.tuple(
+  fc.constantFrom(...HEADER_NAMES),
+  fc.oneof(
+    claims,
+    fc.constantFrom('gzip', '*', '1.0', 'fuzz.a', '/fuzz', 'chunked', 'websocket', 'tidemark.v1'),
+    headerValue,
+    cursor.map((one) => one.replace(/[\r\n\0]/g, ' ')),
+  ),
+);
 
-function encode(value: string): string {
-  return [...Buffer.from(value)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+const UPGRADE = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Protocol', 'tidemark.v1'],
+] as const;
+
+/** Headers of requests that would be answered without them, WebSocket handshakes among them. */
+export const headers: Surface = exchangeAll(
+  fc.record({
+    place: fc.constantFrom(
+      ['ingest', 'POST', '/v1/events'] as const,
+      ['replay', 'GET', '/v1/events?limit=1'] as const,
+      ['gateway', 'GET', '/v1/sse?topics=fuzz.a'] as const,
+      ['gateway', 'GET', '/v1/ws'] as const,
+      ['gateway', 'POST', '/v1/tickets'] as const,
+    ),
+    headers: fc.array(header, { minLength: 1, maxLength: 5 }),
+    without: fc.option(fc.constantFrom(...UPGRADE.map(([name]) => name)), { freq: 5 }),
+    many: fc.oneof(
+      { weight: 30, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.nat(3000) },
+    ),
+  }),
+  ({ place: [service, method, target], headers: fields, without, many }, { token }) => {
+    const key = ['Sec-WebSocket-Key', randomBytes(16).toString('base64')] as const;
+    const upgrade = [...UPGRADE, key].filter(([name]) => name !== without);
+    const flood = Array.from({ length: many }, (_, n) => [`X-${n}`, String(n)] as const);
+    // Without these two it is a request like others, after which the socket would stay open.
+    const upgrades = target === '/v1/ws' && without !== 'Connection' && without !== 'Upgrade';
+    const all = [...(upgrades ? upgrade : [CLOSE]), ...flood, ...fields];
+    const content = method === 'POST' ? Buffer.from('{"type":"fuzz.a","data":1}') : undefined;
+    const bytes = writeRequest({ method, target, headers: all, token }, content);
+    return { service, bytes, input: { method, target, headers: fields, without, many } };
+  },
+);
+
+const target = fc.oneof(
+  fc
+    .tuple(fc.constantFrom('/v1/events', '/v1/topics', '/v1/sse', '/v1/ws', '/healthz'), query)
+    .map(([path, rest]) => `${path}?${rest}`),
+  fc.constant('/v1/events'),
+  cursor.map((one) => `/v1/events/${encode(one)}`),
+  text.map((one) => `/${printable(one)}`),
+  fc.constantFrom('*', '/v1/%', '/v1/events/%ff', '//', '/v1/../v1/events', 'http://a/v1/events'),
+);
+
+/** Requests to anywhere, and bytes that are none. */
+export const requests: Surface = exchangeAll(
+  fc.record({
+    service: fc.constantFrom('gateway' as const, 'ingest' as const, 'replay' as const),
+    method: fc.oneof(
+      { weight: 8, arbitrary: fc.constantFrom('GET', 'POST') },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom('PUT', 'DELETE', 'OPTIONS', 'HEAD', 'TRACE', 'FOO', 'get', ''),
+      },
+    ),
+    target,
+    headers: fc.array(header, { maxLength: 3 }),
+    body,
+    /** Rubbish before or instead of a request. */
+    raw: fc.oneof(
+      { weight: 15, arbitrary: fc.constant(null) },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }) },
+      { weight: 1, arbitrary: text.map((one) => Buffer.from(one)) },
+    ),
+    token: fc.oneof(
+      { weight: 6, arbitrary: fc.constant(undefined) },
+      { weight: 1, arbitrary: headerValue },
+    ),
+  }),
+  (one, system) => {
+    const { service, method } = one;
+    const head = {
+      method,
+      target: one.target,
+      headers: [CLOSE, ...one.headers],
+      token: one.token ?? system.token,
+    };
+    const request = writeRequest(head, method === 'POST' ? one.body : undefined);
+    const bytes = Buffer.concat([one.raw ?? Buffer.alloc(0), request]);
+    return { service, bytes, input: { service, bytes: bytes.toString('base64') } };
+  },
+);
+
+function printable(one: string): string {
+  return one.replace(/[^!-~]/g, '');
 }

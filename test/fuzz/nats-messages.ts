@@ -3,20 +3,25 @@ import { parseEvent } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { metric, streamState } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { checkStream } from './http-requests.ts';
-import { body, headerValue } from './inputs.ts';
+import { checkStream } from './http-exchange.ts';
+import { body, headerValue, validEvent } from './inputs.ts';
 import { blocks, countOutcome, type Outcomes, type Surface } from './surface.ts';
 
 const message = fc.record({
   subject: fc.constantFrom(
     'fuzz.a',
     'fuzz.b',
+    'fuzz.c.d',
+    'x-1',
     'a$b',
     'Ünïcode',
     `${'x.'.repeat(30)}x`,
     'x'.repeat(300),
   ),
-  body,
+  body: fc.oneof(
+    body,
+    validEvent.map((one) => Buffer.from(JSON.stringify(one))),
+  ),
   headers: fc.oneof(
     fc.constant([]),
     fc.array(

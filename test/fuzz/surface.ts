@@ -7,6 +7,8 @@ export interface FuzzRun {
   readonly count: number;
   readonly seed: number;
   readonly system: System;
+  /** Told now and then how many inputs are done. */
+  readonly onProgress?: (done: number) => void;
 }
 
 /** How often each thing happened: `error invalid_json`, `closed 1007`, `status 400`. */
@@ -39,9 +41,11 @@ export function countOutcome(outcomes: Outcomes, what: string): void {
 }
 
 /** Inputs by the thousand, each block with a seed of its own. */
-export function* blocks<T>(arbitrary: fc.Arbitrary<T>, { count, seed }: FuzzRun): Iterable<T[]> {
+export function* blocks<T>(arbitrary: fc.Arbitrary<T>, run: FuzzRun): Iterable<T[]> {
+  const { count, seed, onProgress } = run;
   const size = 1000;
   for (let done = 0; done < count; done += size) {
+    onProgress?.(done);
     yield fc.sample(arbitrary, { numRuns: Math.min(size, count - done), seed: seed + done });
   }
 }

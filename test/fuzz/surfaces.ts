@@ -1,5 +1,5 @@
 import { frames } from './frames.ts';
-import { httpRequests } from './http-requests.ts';
+import { bodies, headers, queries, requests } from './http-requests.ts';
 import { natsMessages } from './nats-messages.ts';
 import { parsers } from './parsers.ts';
 import type { Surface } from './surface.ts';
@@ -10,6 +10,9 @@ export const SURFACES: Readonly<Record<string, Surface>> = {
   parsers,
   websocket: webSocketMessages,
   frames,
-  http: httpRequests,
+  bodies,
+  queries,
+  headers,
+  requests,
   nats: natsMessages,
 };

@@ -48,12 +48,19 @@ export function answerErrors(log: Logger, limits?: Pick<Limits, 'hit'>): ErrorRe
   };
 }
 
-/**
- * Answers on the raw socket, where there is no response object: an upgrade that is refused.
- *
- * @param status another than the error's own
- */
-export function refuseUpgrade(socket: Duplex, error: TidemarkError, status = error.status): void {
+export interface RefusalOptions {
+  /** Another than the error's own. */
+  readonly status?: number;
+  /** Beside those of the error. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Answers on the raw socket, where there is no response object: an upgrade that is refused. */
+export function refuseUpgrade(
+  socket: Duplex,
+  error: TidemarkError,
+  { status = error.status, headers: more = {} }: RefusalOptions = {},
+): void {
   const { headers, body } = toErrorResponse(error);
   const text = JSON.stringify(body);
   const lines = [
@@ -61,7 +68,7 @@ export function refuseUpgrade(socket: Duplex, error: TidemarkError, status = err
     'Connection: close',
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(text)}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries({ ...headers, ...more }).map(([name, value]) => `${name}: ${value}`),
   ];
   // Without a listener a peer that has gone already would end the process.
   socket.on('error', () => socket.destroy());

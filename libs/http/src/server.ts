@@ -129,7 +129,7 @@ export class HttpServer {
       return;
     }
     const error = new TidemarkError('invalid_query', `The request cannot be read (${status}).`);
-    refuseUpgrade(socket, error, status);
+    refuseUpgrade(socket, error, { status });
     // A peer that reads nothing would keep its socket.
     setTimeout(() => socket.destroy(), REFUSAL_MS).unref();
   }

@@ -25,6 +25,9 @@ import { WebSocketPeer } from './web-socket-peer.ts';
 
 const PATH = '/v1/ws';
 
+/** RFC 6455 section 4.4 wants it told to whoever asks for another. */
+const VERSION = { 'Sec-WebSocket-Version': '13' };
+
 /** Each part of a message that is not whole yet costs some 100 bytes, however small it is. */
 const FRAGMENTS_MAX = 1024;
 const CHUNKS_MAX = 4096;
@@ -60,6 +63,11 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  });
+  // What `ws` finds wrong with the headers would otherwise be answered in plain text.
+  webSockets.on('wsClientError', ({ message }, socket) => {
+    const error = new TidemarkError('invalid_query', `${message}.`);
+    refuseUpgrade(socket, error, { headers: VERSION });
   });
   server.on('upgrade', async (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Without a listener a peer that resets during the check would end the process.
