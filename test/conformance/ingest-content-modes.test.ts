@@ -232,6 +232,16 @@ describe('ingest, trace context', () => {
     expect(message).toMatchObject({ traceparent, event: { traceparent: other } });
   });
 
+  test('tracestate: with the header: on the message and in the event, as it came', async () => {
+    const tracestate = 'rojo=00f067aa0ba902b7,congo=t61rcWkgMzE';
+    const { message } = await store({ type: 'traced' }, { traceparent, tracestate });
+    const context = { traceparent, tracestate };
+    expect(message).toMatchObject({ ...context, event: context });
+    const lone = await store({ type: 'traced' }, { tracestate });
+    expect(lone.message?.tracestate).toBe('');
+    expect(lone.message?.event).not.toHaveProperty('tracestate');
+  });
+
   test('malformed header: counts as absent', async () => {
     const { message } = await store({ type: 'traced' }, { traceparent: '00-rubbish-01' });
     expect(message?.traceparent).toBe('');

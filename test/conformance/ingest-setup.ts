@@ -26,6 +26,7 @@ export interface StoredMessage {
   readonly subject: string;
   readonly event: Record<string, unknown>;
   readonly traceparent: string;
+  readonly tracestate: string;
 }
 
 /** A nats-server with the stream, ingest as a process of its own, and an outside reader. */
@@ -99,6 +100,7 @@ export async function readStream(natsUrl: string): Promise<StoredMessage[]> {
         subject: message.subject,
         event: message.json(),
         traceparent: message.headers?.get('traceparent') ?? '',
+        tracestate: message.headers?.get('tracestate') ?? '',
       });
       if (message.seq >= state.last_seq) break;
     }

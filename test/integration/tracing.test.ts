@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { untilEvents } from '../support/clients.ts';
 import { JAEGER_BINARY, type Jaeger, type JaegerSpan, startJaeger } from '../support/jaeger.ts';
 import { makeToken } from '../support/services.ts';
-import { numbered, type System, startSystem } from '../support/system.ts';
+import { numbered, type System, startSystem, withNats } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 
@@ -15,6 +16,9 @@ import { WebSocketClient } from '../support/web-socket-client.ts';
 const TOPIC = 'traced.orders';
 const SEND = 'send tidemark.events.{topic}';
 const PROCESS = 'process tidemark.events.{topic}';
+
+/** What another tracing system has to say; it is no business of ours but to pass it on. */
+const TRACESTATE = 'rojo=00f067aa0ba902b7';
 
 let jaeger: Jaeger;
 let system: System;
@@ -32,16 +36,14 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
 
   test('an event with a traceparent: one trace from the request to the later catch-up', async () => {
     const { traceId, spanId, traceparent } = newTrace();
+    const context = { traceparent, tracestate: TRACESTATE };
     const live = (['websocket', 'sse'] as const).map((transport) =>
       system.listen(transport, { topics: TOPIC }),
     );
     for (const listener of live) await until(() => listener.live);
     const { cursor } = await post(traceparent, 1);
     for (const listener of live) await untilEvents(listener, 1);
-    expect(live.map(({ events }) => events[0]?.event.traceparent)).toEqual([
-      traceparent,
-      traceparent,
-    ]);
+    for (const { events } of live) expect(events[0]?.event).toMatchObject(context);
 
     const { socket } = await open(traceparent, { after: 'earliest' });
     const history = await fetch(`${system.replay.url}/v1/events?topics=${TOPIC}`, {
@@ -93,6 +95,7 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
       'tidemark.duplicate': false,
     });
     expect(receipt).toMatchObject({ parent: send.id, kind: 'consumer' });
+    expect(receipt.tags).toMatchObject({ 'w3c.tracestate': TRACESTATE });
     expect(receipt.tags).toMatchObject({
       'messaging.operation.type': 'process',
       'tidemark.connections': 2,
@@ -114,6 +117,64 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
     );
     expect(order).toEqual(order.toSorted((left, right) => left - right));
     socket.close();
+  });
+
+  test('an event published over WebSocket: received and appended like one over HTTP', async () => {
+    const { traceId, spanId, traceparent } = newTrace();
+    const topic = 'traced.web-socket';
+    const listener = system.listen('sse', { topics: topic });
+    await until(() => listener.live);
+    const client = system.open();
+    const { connection } = await client.first('welcome');
+    const context = { traceparent, tracestate: TRACESTATE };
+    client.send({ type: 'publish', id: 'own', event: { ...numbered(topic, 1), ...context } });
+    const { cursor } = await client.first('published', 'own');
+    const spans = await jaeger.trace(traceId, (found) => found.length >= 4);
+    const received = one(spans, ({ name }) => name === 'publish');
+    const send = one(spans, ({ name }) => name === SEND);
+    expect(received).toMatchObject({ kind: 'server', parent: spanId, service: 'tidemark-gateway' });
+    expect(received.tags).toMatchObject({ 'tidemark.connection': connection });
+    expect(send).toMatchObject({ kind: 'producer', parent: received.id });
+    expect(send.tags).toMatchObject({ 'tidemark.cursor': cursor, 'tidemark.duplicate': false });
+    for (const span of spans.filter(({ name }) => name === PROCESS)) {
+      expect(span).toMatchObject({ kind: 'consumer', parent: send.id });
+    }
+
+    client.send({ type: 'publish', id: 'none', event: numbered(topic, 2) });
+    await client.first('published', 'none');
+    await untilEvents(listener, 2);
+    const [own, begun] = listener.events.map(({ event }) => event);
+    expect(own).toMatchObject(context);
+    const begunId = String(begun?.traceparent).slice(3, 35);
+    await jaeger.trace(begunId, (found) => found.some(({ name }) => name === 'publish'));
+  });
+
+  test('a direct publisher: its own context is gone on with, down to the browser', async () => {
+    const { traceId, spanId, traceparent } = newTrace();
+    const topic = 'traced.direct';
+    const listener = system.listen('sse', { topics: topic });
+    await until(() => listener.live);
+    await withNats(system.nats.url, async (connection) => {
+      const context = headers();
+      context.set('traceparent', traceparent);
+      context.set('tracestate', TRACESTATE);
+      const event = JSON.stringify({ specversion: '1.0', ...numbered(topic, 1) });
+      await connection.request(`tidemark.events.${topic}`, event, {
+        headers: context,
+        timeout: 5000,
+      });
+    });
+    await untilEvents(listener, 1);
+    expect(listener.events[0]?.event).toMatchObject({ traceparent, tracestate: TRACESTATE });
+    const spans = await jaeger.trace(traceId, (found) => found.length >= 2);
+    expect(spans.map(({ name, parent }) => ({ name, parent }))).toEqual([
+      { name: PROCESS, parent: spanId },
+      { name: PROCESS, parent: spanId },
+    ]);
+    const page = await fetch(`${system.replay.url}/v1/events?topics=${topic}`, {
+      headers: { authorization: `Bearer ${system.token}` },
+    });
+    expect(await page.json()).toMatchObject({ items: [{ event: { traceparent } }] });
   });
 
   test('a trace that is not sampled: no span anywhere, the context in the event', async () => {
@@ -171,6 +232,7 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
         authorization: `Bearer ${system.token}`,
         'content-type': 'application/json',
         traceparent,
+        tracestate: TRACESTATE,
       },
       body: JSON.stringify(numbered(topic, n)),
     });

@@ -107,6 +107,7 @@ export class SimulatedGateway {
     const peer = new WebSocketPeer({
       gateway,
       connection,
+      connectionId: 'id',
       principal: principal('>'),
       limits: {
         subscriptionsMax: SUBSCRIPTIONS_MAX,

@@ -1,9 +1,9 @@
+import { readTraceContext } from '@tidemark/protocol';
 import {
   fail,
   type Logger,
   type Metrics,
   NO_SPAN,
-  readTraceparent,
   type Span,
   Tracer,
   traceIds,
@@ -69,7 +69,7 @@ function startSpan(tracer: Tracer, request: Request): Span {
   if (!tracer.enabled) return NO_SPAN;
   return tracer.span(method, {
     kind: 'server',
-    parent: readTraceparent(request.headers),
+    parent: readTraceContext(request.headers),
     attributes: { 'http.request.method': method, 'url.path': path },
   });
 }

@@ -9,7 +9,9 @@ import {
   type CloudEvent,
   encodeEvent,
   messageId,
+  readTraceContext,
   TidemarkError,
+  type TraceContext,
   toSubject,
 } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
@@ -30,8 +32,8 @@ export interface AppenderOptions {
 export interface AppendOptions {
   /** The append succeeds only if this is the topic's last sequence; 0 demands an empty topic. */
   readonly expectedLastSequence?: number;
-  /** W3C trace context that travels in the message's headers. */
-  readonly traceparent?: string;
+  /** Travels in the message's headers; the event's own, where absent. */
+  readonly context?: TraceContext | undefined;
 }
 
 export interface Appended {
@@ -111,8 +113,9 @@ function headersFor(event: CloudEvent, options: AppendOptions): MsgHdrs {
   const headers = natsHeaders();
   headers.set(MESSAGE_ID_HEADER, messageId(event));
   headers.set('content-type', CONTENT_TYPE);
-  const traceparent = options.traceparent ?? event.traceparent;
+  const { traceparent, tracestate } = options.context ?? readTraceContext(event) ?? {};
   if (traceparent !== undefined) headers.set('traceparent', traceparent);
+  if (tracestate !== undefined) headers.set('tracestate', tracestate);
   if (options.expectedLastSequence !== undefined) {
     headers.set(EXPECTED_LAST_HEADER, String(options.expectedLastSequence));
   }

@@ -7,3 +7,4 @@ export * from './frames.ts';
 export * from './messages.ts';
 export * from './stored-events.ts';
 export * from './topics.ts';
+export * from './trace-context.ts';

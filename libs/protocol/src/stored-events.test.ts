@@ -22,6 +22,19 @@ describe('stored events', () => {
     );
   });
 
+  test('message with a sampled context, without: the event names it, its bytes are those stored', () => {
+    const payload = encodeEvent(parseEvent(EVENT));
+    const context = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'a=1' };
+    const sampled = read(payload, new Map(Object.entries(context)));
+    expect(sampled).toMatchObject({ valid: true, event: { ...EVENT, ...context } });
+    expect(sampled.valid && JSON.parse(Buffer.from(sampled.json).toString())).toMatchObject(
+      context,
+    );
+    const unsampled = context.traceparent.replace(/01$/, '00');
+    const other = read(payload, new Map([['traceparent', unsampled]]));
+    expect(other.valid && other.json).toBe(payload);
+  });
+
   test('message: any bytes: a reason, and nothing is thrown', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (payload) => {

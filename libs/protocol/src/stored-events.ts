@@ -1,6 +1,7 @@
 import { decodeUtf8, fromBinaryMode, STRUCTURED_TYPE } from './binary-mode.ts';
 import { asTidemarkError } from './errors.ts';
 import { type CloudEvent, EVENT_BYTES_MAX, encodeEvent, parseEvent } from './events.ts';
+import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
 /** A message of the events stream, as whoever published it wrote it. */
 export interface StoredMessage {
@@ -33,11 +34,12 @@ export function readStored({ topic, payload, headers }: StoredMessage): StoredEv
     const input: unknown = binary
       ? fromBinaryMode(headers, headers.get('content-type'), payload)
       : JSON.parse(decodeUtf8(payload));
-    const named = typeof input === 'object' && input !== null ? (input as { topic?: unknown }) : {};
+    const named = typeof input === 'object' && input !== null ? (input as Named) : {};
     const sameTopic = named.topic === topic;
     if (!sameTopic) named.topic = topic;
-    const event = parseEvent(input);
-    const asStored = sameTopic && !binary && isOneLine(payload);
+    const origin = originOf(named, headers);
+    const event = parseEvent(origin ? withContext(named, origin) : input);
+    const asStored = sameTopic && !origin && !binary && isOneLine(payload);
     if (asStored && payload.length <= EVENT_BYTES_MAX) return { valid: true, event, json: payload };
     return { valid: true, event, json: encodeEvent(event) };
   } catch (error) {
@@ -45,6 +47,18 @@ export function readStored({ topic, payload, headers }: StoredMessage): StoredEv
     const { code, message } = asTidemarkError(error);
     return { valid: false, reason: code === 'internal' ? 'unreadable' : message };
   }
+}
+
+type Named = TraceCarrier & { topic?: unknown };
+
+/**
+ * The trace that a service publishing by itself was in, if anybody is to see it, for clients to go on
+ * with. What ingest writes names its origin already.
+ */
+function originOf(event: TraceCarrier, headers: StoredMessage['headers']) {
+  const traceparent = headers.get('traceparent');
+  if (traceparent === undefined || event.traceparent || !isSampled(traceparent)) return undefined;
+  return contextInHeaders(headers);
 }
 
 function isBinaryMode(headers: ReadonlyMap<string, string>): boolean {

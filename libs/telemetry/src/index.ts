@@ -1,6 +1,5 @@
 export * from './log.ts';
 export * from './messaging.ts';
 export * from './metrics.ts';
-export * from './traceparent.ts';
 export * from './tracer.ts';
 export * from './tracing.ts';

@@ -1,4 +1,12 @@
 import type { Attributes } from '@opentelemetry/api';
+import {
+  type CloudEvent,
+  messageId,
+  readTraceContext,
+  type TraceContext,
+  toSubject,
+} from '@tidemark/protocol';
+import { contextOf, type Span, type Tracer } from './tracer.ts';
 
 /*
  * Names after the OpenTelemetry semantic conventions for messaging. Span names hold the template
@@ -7,7 +15,7 @@ import type { Attributes } from '@opentelemetry/api';
 
 const DESTINATION_TEMPLATE = 'tidemark.events.{topic}';
 
-export const SEND_SPAN = `send ${DESTINATION_TEMPLATE}`;
+const SEND_SPAN = `send ${DESTINATION_TEMPLATE}`;
 export const PROCESS_SPAN = `process ${DESTINATION_TEMPLATE}`;
 
 export interface MessageOfSpan {
@@ -17,8 +25,34 @@ export interface MessageOfSpan {
   readonly bytes?: number | undefined;
 }
 
-/** An append, which waits for the stream's acknowledgement. */
-export function sendAttributes({ subject, id, bytes }: MessageOfSpan): Attributes {
+export interface Send<T> {
+  readonly event: CloudEvent;
+  /** The span that asks for it. */
+  readonly parent?: Span | undefined;
+  /** @param context what travels with the message */
+  readonly append: (context: TraceContext | undefined) => Promise<T>;
+}
+
+/** An append with its span, which waits for the stream's acknowledgement. */
+export function traceSend<T extends { readonly cursor: string; readonly duplicate: boolean }>(
+  tracer: Tracer,
+  { event, parent, append }: Send<T>,
+): Promise<T> {
+  const attributes = sendAttributes({ subject: toSubject(event.topic), id: messageId(event) });
+  // Where the event itself began, if that is somewhere else than this request.
+  const origin = readTraceContext(event);
+  const options = { kind: 'producer', parent, attributes, links: origin ? [origin] : [] } as const;
+  return tracer.within(SEND_SPAN, options, async (span) => {
+    const stored = await append(contextOf(span));
+    span.setAttributes({
+      'tidemark.cursor': stored.cursor,
+      'tidemark.duplicate': stored.duplicate,
+    });
+    return stored;
+  });
+}
+
+function sendAttributes({ subject, id, bytes }: MessageOfSpan): Attributes {
   return {
     ...destination('send'),
     'messaging.destination.name': subject,

@@ -1,17 +1,19 @@
 import {
   type Attributes,
   type Context,
+  createTraceState,
   INVALID_SPAN_CONTEXT,
   type Link,
   type Tracer as OpenTelemetryTracer,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   TraceFlags,
   trace,
 } from '@opentelemetry/api';
-import { isSampled, parseTraceparent } from './traceparent.ts';
+import { isSampled, type TraceContext } from '@tidemark/protocol';
 
 export type { Attributes, Span };
 
@@ -27,10 +29,10 @@ const KINDS = {
 
 export interface SpanOptions {
   readonly kind?: keyof typeof KINDS;
-  /** A span of this process, or the `traceparent` of another's; without one a trace begins. */
-  readonly parent?: Span | string | undefined;
-  /** The `traceparent` of each span that this one has to do with. */
-  readonly links?: readonly string[];
+  /** A span of this process, or the context of another's; without one a trace begins. */
+  readonly parent?: Span | TraceContext | undefined;
+  /** The spans that this one has to do with. */
+  readonly links?: readonly TraceContext[];
   readonly attributes?: Attributes;
   /** Milliseconds since 1970; now, where absent. */
   readonly startMs?: number;
@@ -64,7 +66,7 @@ export class Tracer {
       name,
       {
         kind: KINDS[kind],
-        links: links.flatMap(toLink),
+        links: links.map(toLink),
         ...(attributes && { attributes }),
         ...(startMs !== undefined && { startTime: startMs }),
       },
@@ -91,10 +93,19 @@ export class Tracer {
 }
 
 /** The context of a span for others to go on with; `undefined` while tracing is off. */
-export function traceparentOf(span: Span): string | undefined {
-  const { traceId, spanId, traceFlags } = span.spanContext();
+export function contextOf(span: Span): TraceContext | undefined {
   if (span === NO_SPAN) return undefined;
-  return `00-${traceId}-${spanId}-${traceFlags & TraceFlags.SAMPLED ? '01' : '00'}`;
+  const { traceId, spanId, traceFlags, traceState } = span.spanContext();
+  const flags = traceFlags & TraceFlags.SAMPLED ? '01' : '00';
+  const traceparent = `00-${traceId}-${spanId}-${flags}`;
+  const tracestate = traceState?.serialize();
+  return tracestate ? { traceparent, tracestate } : { traceparent };
+}
+
+/** The same, where anybody is to see the trace. */
+export function sampledContextOf(span: Span): TraceContext | undefined {
+  const context = contextOf(span);
+  return context && isSampled(context.traceparent) ? context : undefined;
 }
 
 /** What a log line says of a span; nothing while tracing is off. */
@@ -112,18 +123,27 @@ export function fail(span: Span, error: unknown): void {
 }
 
 /** Adds what a span turned out to have to do with. */
-export function link(span: Span, traceparent: string): void {
-  span.addLinks(toLink(traceparent));
+export function link(span: Span, context: TraceContext): void {
+  span.addLink(toLink(context));
 }
 
-function toContext(parent: Span | string | undefined): Context {
+function toContext(parent: Span | TraceContext | undefined): Context {
   if (parent === undefined || parent === NO_SPAN) return ROOT_CONTEXT;
-  if (typeof parent !== 'string') return trace.setSpan(ROOT_CONTEXT, parent);
-  const remote = parseTraceparent(parent);
-  return remote ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT;
+  if (!('traceparent' in parent)) return trace.setSpan(ROOT_CONTEXT, parent);
+  return trace.setSpanContext(ROOT_CONTEXT, toSpanContext(parent));
 }
 
-function toLink(traceparent: string): Link[] {
-  const context = parseTraceparent(traceparent);
-  return context ? [{ context }] : [];
+function toLink(context: TraceContext): Link {
+  return { context: toSpanContext(context) };
+}
+
+function toSpanContext({ traceparent, tracestate }: TraceContext): SpanContext {
+  const [, traceId = '', spanId = ''] = traceparent.split('-');
+  return {
+    traceId,
+    spanId,
+    traceFlags: isSampled(traceparent) ? TraceFlags.SAMPLED : TraceFlags.NONE,
+    isRemote: true,
+    ...(tracestate !== undefined && { traceState: createTraceState(tracestate) }),
+  };
 }

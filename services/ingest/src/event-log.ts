@@ -3,19 +3,10 @@ import {
   asTidemarkError,
   type CloudEvent,
   formatCursor,
-  messageId,
   TidemarkError,
-  toSubject,
+  type TraceContext,
 } from '@tidemark/protocol';
-import {
-  type Logger,
-  type Metrics,
-  SEND_SPAN,
-  type Span,
-  sendAttributes,
-  type Tracer,
-  traceparentOf,
-} from '@tidemark/telemetry';
+import { type Logger, type Metrics, type Span, type Tracer, traceSend } from '@tidemark/telemetry';
 import { findEarlierAppend } from './earlier-append.ts';
 import { Epoch } from './epoch.ts';
 import type { Precondition } from './precondition.ts';
@@ -36,7 +27,7 @@ export interface EventLogOptions {
 export interface AppendRequest {
   readonly precondition?: Precondition | undefined;
   /** The context that travels with the event where the append has no span of its own. */
-  readonly traceparent?: string | undefined;
+  readonly context?: TraceContext | undefined;
   /** The span that asks for the append. */
   readonly parent?: Span;
   /** `false`: the append gets no span. */
@@ -112,27 +103,17 @@ export class EventLog {
     const { tracer } = this.#options;
     const { parent, spanned = true } = request;
     if (!tracer.enabled || !spanned) return this.#append(event, request);
-    const attributes = sendAttributes({ subject: toSubject(event.topic), id: messageId(event) });
-    // Where the event itself began, if that is somewhere else than this request.
-    const links = event.traceparent === undefined ? [] : [event.traceparent];
-    const options = { kind: 'producer', parent, attributes, links } as const;
-    return tracer.within(SEND_SPAN, options, async (span) => {
-      const stored = await this.#append(event, { ...request, traceparent: traceparentOf(span) });
-      span.setAttributes({
-        'tidemark.cursor': stored.cursor,
-        'tidemark.duplicate': stored.duplicate,
-      });
-      return stored;
-    });
+    const append = (context?: TraceContext) => this.#append(event, { ...request, context });
+    return traceSend(tracer, { event, parent, append });
   }
 
-  async #append(event: CloudEvent, { precondition, traceparent }: AppendRequest): Promise<Stored> {
+  async #append(event: CloudEvent, { precondition, context }: AppendRequest): Promise<Stored> {
     const { appender, epoch } = this.#require();
     const expectedLastSequence = toExpectedSequence(precondition, epoch.value);
     try {
       const appended = await appender.append(event, {
         ...(expectedLastSequence !== undefined && { expectedLastSequence }),
-        ...(traceparent && { traceparent }),
+        context,
       });
       const { sequence, duplicate } = appended;
       return { cursor: formatCursor({ epoch: await epoch.of(appended), sequence }), duplicate };

@@ -7,15 +7,14 @@ import {
   readBody,
   spanOf,
 } from '@tidemark/http';
-import { asTidemarkError, type CloudEvent, TidemarkError } from '@tidemark/protocol';
 import {
-  isSampled,
-  type Metrics,
-  readTraceparent,
-  type Span,
-  type Tracer,
-  traceparentOf,
-} from '@tidemark/telemetry';
+  asTidemarkError,
+  type CloudEvent,
+  readTraceContext,
+  TidemarkError,
+  type TraceContext,
+} from '@tidemark/protocol';
+import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { AppendRequest, EventLog, Stored } from './event-log.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
@@ -52,28 +51,29 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     const body = await readBody(request, options.bodyBytesMax);
     bytes.inc(body.length);
     const parent = spanOf(response);
-    const traceparent = readTraceparent(request.headers) ?? sampledContext(parent);
+    // Where a trace begins here, its events name it as their origin, if anybody is to see it.
+    const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
     const { submission, precondition } = await tracer.within('validate', { parent }, (span) => {
-      const checked = check(request, body, { principal, traceparent });
+      const checked = check(request, body, { principal, context });
       span.setAttribute('tidemark.events', checked.submission.events.length);
       return checked;
     });
     await publishes.take(principal.subject, submission.events.length);
-    const answers = await append(events, submission, { precondition, traceparent, parent });
+    const answers = await append(events, submission, { precondition, context, parent });
     response.status(201);
     const [first] = answers;
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
     response.json(submission.batch ? answers : first);
   }
 
-  function check(request: Request, body: Buffer, { principal, traceparent }: Sender) {
+  function check(request: Request, body: Buffer, { principal, context }: Sender) {
     const { headers } = request;
     const submission = readSubmission(headers, body, {
       publisher: principal.subject,
       nowMs: (options.now ?? Date.now)(),
       newId: options.newId ?? (() => crypto.randomUUID()),
       batchEventsMax: options.batchEventsMax,
-      traceparent,
+      context,
     });
     const precondition = readPrecondition(headers);
     if (submission.batch && precondition !== undefined) {
@@ -100,13 +100,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
 
 interface Sender {
   readonly principal: Principal;
-  readonly traceparent: string | undefined;
-}
-
-/** Where a trace begins here, its events name it as their origin, if anybody is to see it. */
-function sampledContext(span: Span): string | undefined {
-  const traceparent = traceparentOf(span);
-  return traceparent !== undefined && isSampled(traceparent) ? traceparent : undefined;
+  readonly context: TraceContext | undefined;
 }
 
 /**

@@ -12,6 +12,8 @@ import {
   parseEvent,
   STRUCTURED_TYPE,
   TidemarkError,
+  type TraceContext,
+  withContext,
 } from '@tidemark/protocol';
 
 /** Most faults that an answer about a batch lists. */
@@ -27,7 +29,7 @@ export interface Submission {
 export interface SubmissionContext extends EventDefaults {
   readonly batchEventsMax: number;
   /** The request's own trace context; an event that has none gets it. */
-  readonly traceparent?: string | undefined;
+  readonly context?: TraceContext | undefined;
 }
 
 /**
@@ -99,12 +101,15 @@ function readItem(item: unknown, path: string, context: SubmissionContext): Clou
   }
 }
 
-function readEvent(input: unknown, context: SubmissionContext, path = ''): CloudEvent {
+function readEvent(
+  input: unknown,
+  { publisher, context }: SubmissionContext,
+  path = '',
+): CloudEvent {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return parseEvent(input, path);
   }
-  const { publisher, traceparent } = context;
-  return parseEvent({ ...(traceparent && { traceparent }), ...input, publisher }, path);
+  return parseEvent({ ...withContext({ ...input }, context), publisher }, path);
 }
 
 /** One error for a whole batch: the first one's code and text, and the faults of all. */

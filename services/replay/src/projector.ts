@@ -1,5 +1,5 @@
 import type { LogRecord, StreamState } from '@tidemark/nats';
-import { readStored } from '@tidemark/protocol';
+import { contextInHeaders, readStored, type TraceContext } from '@tidemark/protocol';
 import {
   batchAttributes,
   fail,
@@ -49,7 +49,7 @@ export class Projector {
   #events: NewEvent[] = [];
   #missing: MissingRange[] = [];
   /** The context of each sampled event that waits to be written. */
-  #traced: string[] = [];
+  #traced: TraceContext[] = [];
   #length = 0;
   /** The last sequence that was received, written or not. */
   #received = 0;
@@ -141,8 +141,9 @@ export class Projector {
   #follow({ headers }: LogRecord): void {
     const { tracer } = this.#options;
     if (!tracer.enabled || this.#traced.length >= LINKS_MAX) return;
-    const traceparent = headers.get('traceparent');
-    if (traceparent !== undefined && tracer.follows(traceparent)) this.#traced.push(traceparent);
+    if (!tracer.follows(headers.get('traceparent'))) return;
+    const context = contextInHeaders(headers);
+    if (context) this.#traced.push(context);
   }
 
   /** The span of a transaction belongs to the trace of its first sampled event, and links to the others. */

@@ -1,5 +1,5 @@
-import { formatCursor } from '@tidemark/protocol';
-import { isSampled, link, type Span, type Tracer } from '@tidemark/telemetry';
+import { formatCursor, isSampled, readTraceContext } from '@tidemark/protocol';
+import { link, type Span, type Tracer } from '@tidemark/telemetry';
 import { type CatchUp, type CatchUpEnd, TIERS, type Tier } from '../connections/observer.ts';
 import type { Entry } from '../log/entry.ts';
 import type { CatchUpBegun } from './connection-report.ts';
@@ -77,9 +77,10 @@ export class CatchUpReport implements CatchUp {
       if (this.#links >= LINKS_MAX || this.#looks++ >= LINK_LOOKS_MAX) return;
       const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString('latin1');
       const [, traceparent] = TRACEPARENT.exec(text) ?? [];
-      if (traceparent === undefined || !isSampled(traceparent)) continue;
+      const context = readTraceContext({ traceparent });
+      if (!context || !isSampled(context.traceparent)) continue;
       this.#links++;
-      link(this.#span, traceparent);
+      link(this.#span, context);
     }
   }
 }

@@ -13,7 +13,7 @@ export function traceDeliveries(
   let left = DELIVERY_SPANS_MAX;
   return (receipt) => {
     if (!(receipt instanceof EventReceipt) || left-- <= 0) return;
-    const { traceparent: parent, startMs } = receipt;
+    const { context: parent, startMs } = receipt;
     const attributes = { 'tidemark.connection': connection, 'tidemark.transport': transport };
     tracer.span('deliver', { parent, startMs, attributes }).end();
   };

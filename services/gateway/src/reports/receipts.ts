@@ -1,11 +1,11 @@
 import type { LogRecord } from '@tidemark/nats';
-import { formatCursor } from '@tidemark/protocol';
+import { contextInHeaders, formatCursor, type TraceContext } from '@tidemark/protocol';
 import {
+  contextOf,
   PROCESS_SPAN,
   processAttributes,
   type Span,
   type Tracer,
-  traceparentOf,
 } from '@tidemark/telemetry';
 import type { Receipt } from '../log/entry.ts';
 
@@ -40,14 +40,14 @@ export class Receipts {
   /** Who opens one settles it once the event has been offered to everybody. */
   open(record: LogRecord, epoch: string): EventReceipt | undefined {
     if (!this.#tracer.enabled) return undefined;
-    const parent = record.headers.get('traceparent');
-    if (!this.#tracer.follows(parent) || this.#open >= RECEIPTS_MAX) return undefined;
     const { subject, sequence, timeMs, payload, headers } = record;
+    const followed = this.#tracer.follows(headers.get('traceparent'));
+    if (!followed || this.#open >= RECEIPTS_MAX) return undefined;
     const id = headers.get(MESSAGE_ID_HEADER);
     const startMs = this.#wallMs();
     const span = this.#tracer.span(PROCESS_SPAN, {
       kind: 'consumer',
-      parent,
+      parent: contextInHeaders(headers),
       startMs,
       attributes: {
         ...processAttributes({ subject, id, bytes: payload.length }),
@@ -90,8 +90,8 @@ export class EventReceipt implements Receipt {
   }
 
   /** For spans that belong below this one. */
-  get traceparent(): string | undefined {
-    return traceparentOf(this.#span);
+  get context(): TraceContext | undefined {
+    return contextOf(this.#span);
   }
 
   taken(): void {

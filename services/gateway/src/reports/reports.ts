@@ -1,15 +1,15 @@
-import { asTidemarkError } from '@tidemark/protocol';
+import { asTidemarkError, readTraceContext } from '@tidemark/protocol';
 import {
   fail,
   type Logger,
   type Metrics,
-  readTraceparent,
   type Span,
   type Tracer,
   traceIds,
 } from '@tidemark/telemetry';
 import { CatchUpReport } from './catch-up-report.ts';
 import { type ConnectionAbout, ConnectionReport } from './connection-report.ts';
+import { Publishes } from './publishes.ts';
 
 const LIFETIME_BUCKETS_SECONDS = [1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600];
 const CATCH_UP_BUCKETS_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
@@ -26,6 +26,7 @@ export interface ReportsOptions {
 /** What operators are told of connections: one place for the log, the metrics and the traces. */
 export class Reports {
   readonly tracer: Tracer;
+  readonly publishes: Publishes;
   readonly #logger: Logger;
   readonly #meters;
   #subscriptions = 0;
@@ -33,6 +34,7 @@ export class Reports {
   constructor({ logger, metrics, tracer }: ReportsOptions) {
     this.tracer = tracer;
     this.#logger = logger;
+    this.publishes = new Publishes({ metrics, tracer });
     this.#meters = createMeters(metrics);
     metrics.gauge('gateway_subscriptions', 'Subscriptions.', () => this.#subscriptions);
   }
@@ -41,14 +43,22 @@ export class Reports {
   handshake(request: { readonly headers: Readonly<Record<string, unknown>> }): Span {
     return this.tracer.span('GET /v1/ws', {
       kind: 'server',
-      parent: readTraceparent(request.headers),
+      parent: readTraceContext(request.headers),
       attributes: { 'http.request.method': 'GET', 'http.route': '/v1/ws' },
     });
   }
 
+  countRefused(transport: Transport, error: unknown): void {
+    this.#meters.refused.inc({ transport, code: asTidemarkError(error).code });
+  }
+
   refused(transport: Transport, error: unknown, handshake: Span): void {
+    this.countRefused(transport, error);
+    this.tellRefused(transport, error, handshake);
+  }
+
+  tellRefused(transport: Transport, error: unknown, handshake: Span): void {
     const { code, message } = asTidemarkError(error);
-    this.#meters.refused.inc({ transport, code });
     this.#logger.info({ transport, code, reason: message, ...traceIds(handshake) }, 'refused');
     fail(handshake, { code });
   }

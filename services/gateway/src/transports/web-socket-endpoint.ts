@@ -134,6 +134,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
   const peer = new WebSocketPeer({
     gateway,
     connection,
+    connectionId: id,
     principal,
     limits,
     catchUps,

@@ -9,10 +9,12 @@ import {
   parseEvent,
   TidemarkError,
 } from '@tidemark/protocol';
+import type { Span } from '@tidemark/telemetry';
 import type { CatchUpPlaces } from '../connections/catch-up-places.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Gateway } from '../gateway.ts';
 import type { ConnectionReport } from '../reports/connection-report.ts';
+import type { Stored } from '../reports/publishes.ts';
 import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
 
 export interface PeerLimits {
@@ -25,6 +27,8 @@ export interface PeerLimits {
 export interface PeerOptions {
   readonly gateway: Gateway;
   readonly connection: Connection;
+  /** As it stands in `welcome`. */
+  readonly connectionId: string;
   readonly principal: Principal;
   readonly limits: PeerLimits;
   readonly newId: () => string;
@@ -137,8 +141,16 @@ export class WebSocketPeer {
     connection.send(webSocketDialect.unsubscribed(id));
   }
 
-  async #publish({ id, event: input }: MessageOf<'publish'>): Promise<void> {
-    const { gateway, connection, limits, newId } = this.#options;
+  async #publish({ id, event }: MessageOf<'publish'>): Promise<void> {
+    const { gateway, connection, connectionId } = this.#options;
+    const { publishes } = gateway.reports;
+    const received = { event, connection: connectionId };
+    const stored = await publishes.follow(received, (span) => this.#append(event, span));
+    connection.send(textFrame({ type: 'published', id, ...stored }));
+  }
+
+  async #append(input: unknown, span: Span): Promise<Stored> {
+    const { gateway, limits, newId } = this.#options;
     const publisher = this.#principal.subject;
     const completed = completeEvent(input, { publisher, nowMs: Date.now(), newId });
     const event = { ...parseEvent(completed, 'event'), publisher };
@@ -152,9 +164,10 @@ export class WebSocketPeer {
     try {
       await gateway.publishes.take(publisher);
       const { epoch } = gateway.log;
-      const { sequence, duplicate } = await appender.append(event);
-      const cursor = formatCursor({ epoch, sequence });
-      connection.send(textFrame({ type: 'published', id, cursor, duplicate }));
+      return await gateway.reports.publishes.send(event, span, async (sent, context) => {
+        const { sequence, duplicate } = await appender.append(sent, { context });
+        return { cursor: formatCursor({ epoch, sequence }), duplicate };
+      });
     } finally {
       this.#publishing--;
       // In the next turn, so that a failure has been told as well.
