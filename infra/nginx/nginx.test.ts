@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../../test/support/clients.ts';
 import { freePorts } from '../../test/support/free-ports.ts';
-import { numbered, type System, startSystem } from '../../test/support/system.ts';
+import { metric, numbered, type System, startSystem } from '../../test/support/system.ts';
 import { until } from '../../test/support/until.ts';
 
 /*
@@ -104,9 +104,13 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     const listeners = Array.from({ length: 8 }, () =>
       system.listen('websocket', { topics: 'proxied.spread', urls: [proxy.url] }),
     );
-    const before = await Promise.all(system.gateways.map(connections));
+    const before = await Promise.all(
+      system.gateways.map((one) => metric(one, 'gateway_connections')),
+    );
     for (const listener of listeners) await until(() => listener.live);
-    const after = await Promise.all(system.gateways.map(connections));
+    const after = await Promise.all(
+      system.gateways.map((one) => metric(one, 'gateway_connections')),
+    );
     expect(Math.abs((after[0] ?? 0) - (after[1] ?? 0))).toBeLessThanOrEqual(
       Math.max(1, Math.abs((before[0] ?? 0) - (before[1] ?? 0))),
     );
@@ -122,11 +126,6 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     expect(proxy.log()).not.toContain(system.token.slice(0, 20));
   });
 });
-
-async function connections({ url }: { readonly url: string }): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^tidemark_gateway_connections\{.*\} (\d+)$/m.exec(text)?.[1]);
-}
 
 interface Proxy {
   readonly url: string;

@@ -130,12 +130,12 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
-/** The value of a metric without further labels, such as `gateway_gaps_total`. */
+/** The value of a metric such as `gateway_gaps_total`, the sum where it has further labels. */
 export async function metric({ url }: Service, name: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const line = text.split('\n').find((one) => one.startsWith(`tidemark_${name}{`));
-  if (line === undefined) throw new Error(`There is no metric ${name}.`);
-  return Number(line.slice(line.lastIndexOf(' ')));
+  const lines = text.split('\n').filter((one) => one.startsWith(`tidemark_${name}{`));
+  if (lines.length === 0) throw new Error(`There is no metric ${name}.`);
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 
 /** Runs something with a plain NATS connection, as an outside service would have one. */

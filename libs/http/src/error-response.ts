@@ -1,12 +1,20 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { asTidemarkError, type ErrorBody, TidemarkError } from '@tidemark/protocol';
-import type { Logger } from '@tidemark/telemetry';
+import { type Logger, traceIds } from '@tidemark/telemetry';
 import type { ErrorRequestHandler } from 'express';
 import type { Limits } from './limits.ts';
+import { spanOf } from './observation.ts';
 
 /** What `Retry-After` says where the error itself names no time. */
 const RETRY_AFTER_SECONDS = 1;
+
+/** What operators are told of a client's request, by its status; other faults are the client's alone. */
+const TOLD: Readonly<Record<number, string>> = {
+  401: 'refused',
+  403: 'refused',
+  429: 'limit reached',
+};
 
 export interface ErrorResponse {
   readonly status: number;
@@ -34,9 +42,11 @@ export function answerErrors(log: Logger, limits?: Pick<Limits, 'hit'>): ErrorRe
     if (error.code === 'internal') {
       log.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
     }
-    if (error.status === 401 || error.status === 403) {
+    const told = TOLD[error.status];
+    if (told) {
       const { code, message: reason } = error;
-      log.info({ method: request.method, path: request.path, code, reason }, 'refused');
+      const { method, path } = request;
+      log.info({ method, path, code, reason, ...traceIds(spanOf(response)) }, told);
     }
     if (response.headersSent) {
       // Half an answer must not look like a whole one.

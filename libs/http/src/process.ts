@@ -102,7 +102,7 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
 /** SIGUSR2 turns debug lines on, and the next one back to what the configuration says. */
 function turnDebug(log: Logger, configured: string): void {
   log.level = log.level === configured ? 'debug' : configured;
-  log.info({ level: log.level }, 'log level changed');
+  log.info({ logLevel: log.level }, 'log level changed');
 }
 
 function orExit<T>(read: () => T): T {

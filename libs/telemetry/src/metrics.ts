@@ -73,6 +73,24 @@ export class Metrics {
     });
   }
 
+  /** The same for each value of one label. */
+  gaugeBy<L extends string>(
+    { name, help, label }: { readonly name: string; readonly help: string; readonly label: L },
+    read: () => Readonly<Record<string, number>>,
+  ) {
+    return new Gauge<L>({
+      name: `tidemark_${name}`,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        for (const [value, number] of Object.entries(read())) {
+          this.set({ [label]: value } as Record<L, string>, number);
+        }
+      },
+    });
+  }
+
   histogram<L extends string = never>(
     name: string,
     help: string,

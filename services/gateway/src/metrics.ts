@@ -38,7 +38,6 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
   ];
   for (const [name, help, field] of totals) metrics.total(name, help, () => counts[field]);
   const gauges: [name: string, help: string, read: () => number][] = [
-    ['gateway_connections', 'Connections.', () => registry.size],
     [
       'gateway_connections_behind',
       'Connections that are catching up or slow.',
@@ -66,6 +65,11 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ['gateway_cold_reads_waiting', 'Reads that wait for their turn.', () => cold.waiting],
   ];
   for (const [name, help, read] of gauges) metrics.gauge(name, help, read);
+  const connections = { name: 'gateway_connections', help: 'Connections.', label: 'transport' };
+  metrics.gaugeBy(connections, () => ({
+    websocket: registry.count(({ transport }) => transport === 'websocket'),
+    sse: registry.count(({ transport }) => transport === 'sse'),
+  }));
   metrics.tally(
     'gateway_delivery_lag_seconds',
     'From append to write, of events to live connections.',

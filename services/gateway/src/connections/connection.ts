@@ -37,6 +37,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   readonly outlet: Outlet;
   readonly dialect: Dialect;
   liveSequence = 0;
+  delivered = 0;
   onWritten: ((receipt: Receipt) => void) | undefined;
   readonly #observer: ConnectionObserver | undefined;
   readonly #onFailed: NonNullable<ConnectionOptions['onFailed']> | undefined;

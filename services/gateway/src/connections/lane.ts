@@ -34,6 +34,7 @@ export interface LaneOwner {
   readonly log: Log;
   readonly outlet: Outlet;
   readonly dialect: Dialect;
+  delivered: number;
   readonly onWritten: ((receipt: Receipt) => void) | undefined;
   goLive(lane: Lane): void;
   passGap(lane: Lane, through: number): void;
@@ -253,6 +254,7 @@ export class Lane implements Task {
       }
       const taken = outlet.write(bytes);
       log.counts.deliveries += events;
+      this.#owner.delivered += events;
       this.#position = through;
       if (this.#isObserved) this.#tell(wanted.slice(told, told + events));
       told += events;

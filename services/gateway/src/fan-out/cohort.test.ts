@@ -12,6 +12,7 @@ const TURN_MS = 8;
 /** A connection that notes what it is given; each write takes a millisecond. */
 class Member implements LiveConnection {
   liveSequence = 0;
+  delivered = 0;
   fellBehindAt: number | undefined;
   readonly events: number[] = [];
   readonly outlet: Outlet;

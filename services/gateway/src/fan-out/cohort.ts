@@ -18,6 +18,8 @@ export interface LiveConnection {
   readonly outlet: Outlet;
   /** The last sequence of this cohort's events that it was given. */
   liveSequence: number;
+  /** Events written to it since it came. */
+  delivered: number;
   /** Set where this connection's own deliveries are to be seen in traces. */
   readonly onWritten?: ((receipt: Receipt) => void) | undefined;
   /** Its socket takes no more: it goes on from this position by itself. It has left the cohort. */
@@ -134,6 +136,7 @@ export class Cohort implements Task {
       }
       connection.outlet.write(chunk.bytes);
       connection.liveSequence = chunk.through;
+      connection.delivered += chunk.events;
       if (chunk.receipts) noteWritten(chunk, connection);
       counts.deliveries += chunk.events;
       counts.writeEvents.add(chunk.events);

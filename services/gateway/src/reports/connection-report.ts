@@ -11,6 +11,13 @@ export interface ConnectionAbout {
   readonly handshake: Span;
 }
 
+/** How much a connection was given, and the close code where there is one. */
+export interface ConnectionCounts {
+  readonly events: number;
+  readonly bytes: number;
+  readonly code?: number;
+}
+
 export interface CatchUpBegun {
   readonly connection: string;
   readonly subscription: string;
@@ -90,7 +97,7 @@ export class ConnectionReport implements ConnectionObserver {
   }
 
   /** The socket is gone. */
-  disconnected(counts: { readonly bytes: number; readonly code?: number }): void {
+  disconnected(counts: ConnectionCounts): void {
     const reason = this.#reason ?? 'client';
     this.#events.onSubscriptions(-this.#open);
     this.#events.onEnd(reason);

@@ -44,35 +44,56 @@ const LAST_WORDS: Readonly<Record<CloseReason, ErrorCode>> = {
 
 /** `GET /v1/sse` (PROTOCOL.md section 7). */
 export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: number }): Endpoint {
+  const { reports } = gateway;
   return {
     path: PATH,
-    authenticate: gateway.authenticateConnection,
+    authenticate: (request) => counting(() => gateway.authenticateConnection(request)),
     postpone(request, response, error) {
+      reports.tellRefused('sse', error, spanOf(response));
       open(request, response, retryMs)?.end(sseError(error.toBody()));
     },
     methods: {
-      GET(request, response, principal) {
-        const { trace, ...query } = readQuery(request);
-        for (const pattern of query.patterns) requirePermission(principal, 'subscribe', pattern);
-        if (trace) requireAdmin(principal);
-        const socket = open(request, response, retryMs);
-        if (!socket) return;
-        const handshake = spanOf(response);
-        try {
-          admit(gateway, request, principal);
-        } catch (error) {
-          // A native EventSource never comes back after a status other than 200.
-          gateway.reports.refused('sse', error, handshake);
-          endRequestSpan(response, PATH);
-          socket.end(sseError(asTidemarkError(error).toBody()));
-          return;
-        }
-        serve(gateway, socket, { query, principal, trace, handshake });
-        // The connection goes on; its handshake is over.
-        endRequestSpan(response, PATH);
-      },
+      GET: (request, response, principal) =>
+        counting(() => shake({ request, response, principal })),
     },
   };
+
+  /** Where the application answers a refusal, it also logs it. */
+  async function counting<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      reports.countRefused('sse', error);
+      throw error;
+    }
+  }
+
+  function shake({ request, response, principal }: Exchange): void {
+    const { trace, ...query } = readQuery(request);
+    for (const pattern of query.patterns) requirePermission(principal, 'subscribe', pattern);
+    if (trace) requireAdmin(principal);
+    const socket = open(request, response, retryMs);
+    if (!socket) return;
+    const handshake = spanOf(response);
+    try {
+      admit(gateway, request, principal);
+    } catch (error) {
+      // A native EventSource never comes back after a status other than 200.
+      reports.refused('sse', error, handshake);
+      endRequestSpan(response, PATH);
+      socket.end(sseError(asTidemarkError(error).toBody()));
+      return;
+    }
+    serve(gateway, socket, { query, principal, trace, handshake });
+    // The connection goes on; its handshake is over.
+    endRequestSpan(response, PATH);
+  }
+}
+
+interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly principal: Principal;
 }
 
 interface Handshake {
@@ -116,7 +137,7 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
   socket.once('close', () => {
     registry.remove(member);
     connection.ended();
-    report.disconnected({ bytes: socket.bytesWritten });
+    report.disconnected({ events: connection.delivered, bytes: socket.bytesWritten });
   });
   const subscribe = () => connection.subscribe(SUBSCRIPTION, query);
   places.begin(SUBSCRIPTION, query.start, subscribe).catch((thrown) => {

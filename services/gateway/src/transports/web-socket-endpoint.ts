@@ -161,7 +161,8 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
   webSocket.once('close', (code) => {
     registry.remove(member);
     connection.ended();
-    report.disconnected({ bytes: socket.bytesWritten, code });
+    const { bytesWritten: bytes } = socket;
+    report.disconnected({ events: connection.delivered, bytes, code });
   });
   connection.send(textFrame(greeting(id, limits)));
 }
