@@ -265,9 +265,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'forgets entries when a turn ends, not a round',
     file: 'fan-out/cohort.ts',
-    text: '>= deadlineMs) {\n        return true;',
+    text: 'if (this.#context.scheduler.nowMs() >= deadlineMs) return true;',
     replacement:
-      '>= deadlineMs) {\n        this.#endRound(this.#round.head);\n        return true;',
+      'if (this.#context.scheduler.nowMs() >= deadlineMs) {\n        this.#endRound(this.#round.head);\n        return true;\n      }',
   },
   {
     mistake: 'shares chunks that begin elsewhere',
@@ -276,17 +276,17 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'shared.head === head',
   },
   {
-    mistake: 'an overflow leaves its members where they are',
+    mistake: 'the feed never waits for a cohort that is full',
     file: 'fan-out/cohort.ts',
-    text: 'if (position === undefined) continue;',
-    replacement: 'if (position !== -1) continue;',
+    text: 'turns.holdIntake(this);',
+    replacement: 'turns.add(this);',
     test: 'fan-out/cohort.test.ts',
   },
   {
     mistake: 'never looks at the clock',
     file: 'fan-out/cohort.ts',
-    text: 'writes % WRITES_PER_CLOCK === 0',
-    replacement: 'writes === 0',
+    text: 'if (writes < WRITES_PER_CLOCK) continue;',
+    replacement: 'if (writes >= 0) continue;',
   },
   {
     mistake: 'two patterns that match give the event twice',

@@ -116,7 +116,8 @@ export class HttpServer {
 
   #keepSocket(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    // Not `once`, which holds four objects more for each socket.
+    socket.on('close', () => this.#sockets.delete(socket));
   }
 
   /** What cannot be read as a request is answered like other errors, where it can be. */

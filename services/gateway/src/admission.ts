@@ -68,11 +68,11 @@ export class Admission {
     if (socket.closed) return;
     const leaveAddress = this.#addresses.enter(clientOf(request, this.#proxies));
     try {
-      socket.once('close', this.#users.enter(subject));
+      socket.on('close', this.#users.enter(subject));
     } catch (error) {
       leaveAddress();
       throw error;
     }
-    socket.once('close', leaveAddress);
+    socket.on('close', leaveAddress);
   }
 }

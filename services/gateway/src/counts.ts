@@ -15,7 +15,6 @@ export class Counts {
   bytesOut = 0;
   writes = 0;
   fellBehind = 0;
-  cohortOverflows = 0;
   catchUps = 0;
   catchUpTailEvents = 0;
   catchUpColdEvents = 0;

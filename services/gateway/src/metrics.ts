@@ -22,7 +22,6 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ['gateway_writes_total', 'Writes to sockets.', 'writes'],
     ['gateway_sent_bytes_total', 'Bytes written to sockets.', 'bytesOut'],
     ['gateway_fell_behind_total', 'Live connections whose socket was full.', 'fellBehind'],
-    ['gateway_cohort_overflows_total', 'Fan-out rounds slower than the feed.', 'cohortOverflows'],
     ['gateway_catch_ups_total', 'Subscriptions that began behind the head.', 'catchUps'],
     ['gateway_catch_up_tail_events_total', 'Catch-up events from the tail.', 'catchUpTailEvents'],
     ['gateway_catch_up_cold_events_total', 'Catch-up events from below.', 'catchUpColdEvents'],

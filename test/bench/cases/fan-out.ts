@@ -150,7 +150,6 @@ async function measureGateway(
       publishedPerSecond: (events * 1e6) / (published.endedUs - published.startedUs),
       eventsPerWrite: deliveries / grown('tidemark_gateway_writes_total'),
       fellBehind: grown('tidemark_gateway_fell_behind_total'),
-      overflows: grown('tidemark_gateway_cohort_overflows_total'),
       loopBlockMaxMs: loopBlockMaxMs(after),
       loadCpuSeconds: received.cpuMs / 1000,
       otherCores,

@@ -17,7 +17,8 @@ export class CatchUpPlaces implements ConnectionObserver {
   readonly #observer: ConnectionObserver;
   readonly #places: Places;
   readonly #subject: string;
-  readonly #beginning = new Map<string, Place>();
+  /** Created when needed: most connections never catch up. */
+  #beginning: Map<string, Place> | undefined;
 
   constructor(observer: ConnectionObserver, places: Places, subject: string) {
     this.#observer = observer;
@@ -29,11 +30,12 @@ export class CatchUpPlaces implements ConnectionObserver {
   async begin(id: string, start: Start, subscribe: () => Promise<void>): Promise<void> {
     if (start.kind === 'latest') return subscribe();
     const place: Place = { leave: this.#places.enter(this.#subject), taken: false };
-    this.#beginning.set(id, place);
+    this.#beginning ??= new Map();
+    const beginning = this.#beginning.set(id, place);
     try {
       await subscribe();
     } finally {
-      if (this.#beginning.get(id) === place) this.#beginning.delete(id);
+      if (beginning.get(id) === place) beginning.delete(id);
       if (!place.taken) place.leave();
     }
   }
@@ -43,7 +45,7 @@ export class CatchUpPlaces implements ConnectionObserver {
     at: { readonly position: Position; readonly head: number },
   ): CatchUp | undefined {
     const catchUp = this.#observer.subscribed(subscription, at);
-    const place = this.#beginning.get(subscription.id);
+    const place = this.#beginning?.get(subscription.id);
     if (!catchUp || !place) return catchUp;
     place.taken = true;
     return {

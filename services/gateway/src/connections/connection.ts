@@ -41,8 +41,9 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   onWritten: ((receipt: Receipt) => void) | undefined;
   readonly #observer: ConnectionObserver | undefined;
   readonly #onFailed: NonNullable<ConnectionOptions['onFailed']> | undefined;
-  readonly #resolving = new Map<string, Subscription>();
-  readonly #lanes = new Set<Lane>();
+  // Lists, not tables: an idle connection should be small, and there are few of each.
+  #resolving: readonly Subscription[] = [];
+  #lanes: readonly Lane[] = [];
   #live: readonly Subscription[] = [];
   #cohort: Cohort | undefined;
   #closed = false;
@@ -66,7 +67,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   /** Whether every subscription is live. */
   get live(): boolean {
-    return this.#lanes.size === 0 && this.#resolving.size === 0;
+    return this.#lanes.length === 0 && this.#resolving.length === 0;
   }
 
   /** Events that its lanes keep in memory by themselves. */
@@ -90,17 +91,17 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
    * A heartbeat tells it, so that quiet clients do not fall out of retention.
    */
   position(): Position | undefined {
-    if (this.#resolving.size > 0 || (this.#live.length === 0 && this.#lanes.size === 0)) {
+    if (this.#resolving.length > 0 || (this.#live.length === 0 && this.#lanes.length === 0)) {
       return undefined;
     }
-    const lanes = [...this.#lanes].map(({ position }) => position);
+    const lanes = this.#lanes.map(({ position }) => position);
     return this.#at(Math.min(this.#livePosition(), ...lanes));
   }
 
   /** @throws TidemarkError when the start cannot be resolved; the subscription then is not there */
   async subscribe(id: string, { patterns, start, deliver }: Subscribing): Promise<void> {
     const subscription = new Subscription(id, new PatternSet(patterns), deliver);
-    this.#resolving.set(id, subscription);
+    this.#resolving = [...this.#resolving, subscription];
     let resolved: ResolvedStart;
     try {
       let changes: number;
@@ -112,24 +113,26 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       } while (changes !== this.log.changes);
     } catch (error) {
       // An error would be taken for that of a newer subscription of the same name.
-      if (this.#resolving.get(id) !== subscription) return;
-      this.#resolving.delete(id);
+      if (!this.#resolving.includes(subscription)) return;
+      this.#resolving = without(this.#resolving, subscription);
       throw error;
     }
-    if (this.#resolving.get(id) === subscription) this.#begin(subscription, resolved);
+    if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
   }
 
   /** @returns false when there is no such subscription */
   unsubscribe(id: string): boolean {
-    if (this.#resolving.delete(id)) return true;
     const subscription = this.#find(id);
     if (!subscription) return false;
+    if (this.#resolving.includes(subscription)) {
+      this.#resolving = without(this.#resolving, subscription);
+      return true;
+    }
     this.#observer?.unsubscribed(id);
     endCatchUps([subscription], 'left');
-    const lane = [...this.#lanes].find(({ subscriptions }) => subscriptions.includes(subscription));
+    const lane = this.#lanes.find(({ subscriptions }) => subscriptions.includes(subscription));
     if (lane) {
-      this.#lanes.delete(lane);
-      lane.end();
+      this.#endLane(lane);
       this.#startLane(without(lane.subscriptions, subscription), lane.position);
     } else {
       this.#regroup(without(this.#live, subscription));
@@ -160,9 +163,8 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     this.log.leave(this);
     this.#cohort?.leave(this);
     this.#cohort = undefined;
-    for (const lane of this.#lanes) lane.end();
-    this.#lanes.clear();
-    this.#resolving.clear();
+    this.#endLanes();
+    this.#resolving = [];
     this.#live = [];
   }
 
@@ -177,8 +179,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   }
 
   goLive(lane: Lane): void {
-    this.#lanes.delete(lane);
-    lane.end();
+    this.#endLane(lane);
     for (const subscription of lane.subscriptions) {
       if (subscription.toldLive) continue;
       subscription.toldLive = true;
@@ -208,8 +209,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   }
 
   fail(lane: Lane, error: TidemarkError): void {
-    this.#lanes.delete(lane);
-    lane.end();
+    this.#endLane(lane);
     endCatchUps(lane.subscriptions, 'failed');
     for (const { id } of lane.subscriptions) {
       this.#observer?.unsubscribed(id);
@@ -223,8 +223,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     this.#cohort?.leave(this);
     this.#cohort = undefined;
     this.#live = [];
-    for (const lane of this.#lanes) lane.end();
-    this.#lanes.clear();
+    this.#endLanes();
     return (change) => {
       for (const { subscription, position } of places) {
         this.#startLane([subscription], this.#adopt(subscription, position, change));
@@ -246,7 +245,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   #begin(subscription: Subscription, { sequence, gap }: ResolvedStart): void {
     const { id } = subscription;
-    this.#resolving.delete(id);
+    this.#resolving = without(this.#resolving, subscription);
     subscription.after = sequence;
     this.log.claim(sequence);
     const position = this.#at(sequence);
@@ -277,7 +276,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     for (const one of group) one.after = Math.max(one.after, position);
     const at = this.#absorbOverlaps(group, position);
     const lane = new Lane(this, group, at);
-    this.#lanes.add(lane);
+    this.#lanes = [...this.#lanes, lane];
     if (lane.caughtUp) this.goLive(lane);
     else this.log.turns.add(lane);
   }
@@ -290,8 +289,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       const patterns = PatternSet.union(group.map((one) => one.patterns));
       for (const lane of this.#lanes) {
         if (!lane.overlaps(patterns)) continue;
-        this.#lanes.delete(lane);
-        lane.end();
+        this.#endLane(lane);
         for (const one of lane.subscriptions) one.after = Math.max(one.after, lane.position);
         group.push(...lane.subscriptions);
         at = Math.min(at, lane.position);
@@ -310,6 +308,16 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       grown = true;
     }
     return at;
+  }
+
+  #endLane(lane: Lane): void {
+    this.#lanes = without(this.#lanes, lane);
+    lane.end();
+  }
+
+  #endLanes(): void {
+    for (const lane of this.#lanes) lane.end();
+    this.#lanes = [];
   }
 
   /** These subscriptions are the live ones now, all of them at the position of the present ones. */
@@ -336,7 +344,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   #places(): { subscription: Subscription; position: Position }[] {
     const live = this.#livePosition();
-    const lanes = [...this.#lanes].flatMap(({ subscriptions, position }) =>
+    const lanes = this.#lanes.flatMap(({ subscriptions, position }) =>
       subscriptions.map((subscription) => ({
         subscription,
         position: this.#at(Math.max(position, subscription.after)),
@@ -358,7 +366,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   }
 
   *#all(): Iterable<Subscription> {
-    yield* this.#resolving.values();
+    yield* this.#resolving;
     yield* this.#live;
     for (const lane of this.#lanes) yield* lane.subscriptions;
   }
@@ -371,6 +379,6 @@ function endCatchUps(subscriptions: Iterable<Subscription>, how: CatchUpEnd): vo
   }
 }
 
-function without(all: readonly Subscription[], one: Subscription): readonly Subscription[] {
+function without<T>(all: readonly T[], one: T): readonly T[] {
   return all.filter((other) => other !== one);
 }

@@ -53,11 +53,16 @@ function entry(sequence: number, bytes = 10): Entry {
 function createCohort() {
   const clock = { nowMs: 0 };
   const released: Cohort[] = [];
+  const holding = new Set<unknown>();
   const cohort = new Cohort('key', new PatternSet(['a']), webSocketDialect, {
     scheduler: { nowMs: () => clock.nowMs, soon: () => {}, after: () => () => {} },
     counts: new Counts(),
     wallMs: () => 0,
-    wake: () => {},
+    turns: {
+      add: () => {},
+      holdIntake: (task) => void holding.add(task),
+      releaseIntake: (task) => void holding.delete(task),
+    },
     release: (one) => released.push(one),
   });
   const join = (position: number): Member => {
@@ -65,7 +70,7 @@ function createCohort() {
     cohort.join(member, position);
     return member;
   };
-  return { cohort, clock, released, join };
+  return { cohort, clock, released, holding, join };
 }
 
 function range(first: number, last: number): number[] {
@@ -123,16 +128,27 @@ describe('cohort', () => {
     expect(cohort.size).toBe(1);
   });
 
-  test('queue: more than it may hold: who is behind goes on alone, who is not stays', () => {
-    const { cohort, clock, join } = createCohort();
-    const behind = join(0);
-    for (const sequence of range(1, COHORT_QUEUE_MAX)) cohort.offer(entry(sequence));
-    const current = join(COHORT_QUEUE_MAX);
+  test('queue: full: the feed waits until a round has made room', () => {
+    const { cohort, clock, holding, join } = createCohort();
+    const members = [join(0), join(0)];
+    for (const sequence of range(1, COHORT_QUEUE_MAX - 1)) cohort.offer(entry(sequence));
+    expect(holding.size).toBe(0);
+    cohort.offer(entry(COHORT_QUEUE_MAX));
+    // What the turn under way still brings is kept too.
     cohort.offer(entry(COHORT_QUEUE_MAX + 1));
-    expect(behind.fellBehindAt).toBe(0);
+    expect(holding.size).toBe(1);
     while (cohort.run(clock.nowMs + TURN_MS));
-    expect(behind.events).toEqual([]);
-    expect(current).toMatchObject({ events: [COHORT_QUEUE_MAX + 1], fellBehindAt: undefined });
+    expect(holding.size).toBe(0);
+    for (const { events } of members) expect(events).toEqual(range(1, COHORT_QUEUE_MAX + 1));
+  });
+
+  test('queue: full, and the last member leaves: the feed goes on', () => {
+    const { cohort, holding, join } = createCohort();
+    const member = join(0);
+    for (const sequence of range(1, COHORT_QUEUE_MAX)) cohort.offer(entry(sequence));
+    expect(holding.size).toBe(1);
+    cohort.leave(member);
+    expect(holding.size).toBe(0);
   });
 
   test('last member: leaves: the cohort is released', () => {

@@ -5,12 +5,15 @@ import { EntryQueue } from '../log/entry-queue.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { type Chunk, ChunkBuilder } from './chunks.ts';
-import type { Task } from './turns.ts';
+import type { Task, Turns } from './turns.ts';
 
-/** Entries that wait for a round to end; beyond it the members go on from their positions. */
-export const COHORT_QUEUE_MAX = 16_384;
+/**
+ * Entries that wait for a round to end. From here on the feed waits for the round, so that there are
+ * never more than these and what one turn's intake adds.
+ */
+export const COHORT_QUEUE_MAX = 1024;
 
-/** The clock is read after this many writes (about 10 µs each). */
+/** The clock is read after this many writes (10 µs each, 50 for a whole chunk). */
 const WRITES_PER_CLOCK = 16;
 
 /** A connection whose subscriptions are live. */
@@ -31,8 +34,8 @@ export interface CohortContext {
   readonly counts: Counts;
   /** Wall clock, for the age of events. */
   readonly wallMs: () => number;
-  /** Asks for a turn. */
-  readonly wake: (cohort: Cohort) => void;
+  readonly turns: Pick<Turns, 'add' | 'holdIntake' | 'releaseIntake'>;
+  /** The last member has left. */
   readonly release: (cohort: Cohort) => void;
 }
 
@@ -89,24 +92,23 @@ export class Cohort implements Task {
   offer(entry: Entry): void {
     // Several patterns of one cohort may match.
     if (this.#queue.last === entry) return;
-    if (this.#queue.length >= COHORT_QUEUE_MAX) this.#overflow();
-    if (this.#members.size === 0) return;
     this.#queue.push(entry);
     entry.receipt?.taken();
-    this.#context.wake(this);
+    const { turns } = this.#context;
+    if (this.#queue.length === COHORT_QUEUE_MAX) turns.holdIntake(this);
+    turns.add(this);
   }
 
   run(deadlineMs: number): boolean {
     const { last } = this.#queue;
     if (!last) return false;
     this.#round ??= { members: this.#members.values(), head: last.sequence };
-    for (let writes = 1; ; writes++) {
-      const next = this.#round.members.next();
-      if (next.done) break;
-      this.#deliver(next.value);
-      if (writes % WRITES_PER_CLOCK === 0 && this.#context.scheduler.nowMs() >= deadlineMs) {
-        return true;
-      }
+    let writes = 0;
+    for (let next = this.#round.members.next(); !next.done; next = this.#round.members.next()) {
+      writes += this.#deliver(next.value);
+      if (writes < WRITES_PER_CLOCK) continue;
+      writes = 0;
+      if (this.#context.scheduler.nowMs() >= deadlineMs) return true;
     }
     this.#endRound(this.#round.head);
     return this.#queue.length > 0;
@@ -122,18 +124,22 @@ export class Cohort implements Task {
       entry?.receipt?.settled();
       if (entry) counts.deliveryLagMs.add(nowMs - entry.timeMs, this.#members.size);
     }
+    if (this.#queue.length < COHORT_QUEUE_MAX) this.#context.turns.releaseIntake(this);
   }
 
-  #deliver(connection: LiveConnection): void {
+  /** @returns the number of writes, at least one: a visit is work too */
+  #deliver(connection: LiveConnection): number {
     const last = this.#queue.last;
-    if (!last || last.sequence <= connection.liveSequence) return;
+    if (!last || last.sequence <= connection.liveSequence) return 1;
     const { counts } = this.#context;
+    let writes = 0;
     for (const chunk of this.#chunksAfter(connection.liveSequence, last.sequence)) {
       if (!connection.outlet.writable) {
         this.leave(connection);
         connection.fallBehind(chunk.after);
-        return;
+        break;
       }
+      writes++;
       connection.outlet.write(chunk.bytes);
       connection.liveSequence = chunk.through;
       connection.delivered += chunk.events;
@@ -141,6 +147,7 @@ export class Cohort implements Task {
       counts.deliveries += chunk.events;
       counts.writeEvents.add(chunk.events);
     }
+    return Math.max(1, writes);
   }
 
   #chunksAfter(after: number, head: number): readonly Chunk[] {
@@ -160,19 +167,6 @@ export class Cohort implements Task {
     return chunks;
   }
 
-  /** The rounds cannot keep up with the feed: whoever is behind reads the log for itself. */
-  #overflow(): void {
-    this.#context.counts.cohortOverflows++;
-    for (const connection of [...this.#members]) {
-      const position = this.behindAt(connection);
-      if (position === undefined) continue;
-      this.leave(connection);
-      connection.fallBehind(position);
-    }
-    this.#forget();
-    this.#round = undefined;
-  }
-
   /** What was shared is written to nobody more: its receipts are told. */
   #unshare(): void {
     const shared = this.#shared;
@@ -189,7 +183,7 @@ export class Cohort implements Task {
     for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
       entry.receipt?.settled();
     }
-    this.#queue.clear();
+    this.#context.turns.releaseIntake(this);
   }
 }
 

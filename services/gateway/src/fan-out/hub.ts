@@ -29,7 +29,7 @@ export class Hub {
       scheduler,
       counts,
       wallMs,
-      wake: (cohort) => turns.add(cohort),
+      turns,
       release: (cohort) => this.#release(cohort),
     };
   }

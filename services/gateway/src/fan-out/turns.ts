@@ -24,6 +24,7 @@ export class Turns {
   readonly #scheduler: Scheduler;
   readonly #intake = new TaskQueue();
   readonly #tasks = new TaskQueue();
+  readonly #holders = new Set<Task>();
   #scheduled = false;
 
   constructor(scheduler: Scheduler) {
@@ -42,12 +43,21 @@ export class Turns {
     this.#schedule();
   }
 
+  /** Turns begin without intake until the task, which is waiting itself, has made room for more. */
+  holdIntake(task: Task): void {
+    this.#holders.add(task);
+  }
+
+  releaseIntake(task: Task): void {
+    this.#holders.delete(task);
+  }
+
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#scheduler.soon(() => {
       this.#scheduled = false;
-      this.#intake.run(this.#scheduler, INTAKE_MS);
+      if (this.#holders.size === 0) this.#intake.run(this.#scheduler, INTAKE_MS);
       this.#tasks.run(this.#scheduler, TURN_MS);
       if (this.#intake.waiting || this.#tasks.waiting) this.#schedule();
     });

@@ -32,7 +32,8 @@ export class EntryQueue {
     const first = this.first;
     if (!first) return undefined;
     this.#items[this.#start++] = undefined;
-    if (this.#start >= DEAD_MAX && this.#start * 2 >= this.#items.length) {
+    if (this.#start === this.#items.length) this.clear();
+    else if (this.#start >= DEAD_MAX && this.#start * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#start);
       this.#start = 0;
     }

@@ -3,19 +3,27 @@ import { isLiteral, matches, overlaps } from '@tidemark/protocol';
 /** Answers remembered for wildcards, so that a scan over few topics splits each of them once. */
 const REMEMBERED_MAX = 2000;
 
-/** The patterns of a subscription, or of several together. Equal sets have equal keys. */
+const NONE: readonly string[] = [];
+
+/**
+ * The patterns of a subscription, or of several together. Equal sets have equal keys.
+ *
+ * Most sets are one topic of one connection, which has to be small: they need neither table.
+ */
 export class PatternSet {
   readonly patterns: readonly string[];
   readonly key: string;
-  readonly #literals: ReadonlySet<string>;
+  readonly #literals: ReadonlySet<string> | undefined;
   readonly #wildcards: readonly string[];
-  readonly #remembered = new Map<string, boolean>();
+  #remembered: Map<string, boolean> | undefined;
 
   constructor(patterns: Iterable<string>) {
     this.patterns = [...new Set(patterns)].sort();
     this.key = this.patterns.join(',');
-    this.#literals = new Set(this.patterns.filter(isLiteral));
-    this.#wildcards = this.patterns.filter((pattern) => !isLiteral(pattern));
+    const literals = this.patterns.filter(isLiteral);
+    if (literals.length > 1) this.#literals = new Set(literals);
+    const hasWildcards = literals.length < this.patterns.length;
+    this.#wildcards = hasWildcards ? this.patterns.filter((one) => !isLiteral(one)) : NONE;
   }
 
   static union(sets: Iterable<PatternSet>): PatternSet {
@@ -26,8 +34,9 @@ export class PatternSet {
   }
 
   matches(topic: string): boolean {
-    if (this.#literals.has(topic)) return true;
+    if (this.#literals ? this.#literals.has(topic) : this.patterns.includes(topic)) return true;
     if (this.#wildcards.length === 0) return false;
+    this.#remembered ??= new Map();
     let answer = this.#remembered.get(topic);
     if (answer === undefined) {
       answer = this.#wildcards.some((pattern) => matches(pattern, topic));

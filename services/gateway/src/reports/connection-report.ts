@@ -26,13 +26,16 @@ export interface CatchUpBegun {
   readonly head: number;
 }
 
+type Transport = ConnectionAbout['transport'];
+
+/** The same for all connections, so that each needs only a reference to it. */
 export interface ConnectionEvents {
   readonly logger: Logger;
   readonly onSubscriptions: (more: number) => void;
   readonly onCatchUp: (begun: CatchUpBegun) => CatchUp;
   readonly onGap: (reason: GapReason) => void;
-  readonly onResume: () => void;
-  readonly onEnd: (reason: string) => void;
+  readonly onResume: (transport: Transport) => void;
+  readonly onEnd: (transport: Transport, reason: string, seconds: number) => void;
 }
 
 /** What is told of one connection, from its first line to its last. */
@@ -79,7 +82,7 @@ export class ConnectionReport implements ConnectionObserver {
 
   /** A client came back with its cursor. */
   resumed(): void {
-    this.#events.onResume();
+    this.#events.onResume(this.#about.transport);
   }
 
   /** A limit kept the connection from what it asked for. */
@@ -100,8 +103,8 @@ export class ConnectionReport implements ConnectionObserver {
   disconnected(counts: ConnectionCounts): void {
     const reason = this.#reason ?? 'client';
     this.#events.onSubscriptions(-this.#open);
-    this.#events.onEnd(reason);
     const ms = Math.round(performance.now() - this.#startMs);
+    this.#events.onEnd(this.#about.transport, reason, ms / 1000);
     const told = { subscriptions: this.#subscribed, gaps: this.#gaps, ms };
     this.#tell('info', { reason, ...counts, ...told }, 'disconnected');
   }

@@ -8,7 +8,11 @@ import {
   traceIds,
 } from '@tidemark/telemetry';
 import { CatchUpReport } from './catch-up-report.ts';
-import { type ConnectionAbout, ConnectionReport } from './connection-report.ts';
+import {
+  type ConnectionAbout,
+  type ConnectionEvents,
+  ConnectionReport,
+} from './connection-report.ts';
 import { Publishes } from './publishes.ts';
 
 const LIFETIME_BUCKETS_SECONDS = [1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600];
@@ -29,6 +33,7 @@ export class Reports {
   readonly publishes: Publishes;
   readonly #logger: Logger;
   readonly #meters;
+  readonly #connectionEvents: ConnectionEvents;
   #subscriptions = 0;
 
   constructor({ logger, metrics, tracer }: ReportsOptions) {
@@ -36,6 +41,7 @@ export class Reports {
     this.#logger = logger;
     this.publishes = new Publishes({ metrics, tracer });
     this.#meters = createMeters(metrics);
+    this.#connectionEvents = this.#createConnectionEvents();
     metrics.gauge('gateway_subscriptions', 'Subscriptions.', () => this.#subscriptions);
   }
 
@@ -64,11 +70,13 @@ export class Reports {
   }
 
   connected(about: ConnectionAbout): ConnectionReport {
-    const { transport } = about;
+    this.#meters.opened.inc({ transport: about.transport });
+    return new ConnectionReport(about, this.#connectionEvents);
+  }
+
+  #createConnectionEvents(): ConnectionEvents {
     const meters = this.#meters;
-    meters.opened.inc({ transport });
-    const startMs = performance.now();
-    return new ConnectionReport(about, {
+    return {
       logger: this.#logger,
       onSubscriptions: (more) => {
         this.#subscriptions += more;
@@ -81,12 +89,12 @@ export class Reports {
         });
       },
       onGap: (reason) => meters.gaps.inc({ reason }),
-      onResume: () => meters.resumed.inc({ transport }),
-      onEnd: (reason) => {
+      onResume: (transport) => meters.resumed.inc({ transport }),
+      onEnd: (transport, reason, seconds) => {
         meters.closed.inc({ transport, reason });
-        meters.lifetime.observe({ transport }, (performance.now() - startMs) / 1000);
+        meters.lifetime.observe({ transport }, seconds);
       },
-    });
+    };
   }
 }
 

@@ -134,7 +134,7 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
   registry.add(member);
   socket.on('drain', () => connection.drained());
   socket.on('error', () => socket.destroy());
-  socket.once('close', () => {
+  socket.on('close', () => {
     registry.remove(member);
     connection.ended();
     report.disconnected({ events: connection.delivered, bytes: socket.bytesWritten });

@@ -15,10 +15,11 @@ import type { Span } from '@tidemark/telemetry';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CatchUpPlaces } from '../connections/catch-up-places.ts';
 import { Connection } from '../connections/connection.ts';
-import { MessagePace } from '../connections/message-pace.ts';
+import { MessagePace, type Verdict } from '../connections/message-pace.ts';
 import type { Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { traceDeliveries } from '../reports/deliveries.ts';
+import { Inbox } from './inbox.ts';
 import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
 import { textFrame, webSocketDialect } from './web-socket-dialect.ts';
 import { WebSocketPeer } from './web-socket-peer.ts';
@@ -69,6 +70,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     const error = new TidemarkError('invalid_query', `${message}.`);
     refuseUpgrade(socket, error, { headers: VERSION });
   });
+  const inbox = new Inbox(gateway.log.turns, gateway.log.scheduler.nowMs);
   server.on('upgrade', async (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Without a listener a peer that resets during the check would end the process.
     const ignore = (): void => {};
@@ -79,7 +81,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
       if (socket.destroyed) return;
       socket.off('error', ignore);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        welcome(webSocket, { socket, principal, gateway, limits, handshake });
+        welcome(webSocket, { socket, principal, gateway, inbox, limits, handshake });
       });
     } catch (error) {
       gateway.reports.refused('websocket', error, handshake);
@@ -103,12 +105,13 @@ interface Handshake {
   readonly socket: Socket;
   readonly principal: Principal;
   readonly gateway: Gateway;
+  readonly inbox: Inbox;
   readonly limits: WebSocketLimits;
   readonly handshake: Span;
 }
 
 function welcome(webSocket: WebSocket, shaken: Handshake): void {
-  const { socket, principal, gateway, limits, handshake } = shaken;
+  const { socket, principal, gateway, inbox, limits, handshake } = shaken;
   const { log, registry, logger, reports } = gateway;
   const id = randomUUID();
   handshake.setAttribute('tidemark.connection', id);
@@ -147,7 +150,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
       member.principal = newer;
     },
   });
-  listen(webSocket, { gateway, connection, peer, member, limits });
+  listen(webSocket, { gateway, inbox, connection, peer, member, limits });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009); the reason is in the log.
   webSocket.on('error', (error: Error & { code?: string }) => {
     if (TOO_LARGE.has(error.code)) gateway.limits.hit('message_bytes');
@@ -158,7 +161,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     connection.drained();
   });
   registry.add(member);
-  webSocket.once('close', (code) => {
+  webSocket.on('close', (code) => {
     registry.remove(member);
     connection.ended();
     const { bytesWritten: bytes } = socket;
@@ -169,6 +172,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
 
 interface Ear {
   readonly gateway: Gateway;
+  readonly inbox: Inbox;
   readonly connection: Connection;
   readonly peer: WebSocketPeer;
   readonly member: Member;
@@ -177,30 +181,39 @@ interface Ear {
 
 /** Takes what a client says, no faster than it may speak and no more than it hears answers to. */
 function listen(webSocket: WebSocket, ear: Ear): void {
-  const { gateway, connection, peer, member, limits } = ear;
+  const { gateway, inbox, connection, peer, member, limits } = ear;
   const { scheduler } = gateway.log;
   const pace = new MessagePace(limits.messagesPerSecondMax, scheduler.nowMs());
-  const hear = (take: () => void, refuse: () => void = () => {}): void => {
+  const hear = (): Verdict => {
     const nowMs = scheduler.nowMs();
     member.heardMs = nowMs;
     const verdict = pace.take(nowMs);
-    if (verdict === 'taken') take();
-    else {
-      gateway.limits.hit('messages_per_second');
-      if (verdict === 'refused') refuse();
-      else connection.close('limited', 'Messages came too fast for too long.');
-    }
+    if (verdict !== 'taken') gateway.limits.hit('messages_per_second');
+    if (verdict === 'over') connection.close('limited', 'Messages came too fast for too long.');
+    return verdict;
+  };
+  const answer = (act: () => void): void => {
+    act();
     if (connection.outlet.unsentBytes < UNSENT_BYTES_MAX || webSocket.isPaused) return;
     gateway.limits.hit('unsent_answers');
     webSocket.pause();
   };
   webSocket.on('message', (bytes: Buffer, isBinary) => {
+    const verdict = hear();
+    if (verdict === 'over') return;
     const text = isBinary ? '' : bytes.toString('utf8');
-    const refuse = () => peer.refuseTooFast(text, limits.messagesPerSecondMax);
-    hear(() => (isBinary ? peer.receiveBinary() : peer.receive(text)), refuse);
+    inbox.put(() => {
+      answer(() => {
+        if (verdict === 'refused') peer.refuseTooFast(text, limits.messagesPerSecondMax);
+        else if (isBinary) peer.receiveBinary();
+        else peer.receive(text);
+      });
+    });
   });
-  webSocket.on('ping', (bytes: Buffer) => hear(() => webSocket.pong(bytes)));
-  webSocket.on('pong', () => hear(() => {}));
+  webSocket.on('ping', (bytes: Buffer) => {
+    if (hear() === 'taken') answer(() => webSocket.pong(bytes));
+  });
+  webSocket.on('pong', hear);
 }
 
 function greeting(connection: string, limits: WebSocketLimits) {
