@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeToken, type Service, startService } from '../support/services.ts';
+import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
 import {
   appendDirectly,
   metric,
@@ -38,6 +38,7 @@ beforeAll(async () => {
     TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: String(MESSAGES_PER_SECOND),
     TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '20',
     TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX: '2',
+    TIDEMARK_GATEWAY_TICKETS_PER_SECOND_MAX: '3',
     TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '10',
   });
 });
@@ -47,13 +48,6 @@ afterAll(() => system.stop());
 let networks = 0;
 function nextAddress(): string {
   return `203.0.113.${++networks}`;
-}
-
-async function hits({ url }: Service, limit: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(
-    new RegExp(`tidemark_limits_hit_total\\{.*"${limit}".*\\} (\\d+)`).exec(text)?.[1] ?? 0,
-  );
 }
 
 interface From {
@@ -97,7 +91,7 @@ describe('connections', () => {
     const users = Array.from({ length: PER_ADDRESS }, (_, index) => `user ${index}`);
     const clients = await Promise.all(users.map((user) => open({ address, user })));
     for (const client of clients) await client.first('welcome');
-    const before = await hits(gateway, 'connections_per_address');
+    const before = await limitHits(gateway, 'connections_per_address');
     expect(await refusal({ address, user: 'one more' })).toEqual([
       429,
       '1',
@@ -107,7 +101,7 @@ describe('connections', () => {
     const shed = await sse({ address, user: 'one more' });
     expect(shed.status).toBe(200);
     expect(await shed.text()).toMatch(SHED);
-    expect(await hits(gateway, 'connections_per_address')).toBe(before + 2);
+    expect(await limitHits(gateway, 'connections_per_address')).toBe(before + 2);
 
     const other = await open({ address: nextAddress(), user: 'one more' });
     await other.first('welcome');
@@ -128,7 +122,7 @@ describe('connections', () => {
       'limit_exceeded',
       true,
     ]);
-    expect(await hits(gateway, 'connections_per_user')).toBeGreaterThan(0);
+    expect(await limitHits(gateway, 'connections_per_user')).toBeGreaterThan(0);
     await streams[0]?.body?.cancel();
     await until(async () => {
       const client = await open({ address: nextAddress(), user });
@@ -155,7 +149,7 @@ describe('connections', () => {
     expect(statuses.filter((status) => status === 401)).toHaveLength(10);
     expect(statuses.filter((status) => status === 'shed')).toHaveLength(20);
     expect(await refusal({ address })).toEqual([429, '1', 'limit_exceeded', true]);
-    expect(await hits(gateway, 'handshakes_per_second')).toBeGreaterThanOrEqual(21);
+    expect(await limitHits(gateway, 'handshakes_per_second')).toBeGreaterThanOrEqual(21);
     await until(async () => (await fetch(url, { headers })).status === 401);
     const client = await open({ address: nextAddress() });
     await client.first('welcome');
@@ -193,7 +187,7 @@ describe('one connection', () => {
     client.send({ type: 'unsubscribe', id: '1' });
     client.send({ type: 'subscribe', id: '3', topics: ['d', 'e', 'f'] });
     await client.first('live', '3');
-    expect(await hits(gateway, 'connection_patterns')).toBe(1);
+    expect(await limitHits(gateway, 'connection_patterns')).toBe(1);
     await client.close();
   });
 
@@ -210,7 +204,7 @@ describe('one connection', () => {
     });
     for (let n = 0; n < 1000; n++) client.send({ type: 'ping' });
     expect((await client.closed).code).toBe(4007);
-    expect(await hits(gateway, 'messages_per_second')).toBeGreaterThan(100);
+    expect(await limitHits(gateway, 'messages_per_second')).toBeGreaterThan(100);
   });
 
   test('pings of a connection: a flood of them: closed with 4007', async () => {
@@ -225,7 +219,7 @@ describe('one connection', () => {
     await client.first('welcome');
     client.send('x'.repeat(600_000));
     expect((await client.closed).code).toBe(1009);
-    expect(await hits(gateway, 'message_bytes')).toBe(1);
+    expect(await limitHits(gateway, 'message_bytes')).toBe(1);
   });
 });
 
@@ -273,9 +267,23 @@ describe('one user', () => {
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
     expect(await refused.json()).toMatchObject({ code: 'limit_exceeded', retryable: true });
     expect((await post(21, 'other')).status).toBe(201);
-    expect(await hits(ingest, 'publishes_per_second')).toBe(1);
+    expect(await limitHits(ingest, 'publishes_per_second')).toBe(1);
     await until(async () => (await post(11, 'batcher')).status === 201);
     await ingest.stop();
+  });
+
+  test('tickets of a user: too many in a second, from anywhere: 429; others get theirs', async () => {
+    const ask = async (user: string) => {
+      const authorization = `Bearer ${await makeToken('subscribe:a', user)}`;
+      const headers = { authorization, 'x-forwarded-for': nextAddress() };
+      return fetch(`${gateway.url}/v1/tickets`, { method: 'POST', headers });
+    };
+    const answers = await Promise.all(Array.from({ length: 5 }, () => ask('collector')));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 201, 429, 429]);
+    const refused = answers.find(({ status }) => status === 429);
+    expect(refused?.headers.get('retry-after')).toBe('1');
+    expect((await ask('other')).status).toBe(201);
+    expect(await limitHits(gateway, 'tickets_per_second')).toBe(2);
   });
 
   test('catch-ups of a user: too many at once: refused; over SSE an error and an end', async () => {
@@ -297,7 +305,7 @@ describe('one user', () => {
     client.send({ type: 'unsubscribe', id: 'latest' });
     subscribe('again');
     await client.first('live', 'again');
-    expect(await hits(gateway, 'catch_ups_per_user')).toBe(2);
+    expect(await limitHits(gateway, 'catch_ups_per_user')).toBe(2);
     await client.close();
   });
 
@@ -316,7 +324,7 @@ describe('one user', () => {
     expect((await ask('somebody')).status).toBe(200);
     for (const socket of exports) socket.destroy();
     await until(async () => (await ask('historian')).status === 200);
-    expect(await hits(system.replay, 'reads_per_user')).toBeGreaterThanOrEqual(2);
+    expect(await limitHits(system.replay, 'reads_per_user')).toBeGreaterThanOrEqual(2);
   });
 });
 

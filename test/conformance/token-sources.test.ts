@@ -139,6 +139,36 @@ describe('services whose tokens come from an issuer', () => {
   });
 });
 
+test('issuer that does not answer: what needs its keys is put off in time, and counted', async () => {
+  const silent = createServer(() => {});
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const system = await startSystem({
+    env: {
+      TIDEMARK_TOKEN_JWKS_URL: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`,
+      TIDEMARK_TOKEN_JWKS_TIMEOUT_MS: '300',
+      TIDEMARK_TOKEN_SECRET: '',
+    },
+  });
+  const headers = { authorization: `Bearer ${tokenOf(makeKey('ES256', 'any'), { sub: 'alice' })}` };
+  const startMs = performance.now();
+  const [posted, history, stream] = await Promise.all([
+    fetch(`${system.ingest.url}/v1/events`, { method: 'POST', headers }),
+    fetch(`${system.replay.url}/v1/events`, { headers }),
+    fetch(`${system.gateway.url}/v1/sse?topics=a`, { headers }),
+  ]);
+  expect([posted.status, history.status, stream.status]).toEqual([503, 503, 200]);
+  expect(posted.headers.get('retry-after')).toBe('1');
+  expect(await stream.text()).toContain('event: error\ndata: {"code":"unavailable"');
+  expect(performance.now() - startMs).toBeLessThan(2000);
+  for (const service of [system.ingest, system.replay, system.gateway]) {
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    expect(metrics).toMatch(/tidemark_limits_hit_total\{.*"jwks_time".*\} [1-9]/);
+  }
+  await system.stop();
+  silent.closeAllConnections();
+  silent.close();
+});
+
 describe('start', () => {
   const strong = { TIDEMARK_TOKEN_SECRET: TEST_SECRET };
   test.each<[string, Record<string, string>, string]>([
@@ -167,6 +197,16 @@ describe('start', () => {
       'TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD must be set together',
     ],
     [
+      'NATS URL with a password',
+      { ...strong, NATS_URL: 'nats://tidemark:pass-word@127.0.0.1:4222' },
+      'NATS_URL must hold no user and no password',
+    ],
+    [
+      'JWK set address with a password',
+      { TIDEMARK_TOKEN_JWKS_URL: 'https://user:pass-word@id.example/jwks' },
+      'TIDEMARK_TOKEN_JWKS_URL must hold no user and no password',
+    ],
+    [
       'authority of NATS that is not there',
       { ...strong, TIDEMARK_NATS_TLS_CA: '/nowhere/ca.pem' },
       'TIDEMARK_NATS_TLS_CA=/nowhere/ca.pem cannot be read (ENOENT)',
@@ -188,7 +228,7 @@ describe('start', () => {
       rmSync(folder, { recursive: true });
       expect(status, name).toBe(1);
       expect(stderr).toContain(line);
-      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(stderr).not.toMatch(/^\s+at |pass-word/m);
     }
   });
 });

@@ -126,6 +126,14 @@ export function keepSecret(text: string): string {
   return text;
 }
 
+/** How often a limit was reached at a service, by the limit's name. */
+export async function limitHits({ url }: Service, limit: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(
+    new RegExp(`tidemark_limits_hit_total\\{.*"${limit}".*\\} (\\d+)`).exec(text)?.[1] ?? 0,
+  );
+}
+
 function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(environment).filter(([name]) => !name.startsWith('TIDEMARK_')),

@@ -1,10 +1,11 @@
 import type { TokenConfiguration } from '@tidemark/config';
+import type { RemoteKeysOptions } from './remote-keys.ts';
 import type { VerifierOptions } from './verifier.ts';
 
-/** The settings as the verifier takes them. `onFailure` is told of JWK sets that cannot be fetched. */
+/** The settings as the verifier takes them. The observer is told of JWK sets that cannot be fetched. */
 export function toVerifierOptions(
   settings: TokenConfiguration,
-  onFailure: (reason: string) => void,
+  observer: Pick<RemoteKeysOptions, 'onFailure' | 'onLate'>,
 ): VerifierOptions {
   return {
     secret: settings.tokenSecret,
@@ -16,7 +17,7 @@ export function toVerifierOptions(
         cacheSeconds: settings.tokenJwksCacheSeconds,
         cooldownSeconds: settings.tokenJwksCooldownSeconds,
         timeoutMs: settings.tokenJwksTimeoutMs,
-        onFailure,
+        ...observer,
       },
     }),
     issuer: settings.tokenIssuer,

@@ -1,12 +1,18 @@
 import type { KeyObject, webcrypto } from 'node:crypto';
 import { ConfigurationError } from '@tidemark/config';
+import { TidemarkError } from '@tidemark/protocol';
 import {
   errors,
   type FlattenedJWSInput,
   type JWSHeaderParameters,
   type JWTVerifyGetKey,
 } from 'jose';
-import { PUBLIC_KEY_ALGORITHMS, type PublicKey, readPublicKeys } from './public-keys.ts';
+import {
+  PUBLIC_KEY_ALGORITHMS,
+  type PublicKey,
+  RSA_BITS_MIN,
+  readPublicKeys,
+} from './public-keys.ts';
 import { createRemoteKeys, type RemoteKeysOptions } from './remote-keys.ts';
 import { ALGORITHM, importSecret } from './secret.ts';
 
@@ -78,18 +84,27 @@ async function ask(
   header: JWSHeaderParameters,
   token: string,
 ): Promise<KeyCandidate[]> {
-  const algorithms = [String(header.alg)];
   const jws = { payload: '', signature: '', protected: token } satisfies FlattenedJWSInput;
+  const keys: webcrypto.CryptoKey[] = [];
   try {
-    const key = (await remoteKeys(header as never, jws)) as webcrypto.CryptoKey;
-    return [{ key, algorithms }];
+    keys.push((await remoteKeys(header as never, jws)) as webcrypto.CryptoKey);
   } catch (error) {
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-    const candidates: KeyCandidate[] = [];
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw asRefusal(error);
     for await (const key of error) {
-      candidates.push({ key: key as webcrypto.CryptoKey, algorithms });
-      if (candidates.length === REMOTE_CANDIDATES_MAX) break;
+      keys.push(key as webcrypto.CryptoKey);
+      if (keys.length === REMOTE_CANDIDATES_MAX) break;
     }
-    return candidates;
   }
+  return keys.filter(isLongEnough).map((key) => ({ key, algorithms: [String(header.alg)] }));
+}
+
+/** Where the set holds something that is no key, whoever names it is refused; it is no fault of ours. */
+function asRefusal(error: unknown): unknown {
+  if (error instanceof errors.JOSEError || error instanceof TidemarkError) return error;
+  return new errors.JWKInvalid('the JWK set holds a key that cannot be used', { cause: error });
+}
+
+function isLongEnough({ algorithm }: webcrypto.CryptoKey): boolean {
+  const { modulusLength } = algorithm as Partial<webcrypto.RsaHashedKeyAlgorithm>;
+  return modulusLength === undefined || modulusLength >= RSA_BITS_MIN;
 }

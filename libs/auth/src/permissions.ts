@@ -16,6 +16,7 @@ export interface Principal {
   readonly grants: readonly Grant[];
   /** The scope word `admin`. It opens administration, and no topic. */
   readonly admin: boolean;
+  /** The token's `exp`, with the tolerated difference of clocks. */
   readonly expiresAtMs: number;
   /** The token's `iat`, where it has one. */
   readonly issuedAtMs?: number;
@@ -53,6 +54,12 @@ export function requireAdmin(principal: Principal): void {
 export function requirePermission(principal: Principal, action: Action, pattern: string): void {
   if (permits(principal, action, pattern)) return;
   throw new TidemarkError('forbidden', `The token does not permit ${action}:${pattern}.`);
+}
+
+/** @throws TidemarkError `token_expired`, where some time has passed since the token was checked */
+export function requireUnexpired({ expiresAtMs }: Principal, nowMs: number): void {
+  if (expiresAtMs > nowMs) return;
+  throw new TidemarkError('token_expired', 'The token has expired.');
 }
 
 /** @returns `undefined` for a word that grants nothing on topics */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigurationError } from '@tidemark/config';
 
 /** NIST SP 800-131A: a shorter modulus is not accepted any more. */
-const RSA_BITS_MIN = 2048;
+export const RSA_BITS_MIN = 2048;
 
 /** What tokens of an asymmetric key may be signed with. HMAC is never among them. */
 export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;

@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -33,18 +33,26 @@ const issuer = {
   keys: [] as JWK[],
   status: 200,
   body: undefined as string | undefined,
+  /** Begins to answer, and does not go on. */
+  hang: false,
   requests: 0,
   failures: [] as string[],
+  late: 0,
 };
 let server: Server;
 let url: string;
 
 beforeEach(async () => {
-  Object.assign(issuer, { keys: [], status: 200, body: undefined, requests: 0, failures: [] });
+  Object.assign(issuer, { keys: [], status: 200, body: undefined, hang: false });
+  Object.assign(issuer, { requests: 0, failures: [], late: 0 });
   server = createServer((_request, response) => {
     issuer.requests++;
     const headers = issuer.status === 302 ? { location: '/elsewhere' } : {};
     response.writeHead(issuer.status, headers);
+    if (issuer.hang) {
+      response.write('{"keys":');
+      return;
+    }
     response.end(issuer.body ?? JSON.stringify({ keys: issuer.keys }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -58,12 +66,25 @@ async function close(): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-function open(options: { cacheSeconds?: number; cooldownSeconds?: number } = {}): TokenVerifier {
-  const { cacheSeconds = 600, cooldownSeconds = 0 } = options;
-  const onFailure = (reason: string) => issuer.failures.push(reason);
-  return createVerifier({
-    remote: { url, cacheSeconds, cooldownSeconds, timeoutMs: 1000, onFailure },
-  });
+interface Timing {
+  readonly cacheSeconds?: number;
+  readonly cooldownSeconds?: number;
+  readonly timeoutMs?: number;
+}
+
+function open(timing: Timing = {}): TokenVerifier {
+  const { cacheSeconds = 600, cooldownSeconds = 0, timeoutMs = 1000 } = timing;
+  return createVerifier({ remote: { url, cacheSeconds, cooldownSeconds, timeoutMs, ...observer } });
+}
+
+const observer = {
+  onFailure: (reason: string) => issuer.failures.push(reason),
+  onLate: () => issuer.late++,
+};
+
+function shortRsaKey(): object {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  return publicKey.export({ format: 'jwk' });
 }
 
 const refused = { code: 'unauthenticated' };
@@ -150,6 +171,38 @@ describe('JWK set by URL', () => {
     expect(issuer.requests).toBe(1);
   });
 
+  test('issuer that answers in part and then nothing: unavailable in time, and told', async () => {
+    issuer.hang = true;
+    const verifier = open({ timeoutMs: 200 });
+    const startMs = performance.now();
+    const token = await (await makeSigner('ES256', 'one')).sign();
+    await expect(verifier.verify(token)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(issuer.failures).toEqual(['the answer took longer than 200 ms']);
+    expect(issuer.late).toBe(1);
+  });
+
+  test.each<[string, object]>([
+    ['too short an RSA key', shortRsaKey()],
+    ['no point of the curve', { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA' }],
+    ['numbers for texts', { kty: 'EC', crv: 'P-256', x: 1, y: 2 }],
+    ['a secret', { kty: 'oct', k: 'AAAA', alg: 'ES256' }],
+    ['nothing but a name', { kty: 'RSA' }],
+  ])('key that cannot be used (%s): its tokens are refused, others accepted', async (_, jwk) => {
+    const [good, bad] = [await makeSigner('ES256', 'good'), await makeSigner('ES256', 'bad')];
+    issuer.keys = [{ ...jwk, kid: 'bad' } as JWK, good.jwk];
+    const verifier = open();
+    const claims = { sub: 'alice', exp: 4_102_444_800 };
+    for (const alg of ['ES256', 'RS256', 'EdDSA', 'HS256', 'none']) {
+      const parts = [{ alg, kid: 'bad' }, claims].map((part) => JSON.stringify(part));
+      const [header, payload] = parts.map((part) => Buffer.from(part).toString('base64url'));
+      const forged = `${header}.${payload}.${'A'.repeat(86)}`;
+      await expect(verifier.verify(forged)).rejects.toMatchObject(refused);
+    }
+    await expect(verifier.verify(await bad.sign())).rejects.toMatchObject(refused);
+    expect((await verifier.verify(await good.sign())).subject).toBe('alice');
+  });
+
   test('token without a key id, several keys: the right one is found, and no other', async () => {
     const [one, two] = [await makeSigner('ES256', 'one'), await makeSigner('ES256', 'two')];
     const stranger = await makeSigner('ES256', 'stranger');
@@ -166,15 +219,21 @@ describe('JWK set by URL', () => {
     const pem = createPublicKey({ key: here.jwk as never, format: 'jwk' });
     writeFileSync(file, pem.export({ type: 'spki', format: 'pem' }));
     issuer.keys = [there.jwk];
-    const remote = { url, cacheSeconds: 600, cooldownSeconds: 0, timeoutMs: 1000 };
+    const timing = { cacheSeconds: 600, cooldownSeconds: 0, timeoutMs: 1000 };
     const both = createVerifier({
       publicKeyFiles: [file],
-      remote: { ...remote, onFailure: (reason) => issuer.failures.push(reason) },
+      remote: { url, ...timing, ...observer },
     });
     expect((await both.verify(await here.sign({}))).subject).toBe('alice');
     expect(issuer.requests).toBe(0);
     expect((await both.verify(await there.sign())).subject).toBe('alice');
     rmSync(folder, { recursive: true });
+  });
+
+  test('address with a password: refused at the start, and not told', () => {
+    url = 'https://user:pass-word@id.example/jwks';
+    expect(() => open()).toThrow(/must hold no user and no password/);
+    expect(() => open()).not.toThrow(/pass-word/);
   });
 
   test.each(['http://id.example/jwks', 'ftp://id.example', 'file:///etc/passwd', 'rubbish'])(

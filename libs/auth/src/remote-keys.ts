@@ -17,6 +17,8 @@ export interface RemoteKeysOptions {
   readonly timeoutMs: number;
   /** Told of each fetch that failed. */
   readonly onFailure: (reason: string) => void;
+  /** Told of each fetch that took too long, besides. */
+  readonly onLate: () => void;
 }
 
 /**
@@ -43,7 +45,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
       try {
         known = await fetchSet(address, init);
       } catch (error) {
-        options.onFailure(error instanceof Error ? error.message : String(error));
+        tellFailure(error, options);
         // The last set counts as fetched anew, so that the cooldown holds for failures too.
         if (known === undefined) throw unavailable(error);
       }
@@ -56,8 +58,21 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
   };
 }
 
+function tellFailure(error: unknown, options: RemoteKeysOptions): void {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name !== 'TimeoutError') {
+    options.onFailure(message);
+    return;
+  }
+  options.onLate();
+  options.onFailure(`the answer took longer than ${options.timeoutMs} ms`);
+}
+
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && (url.username !== '' || url.password !== '')) {
+    throw new ConfigurationError(['TIDEMARK_TOKEN_JWKS_URL must hold no user and no password']);
+  }
   const secure = url?.protocol === 'https:';
   if (url && (secure || (url.protocol === 'http:' && LOOPBACK.has(url.hostname)))) return url;
   throw new ConfigurationError([

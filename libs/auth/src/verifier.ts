@@ -123,7 +123,7 @@ function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal
     subject: sub,
     grants: [...grants, ...rules.templates(claims)],
     admin,
-    expiresAtMs: exp * 1000,
+    expiresAtMs: (exp + clockToleranceSeconds) * 1000,
     ...(iat !== undefined && { issuedAtMs: iat * 1000 }),
     ...(jti !== undefined && { tokenId: jti }),
   };

@@ -5,6 +5,8 @@ import type { Relation, Table, Values } from './table.ts';
  * process for itself. Every refusal adds to the counter `limits_hit_total`.
  */
 
+const MIB = 1024 * 1024;
+
 /** What each service has in common. */
 export const commonLimits = {
   trustedProxies: {
@@ -52,6 +54,30 @@ export const limitRelations: readonly Relation<Values<typeof commonLimits>>[] = 
 ];
 
 export const ingestLimits = {
+  socketsMax: {
+    variable: 'TIDEMARK_INGEST_SOCKETS_MAX',
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    unit: 'sockets',
+    meaning: 'Most sockets of ingest at once; a further one is closed.',
+  },
+  bodiesBytesPerUserMax: {
+    variable: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX',
+    type: 'integer',
+    default: 64 * MIB,
+    min: 1024,
+    unit: 'bytes',
+    meaning: 'Most bytes of bodies that one user sends at once; beyond it requests get 429.',
+  },
+  bodiesBytesMax: {
+    variable: 'TIDEMARK_INGEST_BODIES_BYTES_MAX',
+    type: 'integer',
+    default: 256 * MIB,
+    min: 1024,
+    unit: 'bytes',
+    meaning: 'Most bytes of bodies at once, of all users; beyond it requests get 429.',
+  },
   publishesPerSecondMax: {
     variable: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX',
     type: 'integer',
@@ -85,7 +111,16 @@ export const gatewayLimits = {
     default: 1000,
     min: 1,
     unit: 'handshakes',
-    meaning: 'Most handshakes from one address in a second, whatever their token; beyond it 429.',
+    meaning:
+      'Most handshakes and ticket requests from one address in a second, whatever their token; then 429.',
+  },
+  ticketsPerSecondMax: {
+    variable: 'TIDEMARK_GATEWAY_TICKETS_PER_SECOND_MAX',
+    type: 'integer',
+    default: 10,
+    min: 1,
+    unit: 'tickets',
+    meaning: 'Most tickets that one user asks for in a second; beyond it 429.',
   },
   connectionPatternsMax: {
     variable: 'TIDEMARK_GATEWAY_CONNECTION_PATTERNS_MAX',
@@ -123,6 +158,14 @@ export const gatewayLimits = {
 } as const satisfies Table;
 
 export const replayLimits = {
+  socketsMax: {
+    variable: 'TIDEMARK_REPLAY_SOCKETS_MAX',
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    unit: 'sockets',
+    meaning: 'Most sockets of replay at once; a further one is closed.',
+  },
   readsPerUserMax: {
     variable: 'TIDEMARK_REPLAY_READS_PER_USER_MAX',
     type: 'integer',

@@ -75,6 +75,11 @@ export const common = {
 const commonRelations: readonly Relation<Values<typeof common>>[] = [
   ...limitRelations,
   {
+    // The client of NATS would quietly connect without them.
+    holds: ({ natsUrl }) => !natsUrl.includes('@'),
+    rule: 'NATS_URL must hold no user and no password; set TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD',
+  },
+  {
     holds: ({ natsUser, natsPassword }) => (natsUser === '') === (natsPassword === ''),
     rule: 'TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD must be set together',
   },
@@ -153,6 +158,14 @@ export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
   {
     holds: ({ batchEventsMax, publishesPerSecondMax }) => batchEventsMax <= publishesPerSecondMax,
     rule: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+  },
+  {
+    holds: ({ bodyBytesMax, bodiesBytesPerUserMax }) => bodyBytesMax <= bodiesBytesPerUserMax,
+    rule: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
+  },
+  {
+    holds: ({ bodyBytesMax, bodiesBytesMax }) => bodyBytesMax <= bodiesBytesMax,
+    rule: 'TIDEMARK_INGEST_BODIES_BYTES_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
   },
   {
     holds: ({ batchEventsMax, appendsMax }) => batchEventsMax <= appendsMax,

@@ -80,8 +80,8 @@ export function readConfiguration<T extends Table>(
   return values as Values<T>;
 }
 
-/** What stands before the host in a URL: a name and a password, or a token. */
-const CREDENTIALS = /\/\/[^/@\s,]+@/g;
+/** What stands before the host in a URL: a name and a password, or a token, with whatever in it. */
+const CREDENTIALS = /\/\/[^\s,]*@/g;
 
 /** The values as they may be printed: secrets show only whether they are set, and URLs no users. */
 export function redact<T extends Table>(table: T, values: Values<T>): Record<string, unknown> {

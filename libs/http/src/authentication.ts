@@ -4,6 +4,7 @@ import {
   findToken,
   type Principal,
   type RevocationList,
+  requireUnexpired,
   type TokenCarrier,
   type TokenVerifier,
   toVerifierOptions,
@@ -11,6 +12,7 @@ import {
 import type { TokenConfiguration } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { Limits } from './limits.ts';
 import { mayUseCookie, type OriginCarrier, type Origins } from './origins.ts';
 
 /** Tells who sends a request. @throws TidemarkError `unauthenticated` or `token_expired` */
@@ -29,14 +31,36 @@ export interface AuthenticationOptions {
 /** Turns a ticket into who got it, once. */
 export type Redeem = (ticket: string) => Promise<Principal>;
 
+/** Looks again at who was let in a moment ago. @throws TidemarkError like `Authenticate` */
+export type Confirm = (principal: Principal) => void;
+
+/** For what goes on for a while after its token was checked: bodies that are sent slowly, exports. */
+export function confirmWith(revocations: RevocationList, now: () => number = Date.now): Confirm {
+  return (principal) => {
+    requireUnexpired(principal, now());
+    refuseRevoked(principal, revocations);
+  };
+}
+
+export interface AuthenticationParts {
+  readonly log: Logger;
+  readonly revocations: RevocationList;
+  readonly origins: Origins;
+  /** Told when the JWK set takes too long. */
+  readonly limits: Pick<Limits, 'hit'>;
+}
+
 /** As a service's settings say. @throws ConfigurationError when no token could be checked safely */
 export function configureAuthentication(
   settings: TokenConfiguration,
-  { log, ...rest }: { log: Logger; revocations: RevocationList; origins: Origins },
+  { log, limits, ...rest }: AuthenticationParts,
 ): Authenticate {
-  const onFailure = (reason: string) => log.error({ reason }, 'the JWK set cannot be fetched');
+  const observer = {
+    onFailure: (reason: string) => log.error({ reason }, 'the JWK set cannot be fetched'),
+    onLate: () => limits.hit('jwks_time'),
+  };
   return createAuthentication({
-    verifier: createVerifier(toVerifierOptions(settings, onFailure)),
+    verifier: createVerifier(toVerifierOptions(settings, observer)),
     cookieName: settings.tokenCookie,
     ...rest,
   });
@@ -45,13 +69,13 @@ export function configureAuthentication(
 /** Takes tickets too: for the requests in which a browser can send nothing but a URL. */
 export function acceptTickets(
   authenticate: Authenticate,
-  { redeem, revocations }: { readonly redeem: Redeem; readonly revocations: RevocationList },
+  { redeem, confirm }: { readonly redeem: Redeem; readonly confirm: Confirm },
 ): Authenticate {
   return async (request) => {
     const ticket = findTicket(request);
     if (ticket === undefined) return authenticate(request);
     const principal = await redeem(ticket);
-    refuseRevoked(principal, revocations);
+    confirm(principal);
     return principal;
   };
 }

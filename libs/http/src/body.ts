@@ -63,5 +63,7 @@ async function unpack(body: Buffer, bytesMax: number): Promise<Buffer> {
 }
 
 function tooLarge(bytesMax: number): TidemarkError {
-  return new TidemarkError('too_large', `The body may have at most ${bytesMax} bytes.`);
+  return new TidemarkError('too_large', `The body may have at most ${bytesMax} bytes.`, {
+    limit: 'request_bytes',
+  });
 }

@@ -38,7 +38,7 @@ export function toErrorResponse(error: TidemarkError): ErrorResponse {
 export function answerErrors(log: Logger, limits?: Pick<Limits, 'hit'>): ErrorRequestHandler {
   return (thrown, request, response, _next) => {
     const error = asTidemarkError(fromExpress(thrown));
-    if (error.code === 'too_large') limits?.hit('request_bytes');
+    if (error.limit !== undefined) limits?.hit(error.limit);
     if (error.code === 'internal') {
       log.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
     }

@@ -39,7 +39,7 @@ test('places: all taken: refused until one is given back, which counts once', as
   const places = limits.places('tests', { max: 2, of: 'tests' });
   const leave = places.enter('alice');
   places.enter('alice');
-  expect(() => places.enter('alice')).toThrow('There are 2 tests already.');
+  expect(() => places.enter('alice')).toThrow('At most 2 tests are taken at once.');
   places.enter('bob');
   leave();
   leave();

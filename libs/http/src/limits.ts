@@ -10,8 +10,8 @@ export interface Rate {
 
 /** Something that may be done so many times at once. */
 export interface Places {
-  /** @returns gives the place back, once. @throws TidemarkError `limit_exceeded` */
-  enter(key: string): () => void;
+  /** @returns gives the places back, once. @throws TidemarkError `limit_exceeded` */
+  enter(key: string, count?: number): () => void;
 }
 
 export interface LimitOptions {
@@ -59,18 +59,18 @@ export class Limits {
   places(limit: string, { max, of }: LimitOptions): Places {
     const taken = new Map<string, number>();
     return {
-      enter: (key) => {
-        const count = taken.get(key) ?? 0;
-        if (count >= max) {
+      enter: (key, count = 1) => {
+        const before = taken.get(key) ?? 0;
+        if (before + count > max) {
           this.hit(limit);
-          throw exceeded(`There are ${max} ${of} already.`, 1);
+          throw exceeded(`At most ${max} ${of} are taken at once.`, 1);
         }
-        taken.set(key, count + 1);
+        taken.set(key, before + count);
         let left = false;
         return () => {
           if (left) return;
           left = true;
-          const others = (taken.get(key) ?? 0) - 1;
+          const others = (taken.get(key) ?? 0) - count;
           if (others > 0) taken.set(key, others);
           else taken.delete(key);
         };

@@ -79,17 +79,26 @@ export interface ErrorBody extends ErrorDetails {
   readonly retryable: boolean;
 }
 
+interface FailureOptions extends ErrorDetails {
+  readonly cause?: unknown;
+  /** The name of the limit that was reached, for the metric that counts it. */
+  readonly limit?: string;
+}
+
 /** The one error class: thrown wherever the cause is known well enough to carry a stable code. */
 export class TidemarkError extends Error {
   override readonly name = 'TidemarkError';
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
+  /** Told to operators and not to clients. */
+  readonly limit: string | undefined;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails & { cause?: unknown } = {}) {
-    const { cause, ...rest } = details;
+  constructor(code: ErrorCode, message: string, options: FailureOptions = {}) {
+    const { cause, limit, ...details } = options;
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
-    this.details = rest;
+    this.details = details;
+    this.limit = limit;
   }
 
   get status(): number {

@@ -131,6 +131,7 @@ export function encodeEvent(event: CloudEvent): Uint8Array {
     throw new TidemarkError(
       'too_large',
       `The event has ${bytes.length} bytes as JSON; at most ${EVENT_BYTES_MAX} are allowed.`,
+      { limit: 'event_bytes' },
     );
   }
   return bytes;

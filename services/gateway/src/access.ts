@@ -4,6 +4,7 @@ import {
   type Authenticate,
   acceptTickets,
   configureAuthentication,
+  confirmWith,
   type Endpoint,
   type Limits,
   type Origins,
@@ -51,14 +52,20 @@ export function openAccess(
 ): Access {
   const timeoutMs = configuration.appendTimeoutMs;
   const origins = parseOrigins(configuration.allowedOrigins);
-  const authenticate = configureAuthentication(configuration, { log, revocations, origins });
+  const authenticate = configureAuthentication(configuration, {
+    log,
+    revocations,
+    origins,
+    limits,
+  });
+  const confirm = confirmWith(revocations);
   const tickets = () => new TicketStore(nats(), { timeoutMs });
   const proxies = parseProxies(configuration.trustedProxies);
   const admission = new Admission({ ...configuration, registry, limits, proxies });
   return {
     authenticate,
     authenticateConnection: admission.guard(
-      acceptTickets(authenticate, { redeem: redeemFrom(tickets), revocations }),
+      acceptTickets(authenticate, { redeem: redeemFrom(tickets), confirm }),
     ),
     admission,
     limits,
@@ -71,7 +78,16 @@ export function openAccess(
       of: 'catch-ups of this user',
     }),
     origins,
-    ticketEndpoint: { ...ticketEndpoint(tickets), authenticate: admission.guard(authenticate) },
-    administrationEndpoints: administrationEndpoints({ log, nats, timeoutMs }),
+    ticketEndpoint: {
+      ...ticketEndpoint(
+        tickets,
+        limits.rate('tickets_per_second', {
+          max: configuration.ticketsPerSecondMax,
+          of: 'tickets of one user',
+        }),
+      ),
+      authenticate: admission.guard(authenticate),
+    },
+    administrationEndpoints: administrationEndpoints({ log, nats, timeoutMs, confirm }),
   };
 }

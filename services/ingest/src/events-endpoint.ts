@@ -1,7 +1,7 @@
 import { type Principal, requirePermission } from '@tidemark/auth';
 import {
+  type Confirm,
   type Endpoint,
-  type Limits,
   type Request,
   type Response,
   readBody,
@@ -15,6 +15,7 @@ import {
   type TraceContext,
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
+import { BodyRoom, type BodyRoomOptions } from './body-room.ts';
 import type { AppendRequest, EventLog, Stored } from './event-log.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
@@ -22,13 +23,12 @@ import { readSubmission, type Submission } from './submission.ts';
 /** Events of one request that get a span of their own; the rest of a batch goes without. */
 const APPEND_SPANS_MAX = 100;
 
-export interface EventsEndpointOptions {
+export interface EventsEndpointOptions extends BodyRoomOptions {
   readonly events: EventLog;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
-  readonly bodyBytesMax: number;
   readonly batchEventsMax: number;
-  readonly limits: Limits;
+  readonly confirm: Confirm;
   /** Of one user. */
   readonly publishesPerSecondMax: number;
   readonly now?: () => number;
@@ -45,10 +45,13 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     max: options.publishesPerSecondMax,
     of: 'events of one user',
   });
+  const room = new BodyRoom(options);
   const bytes = metrics.counter('ingest_body_bytes_total', 'Bytes of bodies, inflated.');
 
   async function accept(request: Request, response: Response, principal: Principal) {
     const body = await readBody(request, options.bodyBytesMax);
+    // It may have come long after the token was checked.
+    options.confirm(principal);
     bytes.inc(body.length);
     const parent = spanOf(response);
     // Where a trace begins here, its events name it as their origin, if anybody is to see it.
@@ -87,11 +90,15 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     path: '/v1/events',
     methods: {
       POST: async (request, response, principal) => {
+        let leave = (): void => {};
         try {
+          leave = room.enter(request, principal.subject);
           await accept(request, response, principal);
         } catch (error) {
           refused.inc({ code: asTidemarkError(error).code });
           throw error;
+        } finally {
+          leave();
         }
       },
     },

@@ -2,6 +2,7 @@ import { RevocationList } from '@tidemark/auth';
 import { readIngestConfiguration, tables } from '@tidemark/config';
 import {
   configureAuthentication,
+  confirmWith,
   createApps,
   HttpServer,
   Limits,
@@ -30,7 +31,12 @@ runService({
         log,
         metrics,
         tracer,
-        authenticate: configureAuthentication(configuration, { log, revocations, origins }),
+        authenticate: configureAuthentication(configuration, {
+          log,
+          revocations,
+          origins,
+          limits,
+        }),
         origins,
         limits,
         checks: {
@@ -38,7 +44,16 @@ runService({
           stream: () => events.streamKnown,
           revocations: () => revocations.isComplete,
         },
-        endpoints: [eventsEndpoint({ ...configuration, events, metrics, tracer, limits })],
+        endpoints: [
+          eventsEndpoint({
+            ...configuration,
+            events,
+            metrics,
+            tracer,
+            limits,
+            confirm: confirmWith(revocations),
+          }),
+        ],
       },
       configuration,
     );

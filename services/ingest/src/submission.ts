@@ -74,6 +74,7 @@ function readBatch(input: unknown, context: SubmissionContext): CloudEvent[] {
     throw new TidemarkError(
       'too_large',
       `The batch has ${input.length} events; at most ${batchEventsMax} are allowed.`,
+      { limit: 'batch_events' },
     );
   }
   const errors: TidemarkError[] = [];
@@ -96,8 +97,9 @@ function readItem(item: unknown, path: string, context: SubmissionContext): Clou
     encodeEvent(event);
     return event;
   } catch (error) {
-    const { code, message } = asTidemarkError(error);
-    throw new TidemarkError(code, `${path}: ${message}`, { faults: [{ path, message }] });
+    const { code, message, limit } = asTidemarkError(error);
+    const faults = [{ path, message }];
+    throw new TidemarkError(code, `${path}: ${message}`, { faults, ...(limit && { limit }) });
   }
 }
 
@@ -119,6 +121,7 @@ function combine(errors: readonly TidemarkError[]): TidemarkError {
   const faults: Fault[] = errors.flatMap(({ details }) => details.faults ?? []);
   return new TidemarkError(first.code, `${first.message} ${errors.length} events are wrong.`, {
     faults: faults.slice(0, FAULTS_MAX),
+    ...(first.limit && { limit: first.limit }),
   });
 }
 

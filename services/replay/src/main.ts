@@ -2,6 +2,7 @@ import { RevocationList } from '@tidemark/auth';
 import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
 import {
   configureAuthentication,
+  confirmWith,
   createApps,
   HttpServer,
   type Lifetime,
@@ -59,7 +60,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       log,
       metrics,
       tracer,
-      authenticate: configureAuthentication(config, { log, revocations, origins }),
+      authenticate: configureAuthentication(config, { log, revocations, origins, limits }),
       origins,
       limits,
       checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
@@ -69,6 +70,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
         tracer,
         progress: projector.progress,
         limits,
+        confirm: confirmWith(revocations),
         pageEventsMax: config.pageEventsMax,
         readsPerUserMax: config.readsPerUserMax,
         exportsMax: config.exportsMax,

@@ -1,5 +1,5 @@
-import { requireAdmin } from '@tidemark/auth';
-import { type Endpoint, readJson, type Serve } from '@tidemark/http';
+import { type Principal, requireAdmin } from '@tidemark/auth';
+import { type Confirm, type Endpoint, type Request, readJson, type Serve } from '@tidemark/http';
 import { type NatsLink, RevocationStore, requestDisconnect } from '@tidemark/nats';
 import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -12,30 +12,36 @@ export interface AdministrationOptions {
   /** @throws TidemarkError `unavailable` while NATS has not been reached */
   readonly nats: () => NatsLink;
   readonly timeoutMs: number;
+  readonly confirm: Confirm;
 }
 
 /** What operators may do to tokens and connections (PROTOCOL.md section 13). */
 export function administrationEndpoints(options: AdministrationOptions): Endpoint[] {
-  const { log, nats, timeoutMs } = options;
+  const { log, nats, timeoutMs, confirm } = options;
   const store = () => new RevocationStore(nats(), { timeoutMs });
 
-  const revoke: Serve = async (request, response, principal) => {
+  /** The body may have come long after the token was checked. */
+  const read = async (request: Request, principal: Principal): Promise<unknown> => {
     requireAdmin(principal);
-    const revocation = parseRevocation(await readJson(request, BODY_BYTES_MAX));
+    const body = await readJson(request, BODY_BYTES_MAX);
+    confirm(principal);
+    return body;
+  };
+
+  const revoke: Serve = async (request, response, principal) => {
+    const revocation = parseRevocation(await read(request, principal));
     await store().add(revocation);
     log.warn({ revocation, by: principal.subject }, 'revoked');
     response.status(204).end();
   };
   const lift: Serve = async (request, response, principal) => {
-    requireAdmin(principal);
-    const revocation = parseRevocation(await readJson(request, BODY_BYTES_MAX));
+    const revocation = parseRevocation(await read(request, principal));
     await store().remove(revocation);
     log.warn({ revocation, by: principal.subject }, 'revocation lifted');
     response.status(204).end();
   };
   const disconnect: Serve = async (request, response, principal) => {
-    requireAdmin(principal);
-    const target = parseDisconnectTarget(await readJson(request, BODY_BYTES_MAX));
+    const target = parseDisconnectTarget(await read(request, principal));
     await requestDisconnect(nats(), target);
     log.warn({ target, by: principal.subject }, 'disconnecting');
     response.status(202).end();

@@ -1,3 +1,4 @@
+import type { Principal } from '@tidemark/auth';
 import type { CloseReason } from '@tidemark/protocol';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Counts } from '../counts.ts';
@@ -6,11 +7,12 @@ import type { Scheduler } from '../scheduler.ts';
 import { webSocketDialect } from '../transports/web-socket-dialect.ts';
 import { Connection } from './connection.ts';
 import type { Outlet } from './outlet.ts';
-import { Registry } from './registry.ts';
+import { type Member, Registry } from './registry.ts';
 
 const HEARTBEAT_MS = 1000;
 const IDLE_TIMEOUT_MS = 3000;
 const STALL_TIMEOUT_MS = 10_000;
+const GRACE_MS = 70;
 
 /** Time that passes only when it is told to. */
 class ManualScheduler implements Scheduler {
@@ -73,6 +75,12 @@ const away = () => Promise.reject(new Error('There is nothing below the tail her
 
 let scheduler: ManualScheduler;
 let outlet: RecordingOutlet;
+let registry: Registry;
+let member: Member;
+
+function principal(expiresAtMs: number): Principal {
+  return { subject: 'a', grants: [], admin: false, expiresAtMs };
+}
 
 beforeEach(() => {
   scheduler = new ManualScheduler();
@@ -87,26 +95,36 @@ beforeEach(() => {
     coldReadsMax: 1,
     coldWaitMs: 0,
   });
-  const registry = new Registry({
+  registry = new Registry({
     scheduler,
     turns: log.turns,
     connectionsMax: 1,
     heartbeatMs: HEARTBEAT_MS,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     stallTimeoutMs: STALL_TIMEOUT_MS,
-    tokenGraceMs: 0,
-    wallMs: () => 0,
+    tokenGraceMs: GRACE_MS,
+    wallMs: () => scheduler.nowMs(),
   });
-  registry.add({
+  member = {
     id: 'c',
     connection: new Connection({ log, outlet, dialect: webSocketDialect }),
     transport: 'websocket',
-    principal: { subject: 'a', grants: [], admin: false, expiresAtMs: Number.POSITIVE_INFINITY },
+    principal: principal(Number.POSITIVE_INFINITY),
     heardMs: 0,
-  });
+  };
 });
 
+/** Lets time pass for a peer that answers each ping. */
+function passHeard(ms: number): void {
+  for (let left = ms; left > 0; left -= 10) {
+    member.heardMs = scheduler.nowMs();
+    scheduler.pass(Math.min(left, 10));
+  }
+}
+
 describe('registry', () => {
+  beforeEach(() => registry.add(member));
+
   test('peer that answers nothing: pinged, then closed as unresponsive', () => {
     scheduler.pass(IDLE_TIMEOUT_MS - HEARTBEAT_MS);
     expect(outlet.pings).toBeGreaterThan(0);
@@ -129,6 +147,45 @@ describe('registry', () => {
     outlet.writable = true;
     scheduler.pass(2 * HEARTBEAT_MS);
     expect(outlet.pings).toBeGreaterThan(0);
+    expect(outlet.closed).toBeUndefined();
+  });
+});
+
+describe('registry: the end of a token', () => {
+  test.each([3, 130, 1111, 8765])('%i ms away: closed when the grace is over, not later', (ms) => {
+    member.principal = principal(ms);
+    registry.add(member);
+    passHeard(ms + GRACE_MS - 1);
+    expect(outlet.closed).toBeUndefined();
+    passHeard(1);
+    expect(outlet.closed).toBe('token_expired');
+  });
+
+  test('a newer token that ends later, just in time: it stays until then', () => {
+    member.principal = principal(1000);
+    registry.add(member);
+    passHeard(1000 + GRACE_MS - 1);
+    registry.renew(member, principal(5000));
+    passHeard(4000);
+    expect(outlet.closed).toBeUndefined();
+    passHeard(1);
+    expect(outlet.closed).toBe('token_expired');
+  });
+
+  test('a newer token that ends sooner: that is its end', () => {
+    member.principal = principal(60_000);
+    registry.add(member);
+    passHeard(100);
+    registry.renew(member, principal(200));
+    passHeard(100 + GRACE_MS);
+    expect(outlet.closed).toBe('token_expired');
+  });
+
+  test('a connection that is gone: is not closed again', () => {
+    member.principal = principal(100);
+    registry.add(member);
+    registry.remove(member);
+    passHeard(1000);
     expect(outlet.closed).toBeUndefined();
   });
 });

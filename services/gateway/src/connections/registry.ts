@@ -41,6 +41,8 @@ interface Observed {
   heartbeatSentMs: number;
   /** When it will have lived long enough. */
   endsMs: number;
+  /** The expiry of the token that a timer waits for. */
+  awaitedExpiryMs: number | undefined;
 }
 
 /** The least part of the longest life that a connection gets, so that few end at one time. */
@@ -49,10 +51,14 @@ const LIFE_PART_MIN = 0.8;
 /** The connections are looked at this often within a heartbeat's time. */
 const SWEEPS_PER_HEARTBEAT = 4;
 
+/** A token that ends before so many sweeps gets a timer, since a busy sweep may come late. */
+const SWEEPS_AHEAD = 2;
+
 /**
  * All connections of a gateway, and what time does to them: heartbeats, tokens that expire, peers
  * that are gone, sockets that take nothing. One sweep in slices does for all of them what four
- * timers for each would do.
+ * timers for each would do. Only the end of a token is not left to a sweep: those that end next
+ * have a timer each, so that nobody is served for longer than the token and the grace allow.
  */
 export class Registry implements Task {
   readonly #options: RegistryOptions;
@@ -100,15 +106,24 @@ export class Registry implements Task {
 
   add(member: Member): void {
     const nowMs = this.#options.scheduler.nowMs();
-    const endsMs = nowMs + this.#lifeMs();
-    this.#members.set(member, {
-      endsMs,
+    const observed: Observed = {
+      endsMs: nowMs + this.#lifeMs(),
       takenBytes: 0,
       takenMs: nowMs,
       pingedMs: nowMs,
       heartbeatSentMs: nowMs,
-    });
+      awaitedExpiryMs: undefined,
+    };
+    this.#members.set(member, observed);
+    this.#awaitExpiry(member, observed);
     if (this.#members.size === 1) this.#plan();
+  }
+
+  /** The member has another token, which may end sooner than the one before. */
+  renew(member: Member, principal: Principal): void {
+    member.principal = principal;
+    const observed = this.#members.get(member);
+    if (observed) this.#awaitExpiry(member, observed);
   }
 
   remove(member: Member): void {
@@ -149,9 +164,32 @@ export class Registry implements Task {
   }
 
   #plan(): void {
-    const { scheduler, heartbeatMs, turns } = this.#options;
+    const { scheduler, turns } = this.#options;
     this.#cancelTimer();
-    this.#cancelTimer = scheduler.after(heartbeatMs / SWEEPS_PER_HEARTBEAT, () => turns.add(this));
+    this.#cancelTimer = scheduler.after(this.#sweepMs(), () => turns.add(this));
+  }
+
+  #sweepMs(): number {
+    return this.#options.heartbeatMs / SWEEPS_PER_HEARTBEAT;
+  }
+
+  /** Closes the connection when its token has ended, and plans that when it soon will have. */
+  #awaitExpiry(member: Member, observed: Observed): void {
+    const { scheduler, wallMs, tokenGraceMs } = this.#options;
+    const { connection, principal } = member;
+    if (connection.closed || this.#closing || !this.#members.has(member)) return;
+    const { expiresAtMs } = principal;
+    const restMs = expiresAtMs + tokenGraceMs - wallMs();
+    if (restMs <= 0) {
+      this.#close(member, 'token_expired', 'The token has expired.');
+      return;
+    }
+    if (restMs > SWEEPS_AHEAD * this.#sweepMs() || observed.awaitedExpiryMs === expiresAtMs) return;
+    observed.awaitedExpiryMs = expiresAtMs;
+    scheduler.after(Math.ceil(restMs), () => {
+      observed.awaitedExpiryMs = undefined;
+      this.#awaitExpiry(member, observed);
+    });
   }
 
   #look(member: Member, observed: Observed): void {
@@ -161,10 +199,8 @@ export class Registry implements Task {
     if (connection.closed) return;
     const { outlet } = connection;
     const nowMs = scheduler.nowMs();
-    if (this.#isExpired(member)) {
-      this.#close(member, 'token_expired', 'The token has expired.');
-      return;
-    }
+    this.#awaitExpiry(member, observed);
+    if (connection.closed) return;
     if (nowMs >= observed.endsMs) {
       observed.endsMs = Number.POSITIVE_INFINITY;
       void sendAway(member, 'The connection has lived long enough; come back.');
@@ -212,11 +248,6 @@ export class Registry implements Task {
     if (connectionSecondsMax === 0) return Number.POSITIVE_INFINITY;
     const part = LIFE_PART_MIN + Math.random() * (1 - LIFE_PART_MIN);
     return part * connectionSecondsMax * 1000;
-  }
-
-  #isExpired({ principal }: Member): boolean {
-    const { wallMs, tokenGraceMs } = this.#options;
-    return principal.expiresAtMs + tokenGraceMs <= wallMs();
   }
 
   #close({ connection }: Member, reason: CloseReason, message: string): void {

@@ -33,12 +33,12 @@ const VERSION = { 'Sec-WebSocket-Version': '13' };
 const FRAGMENTS_MAX = 1024;
 const CHUNKS_MAX = 4096;
 
-/** How `ws` says that a message is too large or in too many parts. */
-const TOO_LARGE: ReadonlySet<string | undefined> = new Set([
-  'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
-  'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH',
-  'WS_ERR_TOO_MANY_BUFFERED_PARTS',
-]);
+/** How `ws` says which limit a message is beyond. */
+const BEYOND: Readonly<Record<string, string>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'message_bytes',
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 'message_bytes',
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 'message_frames',
+};
 
 /** Answers that a client does not take; beyond it nothing is read from it until it does. */
 const UNSENT_BYTES_MAX = 512 * 1024;
@@ -146,14 +146,13 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     onTrace: () => {
       connection.onWritten = traceDeliveries(reports.tracer, where);
     },
-    onPrincipal: (newer) => {
-      member.principal = newer;
-    },
+    onPrincipal: (newer) => registry.renew(member, newer),
   });
   listen(webSocket, { gateway, inbox, connection, peer, member, limits });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009); the reason is in the log.
   webSocket.on('error', (error: Error & { code?: string }) => {
-    if (TOO_LARGE.has(error.code)) gateway.limits.hit('message_bytes');
+    const limit = BEYOND[error.code ?? ''];
+    if (limit !== undefined) gateway.limits.hit(limit);
     logger.info({ connection: id, message: error.message }, 'bad frame');
   });
   socket.on('drain', () => {

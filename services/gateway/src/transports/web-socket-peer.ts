@@ -1,5 +1,5 @@
 import type { Principal } from '@tidemark/auth';
-import { permits, requireAdmin, requirePermission } from '@tidemark/auth';
+import { permits, requireAdmin, requirePermission, requireUnexpired } from '@tidemark/auth';
 import {
   asTidemarkError,
   type ClientMessage,
@@ -95,6 +95,9 @@ export class WebSocketPeer {
   }
 
   async #perform(message: ClientMessage): Promise<void> {
+    // The grace after its end is there to bring a new token, and for nothing else.
+    const uses = message.type === 'publish' || message.type === 'subscribe';
+    if (uses) requireUnexpired(this.#principal, Date.now());
     switch (message.type) {
       case 'subscribe':
         return this.#subscribe(message);
@@ -118,11 +121,11 @@ export class WebSocketPeer {
       throw new TidemarkError('conflict', `There is a subscription ${JSON.stringify(id)} already.`);
     }
     if (connection.subscriptions >= limits.subscriptionsMax) {
-      throw this.#limited('subscriptions', `${limits.subscriptionsMax} subscriptions`);
+      throw connectionLimit('subscriptions', `${limits.subscriptionsMax} subscriptions`);
     }
     const patterns = [...connection.patterns().values()].reduce((sum, one) => sum + one.length, 0);
     if (patterns + subscribing.patterns.length > limits.connectionPatternsMax) {
-      throw this.#limited('connection_patterns', `${limits.connectionPatternsMax} patterns`);
+      throw connectionLimit('connection_patterns', `${limits.connectionPatternsMax} patterns`);
     }
     if (trace) {
       requireAdmin(this.#principal);
@@ -156,7 +159,7 @@ export class WebSocketPeer {
     const event = { ...parseEvent(completed, 'event'), publisher };
     requirePermission(this.#principal, 'publish', event.topic);
     if (this.#publishing >= limits.publishesMax) {
-      throw this.#limited('publishes', `${limits.publishesMax} events that wait for the stream`);
+      throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);
     }
     const appender = gateway.appender();
     if (!appender) throw new TidemarkError('unavailable', 'NATS is away.');
@@ -193,16 +196,16 @@ export class WebSocketPeer {
     }
   }
 
-  #limited(limit: string, what: string): TidemarkError {
-    this.#options.gateway.limits.hit(limit);
-    return new TidemarkError('limit_exceeded', `The connection has its ${what}.`);
-  }
-
   #refuse(id: string | undefined, error: TidemarkError): void {
     const { connection, gateway, report } = this.#options;
+    if (error.limit !== undefined) gateway.limits.hit(error.limit);
     if (error.code === 'limit_exceeded') report?.limited(error.message);
     if (error.status === 401 || error.status === 403) report?.refused(error.code, error.message);
     if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a message failed');
     connection.send(webSocketDialect.error(id, error.toBody()));
   }
+}
+
+function connectionLimit(limit: string, what: string): TidemarkError {
+  return new TidemarkError('limit_exceeded', `The connection has its ${what}.`, { limit });
 }

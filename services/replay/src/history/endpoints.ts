@@ -1,5 +1,12 @@
 import { type Principal, permits, requirePermission } from '@tidemark/auth';
-import { type Endpoint, type Limits, type Request, type Response, spanOf } from '@tidemark/http';
+import {
+  type Confirm,
+  type Endpoint,
+  type Limits,
+  type Request,
+  type Response,
+  spanOf,
+} from '@tidemark/http';
 import { formatCursor, parseCursor, TidemarkError } from '@tidemark/protocol';
 import type { Metrics, Tracer } from '@tidemark/telemetry';
 import { Exports } from './export.ts';
@@ -17,6 +24,7 @@ export interface HistoryOptions extends Log {
   /** Largest `limit`. */
   readonly pageEventsMax: number;
   readonly limits: Limits;
+  readonly confirm: Confirm;
   /** Requests under way at once. */
   readonly readsPerUserMax: number;
   readonly exportsMax: number;
@@ -98,7 +106,10 @@ async function answerEvents(
   for (const pattern of query.criteria.patterns) requirePermission(principal, 'history', pattern);
   const span = await locate(query, options);
   response.vary('Accept');
-  if (exports) return exports.run(response, span, query);
+  if (exports) {
+    const confirm = () => options.confirm(principal);
+    return exports.run(response, { span, query, confirm });
+  }
   const { text, next, complete } = await readPage(span, query, options.pageEventsMax);
   if (!complete) {
     const name = query.order === 'asc' ? 'after' : 'before';

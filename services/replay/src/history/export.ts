@@ -32,11 +32,11 @@ export class Exports {
   }
 
   /** Writes a whole answer. @throws TidemarkError `limit_exceeded` */
-  async run(response: Response, span: Span, query: HistoryQuery): Promise<void> {
+  async run(response: Response, asked: Asked): Promise<void> {
     const leave = this.#places.enter('all');
     this.#running++;
     try {
-      await write(response, { span, query, count: (bytes) => this.#written.inc(bytes) });
+      await write(response, asked, (bytes) => this.#written.inc(bytes));
     } finally {
       this.#running--;
       leave();
@@ -44,13 +44,18 @@ export class Exports {
   }
 }
 
-interface Export {
+interface Asked {
   readonly span: Span;
   readonly query: HistoryQuery;
-  readonly count: (bytes: number) => void;
+  /** Asked before each step. @throws TidemarkError when the token has expired or was revoked */
+  readonly confirm: () => void;
 }
 
-async function write(response: Response, { span, query, count }: Export): Promise<void> {
+async function write(
+  response: Response,
+  { span, query, confirm }: Asked,
+  count: (bytes: number) => void,
+): Promise<void> {
   const { epoch } = span.position;
   let events = 0;
   let left = span.range;
@@ -63,6 +68,7 @@ async function write(response: Response, { span, query, count }: Export): Promis
   try {
     if (span.gap) response.write(gapLine(span.gap));
     for await (const step of walk(span, query, limits)) {
+      confirm();
       events += step.rows.length;
       left = step.remaining;
       const bytes = Buffer.from(stepText(step, epoch, query));
