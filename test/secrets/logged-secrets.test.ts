@@ -1,12 +1,13 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
+import { EXPORTED } from '../support/collector.ts';
 import { NATS_PASSWORD } from '../support/nats-server.ts';
 import { TEST_SECRET } from '../support/services.ts';
 
 /*
- * What all services logged in all tests, and what they showed as metrics (`npm test` collects both),
- * against the secrets that the tests used.
+ * What all services logged in all tests, what they showed as metrics, and what they exported to the
+ * collector for traces (`npm test` collects all three), against the secrets that the tests used.
  */
 
 const { LOGGED_FILE = '', SECRETS_FILE = '' } = process.env;
@@ -50,11 +51,15 @@ async function* of(line: string): AsyncIterable<string> {
   yield line;
 }
 
-test('secrets: tokens, tickets, keys and payloads: in no log line and no metric of all tests', async () => {
+test('secrets: tokens, tickets, keys and payloads: in no log line, metric or trace of all tests', async () => {
   const lines = createInterface({ input: createReadStream(LOGGED_FILE) });
   const { found, count } = await findings(lines);
   expect(found.slice(0, 10)).toEqual([]);
   expect(count).toBeGreaterThan(100);
+  const kept = readFileSync(LOGGED_FILE, 'utf8');
+  for (const kind of ['"msg":"connected"', '# TYPE tidemark_', `${EXPORTED}POST /v1/events`]) {
+    expect([kind, kept.includes(kind)]).toEqual([kind, true]);
+  }
   expect(needles.length).toBeGreaterThan(2);
 });
 

@@ -17,8 +17,8 @@ const SERVICE_TIMEOUT_MS = 15_000;
 const READY_POLL_MS = 25;
 
 /**
- * `npm test` names two files: one for all that every service logged and showed as metrics, and one
- * for the secrets that tests used. The last test looks for the second in the first.
+ * `npm test` names two files: one for all that every service logged, showed as metrics and exported, and
+ * one for the secrets that tests used. The last test looks for the second in the first.
  */
 const { LOGGED_FILE, SECRETS_FILE } = process.env;
 

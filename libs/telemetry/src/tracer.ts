@@ -115,11 +115,16 @@ export function traceIds(span: Span): { trace_id?: string; span_id?: string } {
   return { trace_id: traceId, span_id: spanId };
 }
 
-/** Marks a span as failed; `error.type` is the stable code where the error has one. */
+/**
+ * Marks a span as failed; `error.type` is the stable code where the error has one. The message of
+ * such an error is for who sent the request: it may quote what that holds.
+ */
 export function fail(span: Span, error: unknown): void {
   const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
-  span.setAttribute('error.type', typeof code === 'string' ? code : (name ?? 'unknown'));
-  span.setStatus({ code: SpanStatusCode.ERROR, ...(message !== undefined && { message }) });
+  const isCoded = typeof code === 'string';
+  span.setAttribute('error.type', isCoded ? code : (name ?? 'unknown'));
+  const shown = isCoded ? undefined : message;
+  span.setStatus({ code: SpanStatusCode.ERROR, ...(shown !== undefined && { message: shown }) });
 }
 
 /** Adds what a span turned out to have to do with. */
