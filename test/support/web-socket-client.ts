@@ -11,6 +11,8 @@ export interface WebSocketOptions {
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly protocols?: readonly string[];
+  /** Of whom the server's certificate may be, over TLS. */
+  readonly ca?: string;
   /** Added to the path. */
   readonly query?: string;
   /** `false`: pings are not answered. */
@@ -29,6 +31,7 @@ export class WebSocketClient {
     const {
       token,
       headers,
+      ca,
       protocols = ['tidemark.v1'],
       query = '',
       onMessage,
@@ -36,6 +39,7 @@ export class WebSocketClient {
     } = options;
     this.socket = new WebSocket(`${url.replace('http', 'ws')}/v1/ws${query}`, [...protocols], {
       autoPong,
+      ...(ca !== undefined && { ca }),
       headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
     });
     this.socket.on('open', () => {

