@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from './free-ports.ts';
+import { until } from './until.ts';
+
+const CONFIG = readFileSync(new URL('../../infra/nats/cluster.conf', import.meta.url), 'utf8');
+
+const NAMES = ['nats-1', 'nats-2', 'nats-3'] as const;
+
+/** An election takes some seconds, longer where several servers share a busy machine. */
+const HEALTHY_TIMEOUT_MS = 40_000;
+
+export interface ClusterServer {
+  readonly name: string;
+  readonly url: string;
+  /** Waits until it has everything that the others have. */
+  healthy(): Promise<void>;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  restart(): Promise<void>;
+}
+
+/** The three servers of the cluster profile, each with the configuration that is shipped. */
+export interface NatsCluster {
+  /** Of all servers, for `NATS_URL`. */
+  readonly url: string;
+  readonly servers: readonly ClusterServer[];
+  stop(): Promise<void>;
+}
+
+/** Only addresses and folders are others: here all three share one machine. */
+export async function startNatsCluster(): Promise<NatsCluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-cluster-'));
+  const ports = await freePorts(3 * NAMES.length);
+  const [clients, routes, monitors] = [ports.slice(0, 3), ports.slice(3, 6), ports.slice(6)];
+  const servers = await Promise.all(
+    NAMES.map(async (name, index) => {
+      const [port = 0, route = 0, monitor = 0] = [clients[index], routes[index], monitors[index]];
+      const file = join(folder, `${name}.conf`);
+      await writeFile(file, configuration({ store: join(folder, name), route, monitor, routes }));
+      return startServer({ name, file, port, monitor });
+    }),
+  );
+  await Promise.all(servers.map((server) => server.healthy()));
+  return {
+    url: servers.map(({ url }) => url).join(','),
+    servers,
+    async stop() {
+      await Promise.all(servers.map((server) => server.kill()));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Place {
+  readonly store: string;
+  readonly route: number;
+  readonly monitor: number;
+  readonly routes: readonly number[];
+}
+
+function configuration({ store, route, monitor, routes }: Place): string {
+  const named = NAMES.reduce(
+    (text, name, index) => text.replace(`${name}:6222`, `127.0.0.1:${routes[index]}`),
+    CONFIG,
+  );
+  return named
+    .replace('store_dir: /data', `store_dir: ${JSON.stringify(store)}`)
+    .replace('0.0.0.0:6222', `127.0.0.1:${route}`)
+    .replace('http: 8222', `http: "127.0.0.1:${monitor}"`);
+}
+
+interface ServerOptions {
+  readonly name: string;
+  readonly file: string;
+  readonly port: number;
+  readonly monitor: number;
+}
+
+function startServer({ name, file, port, monitor }: ServerOptions): ClusterServer {
+  const binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
+  const start = () =>
+    spawn(binary, ['-c', file, '-a', '127.0.0.1', '-p', String(port)], {
+      stdio: 'ignore',
+      env: { ...process.env, NATS_NAME: name },
+    });
+  let child = start();
+  process.once('exit', () => child.kill('SIGKILL'));
+  // What docker-compose.yml asks as well.
+  const health = `http://127.0.0.1:${monitor}/healthz`;
+  const kill = (signal: NodeJS.Signals = 'SIGKILL') => end(child, signal);
+  return {
+    name,
+    url: `nats://127.0.0.1:${port}`,
+    healthy: () =>
+      until(
+        async () => (await fetch(health).catch(() => undefined))?.ok ?? false,
+        `${name} to be well`,
+        HEALTHY_TIMEOUT_MS,
+      ),
+    kill,
+    async restart() {
+      await kill();
+      child = start();
+    },
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
