@@ -103,7 +103,7 @@ export class ModelArchive implements ArchiveSource {
     return this.#state;
   }
 
-  read(query: ArchiveQuery): ArchivePage {
+  read(query: ArchiveQuery): ArchivePage<ArchivedEvent> {
     const { epoch, lastSequence } = this.state();
     if (query.epoch !== epoch) throw new TidemarkError('invalid_cursor', 'Another epoch.');
     const { after, eventsMax, bytesMax } = query;
@@ -114,7 +114,7 @@ export class ModelArchive implements ArchiveSource {
     while (through < last && events.length < eventsMax && bytes < bytesMax) {
       const record = this.#records[++through];
       if (!record || !query.patterns.some((pattern) => matches(pattern, record.topic))) continue;
-      events.push(record);
+      events.push({ ...record, json: record.json.toString() });
       bytes += record.json.length;
     }
     const missing = this.#missing

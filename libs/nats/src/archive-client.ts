@@ -3,6 +3,7 @@ import {
   type ArchiveAnswer,
   type ArchiveQuery,
   type ArchiveState,
+  type CreateEvent,
   decodePage,
 } from './archive-pages.ts';
 import { ARCHIVE_SUBJECT, isErrorCode } from './archive-server.ts';
@@ -29,8 +30,8 @@ export class ArchiveClient {
   }
 
   /** @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch */
-  async read(query: ArchiveQuery): Promise<ArchiveAnswer> {
-    return decodePage(await this.#request('read', query));
+  async read<E>(query: ArchiveQuery, create: CreateEvent<E>): Promise<ArchiveAnswer<E>> {
+    return decodePage(await this.#request('read', query), create);
   }
 
   /** The last sequence stored before that time, 0 when there is none. */

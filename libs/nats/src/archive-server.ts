@@ -2,6 +2,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { asTidemarkError, ERROR_CODES, type ErrorCode } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import {
+  type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
   type ArchiveState,
@@ -18,7 +19,7 @@ const QUEUE = 'replay';
 /** What answers the archive's requests; each call is short and synchronous. */
 export interface ArchiveSource {
   state(): ArchiveState;
-  read(query: ArchiveQuery): ArchivePage;
+  read(query: ArchiveQuery): ArchivePage<ArchivedEvent>;
   /** The last sequence stored before that time, 0 when there is none. */
   sequenceAt(timeMs: number): number;
 }

@@ -1,4 +1,5 @@
 import {
+  type ArchivedEvent,
   type ArchivePage,
   type ArchiveQuery,
   type ArchiveSource,
@@ -21,7 +22,7 @@ export function archiveSource(shelf: Shelf): ArchiveSource {
   };
 }
 
-function read(shelf: Shelf, query: ArchiveQuery): ArchivePage {
+function read(shelf: Shelf, query: ArchiveQuery): ArchivePage<ArchivedEvent> {
   const { archive, position } = shelf.standing();
   check(query);
   if (query.epoch !== position.epoch) {
@@ -36,7 +37,7 @@ function read(shelf: Shelf, query: ArchiveQuery): ArchivePage {
     bytesMax: Math.min(query.bytesMax, PAGE_BYTES_MAX),
   });
   return {
-    events: rows.map(({ json, ...row }) => ({ ...row, json: Buffer.from(json) })),
+    events: rows,
     through: remaining.after,
     missing: archive.missing(examined(range, remaining, 'asc')),
   };

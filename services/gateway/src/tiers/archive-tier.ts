@@ -19,14 +19,19 @@ export class ArchiveReader implements ArchiveTier {
     bounds: Bounds;
     page?: ColdPage;
   }> {
-    const { state, events, missing, ...answer } = await this.#client().read({
+    const query = {
       epoch,
       patterns: patterns.patterns,
       after,
       through,
       eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
       bytesMax: PAGE_BYTES_MAX,
-    });
+    };
+    const { state, events, missing, ...answer } = await this.#client().read(
+      query,
+      ({ sequence, topic, timeMs }, json) =>
+        new Entry({ epoch, sequence }, { topic, timeMs, json }),
+    );
     const bounds = state;
     if (after + 1 < bounds.firstSequence || answer.through <= after) return { bounds };
     const [hole] = missing;
@@ -35,9 +40,7 @@ export class ArchiveReader implements ArchiveTier {
     }
     // A page ends where something is missing, so that the gap is told in its place.
     const complete = hole ? Math.min(answer.through, hole.from - 1) : answer.through;
-    const entries = events
-      .filter(({ sequence }) => sequence <= complete)
-      .map((event) => new Entry({ epoch, sequence: event.sequence }, event));
+    const entries = hole ? events.filter(({ sequence }) => sequence <= complete) : events;
     return { bounds, page: { kind: 'events', entries, through: complete } };
   }
 

@@ -1,111 +1,159 @@
-import type { Database, Statement } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import type { Entry } from './dictionary.ts';
 import type { Column } from './facets.ts';
-import type { Order, Range } from './windows.ts';
+import type { Order, Range, StoredRow } from './windows.ts';
 
-/** Sequences read from one key at first; each further read takes twice as many. */
-const CHUNK_FIRST = 16;
-const CHUNK_LAST = 4096;
+type KeyParameters = [id: number, after: number, through: number, limit: number];
+type RawRow = readonly [sequence: number, timeMs: number, json: string];
 
-type KeyStatement = Statement<[number, number, number, number], number>;
+/** How the events of one key are read. */
+export interface KeyReader<T> {
+  /** At most `limit` of a range, in order. */
+  read(key: Entry, range: Range, limit: number): T[];
+  sequenceOf(item: T): number;
+  /** Read from one key at first; each further read takes twice as many, up to the last. */
+  readonly chunkFirst: number;
+  readonly chunkLast: number;
+}
 
-/** Reads the sequences of single topics, types and sources from their indexes. */
+/** Reads single topics, types and sources from their indexes. */
 export class KeyIndex {
-  readonly #statements = new Map<string, KeyStatement>();
+  readonly #sequences = new Map<string, KeyReader<number>>();
+  readonly #rows = new Map<Order, KeyReader<StoredRow>>();
 
   constructor(database: Database) {
-    for (const column of ['topic', 'type', 'source'] as const) {
-      for (const order of ['asc', 'desc'] as const) {
-        const statement = database.prepare<[number, number, number, number], number>(
-          `SELECT sequence FROM events INDEXED BY events_by_${column}
-           WHERE ${column}_id = ? AND sequence > ? AND sequence <= ?
-           ORDER BY sequence ${order} LIMIT ?`,
-        );
-        this.#statements.set(`${column} ${order}`, statement.pluck());
+    for (const order of ['asc', 'desc'] as const) {
+      for (const column of ['topic', 'type', 'source'] as const) {
+        this.#sequences.set(`${column} ${order}`, sequenceReader(database, column, order));
       }
+      this.#rows.set(order, rowReader(database, order));
     }
   }
 
-  statement(column: Column, order: Order): KeyStatement {
-    const statement = this.#statements.get(`${column} ${order}`);
-    if (!statement) throw new Error(`No statement for ${column} ${order}.`);
-    return statement;
+  sequences(column: Column, order: Order): KeyReader<number> {
+    return known(this.#sequences.get(`${column} ${order}`));
+  }
+
+  /** Whole events of topics: half the cost where each of them is wanted, and few topics. */
+  rows(order: Order): KeyReader<StoredRow> {
+    return known(this.#rows.get(order));
   }
 }
 
-interface Run {
-  readonly id: number;
+function sequenceReader(database: Database, column: Column, order: Order): KeyReader<number> {
+  const sql = select(column, order, 'sequence');
+  const statement = database.prepare<KeyParameters, number>(sql).pluck();
+  return {
+    read: ({ id }, { after, through }, limit) => statement.all(id, after, through, limit),
+    sequenceOf: (sequence) => sequence,
+    chunkFirst: 16,
+    chunkLast: 4096,
+  };
+}
+
+function rowReader(database: Database, order: Order): KeyReader<StoredRow> {
+  const sql = select('topic', order, 'sequence, time_ms, json');
+  const statement = database.prepare<KeyParameters, RawRow>(sql).raw();
+  return {
+    read: ({ id, name: topic }, { after, through }, limit) => {
+      const rows = statement.all(id, after, through, limit);
+      return rows.map(([sequence, timeMs, json]) => ({ sequence, timeMs, topic, json }));
+    },
+    sequenceOf: ({ sequence }) => sequence,
+    // Events may be large, and what is read ahead of a full page is read in vain.
+    chunkFirst: 32,
+    chunkLast: 32,
+  };
+}
+
+function select(column: Column, order: Order, columns: string): string {
+  return `SELECT ${columns} FROM events INDEXED BY events_by_${column}
+    WHERE ${column}_id = ? AND sequence > ? AND sequence <= ?
+    ORDER BY sequence ${order} LIMIT ?`;
+}
+
+function known<T>(reader: T | undefined): T {
+  if (reader === undefined) throw new Error('There is no such index.');
+  return reader;
+}
+
+interface Run<T> {
+  readonly key: Entry;
   range: Range;
-  /** Sequences read and not yet given out, the next one last. */
-  readonly ahead: number[];
+  /** Read and not yet given out, the next one last. */
+  readonly ahead: T[];
   chunk: number;
   exhausted: boolean;
 }
 
 /**
- * Merges the sequences of many keys into one ordered flow, a batch at a time.
+ * Merges the events of many keys into one ordered flow, a batch at a time.
  *
  * Each key that ran out reads its next chunk. The batch is then complete up to where the first of
  * the chunks ends. Keys keep what they read ahead, and chunks double, so a key with few events
  * costs one seek and one with many soon reads in bulk.
  */
-export class KeyMerge {
-  readonly #statement: KeyStatement;
-  readonly #order: Order;
-  #runs: Run[];
+export class KeyMerge<T> {
+  readonly #reader: KeyReader<T>;
+  readonly #sign: 1 | -1;
+  #runs: Run<T>[];
 
   constructor(
-    index: KeyIndex,
-    from: { column: Column; keys: readonly Entry[]; range: Range; order: Order; wanted: number },
+    reader: KeyReader<T>,
+    from: { keys: readonly Entry[]; range: Range; order: Order; wanted: number },
   ) {
-    const { column, keys, range, order, wanted } = from;
-    this.#statement = index.statement(column, order);
-    this.#order = order;
-    const chunk = Math.max(CHUNK_FIRST, Math.ceil((2 * wanted) / Math.max(keys.length, 1)));
+    const { keys, range, order, wanted } = from;
+    this.#reader = reader;
+    this.#sign = order === 'asc' ? 1 : -1;
+    const share = Math.ceil((2 * wanted) / Math.max(keys.length, 1));
+    const chunk = Math.min(Math.max(reader.chunkFirst, share), reader.chunkLast);
     this.#runs = keys
       .filter(({ firstSequence, lastSequence }) => {
         return firstSequence <= range.through && lastSequence > range.after;
       })
-      .map(({ id }) => ({ id, range, ahead: [], chunk, exhausted: false }));
+      .map((key) => ({ key, range, ahead: [], chunk, exhausted: false }));
   }
 
-  /** The next sequences in order; none when all keys are exhausted. */
-  next(): number[] {
+  /** The next events in order; none when all keys are exhausted. */
+  next(): T[] {
     for (const run of this.#runs) if (run.ahead.length === 0 && !run.exhausted) this.#refill(run);
     this.#runs = this.#runs.filter(({ ahead }) => ahead.length > 0);
     const horizon = this.#horizon();
-    const batch: number[] = [];
+    const batch: T[] = [];
     for (const { ahead } of this.#runs) {
-      for (let next = ahead.at(-1); next !== undefined && next * this.#sign <= horizon; ) {
+      for (let next = ahead.at(-1); next !== undefined && this.#place(next) <= horizon; ) {
         batch.push(next);
         ahead.pop();
         next = ahead.at(-1);
       }
     }
-    return batch.sort((left, right) => (left - right) * this.#sign);
+    return batch.sort((left, right) => this.#place(left) - this.#place(right));
   }
 
-  get #sign(): 1 | -1 {
-    return this.#order === 'asc' ? 1 : -1;
+  /** Grows in the direction of reading. */
+  #place(item: T): number {
+    return this.#reader.sequenceOf(item) * this.#sign;
   }
 
   /** The batch is complete up to here: the nearest end of a chunk behind which there may be more. */
   #horizon(): number {
     let horizon = Number.POSITIVE_INFINITY;
     for (const { ahead, exhausted } of this.#runs) {
-      if (!exhausted) horizon = Math.min(horizon, (ahead[0] ?? 0) * this.#sign);
+      const [last] = ahead;
+      if (!exhausted && last !== undefined) horizon = Math.min(horizon, this.#place(last));
     }
     return horizon;
   }
 
-  #refill(run: Run): void {
+  #refill(run: Run<T>): void {
     const { after, through } = run.range;
-    const found = this.#statement.all(run.id, after, through, run.chunk);
+    const found = this.#reader.read(run.key, run.range, run.chunk);
     run.exhausted = found.length < run.chunk;
-    run.chunk = Math.min(run.chunk * 2, CHUNK_LAST);
+    run.chunk = Math.min(run.chunk * 2, this.#reader.chunkLast);
     const last = found.at(-1);
     if (last === undefined) return;
-    run.range = this.#order === 'asc' ? { after: last, through } : { after, through: last - 1 };
+    const sequence = this.#reader.sequenceOf(last);
+    run.range = this.#sign > 0 ? { after: sequence, through } : { after, through: sequence - 1 };
     run.ahead.push(...found.reverse());
   }
 }

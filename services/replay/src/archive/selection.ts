@@ -1,3 +1,4 @@
+import type { Entry } from './dictionary.ts';
 import type { EventTable } from './event-table.ts';
 import type { Facet } from './facets.ts';
 import { type KeyIndex, KeyMerge } from './key-merge.ts';
@@ -18,6 +19,9 @@ export const STEP_ROWS_MAX = 3000;
 /** What it costs to seek one key and to follow one entry of its index, in rows of a scan. */
 const SEEK_COST = 4;
 const FOLLOW_COST = 3;
+
+/** Topics whose whole events are read at once; with more, too many would be read in vain. */
+const ROW_KEYS_MAX = 8;
 
 interface Lead {
   readonly facet: Facet & Required<Pick<Facet, 'entries'>>;
@@ -59,7 +63,12 @@ export class Selection {
       return nothing;
     }
     const lead = this.#lead();
-    if (lead && lead.cost < window.through - window.after) return this.#merge(window, lead.facet);
+    if (lead && lead.cost < window.through - window.after) {
+      const { column, entries } = lead.facet;
+      const isAlone = this.#facets.length === 1 && column === 'topic';
+      if (isAlone && entries.length <= ROW_KEYS_MAX) return this.#mergeRows(window, entries);
+      return this.#merge(window, lead.facet);
+    }
     // From the first event there is: a range that the archive never got costs nothing.
     const first = this.#table.first(window, order);
     if (first === undefined) return nothing;
@@ -101,13 +110,8 @@ export class Selection {
   #merge(window: Window, { column, entries }: Lead['facet']): Slice {
     const { order, eventsMax } = window;
     const others = this.#facets.filter((facet) => facet.column !== column);
-    const merge = new KeyMerge(this.#index, {
-      column,
-      keys: entries,
-      range: window,
-      order,
-      wanted: eventsMax,
-    });
+    const reader = this.#index.sequences(column, order);
+    const merge = new KeyMerge(reader, { keys: entries, range: window, order, wanted: eventsMax });
     const taken = new Take(window);
     let looked = 0;
     for (let batch = merge.next(); batch.length > 0; batch = merge.next()) {
@@ -117,6 +121,21 @@ export class Selection {
         if (!this.#meets(sequence, others)) continue;
         const row = this.#table.row(sequence);
         if (row && !taken.add(row)) return taken.slice(rest);
+      }
+    }
+    return taken.slice(nothingOf(window, order));
+  }
+
+  #mergeRows(window: Window, keys: readonly Entry[]): Slice {
+    const { order, eventsMax } = window;
+    const reader = this.#index.rows(order);
+    const merge = new KeyMerge(reader, { keys, range: window, order, wanted: eventsMax });
+    const taken = new Take(window);
+    let looked = 0;
+    for (let batch = merge.next(); batch.length > 0; batch = merge.next()) {
+      for (const row of batch) {
+        const rest = from(window, row.sequence, order);
+        if (++looked > STEP_ROWS_MAX || !taken.add(row)) return taken.slice(rest);
       }
     }
     return taken.slice(nothingOf(window, order));
