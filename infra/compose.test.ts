@@ -28,6 +28,7 @@ interface ComposeService {
   readonly stop_grace_period?: string;
   readonly volumes?: readonly string[];
   readonly environment?: Readonly<Record<string, string | number>>;
+  readonly networks?: Readonly<Record<string, { readonly ipv4_address?: string }>>;
 }
 
 const compose: Compose = parse(readFileSync(join(ROOT, FILE), 'utf8'), { merge: true });
@@ -68,6 +69,16 @@ describe('docker-compose.yml', () => {
       );
     }
   });
+});
+
+test('compose file: the address of nginx: is the one proxy that services trust', () => {
+  const { networks } = compose.services.nginx ?? {};
+  const address = networks?.default?.ipv4_address;
+  expect(address).toMatch(/^172\.29\.0\./);
+  for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
+    const { TIDEMARK_TRUSTED_PROXIES } = compose.services[name]?.environment ?? {};
+    expect(TIDEMARK_TRUSTED_PROXIES, name).toBe(address);
+  }
 });
 
 describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../../test/support/clients.ts';
@@ -28,6 +30,16 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
 
   test('nginx -t: the configuration as it is shipped: is valid', () => {
     expect(proxy.check()).toContain('test is successful');
+  });
+
+  test('a location that sets a header: sets those of all, since it inherits none', () => {
+    const text = readFileSync(join(import.meta.dirname, 'nginx.conf'), 'utf8');
+    const [before = '', ...locations] = text.split(/^ {4}location /m);
+    const common = before.match(/proxy_set_header (?!Connection)\S+ \S+;/g) ?? [];
+    expect(common).toContain('proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;');
+    for (const location of locations.filter((one) => one.includes('proxy_set_header'))) {
+      for (const line of common) expect(location).toContain(line);
+    }
   });
 
   test('publishing and history on one path: each request finds its service', async () => {
