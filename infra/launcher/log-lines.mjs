@@ -5,7 +5,18 @@ const LINE_LENGTH_MAX = 4000;
 const LEVELS = { 20: 'DEBUG ', 40: 'WARN ', 50: 'ERROR ', 60: 'FATAL ' };
 
 /** Fields of every line that tell a reader nothing here. */
-const SILENT = new Set(['level', 'time', 'msg', 'service', 'pid', 'hostname', 'err']);
+const SILENT = new Set([
+  'level',
+  'time',
+  'msg',
+  'service',
+  'pid',
+  'hostname',
+  'err',
+  'configuration',
+  'trace_id',
+  'span_id',
+]);
 
 /**
  * A line for people from what a process wrote, `undefined` where it is not worth one.

@@ -65,6 +65,21 @@ class Launch {
     return { authorization: `Bearer ${/export TOKEN=(\S+)/.exec(this.output)?.[1]}` };
   }
 
+  /** The requests that it prints to try, with the link to the trace of each. */
+  get samples(): { url: string; init: RequestInit; link: string }[] {
+    const printed = this.output.matchAll(/ {2}curl (.*?)\n\n {2}and its trace: (\S+)/gs);
+    return [...printed].map(([, request = '', link = '']) => {
+      const headers = [...request.matchAll(/-H "([\w-]+): ([^"]+)"/g)].map(
+        ([, name = '', value = '']): [string, string] => [name, value],
+      );
+      const body = /-d '(.+)'/.exec(request)?.[1];
+      const given = headers.filter(([, value]) => !/CURSOR|\$TOKEN/.test(value));
+      const init = { headers: { ...Object.fromEntries(given), ...this.authorization } };
+      const url = /http:[^" ]+/.exec(request)?.[0] ?? '';
+      return { url, link, init: body === undefined ? init : { ...init, method: 'POST', body } };
+    });
+  }
+
   async emit(id: string): Promise<number> {
     const { status } = await fetch(`${this.url('ingest')}/v1/events`, {
       method: 'POST',
@@ -177,6 +192,26 @@ describe('npm start', () => {
     expect(refused.output).toMatch(/tidemark: \w+ ended at its start \(code 1\)\.\n$/);
   });
 
+  test.skipIf(!process.env.TIDEMARK_JAEGER_BIN)(
+    'with a Jaeger (needs Jaeger): each sample request has a trace, and a link that shows it',
+    async () => {
+      const running = launch({ TIDEMARK_JAEGER_PORT: '0' });
+      await running.says('Ctrl-C stops everything');
+      const shown: string[][] = [];
+      for (const { url, init, link } of running.samples) {
+        const answer = await fetch(url, init);
+        expect(answer.ok, url).toBe(true);
+        // What goes on and on is shown all the same.
+        await answer.body?.cancel();
+        await until(async () => (await fetch(link)).ok, link);
+        const { data } = (await (await fetch(link)).json()) as TraceAnswer;
+        shown.push(data.flatMap(({ spans }) => spans.map(({ operationName }) => operationName)));
+      }
+      const first = ['GET /v1/sse', 'POST /v1/events', 'GET /v1/sse', 'GET /v1/events'];
+      expect(shown).toEqual(first.map((name) => expect.arrayContaining([name])));
+    },
+  );
+
   test('an outside NATS server: used, and none is started', async () => {
     const refused = launch({ NATS_URL: 'nats://127.0.0.1:1' });
     await refused.says(/Starting …/);
@@ -186,6 +221,10 @@ describe('npm start', () => {
     expect(existsSync(join(folder, 'nats'))).toBe(false);
   });
 });
+
+interface TraceAnswer {
+  readonly data: readonly { readonly spans: readonly { readonly operationName: string }[] }[];
+}
 
 async function ready(): Promise<Launch> {
   const running = launch();

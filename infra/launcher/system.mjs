@@ -113,7 +113,11 @@ export class System {
       env: {
         NATS_URL: `nats://127.0.0.1:${ports.nats}`,
         TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
-        ...(jaeger && { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp}` }),
+        ...(jaeger && {
+          OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp}`,
+          // Who sends a sample request looks at its trace at once.
+          OTEL_BSP_SCHEDULE_DELAY: '200',
+        }),
         ...environment,
         ...(hasSecret ? {} : { TIDEMARK_TOKEN_SECRET_FILE: secretFile(folder) }),
         [portVariable(name)]: String(ports[name]),

@@ -4,6 +4,8 @@ import { makeToken } from './token.mjs';
 
 const TOKEN_TTL_SECONDS = 24 * 3600;
 const SCOPE = 'subscribe:> publish:> history:> admin';
+const EVENT = `-H "Content-Type: application/json" \\
+    -d '{"type": "order.paid", "topic": "orders.42", "data": {"total": 7}}'`;
 
 /**
  * What a newcomer needs for the first event.
@@ -22,7 +24,17 @@ export async function welcome({ environment, folder, ports }) {
   const [gateway, ingest, replay] = ['gateway', 'ingest', 'replay'].map(
     (name) => `http://${host}:${ports[name]}`,
   );
-  const trace = ports.jaeger === undefined ? undefined : await newTrace(ports.jaeger);
+  const jaegerUrl = ports.jaeger === undefined ? undefined : `http://127.0.0.1:${ports.jaeger}`;
+  const page = jaegerUrl === undefined ? undefined : await tracePage(jaegerUrl);
+  const samples = [
+    ['Listen', `-N "${gateway}/v1/sse?topics=orders.>&after=earliest"`],
+    ['Emit, in another terminal', `${ingest}/v1/events ${EVENT}`],
+    [
+      'Come back at a cursor, which is an `id:` of what you saw',
+      `-N -H "Last-Event-ID: CURSOR" "${gateway}/v1/sse?topics=orders.>"`,
+    ],
+    ['Look back', `"${replay}/v1/events?topics=orders.>"`],
+  ].map(([title = '', request = '']) => sample(title, request, page));
   return `
 Tidemark is ready.
 
@@ -31,43 +43,38 @@ Tidemark is ready.
   replay   ${replay}  GET /v1/events
   NATS     ${environment.NATS_URL || `nats://127.0.0.1:${ports.nats}`}
   data     ${folder}
-${trace ? `  traces   ${trace.jaegerUrl}\n` : ''}
+${jaegerUrl === undefined ? '' : `  traces   ${jaegerUrl}\n`}
 A token for a day, with every permission (\`npm run --silent token -- --help\` makes others):
 
   export TOKEN=${token}
 
-Listen:
-
-  curl -N -H "Authorization: Bearer $TOKEN" "${gateway}/v1/sse?topics=orders.>&after=earliest"
-
-Emit, in another terminal:
-
-  curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" ${ingest}/v1/events \\${
-    trace ? `\n    -H "traceparent: ${trace.traceparent}" \\` : ''
-  }
-    -d '{"type": "order.paid", "topic": "orders.42", "data": {"total": 7}}'
-
-${trace ? `See where it went:\n\n  ${trace.url}\n\n` : ''}Look back:
-
-  curl -H "Authorization: Bearer $TOKEN" "${replay}/v1/events?topics=orders.>"
-
+${samples.join('\n')}
 Ctrl-C stops everything; the data stays.
 `;
 }
 
 /**
- * A trace for the sample request to be part of, and where to look at it. A Jaeger that was built
- * from its Go module alone has no pages, but the same trace as JSON.
+ * A request to try. With Jaeger it is part of a trace of its own, which a link shows.
  *
- * @param {number} port
+ * @param {string} title @param {string} request @param {string | undefined} page
  */
-async function newTrace(port) {
-  const jaegerUrl = `http://127.0.0.1:${port}`;
+function sample(title, request, page) {
+  const authorized = 'curl -H "Authorization: Bearer $TOKEN"';
+  if (page === undefined) return `${title}:\n\n  ${authorized} ${request}\n`;
+  const id = randomBytes(16).toString('hex');
+  const header = `-H "traceparent: 00-${id}-${randomBytes(8).toString('hex')}-01"`;
+  return `${title}:\n\n  ${authorized} ${header} \\\n    ${request}\n\n  and its trace: ${page}/${id}\n`;
+}
+
+/**
+ * Where a trace is shown. A Jaeger that was built from its Go module alone has no pages, but the
+ * same trace as JSON.
+ *
+ * @param {string} jaegerUrl
+ */
+async function tracePage(jaegerUrl) {
   const page = await fetch(jaegerUrl)
     .then((answer) => answer.text())
     .catch(() => '');
-  const path = /not the Jaeger UI/.test(page) ? '/api/traces' : '/trace';
-  const id = randomBytes(16).toString('hex');
-  const traceparent = `00-${id}-${randomBytes(8).toString('hex')}-01`;
-  return { jaegerUrl, traceparent, url: `${jaegerUrl}${path}/${id}` };
+  return `${jaegerUrl}${/not the Jaeger UI/.test(page) ? '/api/traces' : '/trace'}`;
 }

@@ -13,7 +13,7 @@ const COOKIE = 'tidemark';
 
 const executable = findChromium();
 
-describe.skipIf(executable === undefined)('browser', () => {
+describe.skipIf(executable === undefined)('browser (needs Chromium)', () => {
   let browser: Browser;
   let context: BrowserContext;
   let home: Site;
