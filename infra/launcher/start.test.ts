@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -147,8 +147,8 @@ describe('npm start', () => {
   test.runIf(existsSync('/proc'))('a part dies: started again, and the log says so', async () => {
     const running = await ready();
     const launcher = running.process.pid ?? 0;
-    for (const part of ['services/gateway/', 'nats-server.conf']) {
-      const name = part === 'nats-server.conf' ? 'nats' : 'gateway';
+    for (const part of ['services/gateway/', 'embedded.conf']) {
+      const name = part === 'embedded.conf' ? 'nats' : 'gateway';
       const [pid = 0] = childrenOf(launcher, part);
       process.kill(pid, 'SIGKILL');
       await running.says(new RegExp(`${name} ended \\(SIGKILL\\) and starts again in 1 s`));
@@ -156,6 +156,23 @@ describe('npm start', () => {
     }
     await until(async () => (await running.emit('again')) === 201, 'an event stored');
     await until(() => isReady(running), 'a gateway that is ready');
+  });
+
+  test('NATS: a user for each service, on loopback only', async () => {
+    const running = await ready();
+    for (const service of ['gateway', 'ingest', 'replay']) {
+      expect(running.output).toMatch(
+        new RegExp(`${service} +connected to NATS .*user=tidemark-${service}$`, 'm'),
+      );
+    }
+    const [port] = /^ {2}NATS .*:(\d+)/m.exec(running.output)?.slice(1) ?? [];
+    const outside = Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .find(({ internal, family }) => !internal && family === 'IPv4');
+    for (const address of ['127.0.0.1', ...(outside ? [outside.address] : [])]) {
+      expect(await isOpen(Number(port), address)).toBe(address === '127.0.0.1');
+    }
+    expect(running.output).not.toMatch(/violation/i);
   });
 
   test('a second start on the same data: one sentence and code 1', async () => {
@@ -259,9 +276,9 @@ async function allClosed(ports: readonly number[]): Promise<void> {
   for (const port of ports) await until(async () => !(await isOpen(port)), `port ${port} closed`);
 }
 
-function isOpen(port: number): Promise<boolean> {
+function isOpen(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, host);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

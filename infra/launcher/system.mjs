@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from './failure.mjs';
 import { prefixed, readable } from './log-lines.mjs';
+import { createNatsUsers } from './nats-users.mjs';
 import { secretFile } from './secret.mjs';
 import { portVariable, ROOT, reachableHost, SERVICES } from './settings.mjs';
 import { SupervisedProcess } from './supervised-process.mjs';
@@ -31,6 +32,7 @@ const LAUNCHER = join(ROOT, 'infra', 'launcher');
 export class System {
   /** @type {SystemOptions} */
   #options;
+  #natsUsers = createNatsUsers();
   /** @type {SupervisedProcess[]} in the order of their start */
   #processes;
   /** @type {(failure: Failure) => void} */
@@ -70,7 +72,7 @@ export class System {
   /** @param {string} binary */
   #nats(binary) {
     const { folder, ports, environment } = this.#options;
-    const config = join(ROOT, 'infra', 'nats', 'nats-server.conf');
+    const config = join(ROOT, 'infra', 'nats', 'embedded.conf');
     return this.#process({
       name: 'nats',
       args: [
@@ -79,7 +81,7 @@ export class System {
         ...['-c', config, '-a', '127.0.0.1', '-p', String(ports.nats)],
         ...['-sd', join(folder, 'nats')],
       ],
-      env: environment,
+      env: { ...environment, ...this.#natsUsers.server },
     });
   }
 
@@ -101,7 +103,7 @@ export class System {
 
   /** @param {import('./settings.mjs').ServiceName} name */
   #service(name) {
-    const { environment, folder, ports, jaeger } = this.#options;
+    const { environment, folder, ports, jaeger, natsServer } = this.#options;
     const hasSecret = environment.TIDEMARK_TOKEN_SECRET || environment.TIDEMARK_TOKEN_SECRET_FILE;
     return this.#process({
       name,
@@ -119,6 +121,7 @@ export class System {
           OTEL_BSP_SCHEDULE_DELAY: '200',
         }),
         ...environment,
+        ...(natsServer !== undefined && this.#natsUsers.of(name)),
         ...(hasSecret ? {} : { TIDEMARK_TOKEN_SECRET_FILE: secretFile(folder) }),
         [portVariable(name)]: String(ports[name]),
       },

@@ -211,6 +211,7 @@ describe('TLS', () => {
   test('configuration files: each is what nats-server takes', () => {
     const tls = { TIDEMARK_NATS_TLS_CERT: cert, TIDEMARK_NATS_TLS_KEY: key };
     expect(check('nats-server.conf', {})).toMatchObject({ status: 0 });
+    expect(check('embedded.conf', passwords)).toMatchObject({ status: 0 });
     expect(check('secured.conf', { ...passwords, ...tls })).toMatchObject({ status: 0 });
   });
 

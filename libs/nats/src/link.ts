@@ -71,7 +71,8 @@ export async function connectNats(options: LinkOptions): Promise<NatsLink> {
         // Capturing a stack for each request halves the rate of pipelined appends.
         noAsyncTraces: true,
       });
-      log.info({ server: connection.getServer() }, 'connected to NATS');
+      const user = credentials?.user ?? 'none';
+      log.info({ server: connection.getServer(), user }, 'connected to NATS');
       return new NatsLink(connection, { name, log });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
