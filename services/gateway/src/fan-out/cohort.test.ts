@@ -4,6 +4,7 @@ import { Counts } from '../counts.ts';
 import { Entry } from '../log/entry.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import { webSocketDialect } from '../transports/web-socket-dialect.ts';
+import { Gatherer } from './chunks.ts';
 import { COHORT_QUEUE_MAX, Cohort, type LiveConnection } from './cohort.ts';
 
 const WRITE_MS = 1;
@@ -57,6 +58,7 @@ function createCohort() {
   const cohort = new Cohort('key', new PatternSet(['a']), webSocketDialect, {
     scheduler: { nowMs: () => clock.nowMs, soon: () => {}, after: () => () => {} },
     counts: new Counts(),
+    gatherer: new Gatherer(),
     wallMs: () => 0,
     turns: {
       add: () => {},

@@ -4,7 +4,7 @@ import type { Entry, EventEncoding, Receipt } from '../log/entry.ts';
 import { EntryQueue } from '../log/entry-queue.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Scheduler } from '../scheduler.ts';
-import { type Chunk, ChunkBuilder } from './chunks.ts';
+import { type Chunk, ChunkBuilder, type Gatherer } from './chunks.ts';
 import type { Task, Turns } from './turns.ts';
 
 /**
@@ -32,6 +32,7 @@ export interface LiveConnection {
 export interface CohortContext {
   readonly scheduler: Scheduler;
   readonly counts: Counts;
+  readonly gatherer: Gatherer;
   /** Wall clock, for the age of events. */
   readonly wallMs: () => number;
   readonly turns: Pick<Turns, 'add' | 'holdIntake' | 'releaseIntake'>;
@@ -131,6 +132,7 @@ export class Cohort implements Task {
   #deliver(connection: LiveConnection): number {
     const last = this.#queue.last;
     if (!last || last.sequence <= connection.liveSequence) return 1;
+    if (this.#members.size === 1) return this.#deliverAlone(connection);
     const { counts } = this.#context;
     let writes = 0;
     for (const chunk of this.#chunksAfter(connection.liveSequence, last.sequence)) {
@@ -146,6 +148,35 @@ export class Cohort implements Task {
       if (chunk.receipts) noteWritten(chunk, connection);
       counts.deliveries += chunk.events;
       counts.writeEvents.add(chunk.events);
+    }
+    return Math.max(1, writes);
+  }
+
+  /** Nobody shares the frames of an only member, so that they need not be kept. */
+  #deliverAlone(connection: LiveConnection): number {
+    const { counts, gatherer } = this.#context;
+    const waiting = this.#queue.after(connection.liveSequence);
+    let writes = 0;
+    let told = 0;
+    const complete = gatherer.write(waiting, this.#encoding, (bytes, { events, through }) => {
+      if (!connection.outlet.writable) return 'full';
+      const taken = connection.outlet.write(bytes);
+      writes++;
+      connection.liveSequence = through;
+      counts.deliveries += events;
+      counts.writeEvents.add(events);
+      for (const end = told + events; told < end; told++) {
+        const receipt = waiting[told]?.receipt;
+        if (!receipt) continue;
+        receipt.written(1);
+        connection.onWritten?.(receipt);
+      }
+      return taken ? 'reusable' : 'kept';
+    });
+    const next = waiting[told];
+    if (!complete && next) {
+      this.leave(connection);
+      connection.fallBehind(next.sequence - 1);
     }
     return Math.max(1, writes);
   }

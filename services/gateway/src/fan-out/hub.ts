@@ -2,6 +2,7 @@ import type { Counts } from '../counts.ts';
 import type { Entry, EventEncoding } from '../log/entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Scheduler } from '../scheduler.ts';
+import type { Gatherer } from './chunks.ts';
 import { Cohort, type CohortContext, type LiveConnection } from './cohort.ts';
 import { PatternTree } from './pattern-tree.ts';
 import type { Turns } from './turns.ts';
@@ -10,6 +11,7 @@ export interface HubParts {
   readonly scheduler: Scheduler;
   readonly turns: Turns;
   readonly counts: Counts;
+  readonly gatherer: Gatherer;
   readonly wallMs: () => number;
 }
 
@@ -24,10 +26,11 @@ export class Hub {
     if (this.#offered) cohort.offer(this.#offered);
   };
 
-  constructor({ scheduler, turns, counts, wallMs }: HubParts) {
+  constructor({ scheduler, turns, counts, gatherer, wallMs }: HubParts) {
     this.#context = {
       scheduler,
       counts,
+      gatherer,
       wallMs,
       turns,
       release: (cohort) => this.#release(cohort),

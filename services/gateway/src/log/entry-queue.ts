@@ -24,6 +24,11 @@ export class EntryQueue {
     return this.#items[this.#start + index];
   }
 
+  /** The entries with a higher sequence. */
+  after(sequence: number): Entry[] {
+    return this.#items.slice(this.#start + this.indexAfter(sequence)) as Entry[];
+  }
+
   push(entry: Entry): void {
     this.#items.push(entry);
   }

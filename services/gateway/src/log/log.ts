@@ -71,7 +71,8 @@ export class Log {
     this.scheduler = scheduler;
     this.counts = counts;
     this.turns = new Turns(scheduler);
-    this.hub = new Hub({ scheduler, counts, turns: this.turns, wallMs });
+    const { turns, gatherer } = this;
+    this.hub = new Hub({ scheduler, counts, turns, gatherer, wallMs });
     this.tail = new Tail(0, options.tail);
     this.#starts = new Starts({ stream, archive });
     this.cold = new ColdReads({
