@@ -289,10 +289,17 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'if (writes >= 0) continue;',
   },
   {
-    mistake: 'two patterns that match give the event twice',
-    file: 'fan-out/cohort.ts',
-    text: 'if (this.#queue.last === entry) return;',
+    mistake: 'who is live on a topic is remembered for ever',
+    file: 'fan-out/hub.ts',
+    text: 'else for (const topic of topics) topic.cohorts = undefined;',
     replacement: '',
+  },
+  {
+    mistake: 'a wildcard over many topics is not known to them',
+    file: 'fan-out/hub.ts',
+    text: 'if (!topics) this.#era++;',
+    replacement: 'if (!topics) return;',
+    test: 'fan-out/hub.test.ts',
   },
   {
     mistake: 'overwrites bytes that the kernel has not taken',

@@ -91,8 +91,6 @@ export class Cohort implements Task {
   }
 
   offer(entry: Entry): void {
-    // Several patterns of one cohort may match.
-    if (this.#queue.last === entry) return;
     this.#queue.push(entry);
     entry.receipt?.taken();
     const { turns } = this.#context;
@@ -163,6 +161,7 @@ export class Cohort implements Task {
       const taken = connection.outlet.write(bytes);
       writes++;
       connection.liveSequence = through;
+      connection.delivered += events;
       counts.deliveries += events;
       counts.writeEvents.add(events);
       for (const end = told + events; told < end; told++) {

@@ -1,13 +1,20 @@
 import type { Counts } from '../counts.ts';
 import type { Entry, EventEncoding } from '../log/entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
+import type { Topic } from '../log/topic.ts';
+import type { TopicTree } from '../log/topic-tree.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { Gatherer } from './chunks.ts';
 import { Cohort, type CohortContext, type LiveConnection } from './cohort.ts';
 import { PatternTree } from './pattern-tree.ts';
 import type { Turns } from './turns.ts';
 
+/** Topics looked at to forget what was found out about those of one pattern; beyond, of all. */
+const FORGET_VISITS_MAX = 512;
+
 export interface HubParts {
+  /** Those of the tail: where it is remembered who is live on each. */
+  readonly topics: TopicTree<Topic>;
   readonly scheduler: Scheduler;
   readonly turns: Turns;
   readonly counts: Counts;
@@ -20,13 +27,11 @@ export class Hub {
   readonly #cohorts = new Map<string, Cohort>();
   readonly #tree = new PatternTree<Cohort>();
   readonly #context: CohortContext;
-  #offered: Entry | undefined;
-  // One function for every event: a closure for each would be garbage at the feed's rate.
-  readonly #offerTo = (cohort: Cohort): void => {
-    if (this.#offered) cohort.offer(this.#offered);
-  };
+  readonly #topics: TopicTree<Topic>;
+  #era = 0;
 
-  constructor({ scheduler, turns, counts, gatherer, wallMs }: HubParts) {
+  constructor({ topics, scheduler, turns, counts, gatherer, wallMs }: HubParts) {
+    this.#topics = topics;
     this.#context = {
       scheduler,
       counts,
@@ -52,20 +57,35 @@ export class Hub {
     if (!cohort) {
       cohort = new Cohort(key, patterns, encoding, this.#context);
       this.#cohorts.set(key, cohort);
-      for (const pattern of patterns.patterns) this.#tree.add(pattern, cohort);
+      for (const pattern of patterns.patterns) {
+        this.#tree.add(pattern, cohort);
+        this.#forget(pattern);
+      }
     }
     cohort.join(connection, position);
     return cohort;
   }
 
-  offer(entry: Entry): void {
-    this.#offered = entry;
-    this.#tree.match(entry.topic, this.#offerTo);
-    this.#offered = undefined;
+  offer(entry: Entry, topic: Topic): void {
+    if (!topic.cohorts || topic.era !== this.#era) {
+      topic.cohorts = this.#tree.matching(entry.topic);
+      topic.era = this.#era;
+    }
+    for (const cohort of topic.cohorts) cohort.offer(entry);
   }
 
   #release(cohort: Cohort): void {
     this.#cohorts.delete(cohort.key);
-    for (const pattern of cohort.patterns.patterns) this.#tree.delete(pattern, cohort);
+    for (const pattern of cohort.patterns.patterns) {
+      this.#tree.delete(pattern, cohort);
+      this.#forget(pattern);
+    }
+  }
+
+  /** Who is live on the pattern's topics has changed. */
+  #forget(pattern: string): void {
+    const topics = this.#topics.find(pattern, FORGET_VISITS_MAX);
+    if (!topics) this.#era++;
+    else for (const topic of topics) topic.cohorts = undefined;
   }
 }

@@ -10,14 +10,8 @@ const pattern = fc
   .map(([tokens, open]) => (open ? [...tokens.slice(0, -1), '>'] : tokens).join('.'));
 const change = fc.record({ pattern, value: fc.integer({ min: 0, max: 3 }), added: fc.boolean() });
 
-function visited(tree: PatternTree<number>, name: string): string[] {
-  const visits: string[] = [];
-  tree.match(name, (value) => visits.push(String(value)));
-  return visits.sort();
-}
-
 describe('pattern tree', () => {
-  test('match: any patterns added and deleted: each that matches is visited once', () => {
+  test('match: any patterns added and deleted: each value that matches, once', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), fc.array(topic), (changes, topics) => {
         const tree = new PatternTree<number>();
@@ -34,23 +28,11 @@ describe('pattern tree', () => {
         }
         for (const name of topics) {
           const expected = [...model.values()].filter((one) => matches(one.pattern, name));
-          const values = expected.map(({ value }) => String(value));
-          expect(visited(tree, name), name).toEqual(values.sort());
+          const values = [...new Set(expected.map(({ value }) => value))];
+          expect(tree.matching(name).sort(), name).toEqual(values.sort());
         }
       }),
       { numRuns: 1000 },
     );
-  });
-
-  test('match: added while it is visited, deleted while it is visited: no other is missed', () => {
-    const tree = new PatternTree<number>();
-    for (const value of [1, 2, 3]) tree.add('a', value);
-    const visits: number[] = [];
-    tree.match('a', (value) => {
-      visits.push(value);
-      if (value === 1) tree.delete('a', 1);
-    });
-    expect(visits).toEqual([1, 2, 3]);
-    expect(visited(tree, 'a')).toEqual(['2', '3']);
   });
 });

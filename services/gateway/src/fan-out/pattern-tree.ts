@@ -60,30 +60,25 @@ export class PatternTree<V> {
     }
   }
 
-  /** Calls `visit` for each pattern that matches: for a value with several of them, several times. */
-  match(topic: string, visit: (value: V) => void): void {
-    const values = this.#literals.get(topic);
-    if (values) for (const value of values) visit(value);
-    if (this.#wildcards > 0) descend(this.#root, topic.split('.'), 0, visit);
+  /** The values with a pattern that matches, each once. */
+  matching(topic: string): V[] {
+    const found = new Set(this.#literals.get(topic));
+    if (this.#wildcards > 0) descend(this.#root, topic.split('.'), 0, found);
+    return [...found];
   }
 }
 
-function descend<V>(
-  node: Node<V>,
-  tokens: readonly string[],
-  depth: number,
-  visit: (value: V) => void,
-): void {
+function descend<V>(node: Node<V>, tokens: readonly string[], depth: number, found: Set<V>): void {
   const token = tokens[depth];
   if (token === undefined) {
-    for (const value of node.here) visit(value);
+    for (const value of node.here) found.add(value);
     return;
   }
-  for (const value of node.below) visit(value);
+  for (const value of node.below) found.add(value);
   const exact = node.children.get(token);
-  if (exact) descend(exact, tokens, depth + 1, visit);
+  if (exact) descend(exact, tokens, depth + 1, found);
   const any = node.children.get('*');
-  if (any) descend(any, tokens, depth + 1, visit);
+  if (any) descend(any, tokens, depth + 1, found);
 }
 
 function pathOf(pattern: string): readonly string[] {

@@ -71,9 +71,10 @@ export class Log {
     this.scheduler = scheduler;
     this.counts = counts;
     this.turns = new Turns(scheduler);
-    const { turns, gatherer } = this;
-    this.hub = new Hub({ scheduler, counts, turns, gatherer, wallMs });
     this.tail = new Tail(0, options.tail);
+    const { turns, gatherer } = this;
+    const { topics } = this.tail;
+    this.hub = new Hub({ topics, scheduler, counts, turns, gatherer, wallMs });
     this.#starts = new Starts({ stream, archive });
     this.cold = new ColdReads({
       stream,
@@ -150,8 +151,7 @@ export class Log {
     const position = { epoch: this.#epoch, sequence };
     const entry = new Entry(position, { topic, timeMs, json }, receipt);
     this.counts.feedEvents++;
-    this.tail.push(entry);
-    this.hub.offer(entry);
+    this.hub.offer(entry, this.tail.push(entry));
     this.#headMoved();
   }
 

@@ -1,6 +1,7 @@
 import type { Entry } from './entry.ts';
 import { EntryQueue } from './entry-queue.ts';
 import type { PatternSet } from './pattern-set.ts';
+import { Topic } from './topic.ts';
 import { TopicTree } from './topic-tree.ts';
 
 /** Entries looked at in one read, so that a scan which matches little stays under a millisecond. */
@@ -36,7 +37,7 @@ export interface Slice {
 export class Tail {
   readonly #limits: TailLimits;
   readonly #entries = new EntryQueue();
-  readonly #topics = new TopicTree<EntryQueue>();
+  readonly topics = new TopicTree<Topic>();
   #floor: number;
   #head: number;
   #bytes = 0;
@@ -68,17 +69,19 @@ export class Tail {
     return this.#entries.first?.timeMs;
   }
 
-  push(entry: Entry): void {
+  /** @returns the entry's topic */
+  push(entry: Entry): Topic {
     this.#head = entry.sequence;
     this.#entries.push(entry);
-    let queue = this.#topics.get(entry.topic);
-    if (!queue) {
-      queue = new EntryQueue();
-      this.#topics.set(entry.topic, queue);
+    let topic = this.topics.get(entry.topic);
+    if (!topic) {
+      topic = new Topic();
+      this.topics.set(entry.topic, topic);
     }
-    queue.push(entry);
+    topic.entries.push(entry);
     this.#bytes += entry.chargedBytes;
     this.#evict();
+    return topic;
   }
 
   /** Moves the head past a message that is no valid event. */
@@ -89,7 +92,7 @@ export class Tail {
   /** Forgets everything: the log goes on after this position. */
   reset(position: number): void {
     this.#entries.clear();
-    this.#topics.clear();
+    this.topics.clear();
     this.#bytes = 0;
     this.#floor = position;
     this.#head = position;
@@ -113,9 +116,9 @@ export class Tail {
   #indexed({ patterns }: PatternSet): EntryQueue[] | undefined {
     const queues = new Set<EntryQueue>();
     for (const pattern of patterns) {
-      const found = this.#topics.find(pattern, INDEX_VISITS_MAX);
+      const found = this.topics.find(pattern, INDEX_VISITS_MAX);
       if (!found) return undefined;
-      for (const queue of found) queues.add(queue);
+      for (const { entries } of found) queues.add(entries);
       if (queues.size > INDEXED_TOPICS_MAX) return undefined;
     }
     return [...queues];
@@ -159,9 +162,9 @@ export class Tail {
       if (!entry) return;
       this.#floor = entry.sequence;
       this.#bytes -= entry.chargedBytes;
-      const queue = this.#topics.get(entry.topic);
-      queue?.shift();
-      if (queue?.length === 0) this.#topics.delete(entry.topic);
+      const entries = this.topics.get(entry.topic)?.entries;
+      entries?.shift();
+      if (entries?.length === 0) this.topics.delete(entry.topic);
     }
   }
 }

@@ -1,0 +1,131 @@
+import { matches } from '@tidemark/protocol';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Outlet } from '../connections/outlet.ts';
+import { Counts } from '../counts.ts';
+import { Entry } from '../log/entry.ts';
+import { PatternSet } from '../log/pattern-set.ts';
+import { Tail } from '../log/tail.ts';
+import type { Scheduler } from '../scheduler.ts';
+import { webSocketDialect } from '../transports/web-socket-dialect.ts';
+import { Gatherer } from './chunks.ts';
+import type { Cohort, LiveConnection } from './cohort.ts';
+import { Hub } from './hub.ts';
+import { Turns } from './turns.ts';
+
+/** A hub whose turns run when the test says so, on a tail of a few topics. */
+function createHub(eventsMax: number) {
+  const due: (() => void)[] = [];
+  const scheduler: Scheduler = {
+    nowMs: () => 0,
+    soon: (task) => void due.push(task),
+    after: () => () => {},
+  };
+  const tail = new Tail(0, { bytesMax: 1e9, eventsMax });
+  const counts = new Counts();
+  const parts = { scheduler, turns: new Turns(scheduler), counts, gatherer: new Gatherer() };
+  const hub = new Hub({ ...parts, topics: tail.topics, wallMs: () => 0 });
+  return {
+    hub,
+    tail,
+    publish(topic: string): number {
+      const sequence = tail.head + 1;
+      const event = { topic, timeMs: 0, json: Buffer.from('{}') };
+      const entry = new Entry({ epoch: 'e', sequence }, event);
+      hub.offer(entry, tail.push(entry));
+      for (let task = due.shift(); task; task = due.shift()) task();
+      return sequence;
+    },
+  };
+}
+
+class Reader implements LiveConnection {
+  liveSequence = 0;
+  delivered = 0;
+  readonly patterns: PatternSet;
+  readonly received: number[] = [];
+  readonly expected: number[] = [];
+  readonly outlet: Outlet;
+  cohort: Cohort | undefined;
+
+  constructor(patterns: readonly string[]) {
+    this.patterns = new PatternSet(patterns);
+    this.outlet = {
+      writable: true,
+      unsentBytes: 0,
+      takenBytes: 0,
+      write: (bytes) => {
+        const text = Buffer.from(bytes).toString();
+        for (const [, sequence] of text.matchAll(/"cursor":"e-(\d+)"/g)) {
+          this.received.push(Number(sequence));
+        }
+        return true;
+      },
+      ping: () => {},
+      close: () => {},
+    };
+  }
+
+  fallBehind(): void {
+    throw new Error('No socket is full here.');
+  }
+}
+
+const token = fc.constantFrom('a', 'b', 'c');
+const topic = fc.array(token, { minLength: 1, maxLength: 3 }).map((tokens) => tokens.join('.'));
+const pattern = fc
+  .tuple(fc.array(fc.oneof(token, fc.constant('*')), { minLength: 1, maxLength: 3 }), fc.boolean())
+  .map(([tokens, open]) => (open ? [...tokens.slice(0, -1), '>'] : tokens).join('.'));
+const readers = fc.array(fc.array(pattern, { minLength: 1, maxLength: 3 }), {
+  minLength: 1,
+  maxLength: 5,
+});
+const event = fc.record({ publish: topic });
+const turn = fc.record({ joinOrLeave: fc.nat({ max: 4 }) });
+const steps = fc.array(fc.oneof(event, turn), { maxLength: 60 });
+
+type Stage = ReturnType<typeof createHub>;
+
+function publishTo(crowd: readonly Reader[], stage: Stage, name: string): void {
+  const sequence = stage.publish(name);
+  for (const reader of crowd) {
+    const wants = reader.patterns.patterns.some((each) => matches(each, name));
+    if (reader.cohort && wants) reader.expected.push(sequence);
+  }
+}
+
+function joinOrLeave(reader: Reader, { hub, tail }: Stage): void {
+  if (reader.cohort) {
+    reader.cohort.leave(reader);
+    reader.cohort = undefined;
+    return;
+  }
+  const place = { encoding: webSocketDialect, position: tail.head };
+  reader.cohort = hub.join(reader, reader.patterns, place);
+}
+
+describe('hub', () => {
+  test('offer: readers join and leave between events: each gets what its patterns match, once', () => {
+    // A small tail forgets topics, and with them what was remembered about them.
+    const run = fc.property(readers, steps, fc.constantFrom(3, 1000), (all, script, eventsMax) => {
+      const stage = createHub(eventsMax);
+      const crowd = all.map((patterns) => new Reader(patterns));
+      for (const step of script) {
+        if ('publish' in step) publishTo(crowd, stage, step.publish);
+        else joinOrLeave(crowd[step.joinOrLeave % crowd.length] as Reader, stage);
+      }
+      for (const { received, expected } of crowd) expect(received).toEqual(expected);
+    });
+    fc.assert(run, { numRuns: 500 });
+  });
+
+  test('join: a wildcard over more topics than are looked at: all of them know it', () => {
+    const stage = createHub(10_000);
+    const topics = Array.from({ length: 1000 }, (_, index) => `many.${index}`);
+    for (const name of topics) stage.publish(name);
+    const reader = new Reader(['many.*']);
+    joinOrLeave(reader, stage);
+    const expected = topics.map((name) => stage.publish(name));
+    expect(reader.received).toEqual(expected);
+  });
+});
