@@ -3,6 +3,8 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 /** A real server and several processes start in many of these, on machines with two cores. */
 const PROCESS_TEST_TIMEOUT_MS = 30_000;
 
+const UNIT_TESTS = ['{libs,services}/*/src/**/*.test.ts', 'test/bench/load/*.test.ts'];
+
 function project(name: string, include: string[], timeoutMs: number) {
   return {
     extends: true,
@@ -16,7 +18,7 @@ export default defineConfig({
     maxWorkers: 2,
     teardownTimeout: 15_000,
     projects: [
-      project('unit', ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts'], 10_000),
+      project('unit', UNIT_TESTS, 10_000),
       project('launcher', ['infra/**/*.test.ts', 'test/feed/**/*.test.ts'], 120_000),
       project(
         'integration',

@@ -17,6 +17,10 @@ process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
 const options = parseOptions();
+if (options.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const machine = describeMachine();
 const versions = describeVersions();
 const date = new Date().toISOString();

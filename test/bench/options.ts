@@ -10,6 +10,7 @@ export interface Options {
   readonly quick: boolean;
   readonly profileFolder: string | undefined;
   readonly outFile: string | undefined;
+  readonly help: boolean;
 }
 
 export const USAGE = `npm run bench -- [--case NAME[,NAME]...] [--runs N] [--quick] [--profile FOLDER] [--out FILE]
@@ -18,7 +19,8 @@ export const USAGE = `npm run bench -- [--case NAME[,NAME]...] [--runs N] [--qui
   --runs     how often each case is measured; the table shows medians (3)
   --quick    smaller cases and one run, for a look: these figures are no results
   --profile  writes CPU profiles of the gateway and shows where its time went
-  --out      the JSON file (data/bench/<time>.json)`;
+  --out      the JSON file (data/bench/<time>.json)
+  --help     shows this`;
 
 /** @throws Error with one sentence for what is wrong */
 export function readOptions(args: readonly string[]): Options {
@@ -30,6 +32,7 @@ export function readOptions(args: readonly string[]): Options {
       quick: { type: 'boolean', default: false },
       profile: { type: 'string' },
       out: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
   const names = values.case.flatMap((list) => list.split(','));
@@ -45,5 +48,6 @@ export function readOptions(args: readonly string[]): Options {
     quick: values.quick,
     profileFolder: values.profile,
     outFile: values.out,
+    help: values.help,
   };
 }

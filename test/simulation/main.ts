@@ -1,25 +1,41 @@
 import { parseArgs } from 'node:util';
 import { simulate } from './simulation.ts';
 
-/*
- * `npm run test:sim -- --seed 7 --steps 2000` repeats one run and shows what led to its failure;
- * `--seeds 1..2000` runs many.
- */
+const USAGE = `npm run test:sim -- [--seeds A..B] [--steps M] [--keep-going]   runs many seeds
+npm run test:sim -- --seed N [--steps M] [--lines L]             repeats one exactly
 
-const TRACE_LINES = 200;
+  --seeds       which runs (1..500)
+  --steps       what happens in each, in steps (2000)
+  --keep-going  goes on after a failure
+  --seed        one run; where it fails, the last lines of what led to it are shown
+  --lines       how many of them (200)`;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    seeds: { type: 'string', default: '1..500' },
-    steps: { type: 'string', default: '2000' },
-    lines: { type: 'string', default: String(TRACE_LINES) },
-    'keep-going': { type: 'boolean', default: false },
-  },
-});
+const OPTIONS = {
+  seed: { type: 'string' },
+  seeds: { type: 'string', default: '1..500' },
+  steps: { type: 'string', default: '2000' },
+  lines: { type: 'string', default: '200' },
+  'keep-going': { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
 
+function readOptions() {
+  try {
+    const { values } = parseArgs({ options: OPTIONS });
+    const [first = '', last = first] = (values.seed ?? values.seeds).split('..');
+    const numbers = [first, last, values.steps, values.lines].map(Number);
+    if (numbers.every((number) => Number.isInteger(number) && number >= 0)) return values;
+    throw new Error('Seeds, steps and lines are whole numbers.');
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const values = readOptions();
 const steps = Number(values.steps);
-if (values.seed === undefined) await runMany(values.seeds);
+if (values.help) console.log(USAGE);
+else if (values.seed === undefined) await runMany(values.seeds);
 else await runOne(Number(values.seed));
 
 async function runOne(seed: number): Promise<void> {
