@@ -23,13 +23,18 @@ async function post(body: string, contentType = 'application/json'): Promise<Res
   });
 }
 
-async function openRaw(): Promise<Socket> {
+async function openRaw(
+  headers: Readonly<Record<string, string>> = {},
+  look: (head: string) => void = () => {},
+): Promise<Socket> {
   const socket = connect(system.gateway.port, '127.0.0.1').on('error', () => {});
   const key = randomBytes(16).toString('base64');
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(
-    `GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: tidemark.v1\r\nAuthorization: Bearer ${system.token}\r\n\r\n`,
+    `GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: tidemark.v1\r\nAuthorization: Bearer ${system.token}\r\n${more.join('')}\r\n`,
   );
-  await once(socket, 'data');
+  const [head] = await once(socket, 'data');
+  look(head.toString('latin1'));
   return socket;
 }
 
@@ -94,12 +99,105 @@ test('JSON: nested too deeply, at any depth: refused', async () => {
 });
 
 test('JSON: a body that is wrong in every place: the answer is not larger than it', async () => {
-  const wrong = Array.from({ length: 50_000 }, (_, n) => `"A${n}":[]`).join(',');
-  const response = await post(`{"type":"a",${wrong}}`);
+  const wrong = `{${Array.from({ length: 100 }, (_, n) => `"A${n}":[]`).join(',')}}`;
+  const batch = `[${Array(900).fill(wrong).join(',')}]`;
+  const response = await post(batch, 'application/cloudevents-batch+json');
   expect(response.status).toBe(400);
   const text = await response.text();
   expect(text.length).toBeLessThan(50_000);
   expect(JSON.parse(text).faults).toHaveLength(100);
+});
+
+test('JSON: tens of thousands of attributes: refused for their number, each unseen', async () => {
+  const many = Array.from({ length: 50_000 }, (_, n) => `"A${n}":[]`).join(',');
+  const startMs = performance.now();
+  const response = await post(`{"type":"a",${many}}`);
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({
+    code: 'invalid_event',
+    faults: [{ path: '$', message: 'must have at most 100 extension attributes' }],
+  });
+  expect(performance.now() - startMs).toBeLessThan(1000);
+});
+
+test('JSON: as many attributes as may be, and those of the server: taken, and delivered', async () => {
+  const listener = listen('sse', {
+    urls: [system.gateway.url],
+    token: system.token,
+    topics: 'full',
+  });
+  await until(() => listener.live);
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`a${n}`, 'x']));
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const response = await fetch(`${system.ingest.url}/v1/events`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${system.token}`,
+      traceparent,
+      tracestate: 'a=b',
+    },
+    body: JSON.stringify({ type: 'full', ...many }),
+  });
+  expect(response.status).toBe(201);
+  await until(() => listener.events.length === 1);
+  expect(listener.events[0]?.event).toMatchObject({ ...many, publisher: 'tester', traceparent });
+  expect((await post(JSON.stringify({ type: 'full', ...many, a100: 'x' }))).status).toBe(400);
+  await listener.stop();
+});
+
+/** Bytes that are answered whole before the socket is given up. */
+async function exchange(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.write(bytes);
+  const answer = await new Promise<string>((resolve) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (/\r\n\r\n[\s\S]*\}\s*$/.test(text)) resolve(text);
+    });
+    socket.once('close', () => resolve(text));
+  });
+  socket.destroy();
+  return answer;
+}
+
+test.each(['http://[/v1/sse', 'http://a:port/v1/sse', 'foo:', 'http://', '%', '//['])(
+  'target %s: an error like others, and no page',
+  async (target) => {
+    const authorization = `Authorization: Bearer ${system.token}`;
+    for (const { port } of [system.gateway, system.ingest, system.replay]) {
+      const answer = await exchange(
+        port,
+        `GET ${target} HTTP/1.1\r\nHost: a\r\n${authorization}\r\n\r\n`,
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 40[04] /);
+      expect(answer).toMatch(/"code":"(invalid_query|not_found)"/);
+      expect(answer).not.toMatch(/<html|text\/html/);
+    }
+  },
+);
+
+test('headers: hundreds before the one that counts: none is dropped', async () => {
+  const many = Array.from({ length: 300 }, (_, n) => `X-${n}: 1\r\n`).join('');
+  const authorization = `Authorization: Bearer ${system.token}`;
+  const head = `GET /v1/topics HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n${many}${authorization}\r\n\r\n`;
+  expect(await exchange(system.replay.port, head)).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test('WebSocket: compression is offered: not taken', async () => {
+  const offer = 'permessage-deflate; client_max_window_bits; server_max_window_bits=8';
+  const socket = await openRaw({ 'Sec-WebSocket-Extensions': offer }, (head) => {
+    expect(head).toMatch(/^HTTP\/1\.1 101 /);
+    expect(head).not.toMatch(/extensions|deflate/i);
+  });
+  const closed = once(socket, 'close');
+  const received: Buffer[] = [];
+  socket.on('data', (chunk) => received.push(chunk));
+  // A frame that says that it is compressed: RFC 6455 section 5.2.
+  socket.write(frame(0x81 | 0x40, '{}'));
+  await closed;
+  expect(Buffer.concat(received).includes(Buffer.from([0x88, 0x02, 0x03, 0xea]))).toBe(true);
 });
 
 test('JSON: what is not UTF-8: refused, over HTTP and WebSocket', async () => {

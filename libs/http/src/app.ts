@@ -1,9 +1,10 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Principal } from '@tidemark/auth';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Authenticate } from './authentication.ts';
-import { answerErrors } from './error-response.ts';
+import { answerErrors, toErrorResponse } from './error-response.ts';
 import type { Limits } from './limits.ts';
 import { observe } from './observation.ts';
 import { type Origins, shareWith } from './origins.ts';
@@ -52,13 +53,13 @@ export interface AppOptions {
 
 /** The application of a service and that of its operators, for a port each. */
 export interface Apps {
-  readonly app: Express;
+  readonly app: RequestListener;
   /** Absent where operators have no port of their own; the application then is for them too. */
-  readonly operations?: Express;
+  readonly operations?: RequestListener;
 }
 
 /** One application for all: endpoints, operations, health, readiness and metrics, errors as JSON. */
-export function createApp(options: AppOptions): Express {
+export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
   return build([...options.endpoints, ...(options.operations ?? [])], { metrics: true });
 }
@@ -78,7 +79,7 @@ export function createApps(
 
 function builder(options: AppOptions) {
   const observation = observe(options);
-  return (endpoints: readonly Endpoint[], shown: { readonly metrics: boolean }): Express => {
+  return (endpoints: readonly Endpoint[], shown: { readonly metrics: boolean }) => {
     const app = createBare(observation);
     addHealth(app, options.checks);
     if (shown.metrics) addMetrics(app, options.metrics);
@@ -88,8 +89,27 @@ function builder(options: AppOptions) {
       throw new TidemarkError('not_found', `There is no ${request.path} here.`);
     });
     app.use(answerErrors(options.log, options.limits));
-    return app;
+    return withoutPages(app);
   };
+}
+
+/**
+ * A target that express cannot read as a URL passes all of the application by, and would be answered
+ * with a page of HTML.
+ */
+function withoutPages(app: Express): RequestListener {
+  const error = new TidemarkError('invalid_query', 'The target of the request is no URL.');
+  const { status, body } = toErrorResponse(error);
+  const text = JSON.stringify(body);
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(text),
+  };
+  const refuse = (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(status, headers).end(text);
+  };
+  return (request, response) =>
+    app(request as Request, response as Response, () => refuse(request, response));
 }
 
 function createBare(observation: RequestHandler): Express {

@@ -11,7 +11,6 @@ import type { Limits } from './limits.ts';
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** How often Node looks for requests that take too long. */
 const TIMEOUT_CHECK_MS = 5_000;
-const HEADERS_MAX = 100;
 /** How long a client may take to read that its request cannot be read. */
 const REFUSAL_MS = 1_000;
 /** Idle time after which TCP asks whether a silent peer is still there. */
@@ -74,10 +73,14 @@ export class HttpServer {
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       noDelay: true,
     });
-    this.server.maxHeadersCount = HEADERS_MAX;
+    // Their bytes are limited. A limit of their number would drop the last ones without a word, such
+    // as the address that a proxy appends.
+    this.server.maxHeadersCount = 0;
     this.server.on('connection', (socket) => this.#keepSocket(socket));
     this.server.on('request', (_request, response) => this.#keepAnswer(response));
     this.server.on('request', application);
+    // What it expects beside 100-continue may be passed over (RFC 9110 section 10.1.1).
+    this.server.on('checkExpectation', (...exchange) => this.server.emit('request', ...exchange));
     this.server.on('clientError', (error, socket) => this.#refuse(error, socket));
     if (options.socketsMax !== undefined) this.server.maxConnections = options.socketsMax;
     this.server.on('drop', () => limits?.hit('sockets'));

@@ -9,6 +9,9 @@ export const EVENT_BYTES_MAX = 256 * 1024;
 /** Largest `id`, `source` or `type`, in UTF-16 units; NATS keeps `source` and `id` in memory. */
 export const ATTRIBUTE_LENGTH_MAX = 1024;
 
+/** Most extension attributes of one event, beside those that servers set; each costs a look. */
+export const EXTENSIONS_MAX = 100;
+
 /** Deepest nesting of `data`; common JSON parsers give up somewhere between 64 and 1,000 levels. */
 export const DATA_DEPTH_MAX = 64;
 
@@ -86,6 +89,9 @@ const QUICK: ReadonlyMap<string, (value: unknown) => boolean> = new Map<
 
 const NOT_EXTENSIONS = new Set([...Object.keys(attributes.shape), 'data']);
 
+/** An event that was taken must not become one that is refused when servers have added these. */
+const SET_BY_SERVERS = new Set(['publisher', 'traceparent', 'tracestate']);
+
 /**
  * Checks unknown input against CloudEvents 1.0 and gives it its topic: the `topic` attribute, or
  * else its `type`. Attributes that are `null` count as absent (JSON format, section 2.2).
@@ -99,6 +105,10 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
     throw invalid([{ path: path || '$', message: 'must be a JSON object' }]);
   }
   if (isPlainlyValid(input)) return input as CloudEvent;
+  if (Object.keys(input).filter(isOwnExtension).length > EXTENSIONS_MAX) {
+    const message = `must have at most ${EXTENSIONS_MAX} extension attributes`;
+    throw invalid([{ path: path || '$', message }]);
+  }
   const present = Object.fromEntries(
     Object.entries(input).filter(([name, value]) => value !== null || name === 'data'),
   );
@@ -167,12 +177,18 @@ export function messageId(event: Pick<CloudEvent, 'source' | 'id'>): string {
 function isPlainlyValid(event: object): boolean {
   const named = event as Readonly<Record<string, unknown>>;
   if (!named.specversion || !named.id || !named.source || !named.type || !named.topic) return false;
+  let extensions = 0;
   for (const name in named) {
     const accepts = QUICK.get(name);
+    if (!accepts && ++extensions > EXTENSIONS_MAX) return false;
     const value = named[name];
     if (accepts ? !accepts(value) : !isPlainExtension(name, value)) return false;
   }
   return true;
+}
+
+function isOwnExtension(name: string): boolean {
+  return !NOT_EXTENSIONS.has(name) && !SET_BY_SERVERS.has(name);
 }
 
 function isPlainExtension(name: string, value: unknown): boolean {
