@@ -216,3 +216,34 @@ test('gap: future: the log lost its end in a crash: who had it is told, then all
     expect(outline(listener.received)).toEqual([gap, live, ...ids(16, 18)]);
   }
 });
+
+test('gap: future: the log lost its end and grew past it before the gateway looked: told all the same', async () => {
+  const system = await start();
+  const copy = join(await temporaryFolder(), 'store');
+  const kept = await system.publisher.storeAll(series(TOPIC, 1, 10));
+  await system.nats.kill('SIGKILL');
+  await cp(system.nats.storeFolder, copy, { recursive: true });
+  await system.nats.restart();
+  await system.gateway.waitUntilReady();
+  const listeners = TRANSPORTS.map((transport) =>
+    system.listen(transport, { topics: TOPIC, after: kept[4]?.cursor ?? '' }),
+  );
+  const lost = await system.publisher.storeAll(series(TOPIC, 11, 15));
+  for (const listener of listeners) await untilEvents(listener, 10);
+
+  process.kill(system.gateway.pid, 'SIGSTOP');
+  await system.nats.kill('SIGKILL');
+  await rm(system.nats.storeFolder, { recursive: true });
+  await cp(copy, system.nats.storeFolder, { recursive: true });
+  await system.nats.restart();
+  // Sequences 11 to 25: the gateway knows other events under the first five of them.
+  await system.publisher.storeAll(series(TOPIC, 16, 30));
+  process.kill(system.gateway.pid, 'SIGCONT');
+  const [from, to] = [lost[4]?.cursor, kept[9]?.cursor];
+  for (const listener of listeners) {
+    await until(() => listener.ids.includes('30'));
+    const gap = { type: 'gap', from, to, reason: 'future' };
+    expect(withoutLive(listener.received)).toEqual([...ids(6, 15), gap, ...ids(16, 30)]);
+    expect(listener.connections).toBe(1);
+  }
+});

@@ -80,6 +80,13 @@ export async function readStreamState(
   return info && toState(info);
 }
 
+/** When the events stream stored a message, in ms since 1970; `undefined` where it has none there. */
+export async function readStoredMs(link: NatsLink, sequence: number): Promise<number | undefined> {
+  const { streams } = await manager(link);
+  const message = await streams.getMessage(STREAM_NAME, { seq: sequence });
+  return message?.time.getTime();
+}
+
 export interface WaitOptions {
   readonly log: Logger;
   readonly signal?: AbortSignal;

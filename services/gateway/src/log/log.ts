@@ -5,6 +5,7 @@ import { Hub } from '../fan-out/hub.ts';
 import { type Task, Turns } from '../fan-out/turns.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { type ArchiveTier, type Bounds, ColdReads, type StreamTier } from './cold-reads.ts';
+import { commonEnd, type StoredMs } from './common-end.ts';
 import { Entry, type Receipt } from './entry.ts';
 import { type ResolvedStart, Starts } from './starts.ts';
 import { Tail, type TailLimits } from './tail.ts';
@@ -127,8 +128,18 @@ export class Log {
    *
    * @returns the sequence after which the feed has to read
    */
-  begin(stream: Bounds): number {
+  async start(stream: Bounds, storedMs: StoredMs): Promise<number> {
+    const isSameStream = this.#epoch === stream.epoch;
+    return this.begin(
+      stream,
+      isSameStream ? await commonEnd(this.tail, stream, storedMs) : undefined,
+    );
+  }
+
+  /** @param common up to where the stream is what it was, if it is not all of it */
+  begin(stream: Bounds, common = stream.lastSequence): number {
     const { tail } = this;
+    const end = Math.min(stream.lastSequence, common);
     if (this.#epoch === '') {
       this.#epoch = stream.epoch;
       tail.reset(stream.lastSequence);
@@ -136,8 +147,8 @@ export class Log {
       // The archive may hold what the new stream has dropped already.
       const change = { sequence: 0, reason: 'epoch' } as const;
       this.#restart(stream.epoch, change, stream.firstSequence - 1);
-    } else if (stream.lastSequence < Math.max(tail.head, this.#furthest)) {
-      this.#restart(stream.epoch, { sequence: stream.lastSequence, reason: 'future' });
+    } else if (end < Math.max(tail.head, this.#furthest)) {
+      this.#restart(stream.epoch, { sequence: end, reason: 'future' });
     } else if (tail.head + 1 < stream.firstSequence) {
       // Retention overtook this gateway while it was away; what it missed is in the archive.
       this.#restart(stream.epoch, undefined, stream.firstSequence - 1);

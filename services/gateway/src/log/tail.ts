@@ -98,6 +98,12 @@ export class Tail {
     this.#head = position;
   }
 
+  /** The entries after one sequence, up to and with another. */
+  between(after: number, through: number): readonly Entry[] {
+    const count = this.#entries.indexAfter(through) - this.#entries.indexAfter(after);
+    return this.#entries.after(after).slice(0, Math.max(count, 0));
+  }
+
   /** The last sequence stored before that time, where the tail reaches back that far. */
   sequenceBefore(timeMs: number): number | undefined {
     const { first } = this.#entries;

@@ -1,4 +1,4 @@
-import { Feed, type NatsLink } from '@tidemark/nats';
+import { Feed, type NatsLink, readStoredMs } from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
 import type { Log } from '../log/log.ts';
 import type { Receipts } from '../reports/receipts.ts';
@@ -21,7 +21,7 @@ export function follow(
     },
     onStart: (state) => {
       log.counts.feedRestarts++;
-      return log.begin(state);
+      return log.start(state, (sequence) => readStoredMs(link, sequence));
     },
     onRecord: (record) => {
       log.counts.feedBytes += record.payload.length;
