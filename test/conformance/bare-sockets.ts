@@ -27,11 +27,16 @@ export function refusedUpgrade({ url }: Service, path: string, headers: Record<s
 }
 
 /** The bare socket of a WebSocket connection, for frames that no client would send. */
-export function openBareSocket({ url }: Service, token: string): Promise<Socket> {
-  const headers = { ...UPGRADE, Authorization: `Bearer ${token}` };
+export function openBareSocket(
+  { url }: Service,
+  token: string,
+  more: Record<string, string> = {},
+): Promise<Socket> {
+  const headers = { ...UPGRADE, Authorization: `Bearer ${token}`, ...more };
   return new Promise((resolve, reject) => {
     const sent = request(`${url}/v1/ws`, { headers });
     sent.on('error', reject);
+    sent.on('response', ({ statusCode }) => reject(new Error(`refused with ${statusCode}`)));
     sent.on('upgrade', (_response, socket) => {
       socket.on('error', () => {});
       resolve(socket as Socket);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keepSecret, makeToken } from '../support/services.ts';
 import { type System, startSystem } from '../support/system.ts';
@@ -136,6 +137,14 @@ describe('ticket', () => {
     expect(logged).toContain('connected');
     expect(logged).not.toContain(ticket);
     expect(logged).not.toContain('ticket=');
+  });
+
+  test('older than 30 s: refused', { timeout: 60_000 }, async () => {
+    const [old, young] = [await issued(), await issued()];
+    await sleep(20_000);
+    expect(await stream(`topics=a&ticket=${young}`)).toBe(200);
+    await sleep(11_500);
+    expect(await stream(`topics=a&ticket=${old}`)).toBe(401);
   });
 
   test('NATS away: 503 at the desk, and a stream is not opened', async () => {
