@@ -10,7 +10,14 @@ import {
   READ_TIMEOUT_S,
   startNginx,
 } from '../../test/support/nginx.ts';
-import { metric, numbered, type System, startSystem } from '../../test/support/system.ts';
+import {
+  metric,
+  namesOf,
+  numbered,
+  publishUntil,
+  type System,
+  startSystem,
+} from '../../test/support/system.ts';
 import { until } from '../../test/support/until.ts';
 
 /* Real traffic through a real nginx. Skipped where there is none. */
@@ -19,7 +26,11 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
   let system: System;
   let proxy: Nginx;
   beforeAll(async () => {
-    const env = { TIDEMARK_GATEWAY_HEARTBEAT_MS: HEARTBEAT_MS };
+    const env = {
+      TIDEMARK_GATEWAY_HEARTBEAT_MS: HEARTBEAT_MS,
+      // Long enough for clients that are sent away to knock at the gateway that drains.
+      TIDEMARK_GATEWAY_DRAIN_MS: '2000',
+    };
     system = await startSystem({ gateways: 2, env });
     proxy = await startNginx(system);
   });
@@ -94,6 +105,51 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
       expect(listener.ids).toEqual(Array.from({ length: 30 }, (_, index) => String(index + 1)));
       expect(listener.connections).toBeGreaterThan(1);
     }
+  });
+
+  test('rolling restart of the gateways: clients move on at once, each event once', async () => {
+    const topics = 'proxied.rolling';
+    const listeners = Array.from({ length: 8 }, (_, index) =>
+      system.listen(index % 2 ? 'sse' : 'websocket', { topics, urls: [proxy.url] }),
+    );
+    for (const listener of listeners) await until(() => listener.live);
+    let done = false;
+    const publishing = publishUntil(() => done, topics, system.publisher);
+    for (const gateway of system.gateways) await gateway.restart();
+    for (const listener of listeners) await until(() => listener.live);
+    done = true;
+    const stored = await publishing;
+    for (const listener of listeners) {
+      await untilEvents(listener, stored.length);
+      expect(namesOf(listener)).toEqual(stored);
+      // Sent away once by each gateway, at most; the other one took it at the first knock.
+      expect(listener.connections).toBeLessThanOrEqual(3);
+      const codes = listener.received.flatMap((one) => (one.type === 'closed' ? [one.code] : []));
+      if (listener.transport === 'websocket')
+        expect(new Set([4000, ...codes])).toEqual(new Set([4000]));
+    }
+  });
+
+  test('no gateway answers: an EventSource is asked to come back, and does', async () => {
+    const topics = 'proxied.nobody';
+    const listener = system.listen('sse', { topics, urls: [proxy.url] });
+    await until(() => listener.live);
+    const [first, second] = system.gateways;
+    await Promise.all([first?.kill('SIGKILL'), second?.kill('SIGKILL')]);
+    await until(() => listener.received.some(({ type }) => type === 'error'));
+    expect(listener.received.find(({ type }) => type === 'error')).toMatchObject({
+      code: 'unavailable',
+      retryable: true,
+    });
+    const url = `${proxy.url}/v1/sse?topics=${topics}&access_token=${system.token}`;
+    expect((await fetch(url)).status).toBe(200);
+    expect(proxy.log()).not.toContain(system.token.slice(0, 20));
+    const before = listener.connections;
+    await Promise.all([first?.restart(), second?.restart()]);
+    await until(() => listener.live);
+    expect(listener.connections).toBeGreaterThan(before);
+    await system.publisher.store(numbered(topics, 1));
+    await untilEvents(listener, 1);
   });
 
   test('least connections: eight clients: four at each gateway', async () => {

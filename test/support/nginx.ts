@@ -1,10 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from './free-ports.ts';
 import type { System } from './system.ts';
@@ -30,6 +38,7 @@ export interface Nginx {
   readonly url: string;
   /** With TLS: the certificate, signed by itself. */
   readonly certificate: string | undefined;
+  /** Of requests and of errors. */
   log(): string;
   /** What `nginx -t` says. */
   check(): string;
@@ -59,8 +68,6 @@ export async function startNginx(
   rewrite(file, [
     [/60s/g, `${READ_TIMEOUT_S}s`],
     [/\/tmp\/nginx/g, join(folder, 'nginx')],
-    // One worker: several count connections each for themselves.
-    ['worker_processes auto', 'worker_processes 1'],
     ['/dev/stdout', join(folder, 'access.log')],
   ]);
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
@@ -69,7 +76,8 @@ export async function startNginx(
   return {
     url,
     certificate,
-    log: () => readFileSync(join(folder, 'access.log'), 'utf8'),
+    log: () =>
+      ['access.log', 'error.log'].map((name) => readFileSync(join(folder, name), 'utf8')).join(''),
     check: () => String(spawnSync('nginx', ['-t', '-c', file]).stderr),
     async restart() {
       await end(child);
@@ -82,15 +90,15 @@ export async function startNginx(
   };
 }
 
+/** As many gateways as the system has, of those that are shipped. */
 function upstreams({ gateways, ingest, replay }: System): string {
-  const upstream = (name: string, ports: readonly number[], more = '') =>
-    `upstream ${name} { ${more} ${ports.map((one) => `server 127.0.0.1:${one};`).join(' ')} }\n`;
-  const gatewayPorts = gateways.map((gateway) => gateway.port);
-  return (
-    upstream('gateways', gatewayPorts, 'least_conn;') +
-    upstream('ingest', [ingest.port]) +
-    upstream('replay', [replay.port])
-  );
+  return readFileSync(join(SHIPPED, 'upstreams.conf'), 'utf8')
+    .replace(/^ *server gateway-(\d):8080(.*)\n/gm, (_, number, options) => {
+      const gateway = gateways[number - 1];
+      return gateway ? `  server 127.0.0.1:${gateway.port}${options}\n` : '';
+    })
+    .replace('ingest:8081', `127.0.0.1:${ingest.port}`)
+    .replace('replay:8082', `127.0.0.1:${replay.port}`);
 }
 
 function rewrite(file: string, replacements: readonly [RegExp | string, string][]): void {
@@ -111,7 +119,11 @@ function makeCertificate(folder: string): string {
 }
 
 async function launch(file: string, isUp: () => Promise<boolean>): Promise<ChildProcess> {
-  const child = spawn('nginx', ['-c', file, '-g', 'daemon off;'], { stdio: 'ignore' });
+  const errors = openSync(join(dirname(file), 'error.log'), 'a');
+  const child = spawn('nginx', ['-c', file, '-g', 'daemon off;'], {
+    stdio: ['ignore', 'ignore', errors],
+  });
+  closeSync(errors);
   process.once('exit', () => child.kill('SIGKILL'));
   await until(isUp, 'nginx');
   return child;

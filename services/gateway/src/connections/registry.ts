@@ -98,7 +98,7 @@ export class Registry implements Task {
 
   /** @throws TidemarkError `unavailable` while draining, `limit_exceeded` when the gateway is full */
   admit(): void {
-    if (this.#closing) throw new TidemarkError('unavailable', 'This gateway is going away.');
+    if (this.#closing) throw goingAway();
     const { connectionsMax } = this.#options;
     if (this.#members.size < connectionsMax) return;
     throw new TidemarkError('limit_exceeded', `The gateway has its ${connectionsMax} connections.`);
@@ -256,6 +256,10 @@ export class Registry implements Task {
 }
 
 /** Closes a connection once what its client asked for has been answered. */
+export function goingAway(): TidemarkError {
+  return new TidemarkError('unavailable', 'This gateway is going away.');
+}
+
 async function sendAway({ connection, finish }: Member, message: string): Promise<void> {
   await finish?.();
   connection.close('going_away', message);

@@ -17,7 +17,7 @@ import {
 import type { Span } from '@tidemark/telemetry';
 import { CatchUpPlaces } from '../connections/catch-up-places.ts';
 import { Connection, type Subscribing } from '../connections/connection.ts';
-import type { Member } from '../connections/registry.ts';
+import { goingAway, type Member } from '../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { traceDeliveries } from '../reports/deliveries.ts';
 import { CLOSE_TIMEOUT_MS, SocketOutlet } from './socket-outlet.ts';
@@ -69,6 +69,12 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
   }
 
   function shake({ request, response, principal }: Exchange): void {
+    if (gateway.registry.closing) {
+      // Without an answer, so that a proxy tries the next gateway; an EventSource comes back alone.
+      reports.refused('sse', goingAway(), spanOf(response));
+      request.socket.destroy();
+      return;
+    }
     const { trace, ...query } = readQuery(request);
     for (const pattern of query.patterns) requirePermission(principal, 'subscribe', pattern);
     if (trace) requireAdmin(principal);
