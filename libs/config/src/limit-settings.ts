@@ -35,6 +35,16 @@ export const commonLimits = {
     unit: 'ms',
     meaning: 'How long a whole request with its body may take to arrive; then 408.',
   },
+  answerStallMs: {
+    variable: 'TIDEMARK_HTTP_STALL_TIMEOUT_MS',
+    type: 'integer',
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    meaning:
+      'How long a client may take nothing of an HTTP answer that waits for it; then it is cut.',
+  },
   headerBytesMax: {
     variable: 'TIDEMARK_HTTP_HEADER_BYTES_MAX',
     type: 'integer',

@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly headersTimeoutMs?: number;
   /** Time to send a whole request; how long an answer takes is not limited by it. */
   readonly requestTimeoutMs?: number;
+  /** Time in which a client that has an answer waiting takes nothing of it. */
+  readonly answerStallMs?: number;
   readonly headerBytesMax?: number;
   /** Most sockets at once, those that have said nothing yet too; a further one is closed. */
   readonly socketsMax?: number;
@@ -60,6 +62,7 @@ export class HttpServer {
 
   constructor(application: RequestListener, log: Logger, options: ServerOptions = {}) {
     const { headersTimeoutMs = 10_000, requestTimeoutMs = 30_000, limits } = options;
+    const { answerStallMs = 30_000 } = options;
     this.#log = log;
     this.#limits = limits;
     this.server = createServer({
@@ -76,6 +79,8 @@ export class HttpServer {
     // Their bytes are limited. A limit of their number would drop the last ones without a word, such
     // as the address that a proxy appends.
     this.server.maxHeadersCount = 0;
+    this.server.timeout = answerStallMs;
+    this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
     this.server.on('connection', (socket) => this.#keepSocket(socket));
     this.server.on('request', (_request, response) => this.#keepAnswer(response));
     this.server.on('request', application);
@@ -121,6 +126,18 @@ export class HttpServer {
     this.#sockets.add(socket);
     // Not `once`, which holds four objects more for each socket.
     socket.on('close', () => this.#sockets.delete(socket));
+  }
+
+  /** Nothing has moved on the socket for a while: a client that does not read, or one that is done. */
+  #endIdle(socket: Socket, answerStallMs: number): void {
+    const answer = this.#answerOf.get(socket);
+    if (socket.writableLength === 0 && answer && !answer.writableEnded) {
+      // The client waits for us.
+      socket.setTimeout(answerStallMs);
+      return;
+    }
+    if (answer) this.#limits?.hit('answer_time');
+    socket.destroy();
   }
 
   /** What cannot be read as a request is answered like other errors, where it can be. */

@@ -1,12 +1,16 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogger } from '@tidemark/telemetry';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HttpServer } from './server.ts';
 
 const HEADERS_TIMEOUT_MS = 300;
 const REQUEST_TIMEOUT_MS = 600;
+const ANSWER_STALL_MS = 500;
+/** More than the kernel keeps for a client that does not read. */
+const LARGE = Buffer.alloc(20_000_000, 'x');
 /** Node looks twice within the time for headers. */
 const CHECK_MS = 400;
 
@@ -14,12 +18,15 @@ const hits: string[] = [];
 const http = new HttpServer(
   (request, response) => {
     if (request.url === '/stream') response.write('begun');
+    else if (request.url === '/large') response.end(LARGE);
+    else if (request.url === '/late') setTimeout(() => response.end('late'), 3 * ANSWER_STALL_MS);
     else request.resume().on('end', () => response.end('whole'));
   },
   createLogger('test', 'silent'),
   {
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    answerStallMs: ANSWER_STALL_MS,
     headerBytesMax: 2048,
     socketsMax: 20,
     limits: { hit: (limit) => hits.push(limit) },
@@ -69,6 +76,41 @@ test('slow client: a socket that says nothing: closed in time', async () => {
   const startMs = performance.now();
   await once(socket, 'close');
   expect(performance.now() - startMs).toBeLessThan(HEADERS_TIMEOUT_MS + CHECK_MS);
+});
+
+test('slow client: asks for much and reads nothing: cut in time, and counted', async () => {
+  const socket = open();
+  socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+  socket.pause();
+  await sleep(ANSWER_STALL_MS / 2);
+  expect(hits).not.toContain('answer_time');
+  await sleep(2 * ANSWER_STALL_MS);
+  expect(hits).toContain('answer_time');
+  let bytes = 0;
+  socket.on('data', (chunk) => {
+    bytes += chunk.length;
+  });
+  await once(socket.resume(), 'close');
+  expect(bytes).toBeLessThan(LARGE.length);
+});
+
+test('slow client: reads a little now and then: gets all', async () => {
+  const socket = open();
+  socket.write('GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  let bytes = 0;
+  socket.on('data', (chunk) => {
+    bytes += chunk.length;
+    if (bytes > 5_000_000) return;
+    socket.pause();
+    setTimeout(() => socket.resume(), 5);
+  });
+  await once(socket, 'close');
+  expect(bytes).toBeGreaterThan(LARGE.length);
+});
+
+test('answer that takes long: the client that waits for it gets it', async () => {
+  const answer = await fetch(`http://127.0.0.1:${port}/late`);
+  expect(await answer.text()).toBe('late');
 });
 
 test('headers: more bytes than allowed: 431, and the socket is closed', async () => {

@@ -48,13 +48,15 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
     answer: () => Promise<void>,
   ) => {
     const leave = reads.enter(principal.subject);
+    // A page that its client does not take is memory still.
+    if (response.closed) leave();
+    else response.once('close', leave);
     const end = durations.startTimer({ query });
     const parent = spanOf(response);
     try {
       await options.tracer.within(`history ${query}`, { parent }, answer);
     } finally {
       end();
-      leave();
     }
   };
   return [

@@ -10,9 +10,6 @@ import { itemText, nextCursor, type Step, walk } from './walk.ts';
 const STEP_EVENTS_MAX = 500;
 const STEP_BYTES_MAX = 256 * 1024;
 
-/** A client that takes nothing for this long is cut off. */
-export const EXPORT_STALL_MS = 30_000;
-
 export interface ExportsOptions {
   readonly metrics: Metrics;
   readonly limits: Limits;
@@ -104,13 +101,11 @@ function gapLine(gap: object): string {
   return `${JSON.stringify({ gap })}\n`;
 }
 
-/** Waits until the client has taken what was written, or is gone. */
+/** Waits until the client has taken what was written, or is gone; the server cuts one that stalls. */
 function drained(response: Response): Promise<void> {
   if (response.closed) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(() => response.destroy(), EXPORT_STALL_MS);
     const done = () => {
-      clearTimeout(timer);
       response.off('drain', done).off('close', done);
       resolve();
     };
