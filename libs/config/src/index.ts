@@ -26,6 +26,11 @@ export type NatsConfiguration = Pick<
   Values<typeof common>,
   'natsUrl' | 'natsUser' | 'natsPassword' | 'natsTlsCa'
 >;
+/** What is taken of one address, in every service alike. */
+export type AddressConfiguration = Pick<
+  Values<typeof common>,
+  'trustedProxies' | 'refusalsPerSecondMax'
+>;
 export type StreamConfiguration = Values<typeof stream>;
 
 /** What decides which tokens are accepted. */

@@ -16,6 +16,15 @@ export const commonLimits = {
     meaning:
       'Addresses and CIDR ranges, separated by commas, whose X-Forwarded-For tells the client.',
   },
+  refusalsPerSecondMax: {
+    variable: 'TIDEMARK_HTTP_REFUSALS_PER_SECOND_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    unit: 'requests',
+    meaning:
+      'Most requests without a valid token from one address in a second; then 429 to all of its.',
+  },
   headersTimeoutMs: {
     variable: 'TIDEMARK_HTTP_HEADERS_TIMEOUT_MS',
     type: 'integer',

@@ -1,3 +1,4 @@
+import type { BlockList } from 'node:net';
 import {
   createVerifier,
   findTicket,
@@ -9,14 +10,18 @@ import {
   type TokenVerifier,
   toVerifierOptions,
 } from '@tidemark/auth';
-import type { TokenConfiguration } from '@tidemark/config';
+import type { AddressConfiguration, TokenConfiguration } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import type { Limits } from './limits.ts';
+import { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
+import type { Failures, Limits } from './limits.ts';
 import { mayUseCookie, type OriginCarrier, type Origins } from './origins.ts';
 
 /** Tells who sends a request. @throws TidemarkError `unauthenticated` or `token_expired` */
-export type Authenticate = (request: TokenCarrier & OriginCarrier) => Promise<Principal>;
+export type Authenticate = (request: Caller) => Promise<Principal>;
+
+/** A request, or what else may carry a token; its address is known where it has a socket. */
+export type Caller = TokenCarrier & OriginCarrier & Partial<AddressCarrier>;
 
 export interface AuthenticationOptions {
   readonly verifier: TokenVerifier;
@@ -46,24 +51,49 @@ export interface AuthenticationParts {
   readonly log: Logger;
   readonly revocations: RevocationList;
   readonly origins: Origins;
-  /** Told when the JWK set takes too long. */
-  readonly limits: Pick<Limits, 'hit'>;
+  readonly limits: Limits;
 }
 
 /** As a service's settings say. @throws ConfigurationError when no token could be checked safely */
 export function configureAuthentication(
-  settings: TokenConfiguration,
+  settings: TokenConfiguration & AddressConfiguration,
   { log, limits, ...rest }: AuthenticationParts,
 ): Authenticate {
   const observer = {
     onFailure: (reason: string) => log.error({ reason }, 'the JWK set cannot be fetched'),
     onLate: () => limits.hit('jwks_time'),
   };
-  return createAuthentication({
+  const authenticate = createAuthentication({
     verifier: createVerifier(toVerifierOptions(settings, observer)),
     cookieName: settings.tokenCookie,
     ...rest,
   });
+  const refusals = limits.failures('refusals_per_second', {
+    max: settings.refusalsPerSecondMax,
+    of: 'requests without a valid token from one address',
+  });
+  return boundRefusals(authenticate, { refusals, proxies: parseProxies(settings.trustedProxies) });
+}
+
+interface Bound {
+  readonly refusals: Failures;
+  readonly proxies: BlockList;
+}
+
+/** Looks at no token of an address that has just brought too many wrong ones: each costs a signature. */
+function boundRefusals(authenticate: Authenticate, { refusals, proxies }: Bound): Authenticate {
+  return async (request) => {
+    const { headers, socket } = request;
+    if (!socket) return authenticate(request);
+    const address = clientOf({ headers, socket }, proxies);
+    await refusals.check(address);
+    try {
+      return await authenticate(request);
+    } catch (error) {
+      if (error instanceof TidemarkError && error.status === 401) await refusals.note(address);
+      throw error;
+    }
+  };
 }
 
 /** Takes tickets too: for the requests in which a browser can send nothing but a URL. */

@@ -34,6 +34,21 @@ test('rate: more than a second allows: refused with the time to wait, others are
   await rate.take('alice', 3);
 });
 
+test('failures: as many as a second allows: not tried any more, and then again; others are', async () => {
+  const { metrics, limits } = makeLimits();
+  const failures = limits.failures('failures_per_second', { max: 2, of: 'failures' });
+  for (let n = 0; n < 2; n++) {
+    await failures.check('alice');
+    await failures.note('alice');
+  }
+  const error = await failures.check('alice').catch((reason) => reason);
+  expect(error).toMatchObject({ code: 'limit_exceeded', details: { retryAfterSeconds: 1 } });
+  await failures.check('bob');
+  expect(await hits(metrics, 'failures_per_second')).toBe(1);
+  await sleep(1100);
+  await failures.check('alice');
+});
+
 test('places: all taken: refused until one is given back, which counts once', async () => {
   const { metrics, limits } = makeLimits();
   const places = limits.places('tests', { max: 2, of: 'tests' });

@@ -14,6 +14,13 @@ export interface Places {
   enter(key: string, count?: number): () => void;
 }
 
+/** Something that may fail so many times in a second before it is not tried any more. */
+export interface Failures {
+  /** @throws TidemarkError `limit_exceeded` that tells when to come again */
+  check(key: string): Promise<void>;
+  note(key: string): Promise<void>;
+}
+
 export interface LimitOptions {
   readonly max: number;
   /** What the error says is too much: `handshakes from one address`. */
@@ -51,6 +58,23 @@ export class Limits {
           const retryAfterSeconds = Math.ceil((reason as RateLimiterRes).msBeforeNext / 1000) || 1;
           throw exceeded(`At most ${max} ${of} are taken in a second.`, retryAfterSeconds);
         }
+      },
+    };
+  }
+
+  /** Failures for each key, forgotten after a second without one. */
+  failures(limit: string, { max, of }: LimitOptions): Failures {
+    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    return {
+      check: async (key) => {
+        const failed = await limiter.get(key);
+        if (failed === null || failed.consumedPoints < max) return;
+        this.hit(limit);
+        throw exceeded(`At most ${max} ${of} are taken in a second.`, 1);
+      },
+      note: async (key) => {
+        // Those that were under way meanwhile go beyond it.
+        await limiter.penalty(key);
       },
     };
   }
