@@ -45,6 +45,12 @@ test('runbook: each alert: has a section that says what to do', () => {
   for (const alert of alertNames()) expect(runbook).toContain(`### ${alert}\n`);
 });
 
+test('runbook: each setting that it names: is one', () => {
+  const named = read('infra/README.md').match(/\bTIDEMARK_[A-Z_]+/g) ?? [];
+  const known = read('libs/config/CONFIGURATION.md') + read('docker-compose.yml');
+  expect(named.filter((name) => !known.includes(name))).toEqual([]);
+});
+
 describe('metrics', () => {
   let system: System;
   beforeAll(async () => {
@@ -61,7 +67,9 @@ describe('metrics', () => {
         for (const suffix of suffixes) exposed.add(`${name}${suffix}`);
       }
     }
-    const asked = [...expressions()].flatMap((text) => text.match(METRIC_NAME) ?? []);
+    const runbook = read('infra/README.md').match(/`gateway_\w+`/g) ?? [];
+    const named = runbook.map((name) => `tidemark_${name.slice(1, -1)}`);
+    const asked = [...expressions()].flatMap((text) => text.match(METRIC_NAME) ?? []).concat(named);
     expect(asked.length).toBeGreaterThan(20);
     expect(asked.filter((name) => !exposed.has(name))).toEqual([]);
   });

@@ -16,6 +16,7 @@ const SILENT = new Set([
   'configuration',
   'trace_id',
   'span_id',
+  'trace_flags',
 ]);
 
 /**

@@ -107,6 +107,28 @@ describe('SIGTERM', () => {
     ]);
   });
 
+  test('meanwhile: not ready, no handshake is taken, and connections end spread over drainMs', async () => {
+    const { gateway, open, token } = await start({ TIDEMARK_GATEWAY_DRAIN_MS: '4000' });
+    const clients = Array.from({ length: 20 }, () => open());
+    const ends: number[] = [];
+    for (const client of clients) {
+      await client.first('welcome');
+      client.closed.then(() => ends.push(performance.now()));
+    }
+    const ended = gateway.kill('SIGTERM');
+    await until(async () => (await fetch(`${gateway.url}/readyz`)).status === 503);
+    const late = open();
+    expect((await late.closed).code).toBe(1006);
+    expect(late.opened).toBe(false);
+    const headers = { authorization: `Bearer ${token}` };
+    await expect(fetch(`${gateway.url}/v1/sse?topics=${TOPIC}`, { headers })).rejects.toThrow();
+    expect(clients.filter(({ socket }) => socket.readyState === socket.OPEN)).not.toEqual([]);
+    expect(await ended).toBe(0);
+    for (const client of clients) expect((await client.closed).code).toBe(CLOSE_CODES.going_away);
+    // Twenty random moments are within half of the time once in a hundred thousand tries.
+    expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan(2000);
+  });
+
   test('publishes under way: every one that was stored is answered before the close', async () => {
     const { gateway, open, nats } = await start({
       TIDEMARK_GATEWAY_DRAIN_MS: '500',

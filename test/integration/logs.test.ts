@@ -44,7 +44,8 @@ test('a connection: each line has its id, its trace, and what happened; no line 
   await client.first('unsubscribed', 'a');
   await client.close();
 
-  const about = { connection, transport: 'websocket', subject: 'tester', trace_id: TRACE_ID };
+  const trace = { trace_id: TRACE_ID, trace_flags: '01' };
+  const about = { connection, transport: 'websocket', subject: 'tester', ...trace };
   await line({ ...about, msg: 'connected' });
   const { cursor } = await line({ ...about, msg: 'subscribed', subscription: 'a' });
   expect(cursor).toMatch(/-0$/);

@@ -96,8 +96,7 @@ export class Tracer {
 export function contextOf(span: Span): TraceContext | undefined {
   if (span === NO_SPAN) return undefined;
   const { traceId, spanId, traceFlags, traceState } = span.spanContext();
-  const flags = traceFlags & TraceFlags.SAMPLED ? '01' : '00';
-  const traceparent = `00-${traceId}-${spanId}-${flags}`;
+  const traceparent = `00-${traceId}-${spanId}-${flagsOf(traceFlags)}`;
   const tracestate = traceState?.serialize();
   return tracestate ? { traceparent, tracestate } : { traceparent };
 }
@@ -109,10 +108,19 @@ export function sampledContextOf(span: Span): TraceContext | undefined {
 }
 
 /** What a log line says of a span; nothing while tracing is off. */
-export function traceIds(span: Span): { trace_id?: string; span_id?: string } {
+export function traceIds(span: Span): {
+  trace_id?: string;
+  span_id?: string;
+  /** `01` where the trace is sampled, and so to be found. */
+  trace_flags?: string;
+} {
   if (span === NO_SPAN) return {};
-  const { traceId, spanId } = span.spanContext();
-  return { trace_id: traceId, span_id: spanId };
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return { trace_id: traceId, span_id: spanId, trace_flags: flagsOf(traceFlags) };
+}
+
+function flagsOf(traceFlags: number): string {
+  return traceFlags & TraceFlags.SAMPLED ? '01' : '00';
 }
 
 /**
