@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docker-compose.yml';
+const TLS_FILE = 'infra/compose.tls.yml';
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 
 /** The specification's own loader: its schema of today, and what no schema can say. */
@@ -83,10 +84,11 @@ test('compose file: the address of nginx: is the one proxy that services trust',
 
 describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
   test.each([
-    ['', ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
-    ['cluster', ['nats', 'nats-1', 'nats-2', 'nats-3']],
-  ])('compose file with profile "%s": is loaded, with its services', (profile, names, context) => {
-    const { status, stdout, stderr } = load(FILE, profile);
+    ['compose file', [FILE], ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
+    ['with TLS', [FILE, TLS_FILE], ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
+    ['profile cluster', [FILE], ['nats', 'nats-1', 'nats-2', 'nats-3']],
+  ])('%s: is loaded, with its services', (title, files, names, context) => {
+    const { status, stdout, stderr } = load(files, title.startsWith('profile') ? 'cluster' : '');
     // Lines that Go itself writes, beside what it downloads.
     if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
     expect(status, stderr).toBe(0);
@@ -95,8 +97,8 @@ describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
   });
 });
 
-function load(file: string, profile: string) {
-  return spawnSync('go', ['run', LOADER, '--format', 'json', file], {
+function load(files: readonly string[], profile: string) {
+  return spawnSync('go', ['run', LOADER, '--format', 'json', ...files], {
     cwd: ROOT,
     env: { ...process.env, COMPOSE_PROFILES: profile },
     encoding: 'utf8',
