@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { limitHits, type Service } from '../support/services.ts';
+import { type System, startSystem } from '../support/system.ts';
+
+/* PROTOCOL.md section 8.2: what each service has in common, as it is configured by its variables. */
+
+const HEADERS_TIMEOUT_MS = 400;
+const REQUEST_TIMEOUT_MS = 800;
+/** Node looks twice within the time for headers; the rest is for a busy machine. */
+const LATE_MS = 2000;
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({
+    env: {
+      TIDEMARK_HTTP_HEADERS_TIMEOUT_MS: String(HEADERS_TIMEOUT_MS),
+      TIDEMARK_HTTP_REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
+      TIDEMARK_HTTP_HEADER_BYTES_MAX: '4096',
+    },
+  });
+});
+afterAll(() => system.stop());
+
+function open({ port }: Service): Socket {
+  return connect(port, '127.0.0.1').on('error', () => {});
+}
+
+/** Sends one line after another, and never the end. */
+async function drip(socket: Socket, head: string, line: string) {
+  const startMs = performance.now();
+  socket.write(head);
+  const timer = setInterval(() => socket.write(line), 50);
+  const answer = await text(socket).catch(() => '');
+  clearInterval(timer);
+  socket.destroy();
+  return { answer, ms: performance.now() - startMs };
+}
+
+describe.each(['gateway', 'ingest', 'replay'] as const)('%s', (name) => {
+  test('headers that never end, and a handshake without its last line: 408 in time, counted', async () => {
+    for (const more of ['', 'Connection: Upgrade\r\nUpgrade: websocket\r\n']) {
+      const head = `GET /v1/ws HTTP/1.1\r\nHost: a\r\n${more}`;
+      const { answer, ms } = await drip(open(system[name]), head, 'X-A: b\r\n');
+      expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"invalid_query"/);
+      expect(ms).toBeLessThan(HEADERS_TIMEOUT_MS + LATE_MS);
+    }
+    expect(await limitHits(system[name], 'request_time')).toBeGreaterThanOrEqual(2);
+  });
+
+  test('a body that never ends: 408 in time', async () => {
+    const { token } = system;
+    const head = `POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n`;
+    const { answer, ms } = await drip(open(system[name]), head, ' ');
+    // Where there is nothing to be posted, that is said at once.
+    expect(answer).toMatch(name === 'ingest' ? /^HTTP\/1\.1 408 / : /^HTTP\/1\.1 40[45] /);
+    expect(ms).toBeLessThan(REQUEST_TIMEOUT_MS + LATE_MS);
+  });
+
+  test('a socket that says nothing: closed in time', async () => {
+    const socket = open(system[name]).resume();
+    const startMs = performance.now();
+    await once(socket, 'close');
+    expect(performance.now() - startMs).toBeLessThan(HEADERS_TIMEOUT_MS + LATE_MS);
+  });
+
+  test('more bytes of headers than allowed: 431, counted', async () => {
+    const socket = open(system[name]);
+    socket.write(`GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: ${'b'.repeat(5000)}\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 431 [\s\S]*"retryable":false/);
+    expect(await limitHits(system[name], 'header_bytes')).toBe(1);
+  });
+});
