@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { untilEvents } from '../support/clients.ts';
 import { JAEGER_BINARY, type Jaeger, type JaegerSpan, startJaeger } from '../support/jaeger.ts';
 import { makeToken } from '../support/services.ts';
-import { numbered, type System, startSystem, withNats } from '../support/system.ts';
+import { numbered, type System, series, startSystem, withNats } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 
@@ -16,6 +16,9 @@ import { WebSocketClient } from '../support/web-socket-client.ts';
 const TOPIC = 'traced.orders';
 const SEND = 'send tidemark.events.{topic}';
 const PROCESS = 'process tidemark.events.{topic}';
+
+/** Of a catch-up's span. */
+const LINKS_MAX = 32;
 
 /** What another tracing system has to say; it is no business of ours but to pass it on. */
 const TRACESTATE = 'rojo=00f067aa0ba902b7';
@@ -175,6 +178,26 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
       headers: { authorization: `Bearer ${system.token}` },
     });
     expect(await page.json()).toMatchObject({ items: [{ event: { traceparent } }] });
+  });
+
+  test('a catch-up of many events: links to the first of them, no further than the bound', async () => {
+    const topic = 'traced.many';
+    const headers = {
+      authorization: `Bearer ${system.token}`,
+      'content-type': 'application/cloudevents-batch+json',
+      traceparent: newTrace().traceparent,
+    };
+    const events = series(topic, 1, 3 * LINKS_MAX);
+    const body = JSON.stringify(events.map((event) => ({ specversion: '1.0', ...event })));
+    const stored = await fetch(`${system.ingest.url}/v1/events`, { method: 'POST', headers, body });
+    expect(stored.status).toBe(201);
+    const { traceId, traceparent } = newTrace();
+    const client = await open(traceparent, { topics: [topic], after: 'earliest' });
+    const spans = await jaeger.trace(traceId, (found) => found.length >= 2);
+    const catchUp = one(spans, ({ name }) => name === 'catch up');
+    expect(catchUp.tags).toMatchObject({ 'tidemark.catch_up.events': events.length });
+    expect(catchUp.links).toHaveLength(LINKS_MAX);
+    await client.close();
   });
 
   test('a trace that is not sampled: no span anywhere, the context in the event', async () => {
