@@ -39,6 +39,38 @@ async function drip(socket: Socket, head: string, line: string) {
   return { answer, ms: performance.now() - startMs };
 }
 
+describe('a peer that does not end its side of the connection', () => {
+  const upgrade = [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  ];
+  test.each<[string, string, readonly string[]]>([
+    ['a handshake without a token', '/v1/ws', upgrade],
+    ['a handshake for nothing', '/v1/nothing', upgrade],
+    ['a handshake that is wrong', '/v1/ws?access_token=TOKEN', upgrade.slice(0, 2)],
+    ['a request that is wrong', '/v1/sse?access_token=TOKEN', ['Connection: close']],
+    ['what is no request', '/v1/sse', ['rubbish']],
+  ])('%s: refused, and the socket is gone', async (_, target, headers) => {
+    const path = target.replace('TOKEN', system.token);
+    const { port } = system.gateway;
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+    socket.write(`${[`GET ${path} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n`);
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    await once(socket, 'end');
+    expect(answer).toMatch(/^HTTP\/1\.1 40\d /);
+    // Whoever writes to a socket that is gone is told so.
+    const gone = new Promise((resolve) => socket.once('close', resolve));
+    const talking = setInterval(() => socket.write('x'), 100);
+    await gone;
+    clearInterval(talking);
+  });
+});
+
 describe.each(['gateway', 'ingest', 'replay'] as const)('%s', (name) => {
   test('headers that never end, and a handshake without its last line: 408 in time, counted', async () => {
     for (const more of ['', 'Connection: Upgrade\r\nUpgrade: websocket\r\n']) {

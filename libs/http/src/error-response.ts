@@ -16,6 +16,9 @@ const TOLD: Readonly<Record<number, string>> = {
   429: 'limit reached',
 };
 
+/** How long a client may take to read that it was refused. */
+const REFUSAL_MS = 1_000;
+
 export interface ErrorResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -83,6 +86,8 @@ export function refuseUpgrade(
   // Without a listener a peer that has gone already would end the process.
   socket.on('error', () => socket.destroy());
   socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
+  // Nothing else looks at such a socket any more: a peer that does not end its side would keep it.
+  setTimeout(() => socket.destroy(), REFUSAL_MS).unref();
 }
 
 /** Express throws 4xx errors of its own, such as for a path that cannot be decoded. */

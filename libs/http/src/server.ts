@@ -11,8 +11,6 @@ import type { Limits } from './limits.ts';
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** How often Node looks for requests that take too long. */
 const TIMEOUT_CHECK_MS = 5_000;
-/** How long a client may take to read that its request cannot be read. */
-const REFUSAL_MS = 1_000;
 /** Idle time after which TCP asks whether a silent peer is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
@@ -151,8 +149,6 @@ export class HttpServer {
     }
     const error = new TidemarkError('invalid_query', `The request cannot be read (${status}).`);
     refuseUpgrade(socket, error, { status });
-    // A peer that reads nothing would keep its socket.
-    setTimeout(() => socket.destroy(), REFUSAL_MS).unref();
   }
 
   #keepAnswer(answer: ServerResponse): void {
