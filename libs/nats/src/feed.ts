@@ -66,7 +66,8 @@ export class Feed {
   /** Starts again with a new consumer. */
   restart(reason: string): void {
     if (this.#stopping?.signal.aborted ?? true) return;
-    this.#options.log.info({ reason }, 'the feed starts again');
+    const { log, stream = STREAM_NAME } = this.#options;
+    log.info({ stream, reason }, 'the feed starts again');
     this.#drop();
     if (this.#opening) this.#stale = true;
     else void this.#open();
@@ -91,7 +92,8 @@ export class Feed {
         consumer?.close();
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        this.#options.log.warn({ reason, waitMs }, 'the feed could not start');
+        const { log, stream = STREAM_NAME } = this.#options;
+        log.warn({ stream, reason, waitMs }, 'the feed could not start');
       }
       await pause(waitMs, signal).catch(() => undefined);
       waitMs = Math.min(waitMs * 2, RETRY_LAST_MS);
