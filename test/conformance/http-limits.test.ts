@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { limitHits, type Service } from '../support/services.ts';
 import { type System, startSystem } from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /* PROTOCOL.md section 8.2: what each service has in common, as it is configured by its variables. */
 
@@ -54,21 +55,54 @@ describe('a peer that does not end its side of the connection', () => {
     ['what is no request', '/v1/sse', ['rubbish']],
   ])('%s: refused, and the socket is gone', async (_, target, headers) => {
     const path = target.replace('TOKEN', system.token);
-    const { port } = system.gateway;
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
-    socket.write(`${[`GET ${path} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n`);
-    let answer = '';
-    socket.on('data', (chunk) => {
-      answer += chunk;
-    });
-    await once(socket, 'end');
-    expect(answer).toMatch(/^HTTP\/1\.1 40\d /);
-    // Whoever writes to a socket that is gone is told so.
-    const gone = new Promise((resolve) => socket.once('close', resolve));
-    const talking = setInterval(() => socket.write('x'), 100);
-    await gone;
-    clearInterval(talking);
+    await expectCut(system.gateway, path, headers, /^HTTP\/1\.1 40\d /);
   });
+
+  test('an SSE stream that is put off: told, and the socket is gone', async () => {
+    const gateway = await system.startGateway({ TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '1' });
+    const path = `/v1/sse?topics=a&access_token=${system.token}`;
+    await until(async () => {
+      const response = await fetch(`${gateway.url}${path}`);
+      const stream = response.body?.pipeThrough(new TextDecoderStream());
+      for await (const chunk of stream ?? []) {
+        if (chunk.includes('limit_exceeded')) return true;
+        if (chunk.includes('live')) return false;
+      }
+      return false;
+    });
+    await expectCut(gateway, path, [], /event: error\ndata: \{"code":"limit_exceeded"/);
+  });
+
+  /** Twenty peers that have read the refusal, say nothing more and do not end their side. */
+  async function expectCut(
+    service: Service,
+    path: string,
+    headers: readonly string[],
+    refusal: RegExp,
+  ): Promise<void> {
+    const before = await socketsOf(service);
+    const peers = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const options = { port: service.port, host: '127.0.0.1', allowHalfOpen: true };
+        const socket = connect(options).on('error', () => {});
+        let answer = '';
+        socket.on('data', (chunk) => {
+          answer += chunk;
+        });
+        socket.write(`${[`GET ${path} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n`);
+        await once(socket, 'end');
+        expect(answer).toMatch(refusal);
+        return socket;
+      }),
+    );
+    await until(async () => (await socketsOf(service)) < before + 10);
+    for (const socket of peers) socket.destroy();
+  }
+
+  async function socketsOf({ url }: Service): Promise<number> {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    return Number(/^nodejs_active_resources\{type="TCPSocketWrap".*\} (\d+)/m.exec(metrics)?.[1]);
+  }
 });
 
 describe.each(['gateway', 'ingest', 'replay'] as const)('%s', (name) => {

@@ -50,7 +50,8 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     authenticate: (request) => counting(() => gateway.authenticateConnection(request)),
     postpone(request, response, error) {
       reports.tellRefused('sse', error, spanOf(response));
-      open(request, response, retryMs)?.end(sseError(error.toBody()));
+      const socket = open(request, response, retryMs);
+      if (socket) endWith(socket, error);
     },
     methods: {
       GET: (request, response, principal) =>
@@ -87,7 +88,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       // A native EventSource never comes back after a status other than 200.
       reports.refused('sse', error, handshake);
       endRequestSpan(response, PATH);
-      socket.end(sseError(asTidemarkError(error).toBody()));
+      endWith(socket, asTidemarkError(error));
       return;
     }
     serve(gateway, socket, { query, principal, trace, handshake });
@@ -118,9 +119,7 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
   const report = reports.connected(about);
   const close = (reason: CloseReason, message: string): void => {
     const error = new TidemarkError(LAST_WORDS[reason], message);
-    socket.end(sseError(error.toBody()));
-    // A peer that reads nothing would never take the end.
-    setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
+    endWith(socket, error);
   };
   const places = new CatchUpPlaces(report, gateway.catchUps, principal.subject);
   const outlet = new SocketOutlet(socket, { ping: () => {}, close }, log.counts);
@@ -150,6 +149,12 @@ function serve(gateway: Gateway, socket: Socket, shaken: Handshake): void {
     const { code, message } = asTidemarkError(thrown);
     connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
   });
+}
+
+/** The last block of a stream. A peer that reads nothing, or does not end its side, is cut. */
+function endWith(socket: Socket, error: TidemarkError): void {
+  socket.end(sseError(error.toBody()));
+  setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
 }
 
 /**
