@@ -22,11 +22,24 @@ export const CONSUMER_HEARTBEAT_MS = 2000;
  * took a fifth of the gateway's time in garbage collection.
  */
 const REQUEST_MESSAGES = 1024;
-const REQUEST_BYTES = 4 * 1024 * 1024;
-const REQUEST_EXPIRES_MS = 30_000;
 
-/** How long the server keeps a consumer that nobody asks any more. */
+/**
+ * A prime: the server ends a request whose bytes are used up exactly without a word, whatever of its
+ * messages is left, and messages of one size would do that again and again.
+ */
+const REQUEST_BYTES = 4 * 1024 * 1024 - 3;
+
+/**
+ * Long, because a server before 2.10 also says nothing when a message comes in the moment in which a
+ * request expires. That a request is still there is what its heartbeats tell.
+ */
+const REQUEST_EXPIRES_MS = 24 * 60 * 60 * 1000;
+
+/** How long the server keeps a consumer that nobody asks any more; */
 const INACTIVE_MS = 5000;
+
+/** and one whose reader has a pace, which may let everything wait for as long as a fan-out takes. */
+const INACTIVE_PACED_MS = 60_000;
 
 /** In the status that ends a request early: how many of its messages will not come. */
 const UNFILLED_HEADER = 'Nats-Pending-Messages';
@@ -127,6 +140,8 @@ export class OrderedConsumer implements PacedTask {
   run(deadlineMs: number): boolean {
     const { pace } = this.#options;
     const messages = this.#waiting;
+    // The server is silent while nothing is asked for: its time begins when we ask again.
+    this.#heard = true;
     let next = 0;
     for (const message of messages) {
       next++;
@@ -154,7 +169,8 @@ export class OrderedConsumer implements PacedTask {
     const { connection } = this.#link;
     const { stream = STREAM_NAME } = this.#options;
     // A message that is larger than a request would never come.
-    const bytesMax = Math.max(REQUEST_BYTES, 2 * (connection.info?.max_payload ?? 0));
+    const messageBytesMax = 2 * (connection.info?.max_payload ?? 0);
+    const bytesMax = Math.max(1, Math.ceil(messageBytesMax / REQUEST_BYTES)) * REQUEST_BYTES;
     const request = JSON.stringify({
       batch: REQUEST_MESSAGES,
       max_bytes: bytesMax,
@@ -168,12 +184,12 @@ export class OrderedConsumer implements PacedTask {
   }
 
   #config(): Partial<ConsumerConfig> {
-    const { start, subjects = [] } = this.#options;
+    const { start, subjects = [], pace } = this.#options;
     return {
       ack_policy: AckPolicy.None,
       replay_policy: ReplayPolicy.Instant,
       max_deliver: 1,
-      inactive_threshold: INACTIVE_MS * NANOSECONDS_PER_MS,
+      inactive_threshold: (pace ? INACTIVE_PACED_MS : INACTIVE_MS) * NANOSECONDS_PER_MS,
       mem_storage: true,
       num_replicas: 1,
       ...('after' in start
@@ -190,7 +206,8 @@ export class OrderedConsumer implements PacedTask {
   #receive(message: Msg): void {
     // A message that was on its way when this consumer was closed.
     if (!this.#subscription) return;
-    if (message.data.length === 0 && message.headers && message.headers.code !== 0) {
+    // Not by its headers: those of a message in the stream can look the same.
+    if (message.subject === this.#inbox) {
       this.#control(message);
       return;
     }
@@ -225,7 +242,8 @@ export class OrderedConsumer implements PacedTask {
   }
 
   #watch(): void {
-    if (!this.#heard) this.#lose('no heartbeat of the consumer');
+    // Nothing is open at the server when all that was asked for waits in here.
+    if (!this.#heard && this.#waiting.length === 0) this.#lose('no heartbeat of the consumer');
     this.#heard = false;
   }
 

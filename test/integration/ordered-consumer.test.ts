@@ -1,0 +1,148 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import type { Msg } from '@nats-io/transport-node';
+import { readReplayConfiguration } from '@tidemark/config';
+import {
+  CONSUMER_HEARTBEAT_MS,
+  connectNats,
+  type NatsLink,
+  OrderedConsumer,
+  type Pace,
+  type PacedTask,
+  parseDelivery,
+  reconcileStream,
+  STREAM_NAME,
+} from '@tidemark/nats';
+import { createLogger } from '@tidemark/telemetry';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import { until } from '../support/until.ts';
+
+/* The one way in which the stream is read, against a real server. */
+
+/** Two looks at whether the server says anything, and some more. */
+const SILENT_MS = 2 * 2 * CONSUMER_HEARTBEAT_MS + 500;
+
+const log = createLogger('test', 'silent');
+let nats: NatsServer;
+let link: NatsLink;
+let stored = 0;
+beforeAll(async () => {
+  nats = await startNatsServer();
+  link = await connectNats({ servers: nats.url, name: 'test', log });
+  await reconcileStream(link, readReplayConfiguration({}), log);
+});
+afterAll(async () => {
+  await link.close();
+  await nats.stop();
+});
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+async function store(count: number, payload: Uint8Array | string = '{}', options = {}) {
+  const stream = jetstream(link.connection);
+  for (let left = count; left > 0; left -= 200) {
+    const some = Array.from({ length: Math.min(left, 200) }, () =>
+      stream.publish('tidemark.events.a', payload, { timeout: 20_000, ...options }),
+    );
+    const acks = await Promise.all(some);
+    stored = Math.max(stored, ...acks.map(({ seq }) => seq));
+  }
+}
+
+/** Publishes a message without a payload whose headers are these bytes. */
+async function publishRaw(head: string): Promise<void> {
+  const socket = connect(nats.port, '127.0.0.1');
+  socket.write('CONNECT {"verbose":false,"headers":true}\r\n');
+  socket.write(`HPUB tidemark.events.a ${head.length} ${head.length}\r\n${head}\r\nPING\r\n`);
+  let said = '';
+  socket.on('data', (bytes) => {
+    said += bytes;
+  });
+  await until(() => said.includes('PONG'));
+  socket.destroy();
+}
+
+async function read(after: number, pace?: Pace) {
+  const sequences: number[] = [];
+  const lost: string[] = [];
+  const consumer = new OrderedConsumer(link, {
+    start: { after },
+    timeoutMs: 5000,
+    ...(pace && { pace }),
+    onRecord: ({ sequence }) => sequences.push(sequence),
+    onLost: (reason) => lost.push(reason),
+  });
+  cleanups.push(() => consumer.close());
+  await consumer.open();
+  return { sequences, lost };
+}
+
+describe('ordered consumer', () => {
+  test('reader is held for longer than a silent server is given: it goes on where it stood', async () => {
+    const before = stored;
+    await store(5000);
+    const tasks = new Set<PacedTask>();
+    const pace: Pace = { nowMs: () => performance.now(), wake: (task) => void tasks.add(task) };
+    const { sequences, lost } = await read(before, pace);
+    const work = () => {
+      for (const task of tasks) task.run(Number.POSITIVE_INFINITY);
+    };
+    await sleep(SILENT_MS);
+    expect({ sequences, lost }).toEqual({ sequences: [], lost: [] });
+    await until(() => {
+      work();
+      return sequences.length === 5000 || lost.length > 0;
+    });
+    await sleep(SILENT_MS);
+    work();
+    expect(sequences.at(-1)).toBe(before + 5000);
+    expect(lost).toEqual([]);
+  });
+
+  test('a stored message that looks like a status: is a message', async () => {
+    const before = stored;
+    await publishRaw('NATS/1.0 503\r\n\r\n');
+    await publishRaw('NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 99\r\n\r\n');
+    await store(1);
+    const { sequences, lost } = await read(before);
+    await until(() => sequences.length === 3 || lost.length > 0);
+    expect({ sequences, lost }).toEqual({
+      sequences: [before + 1, before + 2, before + 3],
+      lost: [],
+    });
+  });
+
+  test('messages of one size, 64 of which are 4 MiB to the byte: no request is lost', async () => {
+    // From here on the numbers that the server reckons as part of a message keep their digits.
+    await store(Math.max(0, 1000 - stored));
+    const payload = Buffer.alloc(65_536 - (await overheadBytes()));
+    const { sequences, lost } = await read(stored);
+    for (let count = 1; count <= 500; count++) {
+      await store(1, payload);
+      await until(() => sequences.length === count || lost.length > 0);
+      expect(lost).toEqual([]);
+    }
+  });
+});
+
+/** What the server adds to a payload for where it stands: of a message and a consumer beyond 100. */
+async function overheadBytes(): Promise<number> {
+  const { connection } = link;
+  const { consumers } = await jetstreamManager(connection);
+  const { name } = await consumers.add(STREAM_NAME, { ack_policy: AckPolicy.None });
+  const [message] = await new Promise<Msg[]>((resolve) => {
+    const reply = link.createInbox();
+    connection.subscribe(reply, { max: 1, callback: (_error, one) => resolve([one]) });
+    connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM_NAME}.${name}`, '1', { reply });
+  });
+  await consumers.delete(STREAM_NAME, name);
+  const { subject = '', reply = '' } = message ?? {};
+  const { streamSequence, consumerSequence, pending } = parseDelivery(reply);
+  const digits = `${streamSequence}${consumerSequence}${pending}`.length;
+  return subject.length + reply.length - digits + `${1000}${100}${0}`.length;
+}
