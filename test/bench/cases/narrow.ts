@@ -32,7 +32,6 @@ export const narrow: BenchCase = {
           perSecond: 0,
         });
       });
-      const blockedMs = loopBlockMaxMs(await readMetrics(gateway.url));
       await gateway.stop();
       const file = new URL('../peers/bare-loop.ts', import.meta.url);
       const bare = await stage.startWorker<BareLoopCommands>(file);
@@ -45,7 +44,7 @@ export const narrow: BenchCase = {
         deliveriesPerCpuSecond: deliveries / served.cpuSeconds,
         barePerCpuSecond: deliveries / written.cpuSeconds,
         cpuSeconds: served.cpuSeconds,
-        loopBlockMaxMs: blockedMs,
+        loopBlockMaxMs: served.blockedMs,
         otherCores: served.otherCores,
         loadAverage: served.load,
       };
@@ -62,7 +61,7 @@ async function observe(
   server: Measured & { readonly port: number; readonly url?: string },
   events: number,
   send: () => Promise<unknown>,
-): Promise<Spent> {
+): Promise<Spent & { readonly blockedMs: number }> {
   const load = await stage.startLoad();
   const opened = await load.call('open', {
     ...stage.clientPlan(server.port),
@@ -83,9 +82,10 @@ async function observe(
   const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
   const result = await spent();
   await sent;
+  const blockedMs = server.url ? loopBlockMaxMs(await readMetrics(server.url)) : 0;
   verify('receiving', received.faults);
   await load.call('close', {});
-  return result;
+  return { ...result, blockedMs };
 }
 
 /** After ten thousand handshakes: time for garbage that is not the measurement's to go. */

@@ -76,17 +76,32 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     const ignore = (): void => {};
     socket.on('error', ignore);
     const handshake = gateway.reports.handshake(request);
-    try {
-      const principal = await check(request, gateway);
+    const refuse = (error: unknown): void => {
+      gateway.reports.refused('websocket', error, handshake);
+      refuseUpgrade(socket, asTidemarkError(error));
+    };
+    const accept = (principal: Principal): void => {
       if (socket.destroyed) return;
+      admit(gateway, request, principal);
       socket.off('error', ignore);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         welcome(webSocket, { socket, principal, gateway, inbox, limits, handshake });
       });
+    };
+    try {
+      const principal = await check(request, gateway);
+      // In turns, like messages: those of thousands of clients are answered at once.
+      inbox.put(() => {
+        try {
+          accept(principal);
+        } catch (error) {
+          refuse(error);
+        } finally {
+          handshake.end();
+        }
+      });
     } catch (error) {
-      gateway.reports.refused('websocket', error, handshake);
-      refuseUpgrade(socket, asTidemarkError(error));
-    } finally {
+      refuse(error);
       handshake.end();
     }
   });
@@ -96,9 +111,7 @@ async function check(request: IncomingMessage, gateway: Gateway): Promise<Princi
   const [path] = (request.url ?? '').split('?');
   if (path !== PATH) throw new TidemarkError('not_found', `There is no WebSocket at ${path}.`);
   checkOrigin(request, gateway.origins);
-  const principal = await gateway.authenticateConnection(request);
-  admit(gateway, request, principal);
-  return principal;
+  return gateway.authenticateConnection(request);
 }
 
 interface Handshake {
