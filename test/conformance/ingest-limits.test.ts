@@ -24,6 +24,8 @@ beforeAll(async () => {
       TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX: String(2 * BODY_BYTES),
       TIDEMARK_INGEST_BODIES_BYTES_MAX: String(3 * BODY_BYTES),
       TIDEMARK_INGEST_SOCKETS_MAX: String(SOCKETS),
+      TIDEMARK_INGEST_SOCKETS_PER_ADDRESS_MAX: String(SOCKETS / 3),
+      TIDEMARK_TRUSTED_PROXIES: '127.0.0.1',
     },
   });
 });
@@ -107,3 +109,21 @@ test('sockets: more than ingest takes: closed at once and counted', async () => 
   await until(async () => (await publish('anybody')).status === 201);
   expect(await limitHits(ingest, 'sockets')).toBeGreaterThanOrEqual(SOCKETS);
 });
+
+// Linux has all of 127.0.0.0/8 without being asked.
+test.runIf(process.platform === 'linux')(
+  'sockets of an address: too many that say nothing: closed at once; other addresses are served',
+  async () => {
+    const sockets = Array.from({ length: SOCKETS - 5 }, () => {
+      const from = { port: ingest.port, host: '127.0.0.1', localAddress: '127.0.0.2' };
+      return connect(from).on('error', () => {});
+    });
+    let closed = 0;
+    for (const socket of sockets) socket.resume().once('close', () => closed++);
+    await until(() => closed >= sockets.length - SOCKETS / 3);
+    expect((await publish('anybody')).status).toBe(201);
+    expect(closed).toBe(sockets.length - SOCKETS / 3);
+    expect(await limitHits(ingest, 'sockets_per_address')).toBe(closed);
+    for (const socket of sockets) socket.destroy();
+  },
+);

@@ -81,6 +81,14 @@ export const ingestLimits = {
     unit: 'sockets',
     meaning: 'Most sockets of ingest at once; a further one is closed.',
   },
+  socketsPerAddressMax: {
+    variable: 'TIDEMARK_INGEST_SOCKETS_PER_ADDRESS_MAX',
+    type: 'integer',
+    default: 5000,
+    min: 1,
+    unit: 'sockets',
+    meaning: 'Most sockets of ingest from one address that is no proxy; a further one is closed.',
+  },
   bodiesBytesPerUserMax: {
     variable: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX',
     type: 'integer',
@@ -184,6 +192,14 @@ export const replayLimits = {
     min: 1,
     unit: 'sockets',
     meaning: 'Most sockets of replay at once; a further one is closed.',
+  },
+  socketsPerAddressMax: {
+    variable: 'TIDEMARK_REPLAY_SOCKETS_PER_ADDRESS_MAX',
+    type: 'integer',
+    default: 5000,
+    min: 1,
+    unit: 'sockets',
+    meaning: 'Most sockets of replay from one address that is no proxy; a further one is closed.',
   },
   readsPerUserMax: {
     variable: 'TIDEMARK_REPLAY_READS_PER_USER_MAX',

@@ -39,6 +39,12 @@ export function clientOf({ headers, socket }: AddressCarrier, proxies: BlockList
   return networkOf(address);
 }
 
+/** The address at the other end of a socket, unless that is a proxy, which speaks for many. */
+export function peerOf({ remoteAddress = '' }: AddressCarrier['socket'], proxies: BlockList) {
+  const address = plain(remoteAddress);
+  return isTrusted(address, proxies) ? undefined : networkOf(address);
+}
+
 function addProxy(proxies: BlockList, item: string): boolean {
   const [address = '', bits, ...rest] = item.split('/');
   const version = isIP(address);

@@ -10,3 +10,4 @@ export * from './operations.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
 export * from './process.ts';
 export * from './server.ts';
+export * from './socket-door.ts';

@@ -6,6 +6,7 @@ import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { refuseUpgrade } from './error-response.ts';
 import type { Limits } from './limits.ts';
+import type { SocketDoor } from './socket-door.ts';
 
 /** Longer than the 60 s after which common proxies give up a connection they keep for reuse. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
@@ -34,6 +35,8 @@ export interface ServerOptions {
   readonly socketsMax?: number;
   /** Told when one of these is reached. */
   readonly limits?: Pick<Limits, 'hit'>;
+  /** Limits the sockets of an address. */
+  readonly door?: SocketDoor;
 }
 
 /** What is said to a client whose request Node could not read, by the code of Node's error. */
@@ -79,7 +82,7 @@ export class HttpServer {
     this.server.maxHeadersCount = 0;
     this.server.timeout = answerStallMs;
     this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
-    this.server.on('connection', (socket) => this.#keepSocket(socket));
+    this.server.on('connection', (socket) => this.#keepSocket(socket, options.door));
     this.server.on('request', (_request, response) => this.#keepAnswer(response));
     this.server.on('request', application);
     // What it expects beside 100-continue may be passed over (RFC 9110 section 10.1.1).
@@ -120,10 +123,19 @@ export class HttpServer {
     clearTimeout(deadline);
   }
 
-  #keepSocket(socket: Socket): void {
+  #keepSocket(socket: Socket, door: SocketDoor | undefined): void {
+    const holder = door?.enter(socket);
+    if (holder === 'full') {
+      // Nothing was asked yet that could be answered.
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
     // Not `once`, which holds four objects more for each socket.
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      if (typeof holder === 'object') door?.leave(holder);
+    });
   }
 
   /** Nothing has moved on the socket for a while: a client that does not read, or one that is done. */

@@ -1,6 +1,13 @@
 import { RevocationList } from '@tidemark/auth';
 import { type GatewayConfiguration, readGatewayConfiguration, tables } from '@tidemark/config';
-import { createApps, HttpServer, Limits, listenForOperators, runService } from '@tidemark/http';
+import {
+  createApps,
+  HttpServer,
+  Limits,
+  listenForOperators,
+  runService,
+  SocketDoor,
+} from '@tidemark/http';
 import { Appender, connectNats, type Feed, type NatsLink, toLinkOptions } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
@@ -88,6 +95,11 @@ runService({
       socketBufferBytes: LOW_WATER_BYTES,
       socketsMax: configuration.connectionsMax + SOCKETS_RESERVE,
       limits,
+      door: new SocketDoor({
+        socketsPerAddressMax: configuration.connectionsPerAddressMax + SOCKETS_RESERVE,
+        trustedProxies: configuration.trustedProxies,
+        limits,
+      }),
     });
     serveWebSockets(http.server, gateway, configuration);
     onStop(() => registry.drain(configuration.drainMs));

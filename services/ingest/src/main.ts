@@ -9,6 +9,7 @@ import {
   listenForOperators,
   parseOrigins,
   runService,
+  SocketDoor,
 } from '@tidemark/http';
 import { connectNats, followRevocations, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
@@ -59,7 +60,11 @@ runService({
     );
 
     // The port answers before NATS does, so that whoever publishes gets 503 and not silence.
-    const http = new HttpServer(app, log, { ...configuration, limits });
+    const http = new HttpServer(app, log, {
+      ...configuration,
+      limits,
+      door: new SocketDoor({ ...configuration, limits }),
+    });
     onStop(() => http.stop(configuration.drainMs));
     await http.listen({ host, port });
     const operators = await listenForOperators(operations, configuration, log);

@@ -10,6 +10,7 @@ import {
   listenForOperators,
   parseOrigins,
   runService,
+  SocketDoor,
 } from '@tidemark/http';
 import {
   connectNats,
@@ -79,7 +80,11 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     },
     config,
   );
-  const server = new HttpServer(app, log, { ...config, limits });
+  const server = new HttpServer(app, log, {
+    ...config,
+    limits,
+    door: new SocketDoor({ ...config, limits }),
+  });
   await server.listen(config);
   onStop(() => server.stop(config.drainMs));
   const operators = await listenForOperators(operations, config, log);
