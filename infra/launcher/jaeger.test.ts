@@ -24,6 +24,9 @@ test('jaeger: TIDEMARK_JAEGER_BIN is something else: a sentence that says so', a
   );
 });
 
-test.skipIf(REAL === undefined)('jaeger: named by TIDEMARK_JAEGER_BIN: is taken', async () => {
-  expect(await findJaeger({ ...bare, TIDEMARK_JAEGER_BIN: REAL })).toBe(REAL);
-});
+test.skipIf(REAL === undefined)(
+  'jaeger: named by TIDEMARK_JAEGER_BIN (needs Jaeger): is taken',
+  async () => {
+    expect(await findJaeger({ ...bare, TIDEMARK_JAEGER_BIN: REAL })).toBe(REAL);
+  },
+);

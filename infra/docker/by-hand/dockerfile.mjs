@@ -11,7 +11,7 @@ export function parseDockerfile(text) {
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
     .join('\n')
-    .replace(/\\\n\s*/g, ' ')
+    .replace(/\s*\\\n\s*/g, ' ')
     .split('\n')
     .map((line) => {
       const [, name = '', rest = ''] = /^(\w+)\s+(.*)$/.exec(line) ?? [];
