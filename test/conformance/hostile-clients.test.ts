@@ -243,3 +243,14 @@ test('answers: a client that asks and takes nothing: is not read any more, memor
   expect((await resident()) - before).toBeLessThan(100 * 1024 ** 2);
   socket.destroy();
 });
+
+test('messages: large ones that take long, faster than they are worked on: read no faster', async () => {
+  const client = system.open();
+  await client.first('welcome');
+  const text = `{"type":"publish","id":"1","event":{"type":"a","data":[${'[],'.repeat(170_000)}0]}}`;
+  const sent = 100;
+  for (let count = 0; count < sent; count++) client.send(text);
+  await until(() => client.socket.bufferedAmount === 0);
+  // What has not been answered by then is in the buffers of the sockets, and not in the gateway.
+  expect(client.messages.length).toBeGreaterThan(sent * 0.7);
+});

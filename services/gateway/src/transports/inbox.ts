@@ -5,7 +5,7 @@ import type { Task, Turns } from '../fan-out/turns.ts';
  * came. It is worked on in turns: when 5,000 clients return at once, their messages are readable in
  * one poll, and taking each as it comes would hold the loop for half a second.
  *
- * Bounded by `messagesPerSecondMax` for each connection (`MessagePace`).
+ * Who puts something in bounds it: a connection of which much waits in here is not read any more.
  */
 export class Inbox implements Task {
   readonly #turns: Pick<Turns, 'add'>;

@@ -43,6 +43,9 @@ const BEYOND: Readonly<Record<string, string>> = {
 /** Answers that a client does not take; beyond it nothing is read from it until it does. */
 const UNSENT_BYTES_MAX = 512 * 1024;
 
+/** What a client said that waits in the inbox; from here on nothing is read from it either. */
+const WAITING_BYTES_MAX = 64 * 1024;
+
 export interface WebSocketLimits {
   readonly heartbeatMs: number;
   readonly messageBytesMax: number;
@@ -161,7 +164,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     },
     onPrincipal: (newer) => registry.renew(member, newer),
   });
-  listen(webSocket, { gateway, inbox, connection, peer, member, limits });
+  const hearAgain = listen(webSocket, { gateway, inbox, connection, peer, member, limits });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009); the reason is in the log.
   webSocket.on('error', (error: Error & { code?: string }) => {
     const limit = BEYOND[error.code ?? ''];
@@ -169,7 +172,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     logger.info({ connection: id, message: error.message }, 'bad frame');
   });
   socket.on('drain', () => {
-    webSocket.resume();
+    hearAgain();
     connection.drained();
   });
   registry.add(member);
@@ -191,8 +194,13 @@ interface Ear {
   readonly limits: WebSocketLimits;
 }
 
-/** Takes what a client says, no faster than it may speak and no more than it hears answers to. */
-function listen(webSocket: WebSocket, ear: Ear): void {
+/**
+ * Takes what a client says, no faster than it may speak, no more than it hears answers to, and no
+ * more than is worked on.
+ *
+ * @returns goes on reading from it, if nothing speaks against that: for when it has taken answers
+ */
+function listen(webSocket: WebSocket, ear: Ear): () => void {
   const { gateway, inbox, connection, peer, member, limits } = ear;
   const { scheduler } = gateway.log;
   const pace = new MessagePace(limits.messagesPerSecondMax, scheduler.nowMs());
@@ -204,9 +212,16 @@ function listen(webSocket: WebSocket, ear: Ear): void {
     if (verdict === 'over') connection.close('limited', 'Messages came too fast for too long.');
     return verdict;
   };
+  let waitingBytes = 0;
+  let hears = true;
+  const hearAgain = (): void => {
+    hears = connection.outlet.unsentBytes < UNSENT_BYTES_MAX;
+    if (hears && waitingBytes < WAITING_BYTES_MAX) webSocket.resume();
+  };
   const answer = (act: () => void): void => {
     act();
-    if (connection.outlet.unsentBytes < UNSENT_BYTES_MAX || webSocket.isPaused) return;
+    if (connection.outlet.unsentBytes < UNSENT_BYTES_MAX || !hears) return;
+    hears = false;
     gateway.limits.hit('unsent_answers');
     webSocket.pause();
   };
@@ -214,18 +229,24 @@ function listen(webSocket: WebSocket, ear: Ear): void {
     const verdict = hear();
     if (verdict === 'over') return;
     const text = isBinary ? '' : bytes.toString('utf8');
+    const { length } = bytes;
+    waitingBytes += length;
+    if (waitingBytes >= WAITING_BYTES_MAX) webSocket.pause();
     inbox.put(() => {
+      waitingBytes -= length;
       answer(() => {
         if (verdict === 'refused') peer.refuseTooFast(text, limits.messagesPerSecondMax);
         else if (isBinary) peer.receiveBinary();
         else peer.receive(text);
       });
+      if (webSocket.isPaused) hearAgain();
     });
   });
   webSocket.on('ping', (bytes: Buffer) => {
     if (hear() === 'taken') answer(() => webSocket.pong(bytes));
   });
   webSocket.on('pong', hear);
+  return hearAgain;
 }
 
 function greeting(connection: string, limits: WebSocketLimits) {
