@@ -9,6 +9,7 @@ import { parse } from 'yaml';
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docker-compose.yml';
 const TLS_FILE = 'infra/compose.tls.yml';
+const USERS_FILE = 'infra/compose.nats-users.yml';
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 
 /** The specification's own loader: its schema of today, and what no schema can say. */
@@ -97,13 +98,50 @@ describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
   });
 });
 
-function load(files: readonly string[], profile: string) {
-  return spawnSync('go', ['run', LOADER, '--format', 'json', ...files], {
+describe.skipIf(!HAS_GO)('a user at NATS for each service (needs Go)', () => {
+  const variable = (user: string) => `\${TIDEMARK_NATS_${user.toUpperCase()}_PASSWORD:?}`;
+
+  test('each service: has its own password and no other; nats-server has all', (context) => {
+    // The loader fills in no variables from its environment.
+    const { status, stdout, stderr } = load([FILE, USERS_FILE], '', ['--no-interpolation']);
+    if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
+    expect(status, stderr).toBe(0);
+    const { services } = JSON.parse(stdout) as Compose;
+    for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
+      const [user = ''] = name.split('-');
+      const environment = variablesOf(services[name]);
+      expect(environment.TIDEMARK_NATS_USER).toBe(`tidemark-${user}`);
+      const told = Object.values(environment).filter((value) => /PASSWORD/.test(String(value)));
+      expect(told).toEqual([variable(user)]);
+    }
+    for (const user of ['ingest', 'gateway', 'replay', 'operator']) {
+      const name = `TIDEMARK_NATS_${user.toUpperCase()}_PASSWORD`;
+      expect(variablesOf(services.nats)[name]).toBe(variable(user));
+    }
+  });
+
+  test('no passwords: not loaded', (context) => {
+    const { status, stderr } = load([FILE, USERS_FILE], '');
+    if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('TIDEMARK_NATS_REPLAY_PASSWORD is missing');
+  });
+});
+
+function load(files: readonly string[], profile: string, options: readonly string[] = []) {
+  return spawnSync('go', ['run', LOADER, '--format', 'json', ...options, ...files], {
     cwd: ROOT,
     env: { ...process.env, COMPOSE_PROFILES: profile },
     encoding: 'utf8',
     timeout: LOADER_TIMEOUT_MS,
   });
+}
+
+/** The loader writes them as a list where it has merged two files. */
+function variablesOf(service: ComposeService | undefined): Record<string, unknown> {
+  const { environment = {} } = service ?? {};
+  if (!Array.isArray(environment)) return environment;
+  return Object.fromEntries(environment.map((text: string) => text.split(/=(.*)/s).slice(0, 2)));
 }
 
 /** Fragments for reuse are not part of the schema's services, and need no check of their own. */

@@ -212,6 +212,7 @@ describe('TLS', () => {
     const tls = { TIDEMARK_NATS_TLS_CERT: cert, TIDEMARK_NATS_TLS_KEY: key };
     expect(check('nats-server.conf', {})).toMatchObject({ status: 0 });
     expect(check('embedded.conf', passwords)).toMatchObject({ status: 0 });
+    expect(check('stack.conf', passwords)).toMatchObject({ status: 0 });
     expect(check('secured.conf', { ...passwords, ...tls })).toMatchObject({ status: 0 });
   });
 
