@@ -46,8 +46,11 @@ export interface ArchivePage<E> {
   readonly missing: readonly SequenceRange[];
 }
 
-/** What fits one NATS message of the default size, with room for the line of description. */
-export const PAGE_BYTES_MAX = 700 * 1024;
+/**
+ * What fits one NATS message of the default size, with room for the line of description: up to 250
+ * bytes an event where each has a long topic of its own.
+ */
+export const PAGE_BYTES_MAX = 512 * 1024;
 export const PAGE_EVENTS_MAX = 2000;
 
 /** An event with its JSON as text, which is how SQLite gives it. */
