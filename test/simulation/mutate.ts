@@ -46,7 +46,7 @@ const found = verdicts.filter((verdict) => verdict.found).length;
 console.log(`\n${found} of ${chosen.length} mistakes were found.`);
 if (found < chosen.length) process.exitCode = 1;
 
-async function judge({ file, text, replacement, test }: Mutation): Promise<Verdict> {
+async function judge({ file, text, replacement, test, rare }: Mutation): Promise<Verdict> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-mutation-'));
   try {
     copySources(original, folder);
@@ -57,7 +57,7 @@ async function judge({ file, text, replacement, test }: Mutation): Promise<Verdi
       path,
       source.replace(text, () => replacement),
     );
-    const verdict = await findFailure(folder);
+    const verdict = await findFailure(folder, rare);
     return verdict.found || test === undefined ? verdict : await runTest(folder, test);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -73,15 +73,16 @@ function copySources(from: string, to: string): void {
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
 }
 
-async function findFailure(folder: string): Promise<Verdict> {
+async function findFailure(folder: string, rare?: Mutation['rare']): Promise<Verdict> {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   // Mistakes may leave names unused or conditions constant; they need not pass the checks of types.
   await run(process.execPath, [compiler, '-p', 'test/simulation', '--noCheck'], { cwd: folder });
   const main = 'test/simulation/dist/test/simulation/main.js';
-  const args = ['--seeds', `1..${values.seeds}`, '--steps', values.steps];
+  const seeds = rare ? `${rare.seed}..${rare.seed}` : `1..${values.seeds}`;
+  const args = ['--seeds', seeds, '--steps', `${rare?.steps ?? values.steps}`];
   try {
     await run(process.execPath, [main, ...args], { cwd: folder });
-    return { found: false, how: `not found in ${values.seeds} seeds` };
+    return { found: false, how: `not found in the seeds ${seeds}` };
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     const [, seed, check] = /^seed (\d+): ([^:\n]+)/m.exec(stdout) ?? [];

@@ -8,6 +8,8 @@ export interface Mutation {
   readonly replacement: string;
   /** The unit test that finds it, beside the file, where no world is deep or wide enough. */
   readonly test?: string;
+  /** The world that finds it, where few do. */
+  readonly rare?: { readonly seed: number; readonly steps: number };
 }
 
 /** Each is one small edit that compiles, reads plausibly, and breaks a promise. */
@@ -126,6 +128,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'connections/connection.ts',
     text: 'subscription.toldLive = true;',
     replacement: '',
+  },
+  {
+    mistake: 'a lost end takes with it what its events stood for',
+    file: 'connections/connection.ts',
+    text: 'subscription.incompleteSince ?? change.sequence',
+    replacement: 'change.sequence',
+    rare: { seed: 699, steps: 1000 },
   },
   {
     mistake: 'a change of the log is not told',

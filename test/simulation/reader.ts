@@ -270,7 +270,11 @@ export class Reader {
     if (cursor?.epoch !== to.epoch) throw new Error('A future gap is within an epoch.');
     const common = history.commonTo(to.epoch, this.#view, place.view);
     const beyondEnd = from.sequence > Math.min(common, this.#asked?.lastSequence ?? common);
-    ensure(beyondEnd, 'gap true', () => `${this.id} was told that ${from.sequence} is lost`);
+    // Events that were passed over for lost ones count again: the gap leads back before them.
+    const leadsBack = this.deliver === 'latest' && this.#awaited.size > 0;
+    ensure(beyondEnd || leadsBack, 'gap true', () => {
+      return `${this.id} was told that ${from.sequence} is lost`;
+    });
     // What it lacked before its cursor's view ended must have come; beyond that nobody can tell.
     const through = Math.min(common, to.sequence);
     for (const record of history.range(place, cursor.sequence, through)) {

@@ -186,7 +186,10 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       this.send(this.dialect.live(subscription.id, this.#at(lane.position)));
     }
     endCatchUps(lane.subscriptions, 'live');
-    for (const subscription of lane.subscriptions) subscription.after = lane.position;
+    for (const subscription of lane.subscriptions) {
+      subscription.after = lane.position;
+      subscription.incompleteSince = undefined;
+    }
     this.#regroup([...this.#live, ...lane.subscriptions]);
   }
 
@@ -233,10 +236,12 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   /** @returns where the subscription goes on, having told what the change took from it */
   #adopt(subscription: Subscription, from: Position, change: LogChange | undefined): number {
-    if (!change || (change.reason === 'future' && from.sequence <= change.sequence)) {
-      return from.sequence;
-    }
-    const { sequence, reason } = change;
+    if (!change) return from.sequence;
+    const { reason } = change;
+    // What was to come in the place of passed over events may be lost: those count again.
+    const sequence = Math.min(change.sequence, subscription.incompleteSince ?? change.sequence);
+    if (reason === 'future' && from.sequence <= sequence) return from.sequence;
+    subscription.incompleteSince = undefined;
     this.log.counts.gaps++;
     subscription.after = sequence;
     this.#tellGap(subscription.id, { from, to: this.#at(sequence), reason });

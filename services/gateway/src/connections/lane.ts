@@ -228,9 +228,11 @@ export class Lane implements Task {
   #writeNewest(): boolean {
     const newest = this.#newest;
     if (!newest) return true;
+    const since = this.#position;
     const complete = this.#write(newest.entries);
     if (complete) this.#position = newest.through;
     for (const subscription of this.subscriptions) {
+      subscription.incompleteSince = complete ? undefined : (subscription.incompleteSince ?? since);
       for (const passed of newest.passed) {
         const told = passed.sequence <= this.#position;
         if (told && subscription.wants(passed)) subscription.passedOver++;

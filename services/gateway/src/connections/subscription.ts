@@ -20,9 +20,10 @@ export class Subscription {
   toldLive = false;
   /** While it catches up for the first time, if anybody looks. */
   catchUp: CatchUp | undefined;
-
   /** Events passed over for newer ones of their topics and not told yet. */
   passedOver = 0;
+  /** Since this sequence some were passed over for newer ones that have not been written yet. */
+  incompleteSince: number | undefined;
 
   constructor(id: string, patterns: PatternSet, deliver: Deliver = 'all') {
     this.id = id;
