@@ -106,7 +106,7 @@ async function query(prometheus, expr, legend) {
   const { data } = await answer.json();
   return data.result.map((/** @type {any} */ { metric, values }) => ({
     name: legend.startsWith('__')
-      ? Object.values(metric).join(' ')
+      ? Object.values(metric).join(' ').replace(/:\d+/, '')
       : legend.replace(/{{(\w+)}}/g, (_, label) => metric[label]),
     points: values.map((/** @type {any} */ [time, value]) => [time - end + SHOWN_S, Number(value)]),
   }));
@@ -132,7 +132,7 @@ function drawPanel({ title, gridPos, fieldConfig }, series) {
     return text(
       x + 8 + index * 92,
       y + height - 8,
-      `● ${name.slice(0, 15)}`,
+      `● ${name.slice(0, 16)}`,
       9,
       ` fill="${COLORS[index]}"`,
     );
