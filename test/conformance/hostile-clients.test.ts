@@ -178,6 +178,27 @@ test.each(['http://[/v1/sse', 'http://a:port/v1/sse', 'foo:', 'http://', '%', '/
   },
 );
 
+const CHUNKED = 'Transfer-Encoding: chunked\r\n';
+test.each<[string, string]>([
+  [
+    'a length and chunks',
+    `Content-Length: 5\r\n${CHUNKED}\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n`,
+  ],
+  ['two lengths', 'Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345'],
+  ['a length that is none', 'Content-Length: +5\r\n\r\n12345'],
+  ['chunks of two kinds', `${CHUNKED}Transfer-Encoding: identity\r\n\r\n0\r\n\r\n`],
+  ['a folded header', 'X-A: b\r\n c\r\n\r\n'],
+  ['a blank before the colon', 'Content-Length : 5\r\n\r\n12345'],
+  ['bare line feeds', 'X-A: b\n\n'],
+])('request that two readers would read in two ways (%s): 400, and a close', async (_, rest) => {
+  const head = `POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${system.token}\r\n`;
+  for (const { port } of [system.gateway, system.ingest, system.replay]) {
+    const answer = await exchange(port, head + rest);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\nConnection: close\r\n/);
+    expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
+  }
+});
+
 test('headers: hundreds before the one that counts: none is dropped', async () => {
   const many = Array.from({ length: 300 }, (_, n) => `X-${n}: 1\r\n`).join('');
   const authorization = `Authorization: Bearer ${system.token}`;

@@ -189,6 +189,11 @@ describe('start', () => {
       { ...strong, TIDEMARK_TOKEN_GRANTS: 'admin' },
       'admin is no permission',
     ],
+    [
+      'proxy that is no address',
+      { ...strong, TIDEMARK_TRUSTED_PROXIES: 'nginx' },
+      'nginx is no address',
+    ],
     ['every origin', { ...strong, TIDEMARK_ALLOWED_ORIGINS: '*' }, '* is no origin'],
     ['origin null', { ...strong, TIDEMARK_ALLOWED_ORIGINS: 'null' }, 'null is no origin'],
     [
