@@ -144,6 +144,18 @@ describe('revocation', () => {
     await other.close();
   });
 
+  test('while hundreds of handshakes are under way: none of them outlives it', async () => {
+    const token = await makeToken(everything, 'racer');
+    const clients = Array.from({ length: 400 }, () => openAs(token));
+    await until(() => clients.some(({ opened }) => opened));
+    expect((await administer('revocations', { sub: 'racer' })).status).toBe(204);
+    await expectRefusedEverywhere(token);
+    await until(() => clients.every(({ socket }) => socket.readyState === socket.CLOSED));
+    const codes = await Promise.all(clients.map(async ({ closed }) => (await closed).code));
+    // What was not open yet was refused, which `ws` calls an abnormal closure.
+    expect([...new Set(codes)].sort()).toEqual(expect.arrayContaining([4501]));
+  });
+
   test('by jti: only that token; and a client that goes on talking is not heard', async () => {
     const [revoked, kept] = [
       await makeToken(everything, 'jane'),

@@ -3,6 +3,7 @@ import type { GatewayConfiguration } from '@tidemark/config';
 import {
   type Authenticate,
   acceptTickets,
+  type Confirm,
   configureAuthentication,
   confirmWith,
   type Endpoint,
@@ -34,6 +35,7 @@ export interface Access {
   readonly authenticate: Authenticate;
   /** For new connections, which may bring a ticket instead of a token, and may be too many. */
   readonly authenticateConnection: ReturnType<Admission['guard']>;
+  readonly confirm: Confirm;
   readonly admission: Admission;
   readonly limits: Limits;
   /** Events that a user publishes. */
@@ -67,6 +69,7 @@ export function openAccess(
     authenticateConnection: admission.guard(
       acceptTickets(authenticate, { redeem: redeemFrom(tickets), confirm }),
     ),
+    confirm,
     admission,
     limits,
     publishes: limits.rate('publishes_per_second', {

@@ -1,5 +1,5 @@
 import type { Principal } from '@tidemark/auth';
-import type { Authenticate, Limits, Origins, Places, Rate } from '@tidemark/http';
+import type { Authenticate, Confirm, Limits, Origins, Places, Rate } from '@tidemark/http';
 import type { Appender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -17,6 +17,7 @@ export interface Gateway {
   readonly authenticate: Authenticate;
   /** The same for new connections, which may bring a ticket instead of a token, and too many. */
   readonly authenticateConnection: (request: Knock) => Promise<Principal>;
+  readonly confirm: Confirm;
   readonly admission: Admission;
   readonly limits: Limits;
   /** Events that a user publishes. */
@@ -29,8 +30,15 @@ export interface Gateway {
   readonly appender: () => Appender | undefined;
 }
 
-/** @throws TidemarkError when no further connection can be served now */
-export function admit({ log, admission }: Gateway, request: Knock, principal: Principal): void {
+/**
+ * In the same turn the connection has to be registered: a revocation that comes later closes those
+ * that are, and one that came since the token was looked at is asked for here.
+ *
+ * @throws TidemarkError when no further connection can be served now
+ */
+export function admit(gateway: Gateway, request: Knock, principal: Principal): void {
+  const { log, admission, confirm } = gateway;
+  confirm(principal);
   if (!log.begun) throw new TidemarkError('unavailable', 'The gateway has not reached NATS yet.');
   admission.admit(request, principal);
 }
