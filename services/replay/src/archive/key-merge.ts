@@ -11,10 +11,24 @@ export interface KeyReader<T> {
   /** At most `limit` of a range, in order. */
   read(key: Entry, range: Range, limit: number): T[];
   sequenceOf(item: T): number;
-  /** Read from one key at first; each further read takes twice as many, up to the last. */
-  readonly chunkFirst: number;
-  readonly chunkLast: number;
+  /** How many are read from one key at first, of which so many may be wanted; */
+  chunkFirst(wanted: number): number;
+  /** and how many after these. */
+  chunkAfter(items: readonly T[]): number;
 }
+
+/** Sequences that are read from one key at a time. */
+const SEQUENCES_MIN = 16;
+const SEQUENCES_MAX = 4096;
+
+/**
+ * Rows that are read from one key at a time, and what they may come to in JSON, as far as the ones
+ * before tell. Events may be large, and what is read ahead of a full page is read in vain: 32 events
+ * of 250 KB on each of eight topics took up to half a second a page.
+ */
+const ROWS_FIRST = 1;
+const ROWS_MAX = 32;
+const ROWS_LENGTH_MAX = 16 * 1024;
 
 /** Reads single topics, types and sources from their indexes. */
 export class KeyIndex {
@@ -46,8 +60,8 @@ function sequenceReader(database: Database, column: Column, order: Order): KeyRe
   return {
     read: ({ id }, { after, through }, limit) => statement.all(id, after, through, limit),
     sequenceOf: (sequence) => sequence,
-    chunkFirst: 16,
-    chunkLast: 4096,
+    chunkFirst: (wanted) => Math.min(Math.max(SEQUENCES_MIN, wanted), SEQUENCES_MAX),
+    chunkAfter: ({ length }) => Math.min(length * 2, SEQUENCES_MAX),
   };
 }
 
@@ -60,9 +74,12 @@ function rowReader(database: Database, order: Order): KeyReader<StoredRow> {
       return rows.map(([sequence, timeMs, json]) => ({ sequence, timeMs, topic, json }));
     },
     sequenceOf: ({ sequence }) => sequence,
-    // Events may be large, and what is read ahead of a full page is read in vain.
-    chunkFirst: 32,
-    chunkLast: 32,
+    chunkFirst: () => ROWS_FIRST,
+    chunkAfter(rows) {
+      const length = rows.reduce((sum, { json }) => sum + json.length, 0);
+      const fitting = Math.floor((ROWS_LENGTH_MAX * rows.length) / Math.max(length, 1));
+      return Math.min(Math.max(fitting, 1), ROWS_MAX);
+    },
   };
 }
 
@@ -90,8 +107,8 @@ interface Run<T> {
  * Merges the events of many keys into one ordered flow, a batch at a time.
  *
  * Each key that ran out reads its next chunk. The batch is then complete up to where the first of
- * the chunks ends. Keys keep what they read ahead, and chunks double, so a key with few events
- * costs one seek and one with many soon reads in bulk.
+ * the chunks ends. Keys keep what they read ahead, and chunks grow, so a key with few events costs
+ * a seek or two and one with many soon reads in bulk.
  */
 export class KeyMerge<T> {
   readonly #reader: KeyReader<T>;
@@ -105,8 +122,7 @@ export class KeyMerge<T> {
     const { keys, range, order, wanted } = from;
     this.#reader = reader;
     this.#sign = order === 'asc' ? 1 : -1;
-    const share = Math.ceil((2 * wanted) / Math.max(keys.length, 1));
-    const chunk = Math.min(Math.max(reader.chunkFirst, share), reader.chunkLast);
+    const chunk = reader.chunkFirst(Math.ceil((2 * wanted) / Math.max(keys.length, 1)));
     this.#runs = keys
       .filter(({ firstSequence, lastSequence }) => {
         return firstSequence <= range.through && lastSequence > range.after;
@@ -149,9 +165,9 @@ export class KeyMerge<T> {
     const { after, through } = run.range;
     const found = this.#reader.read(run.key, run.range, run.chunk);
     run.exhausted = found.length < run.chunk;
-    run.chunk = Math.min(run.chunk * 2, this.#reader.chunkLast);
     const last = found.at(-1);
     if (last === undefined) return;
+    run.chunk = this.#reader.chunkAfter(found);
     const sequence = this.#reader.sequenceOf(last);
     run.range = this.#sign > 0 ? { after: sequence, through } : { after, through: sequence - 1 };
     run.ahead.push(...found.reverse());
