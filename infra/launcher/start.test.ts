@@ -214,6 +214,7 @@ describe('npm start', () => {
     async () => {
       const running = launch({ TIDEMARK_JAEGER_PORT: '0' });
       await running.says('Ctrl-C stops everything');
+      expect(running.output.match(/and its trace: /g)).toHaveLength(5);
       const shown: string[][] = [];
       for (const { url, init, link } of running.samples) {
         const answer = await fetch(url, init);

@@ -7,6 +7,8 @@ const SCOPE = 'subscribe:> publish:> history:> admin';
 const EVENT = `-H "Content-Type: application/json" \\
     -d '{"type": "order.paid", "topic": "orders.42", "data": {"total": 7}}'`;
 
+const SUBSCRIBE = '{"type": "subscribe", "id": "mine", "topics": ["orders.>"], "after": "CURSOR"}';
+
 /**
  * What a newcomer needs for the first event.
  *
@@ -21,20 +23,26 @@ export async function welcome({ environment, folder, ports }) {
     ttlSeconds: TOKEN_TTL_SECONDS,
   });
   const host = reachableHost(environment);
-  const [gateway, ingest, replay] = ['gateway', 'ingest', 'replay'].map(
+  const [gateway = '', ingest = '', replay = ''] = ['gateway', 'ingest', 'replay'].map(
     (name) => `http://${host}:${ports[name]}`,
   );
   const jaegerUrl = ports.jaeger === undefined ? undefined : `http://127.0.0.1:${ports.jaeger}`;
   const page = jaegerUrl === undefined ? undefined : await tracePage(jaegerUrl);
   const samples = [
-    ['Listen', `-N "${gateway}/v1/sse?topics=orders.>&after=earliest"`],
-    ['Emit, in another terminal', `${ingest}/v1/events ${EVENT}`],
+    ['Listen', 'curl', `-N "${gateway}/v1/sse?topics=orders.>&after=earliest"`],
+    ['Emit, in another terminal', 'curl', `${ingest}/v1/events ${EVENT}`],
     [
       'Come back at a cursor, which is an `id:` of what you saw',
+      'curl',
       `-N -H "Last-Event-ID: CURSOR" "${gateway}/v1/sse?topics=orders.>"`,
     ],
-    ['Look back', `"${replay}/v1/events?topics=orders.>"`],
-  ].map(([title = '', request = '']) => sample(title, request, page));
+    [
+      'The same over WebSocket',
+      'npx -y wscat',
+      `-s tidemark.v1 -c ${gateway.replace('http', 'ws')}/v1/ws\n  > ${SUBSCRIBE}`,
+    ],
+    ['Look back', 'curl', `"${replay}/v1/events?topics=orders.>"`],
+  ].map(([title = '', program = '', rest = '']) => sample({ title, program, rest }, page));
   return `
 Tidemark is ready.
 
@@ -56,14 +64,15 @@ Ctrl-C stops everything; the data stays.
 /**
  * A request to try. With Jaeger it is part of a trace of its own, which a link shows.
  *
- * @param {string} title @param {string} request @param {string | undefined} page
+ * @param {{ title: string, program: string, rest: string }} request
+ * @param {string | undefined} page
  */
-function sample(title, request, page) {
-  const authorized = 'curl -H "Authorization: Bearer $TOKEN"';
-  if (page === undefined) return `${title}:\n\n  ${authorized} ${request}\n`;
+function sample({ title, program, rest }, page) {
+  const authorized = `${program} -H "Authorization: Bearer $TOKEN"`;
+  if (page === undefined) return `${title}:\n\n  ${authorized} ${rest}\n`;
   const id = randomBytes(16).toString('hex');
   const header = `-H "traceparent: 00-${id}-${randomBytes(8).toString('hex')}-01"`;
-  return `${title}:\n\n  ${authorized} ${header} \\\n    ${request}\n\n  and its trace: ${page}/${id}\n`;
+  return `${title}:\n\n  ${authorized} ${header} \\\n    ${rest}\n\n  and its trace: ${page}/${id}\n`;
 }
 
 /**
