@@ -33,8 +33,9 @@ export const FUZZ_ENV = {
   TIDEMARK_HTTP_REFUSALS_PER_SECOND_MAX: '1000000',
   // Small, so that what the tail holds is no growth.
   TIDEMARK_GATEWAY_TAIL_BYTES_MAX: '1000000',
-  TIDEMARK_HTTP_HEADERS_TIMEOUT_MS: '1000',
-  TIDEMARK_HTTP_REQUEST_TIMEOUT_MS: '1000',
+  // Short, so that half a request is soon over, and long enough for a campaign that others let wait.
+  TIDEMARK_HTTP_HEADERS_TIMEOUT_MS: '4000',
+  TIDEMARK_HTTP_REQUEST_TIMEOUT_MS: '4000',
 };
 
 export function countOutcome(outcomes: Outcomes, what: string): void {
