@@ -220,6 +220,7 @@ export class Lane implements Task {
     this.#newest.add(
       entries.filter((entry) => this.#wants(entry)),
       through,
+      this.#tier === 'tail',
     );
     return this.#newest.full ? this.#writeNewest() : true;
   }

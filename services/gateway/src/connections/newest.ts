@@ -1,4 +1,4 @@
-import type { Entry } from '../log/entry.ts';
+import { Entry } from '../log/entry.ts';
 
 /** Topics of which the newest event is kept at a time; with more, the oldest kept go out early. */
 export const NEWEST_TOPICS_MAX = 1024;
@@ -52,7 +52,8 @@ export class Newest {
     return this.#passed;
   }
 
-  add(entries: Iterable<Entry>, through: number): void {
+  /** @param isOwn whether the entries are not parts of a page, which what is kept would keep whole */
+  add(entries: readonly Entry[], through: number, isOwn: boolean): void {
     for (const entry of entries) {
       const older = this.#entries.get(entry.topic);
       if (older) {
@@ -64,5 +65,14 @@ export class Newest {
       this.#bytes += entry.json.length;
     }
     this.#through = through;
+    if (isOwn) return;
+    for (const entry of entries) {
+      if (this.#entries.get(entry.topic) === entry) this.#entries.set(entry.topic, copyOf(entry));
+    }
   }
+}
+
+function copyOf(entry: Entry): Entry {
+  const { topic, timeMs, json, receipt } = entry;
+  return new Entry(entry, { topic, timeMs, json: new Uint8Array(json) }, receipt);
 }

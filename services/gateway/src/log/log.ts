@@ -7,6 +7,7 @@ import type { Scheduler } from '../scheduler.ts';
 import { type ArchiveTier, type Bounds, ColdReads, type StreamTier } from './cold-reads.ts';
 import { commonEnd, type StoredMs } from './common-end.ts';
 import { Entry, type Receipt } from './entry.ts';
+import { Slab } from './slab.ts';
 import { type ResolvedStart, Starts } from './starts.ts';
 import { Tail, type TailLimits } from './tail.ts';
 
@@ -60,6 +61,7 @@ export class Log {
   readonly counts: Counts;
   readonly scheduler: Scheduler;
   readonly #starts: Starts;
+  readonly #slab = new Slab();
   readonly #readers = new Set<LogReader>();
   readonly #awaitingHead = new Set<Task>();
   #epoch = '';
@@ -160,7 +162,7 @@ export class Log {
   append({ sequence, topic, timeMs, json }: FeedEvent, receipt?: Receipt): void {
     this.#follow(sequence);
     const position = { epoch: this.#epoch, sequence };
-    const entry = new Entry(position, { topic, timeMs, json }, receipt);
+    const entry = new Entry(position, { topic, timeMs, json: this.#slab.keep(json) }, receipt);
     this.counts.feedEvents++;
     this.hub.offer(entry, this.tail.push(entry));
     this.#headMoved();
