@@ -64,3 +64,13 @@ test('common end: lost, and grown by any number: where the events begin to diffe
   );
   await fc.assert(run, { numRuns: 500 });
 });
+
+test('common end: the events expire while it is asked for: nothing is taken back', async () => {
+  const tail = new Tail(0, { bytesMax: 1e9, eventsMax: 10 });
+  for (let sequence = 1; sequence <= 10; sequence++) {
+    const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
+    tail.push(new Entry({ epoch: EPOCH, sequence }, event));
+  }
+  const bounds = { epoch: EPOCH, firstSequence: 1, lastSequence: 10 };
+  expect(await commonEnd(tail, bounds, async () => undefined)).toBeUndefined();
+});

@@ -22,7 +22,9 @@ export async function commonEnd(
   const known = tail.between(firstSequence - 1, lastSequence);
   const isSame = async (index: number): Promise<boolean> => {
     const entry = known[index];
-    return !entry || (await storedMs(entry.sequence)) === entry.timeMs;
+    const storedAtMs = entry && (await storedMs(entry.sequence));
+    // What has expired since cannot be compared, nor anything before it.
+    return storedAtMs === undefined || storedAtMs === entry?.timeMs;
   };
   if (await isSame(known.length - 1)) return undefined;
   let low = 0;
