@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 
 /**
  * @typedef {object} TestReport what vitest's JSON reporter writes, as far as it is read here
- * @property {{ status: string, assertionResults: { status: string }[] }[]} testResults
+ * @property {{ status: string, assertionResults: { status: string, fullName?: string }[] }[]} testResults
  */
 
 /** @type {Counts} */
@@ -27,6 +27,23 @@ export function count({ testResults }) {
     }
     // A file that could not be loaded, or whose set-up failed, shows no failed test of its own.
     if (status === 'failed' && counts.failed === failedBefore) counts.failed += 1;
+  }
+  return counts;
+}
+
+/**
+ * What the skipped tests of a run lack, as their names say it, and how many lack it.
+ *
+ * @param {TestReport} report
+ * @returns {Map<string, number>}
+ */
+export function lacking({ testResults }) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { status, fullName } of testResults.flatMap((file) => file.assertionResults)) {
+    const need = /\(needs ([^)]+)\)/.exec(fullName ?? '')?.[1];
+    if (need === undefined || status === 'passed' || status === 'failed') continue;
+    counts.set(need, (counts.get(need) ?? 0) + 1);
   }
   return counts;
 }

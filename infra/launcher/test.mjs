@@ -8,7 +8,7 @@ import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-server.mjs';
 import { ROOT } from './settings.mjs';
 import { setUp } from './setup.mjs';
-import { count, format, NOTHING, readReport, sum, total } from './test-report.mjs';
+import { count, format, lacking, NOTHING, readReport, sum, total } from './test-report.mjs';
 
 /*
  * `npm test [-- <vitest's file filters and options>]`: everything against the newest nats-server,
@@ -64,7 +64,11 @@ async function vitest(args, { path, version }, env) {
       show: true,
       guarded: true,
     });
-    const counts = count(readReport(file));
+    const report = readReport(file);
+    for (const [need, tests] of lacking(report)) {
+      console.error(`tidemark: ${tests} tests are SKIPPED: they need ${need}.`);
+    }
+    const counts = count(report);
     // Vitest may fail without a failed test: an error outside of tests, a wrong option.
     return ok || counts.failed > 0 ? counts : { ...counts, failed: 1 };
   } finally {
