@@ -104,6 +104,22 @@ describe('ordered consumer', () => {
     expect(lost).toEqual([]);
   });
 
+  test('closed while it opens: nothing of it stays', async () => {
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const never = () => expect.unreachable();
+    const options = { start: { after: 0 }, timeoutMs: 5000, onRecord: never, onLost: never };
+    const opening = Array.from({ length: 20 }, () => {
+      const consumer = new OrderedConsumer(link, options);
+      const opened = consumer.open();
+      consumer.close();
+      return opened.catch(String);
+    });
+    await Promise.all(opening);
+    await until(() => timers() < before + 10);
+  });
+
   test('a stored message that looks like a status: is a message', async () => {
     const before = stored;
     await publishRaw('NATS/1.0 503\r\n\r\n');

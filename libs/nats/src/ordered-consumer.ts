@@ -119,6 +119,7 @@ export class OrderedConsumer implements PacedTask {
         checkAPI: false,
       });
       const { name, num_pending } = await consumers.add(stream, this.#config());
+      if (!this.#subscription) throw new Error('The consumer was closed while it opened.');
       this.#name = name;
       this.#watchdog = setInterval(() => this.#watch(), CONSUMER_HEARTBEAT_MS * 2);
       this.#request();
