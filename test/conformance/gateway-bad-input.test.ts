@@ -192,7 +192,13 @@ describe('upgrades', () => {
     ['a version that does not exist', { 'Sec-WebSocket-Version': '7' }, /Version header/],
     ['a key that is none', { 'Sec-WebSocket-Key': 'short' }, /Key header/],
     ['subprotocols that are none', { 'Sec-WebSocket-Protocol': 'a,,b' }, /Protocol header/],
-  ])('%s: refused with an error like others', async (_, headers, message) => {
+  ])('%s: refused with an error like others, and counted', async (_, headers, message) => {
+    const refused = async () => {
+      const text = await (await fetch(`${system.gateway.url}/metrics`)).text();
+      const line = /handshakes_refused_total\{(?=.*"invalid_query")(?=.*"websocket").*\} (\d+)/;
+      return Number(line.exec(text)?.[1] ?? 0);
+    };
+    const before = await refused();
     const answer = await refusedUpgrade(system.gateway, '/v1/ws', {
       Authorization: `Bearer ${system.token}`,
       ...headers,
@@ -201,6 +207,7 @@ describe('upgrades', () => {
       status: 400,
       body: { code: 'invalid_query', message: expect.stringMatching(message), retryable: false },
     });
+    expect(await refused()).toBe(before + 1);
   });
 
   test('plain GET of the WebSocket path: an error that says so', async () => {

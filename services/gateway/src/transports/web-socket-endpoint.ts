@@ -71,6 +71,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
   // What `ws` finds wrong with the headers would otherwise be answered in plain text.
   webSockets.on('wsClientError', ({ message }, socket) => {
     const error = new TidemarkError('invalid_query', `${message}.`);
+    gateway.reports.countRefused('websocket', error);
     refuseUpgrade(socket, error, { headers: VERSION });
   });
   const inbox = new Inbox(gateway.log.turns, gateway.log.scheduler.nowMs);
