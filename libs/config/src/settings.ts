@@ -302,7 +302,7 @@ export const gateway = {
   coldReadsMax: {
     variable: 'TIDEMARK_GATEWAY_COLD_READS_MAX',
     type: 'integer',
-    default: 8,
+    default: 16,
     min: 1,
     max: 256,
     unit: 'reads',

@@ -80,10 +80,13 @@ export class HttpServer {
     // Their bytes are limited. A limit of their number would drop the last ones without a word, such
     // as the address that a proxy appends.
     this.server.maxHeadersCount = 0;
-    this.server.timeout = answerStallMs;
     this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
     this.server.on('connection', (socket) => this.#keepSocket(socket, options.door));
-    this.server.on('request', (_request, response) => this.#keepAnswer(response));
+    this.server.on('request', (_request, response) => {
+      // Not for every socket: a WebSocket would hold the timer for as long as it lives.
+      response.socket?.setTimeout(answerStallMs);
+      this.#keepAnswer(response);
+    });
     this.server.on('request', application);
     // What it expects beside 100-continue may be passed over (RFC 9110 section 10.1.1).
     this.server.on('checkExpectation', (...exchange) => this.server.emit('request', ...exchange));

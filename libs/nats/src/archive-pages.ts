@@ -80,48 +80,19 @@ interface PageLine {
 
 const LF = 10;
 
-/** A character of a JavaScript string is at most so many bytes of UTF-8. */
-const CHARACTER_BYTES_MAX = 3;
-
-/** Where pages are put together; grows to what the largest of them took. */
-let scratch = Buffer.allocUnsafeSlow(PAGE_BYTES_MAX);
-
 export function encodePage({ events, ...page }: ArchiveAnswer<ArchivedEvent>): Uint8Array {
-  const topics = new Map<string, number>();
-  const topicIndexes: number[] = [];
-  const bytes: number[] = [];
-  let end = 0;
-  for (const { topic, json } of events) {
-    let index = topics.get(topic);
-    if (index === undefined) {
-      index = topics.size;
-      topics.set(topic, index);
-    }
-    topicIndexes.push(index);
-    const start = end;
-    end = append(json, start);
-    bytes.push(end - start);
-  }
+  const indexes = new Map<string, number>();
+  for (const { topic } of events) if (!indexes.has(topic)) indexes.set(topic, indexes.size);
   const line: PageLine = {
     ...page,
-    topics: [...topics.keys()],
+    topics: [...indexes.keys()],
     sequences: events.map(({ sequence }) => sequence),
-    topicIndexes,
+    topicIndexes: events.map(({ topic }) => indexes.get(topic) ?? 0),
     timesMs: events.map(({ timeMs }) => timeMs),
-    bytes,
+    bytes: events.map(({ json }) => Buffer.byteLength(json)),
   };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(line)}\n`), scratch.subarray(0, end)]);
-}
-
-/** @returns where the text ends in the scratch buffer */
-function append(text: string, at: number): number {
-  const needed = at + text.length * CHARACTER_BYTES_MAX;
-  if (needed > scratch.length) {
-    const larger = Buffer.allocUnsafeSlow(2 * needed);
-    scratch.copy(larger, 0, 0, at);
-    scratch = larger;
-  }
-  return at + scratch.write(text, at);
+  const jsons = events.map(({ json }) => json);
+  return Buffer.from(`${JSON.stringify(line)}\n${jsons.join('')}`);
 }
 
 export function decodePage<E>(answer: Uint8Array, create: CreateEvent<E>): ArchiveAnswer<E> {

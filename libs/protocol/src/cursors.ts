@@ -23,6 +23,13 @@ export function formatCursor({ epoch, sequence }: Position): string {
   return `${epoch}-${sequence}`;
 }
 
+/** Of the formatted cursor, without formatting it: that is asked for every event of a catch-up. */
+export function cursorLength({ epoch, sequence }: Position): number {
+  let digits = 1;
+  for (let limit = 10; sequence >= limit; limit *= 10) digits++;
+  return epoch.length + 1 + digits;
+}
+
 export function parseCursor(text: string): Position {
   const match = CURSOR.exec(text);
   const sequence = Number(match?.[2]);

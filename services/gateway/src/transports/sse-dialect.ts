@@ -1,4 +1,5 @@
 import {
+  cursorLength,
   formatCursor,
   SSE_COMMENT,
   SSE_EVENT_SUFFIX,
@@ -11,6 +12,10 @@ import {
 } from '@tidemark/protocol';
 import type { Dialect } from '../connections/dialect.ts';
 
+const START = { epoch: '', sequence: 0 };
+const PREFIX_BYTES = sseEventPrefix(START).length - cursorLength(START);
+const SUFFIX = Buffer.from(SSE_EVENT_SUFFIX);
+
 /**
  * The SSE side of PROTOCOL.md section 7. The body ends with the connection and is not chunked, so
  * that here too the bytes of an event are the same for everybody.
@@ -19,13 +24,14 @@ export const sseDialect: Dialect = {
   transport: 'sse',
   slot: 1,
   frameBytes(position, json) {
-    return sseEventPrefix(position).length + json.length + SSE_EVENT_SUFFIX.length;
+    return PREFIX_BYTES + cursorLength(position) + json.length + SUFFIX.length;
   },
   writeFrame(target, start, { position, json }) {
     let at = start + target.write(sseEventPrefix(position), start, 'latin1');
     target.set(json, at);
     at += json.length;
-    return at + target.write(SSE_EVENT_SUFFIX, at, 'latin1');
+    target.set(SUFFIX, at);
+    return at + SUFFIX.length;
   },
   subscribed: (_id, position) => Buffer.from(sseCursor(position)),
   unsubscribed: () => undefined,

@@ -1,4 +1,5 @@
 import {
+  cursorLength,
   encodeMessage,
   formatCursor,
   type ServerMessage,
@@ -12,21 +13,26 @@ const TEXT = 0x81;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
+const START = { epoch: '', sequence: 0 };
+const PREFIX_BYTES = webSocketEventPrefix(START).length - cursorLength(START);
+const SUFFIX = Buffer.from(WEB_SOCKET_EVENT_SUFFIX);
+
 /** The WebSocket side of PROTOCOL.md section 6: each message as one whole, unmasked text frame. */
 export const webSocketDialect: Dialect = {
   transport: 'websocket',
   slot: 0,
   frameBytes(position, json) {
-    const length = messageBytes(webSocketEventPrefix(position), json);
+    const length = PREFIX_BYTES + cursorLength(position) + json.length + SUFFIX.length;
     return headerBytes(length) + length;
   },
   writeFrame(target, start, { position, json }) {
     const prefix = webSocketEventPrefix(position);
-    let at = writeHeader(target, start, messageBytes(prefix, json));
+    let at = writeHeader(target, start, prefix.length + json.length + SUFFIX.length);
     at += target.write(prefix, at, 'latin1');
     target.set(json, at);
     at += json.length;
-    return at + target.write(WEB_SOCKET_EVENT_SUFFIX, at, 'latin1');
+    target.set(SUFFIX, at);
+    return at + SUFFIX.length;
   },
   subscribed: (id, position) =>
     textFrame({ type: 'subscribed', id, cursor: formatCursor(position) }),
@@ -46,10 +52,6 @@ export function textFrame(message: ServerMessage): Buffer {
   const frame = Buffer.allocUnsafe(headerBytes(text.length) + text.length);
   frame.set(text, writeHeader(frame, 0, text.length));
   return frame;
-}
-
-function messageBytes(prefix: string, json: Uint8Array): number {
-  return prefix.length + json.length + WEB_SOCKET_EVENT_SUFFIX.length;
 }
 
 function headerBytes(length: number): number {

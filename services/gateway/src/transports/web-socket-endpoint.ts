@@ -150,7 +150,6 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     heardMs: scheduler.nowMs(),
     finish: () => peer.finish(),
   };
-  const where = { connection: id, transport: 'websocket' };
   const peer = new WebSocketPeer({
     gateway,
     connection,
@@ -161,6 +160,7 @@ function welcome(webSocket: WebSocket, shaken: Handshake): void {
     newId: randomUUID,
     report,
     onTrace: () => {
+      const where = { connection: id, transport: 'websocket' };
       connection.onWritten = traceDeliveries(reports.tracer, where);
     },
     onPrincipal: (newer) => registry.renew(member, newer),
