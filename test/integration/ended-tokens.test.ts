@@ -20,6 +20,9 @@ import { until } from '../support/until.ts';
 /** More than the buffers of sockets and services take. */
 const LARGE = series('ended.large', 1, 150).map((one) => ({ ...one, data: 'x'.repeat(200_000) }));
 
+/** Of a token that is good for a request: the claim counts whole seconds and may cut one off. */
+const BRIEF_SECONDS = 2;
+
 let system: System;
 beforeAll(async () => {
   system = await startSystem({ env: { TIDEMARK_GATEWAY_TOKEN_GRACE_MS: '20000' } });
@@ -69,10 +72,10 @@ async function storedTopics(): Promise<(string | undefined)[]> {
 describe('token that has expired, within the grace', () => {
   test('publish and subscribe: refused; a newer token: both are possible again', async () => {
     const scope = 'publish:ended.late subscribe:ended.late';
-    const client = system.open({ token: await makeToken(scope, 'late', 1) });
+    const client = system.open({ token: await makeToken(scope, 'late', BRIEF_SECONDS) });
     client.send({ type: 'subscribe', id: 'early', topics: ['ended.late'] });
     await client.first('live', 'early');
-    await sleep(1100);
+    await sleep(BRIEF_SECONDS * 1000 + 100);
     const publish = (id: string) =>
       client.send({ type: 'publish', id, event: { type: 'ended.late', data: id } });
     publish('late');
@@ -95,9 +98,9 @@ describe('body whose end comes after that of the token', () => {
   const event = JSON.stringify({ type: 'ended.slow', data: 1 });
 
   test('ingest, the token has expired: 401, nothing is stored', async () => {
-    const token = await makeToken('publish:>', 'slow', 1);
+    const token = await makeToken('publish:>', 'slow', BRIEF_SECONDS);
     const request = await begin(`${system.ingest.url}/v1/events`, token, event);
-    await sleep(1100);
+    await sleep(BRIEF_SECONDS * 1000 + 100);
     expect(await request.end()).toMatch(/^HTTP\/1\.1 401 [\s\S]*"code":"token_expired"/);
     expect(await storedTopics()).not.toContain('ended.slow');
   });
@@ -147,7 +150,8 @@ describe('export that is under way', () => {
     ['has expired', 'token_expired', async () => sleep(1300)],
     ['was revoked', 'unauthenticated', () => revoke('exporter')],
   ])('the token %s: its last line tells so', async (_, code, endToken) => {
-    const [subject, seconds] = code === 'token_expired' ? ['brief', 1] : ['exporter', 60];
+    const [subject, seconds] =
+      code === 'token_expired' ? ['brief', BRIEF_SECONDS] : ['exporter', 60];
     const socket = openExport(await makeToken('history:>', String(subject), Number(seconds)));
     await sleep(300);
     await endToken();
