@@ -232,8 +232,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a lost end is not noticed',
     file: 'log/log.ts',
-    text: 'stream.lastSequence < Math.max(tail.head, this.#furthest)',
-    replacement: 'stream.lastSequence < 0',
+    text: 'else if (end < Math.max(tail.head, this.#furthest))',
+    replacement: 'else if (end < 0)',
   },
   {
     mistake: 'a lost end is noticed only below the head',
