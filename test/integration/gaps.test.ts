@@ -175,7 +175,8 @@ test('gap: epoch: stream deleted under live and returning clients: told, then th
   }
 }, 60_000);
 
-test('gap: future: the log lost its end in a crash: who had it is told, then all goes on', async () => {
+/** A system with ten events, and a server that can be put back to that moment, as by a crash. */
+async function startThatCanLose() {
   const system = await start();
   const copy = join(await temporaryFolder(), 'store');
   const kept = await system.publisher.storeAll(series(TOPIC, 1, 10));
@@ -183,16 +184,24 @@ test('gap: future: the log lost its end in a crash: who had it is told, then all
   await cp(system.nats.storeFolder, copy, { recursive: true });
   await system.nats.restart();
   await system.gateway.waitUntilReady();
+  const loseEnd = async (): Promise<void> => {
+    await system.nats.kill('SIGKILL');
+    await rm(system.nats.storeFolder, { recursive: true });
+    await cp(copy, system.nats.storeFolder, { recursive: true });
+    await system.nats.restart();
+  };
+  return { system, kept, loseEnd };
+}
+
+test('gap: future: the log lost its end in a crash: who had it is told, then all goes on', async () => {
+  const { system, kept, loseEnd } = await startThatCanLose();
   const connected = TRANSPORTS.map((transport) =>
     system.listen(transport, { topics: TOPIC, after: kept[4]?.cursor ?? '' }),
   );
   const lost = await system.publisher.storeAll(series(TOPIC, 11, 15));
   for (const listener of connected) await untilEvents(listener, 10);
 
-  await system.nats.kill('SIGKILL');
-  await rm(system.nats.storeFolder, { recursive: true });
-  await cp(copy, system.nats.storeFolder, { recursive: true });
-  await system.nats.restart();
+  await loseEnd();
   await system.gateway.waitUntilReady();
   const gap = {
     type: 'gap',
@@ -218,13 +227,7 @@ test('gap: future: the log lost its end in a crash: who had it is told, then all
 });
 
 test('gap: future: the log lost its end and grew past it before the gateway looked: told all the same', async () => {
-  const system = await start();
-  const copy = join(await temporaryFolder(), 'store');
-  const kept = await system.publisher.storeAll(series(TOPIC, 1, 10));
-  await system.nats.kill('SIGKILL');
-  await cp(system.nats.storeFolder, copy, { recursive: true });
-  await system.nats.restart();
-  await system.gateway.waitUntilReady();
+  const { system, kept, loseEnd } = await startThatCanLose();
   const listeners = TRANSPORTS.map((transport) =>
     system.listen(transport, { topics: TOPIC, after: kept[4]?.cursor ?? '' }),
   );
@@ -232,10 +235,7 @@ test('gap: future: the log lost its end and grew past it before the gateway look
   for (const listener of listeners) await untilEvents(listener, 10);
 
   process.kill(system.gateway.pid, 'SIGSTOP');
-  await system.nats.kill('SIGKILL');
-  await rm(system.nats.storeFolder, { recursive: true });
-  await cp(copy, system.nats.storeFolder, { recursive: true });
-  await system.nats.restart();
+  await loseEnd();
   // Sequences 11 to 25: the gateway knows other events under the first five of them.
   await system.publisher.storeAll(series(TOPIC, 16, 30));
   process.kill(system.gateway.pid, 'SIGCONT');
