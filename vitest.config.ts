@@ -26,6 +26,7 @@ export default defineConfig({
         PROCESS_TEST_TIMEOUT_MS,
       ),
       project('conformance', ['test/conformance/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
+      project('repository', ['test/repository/**/*.test.ts'], 10_000),
       project('browser', ['test/browser/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
       // Looks at what the others left: `npm test` runs it after them.
       ...(process.env.LOGGED_FILE && process.env.LOGS_COMPLETE

@@ -1,4 +1,4 @@
-import type { Scheduler } from '../../services/gateway/src/scheduler.ts';
+import type { Scheduler } from '../../services/gateway/src/scheduling/clock.ts';
 
 interface Timer {
   readonly dueMs: number;

@@ -1,5 +1,5 @@
-import type { Task } from '../../services/gateway/src/fan-out/turns.ts';
-import type { Log } from '../../services/gateway/src/log/log.ts';
+import type { Log } from '../../services/gateway/src/log/event-log.ts';
+import type { Task } from '../../services/gateway/src/scheduling/task-scheduler.ts';
 import type { StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
 import type { World } from './world.ts';

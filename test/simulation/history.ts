@@ -1,4 +1,4 @@
-import type { Bounds } from '../../services/gateway/src/log/cold-reads.ts';
+import type { Bounds } from '../../services/gateway/src/sources/cold-reads.ts';
 
 /** A message that the stream stored, as it was then. */
 export interface StoredRecord {

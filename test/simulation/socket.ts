@@ -1,6 +1,6 @@
 import type { CloseReason } from '@tidemark/protocol';
-import type { Outlet } from '../../services/gateway/src/connections/outlet.ts';
-import { CHUNK_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/chunks.ts';
+import { CHUNK_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/batch.ts';
+import type { Outlet } from '../../services/gateway/src/fan-out/sink.ts';
 import type { Place } from './history.ts';
 import { ensure } from './violation.ts';
 

@@ -1,8 +1,12 @@
 import type { NatsLink } from '@tidemark/nats';
-import type { Bounds, ColdQuery, StreamTier } from '../../services/gateway/src/log/cold-reads.ts';
-import { Entry } from '../../services/gateway/src/log/entry.ts';
+import { Entry } from '../../services/gateway/src/log/event-entry.ts';
 import type { Slice } from '../../services/gateway/src/log/tail.ts';
-import { ArchiveReader } from '../../services/gateway/src/tiers/archive-tier.ts';
+import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader.ts';
+import type {
+  Bounds,
+  ColdQuery,
+  StreamTier,
+} from '../../services/gateway/src/sources/cold-reads.ts';
 import { answerArchive } from './archive.ts';
 import type { World } from './world.ts';
 

@@ -1,4 +1,4 @@
-import { INTAKE_MS, TURN_MS } from '../../services/gateway/src/fan-out/turns.ts';
+import { INTAKE_MS, TURN_MS } from '../../services/gateway/src/scheduling/task-scheduler.ts';
 import { ModelArchive } from './archive.ts';
 import { Clock } from './clock.ts';
 import { Device, type Transport } from './device.ts';

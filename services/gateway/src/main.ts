@@ -11,22 +11,22 @@ import {
 import { Appender, connectNats, type Feed, type NatsLink, toLinkOptions } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
-import { openAccess } from './access.ts';
-import { enforce } from './administration/enforcement.ts';
+import { openAccess } from './access/access.ts';
+import { enforce } from './access/admin/enforcement.ts';
 import { Registry } from './connections/registry.ts';
-import { Counts } from './counts.ts';
-import { LOW_WATER_BYTES } from './fan-out/chunks.ts';
-import type { Gateway } from './gateway.ts';
-import { Log } from './log/log.ts';
-import { exposeMetrics } from './metrics.ts';
-import { Receipts } from './reports/receipts.ts';
-import { Reports } from './reports/reports.ts';
-import { realScheduler } from './scheduler.ts';
-import { ArchiveReader } from './tiers/archive-tier.ts';
-import { follow } from './tiers/feed.ts';
-import { StreamReader, type TierOptions } from './tiers/stream-tier.ts';
-import { sseEndpoint } from './transports/sse-endpoint.ts';
-import { serveWebSockets } from './transports/web-socket-endpoint.ts';
+import { Counts } from './counters/counters.ts';
+import { LOW_WATER_BYTES } from './fan-out/batch.ts';
+import { Log } from './log/event-log.ts';
+import { exposeMetrics } from './observability/metrics.ts';
+import { Receipts } from './observability/reports/delivery-traces.ts';
+import { Reports } from './observability/reports/reports.ts';
+import { realScheduler } from './scheduling/clock.ts';
+import { ArchiveReader } from './sources/archive-reader.ts';
+import { follow } from './sources/feed.ts';
+import { StreamReader, type TierOptions } from './sources/stream-reader.ts';
+import type { Gateway } from './transports/gateway.ts';
+import { sseEndpoint } from './transports/sse/endpoint.ts';
+import { serveWebSockets } from './transports/websocket/endpoint.ts';
 
 /** Sockets beside those of connections: handshakes, tickets, and what operators ask. */
 const SOCKETS_RESERVE = 1000;

@@ -1,13 +1,13 @@
 import type { CloseReason, Deliver, Position, Start, TidemarkError } from '@tidemark/protocol';
-import type { Cohort, LiveConnection } from '../fan-out/cohort.ts';
-import type { Receipt } from '../log/entry.ts';
-import type { Log, LogChange, LogReader } from '../log/log.ts';
+import type { Outlet } from '../fan-out/sink.ts';
+import type { Cohort, LiveConnection } from '../fan-out/subscriber-group.ts';
+import type { Receipt } from '../log/event-entry.ts';
+import type { Log, LogChange, LogReader } from '../log/event-log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
-import type { ResolvedStart } from '../log/starts.ts';
-import type { Dialect, Gap } from './dialect.ts';
-import { Lane, type LaneOwner } from './lane.ts';
+import type { ResolvedStart } from '../sources/start-resolver.ts';
+import { Lane, type LaneOwner } from './catch-up-reader.ts';
+import type { Dialect, Gap } from './encoder.ts';
 import type { CatchUpEnd, ConnectionObserver } from './observer.ts';
-import type { Outlet } from './outlet.ts';
 import { Subscription } from './subscription.ts';
 
 export interface ConnectionOptions {

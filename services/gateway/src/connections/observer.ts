@@ -1,6 +1,6 @@
 import type { CloseReason, Position } from '@tidemark/protocol';
-import type { Entry } from '../log/entry.ts';
-import type { Gap } from './dialect.ts';
+import type { Entry } from '../log/event-entry.ts';
+import type { Gap } from './encoder.ts';
 
 /** Where the events of a catch-up come from, from the newest to the oldest. */
 export const TIERS = ['tail', 'stream', 'archive'] as const;

@@ -1,12 +1,12 @@
 import type { Principal } from '@tidemark/auth';
 import type { CloseReason } from '@tidemark/protocol';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Counts } from '../counts.ts';
-import { Log } from '../log/log.ts';
-import type { Scheduler } from '../scheduler.ts';
-import { webSocketDialect } from '../transports/web-socket-dialect.ts';
+import { Counts } from '../counters/counters.ts';
+import type { Outlet } from '../fan-out/sink.ts';
+import { Log } from '../log/event-log.ts';
+import type { Scheduler } from '../scheduling/clock.ts';
+import { webSocketDialect } from '../transports/websocket/encoder.ts';
 import { Connection } from './connection.ts';
-import type { Outlet } from './outlet.ts';
 import { type Member, Registry } from './registry.ts';
 
 const HEARTBEAT_MS = 1000;

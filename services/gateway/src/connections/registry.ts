@@ -1,7 +1,7 @@
 import type { Principal } from '@tidemark/auth';
 import { type CloseReason, TidemarkError } from '@tidemark/protocol';
-import type { Task, Turns } from '../fan-out/turns.ts';
-import type { Scheduler } from '../scheduler.ts';
+import type { Scheduler } from '../scheduling/clock.ts';
+import type { Task, Turns } from '../scheduling/task-scheduler.ts';
 import type { Connection } from './connection.ts';
 
 export interface RegistryOptions {

@@ -1,17 +1,17 @@
 import { matches } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Outlet } from '../connections/outlet.ts';
-import { Counts } from '../counts.ts';
-import { Entry } from '../log/entry.ts';
+import { Counts } from '../counters/counters.ts';
+import { Entry } from '../log/event-entry.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import { Tail } from '../log/tail.ts';
-import type { Scheduler } from '../scheduler.ts';
-import { webSocketDialect } from '../transports/web-socket-dialect.ts';
-import { Gatherer } from './chunks.ts';
-import type { Cohort, LiveConnection } from './cohort.ts';
+import type { Scheduler } from '../scheduling/clock.ts';
+import { Turns } from '../scheduling/task-scheduler.ts';
+import { webSocketDialect } from '../transports/websocket/encoder.ts';
+import { Gatherer } from './batch.ts';
 import { Hub } from './hub.ts';
-import { Turns } from './turns.ts';
+import type { Outlet } from './sink.ts';
+import type { Cohort, LiveConnection } from './subscriber-group.ts';
 
 /** A hub whose turns run when the test says so, on a tail of a few topics. */
 function createHub(eventsMax: number) {

@@ -1,13 +1,13 @@
-import type { Counts } from '../counts.ts';
-import type { Entry, EventEncoding } from '../log/entry.ts';
+import type { Counts } from '../counters/counters.ts';
+import type { Entry, EventEncoding } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Topic } from '../log/topic.ts';
-import type { TopicTree } from '../log/topic-tree.ts';
-import type { Scheduler } from '../scheduler.ts';
-import type { Gatherer } from './chunks.ts';
-import { Cohort, type CohortContext, type LiveConnection } from './cohort.ts';
+import type { TopicTree } from '../log/topic-index.ts';
+import type { Scheduler } from '../scheduling/clock.ts';
+import type { Turns } from '../scheduling/task-scheduler.ts';
+import type { Gatherer } from './batch.ts';
 import { PatternTree } from './pattern-tree.ts';
-import type { Turns } from './turns.ts';
+import { Cohort, type CohortContext, type LiveConnection } from './subscriber-group.ts';
 
 /** Topics looked at to forget what was found out about those of one pattern; beyond, of all. */
 const FORGET_VISITS_MAX = 512;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Entry } from './entry.ts';
 import { EntryQueue } from './entry-queue.ts';
+import { Entry } from './event-entry.ts';
 
 function entry(sequence: number, timeMs: number): Entry {
   const json = Buffer.from('{}');

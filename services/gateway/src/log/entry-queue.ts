@@ -1,4 +1,4 @@
-import type { Entry } from './entry.ts';
+import type { Entry } from './event-entry.ts';
 
 /** The part of the array that may be dead before it is cut off; keeps `shift` cheap on average. */
 const DEAD_MAX = 1024;

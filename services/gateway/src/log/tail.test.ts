@@ -1,7 +1,7 @@
 import { matches } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Entry } from './entry.ts';
+import { Entry } from './event-entry.ts';
 import { PatternSet } from './pattern-set.ts';
 import { Tail, type TailLimits } from './tail.ts';
 

@@ -1,8 +1,8 @@
-import type { Entry } from './entry.ts';
 import { EntryQueue } from './entry-queue.ts';
+import type { Entry } from './event-entry.ts';
 import type { PatternSet } from './pattern-set.ts';
 import { Topic } from './topic.ts';
-import { TopicTree } from './topic-tree.ts';
+import { TopicTree } from './topic-index.ts';
 
 /** Entries looked at in one read, so that a scan which matches little stays under a millisecond. */
 const SCAN_MAX = 4096;

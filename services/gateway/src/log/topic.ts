@@ -1,4 +1,4 @@
-import type { Cohort } from '../fan-out/cohort.ts';
+import type { Cohort } from '../fan-out/subscriber-group.ts';
 import { EntryQueue } from './entry-queue.ts';
 
 /** What is known of one topic for as long as the tail holds events of it. */

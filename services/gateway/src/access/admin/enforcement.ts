@@ -1,0 +1,44 @@
+import { type RevocationList, revokes } from '@tidemark/auth';
+import {
+  followRevocations,
+  type NatsLink,
+  type RevocationSink,
+  serveDisconnects,
+} from '@tidemark/nats';
+import type { Logger } from '@tidemark/telemetry';
+import type { Member, Registry } from '../../connections/registry.ts';
+
+export interface Enforcement {
+  readonly link: NatsLink;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly revocations: RevocationList;
+}
+
+/** Ends connections as operators say, whichever gateway they said it to. @returns ends that */
+export function enforce({ link, log, registry, revocations }: Enforcement): { stop(): void } {
+  serveDisconnects(
+    link,
+    (target) => {
+      const count = registry.closeWhere(
+        ({ id, principal }) =>
+          'subject' in target ? principal.subject === target.subject : id === target.connection,
+        'disconnected',
+        'Disconnected by an operator; come back.',
+      );
+      log.info({ target, connections: count }, 'disconnected');
+    },
+    log,
+  );
+  const sink: RevocationSink = {
+    add(revocation, storedMs) {
+      if (!revocations.add(revocation, storedMs)) return;
+      const concerns = ({ principal }: Member) => revokes(revocation, principal);
+      const count = registry.closeWhere(concerns, 'revoked', 'The token is revoked.');
+      if (count > 0) log.info({ connections: count }, 'connections closed by a revocation');
+    },
+    remove: (revocation) => revocations.remove(revocation),
+    complete: () => revocations.complete(),
+  };
+  return followRevocations(link, sink, log);
+}

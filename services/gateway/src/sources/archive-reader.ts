@@ -1,0 +1,50 @@
+import { ArchiveClient, PAGE_BYTES_MAX, PAGE_EVENTS_MAX } from '@tidemark/nats';
+import { Entry } from '../log/event-entry.ts';
+import type { ArchiveTier, Bounds, ColdPage, ColdQuery } from './cold-reads.ts';
+import type { TierOptions } from './stream-reader.ts';
+
+/** Reads the archive of a replay service, over NATS. */
+export class ArchiveReader implements ArchiveTier {
+  readonly #client: () => ArchiveClient;
+
+  constructor({ nats, timeoutMs }: TierOptions) {
+    this.#client = () => new ArchiveClient(nats(), { timeoutMs });
+  }
+
+  async bounds(): Promise<Bounds> {
+    return this.#client().state();
+  }
+
+  async read({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<{
+    bounds: Bounds;
+    page?: ColdPage;
+  }> {
+    const query = {
+      epoch,
+      patterns: patterns.patterns,
+      after,
+      through,
+      eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
+      bytesMax: PAGE_BYTES_MAX,
+    };
+    const { state, events, missing, ...answer } = await this.#client().read(
+      query,
+      ({ sequence, topic, timeMs }, json) =>
+        new Entry({ epoch, sequence }, { topic, timeMs, json }),
+    );
+    const bounds = state;
+    if (after + 1 < bounds.firstSequence || answer.through <= after) return { bounds };
+    const [hole] = missing;
+    if (hole && hole.from <= after + 1) {
+      return { bounds, page: { kind: 'gap', through: Math.min(hole.to, through) } };
+    }
+    // A page ends where something is missing, so that the gap is told in its place.
+    const complete = hole ? Math.min(answer.through, hole.from - 1) : answer.through;
+    const entries = hole ? events.filter(({ sequence }) => sequence <= complete) : events;
+    return { bounds, page: { kind: 'events', entries, through: complete } };
+  }
+
+  async sequenceBefore(timeMs: number): Promise<number> {
+    return this.#client().sequenceAt(timeMs);
+  }
+}

@@ -1,0 +1,155 @@
+import { describe, expect, test } from 'vitest';
+import { Counts } from '../counters/counters.ts';
+import { PatternSet } from '../log/pattern-set.ts';
+import type { Scheduler } from '../scheduling/clock.ts';
+import {
+  type ArchiveTier,
+  type Bounds,
+  type ColdQuery,
+  ColdReads,
+  type StreamTier,
+} from './cold-reads.ts';
+
+const WAIT_MS = 10_000;
+
+/** Time that passes as fast as somebody waits for it. */
+function createClock(): Scheduler {
+  let nowMs = 0;
+  return {
+    nowMs: () => nowMs,
+    soon: queueMicrotask,
+    after(ms, task) {
+      queueMicrotask(() => {
+        nowMs += ms;
+        task();
+      });
+      return () => {};
+    },
+  };
+}
+
+function bounds(firstSequence: number, lastSequence: number, epoch = 'e'): Bounds {
+  return { epoch, firstSequence, lastSequence };
+}
+
+function query(after: number, through = 100): ColdQuery {
+  return { epoch: 'e', patterns: new PatternSet(['a']), after, through, eventsMax: 10 };
+}
+
+interface Parts {
+  readonly stream?: Partial<StreamTier>;
+  readonly archive?: Partial<ArchiveTier>;
+  readonly readsMax?: number;
+}
+
+function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
+  const away = async (): Promise<never> => {
+    throw new Error('away');
+  };
+  return new ColdReads({
+    stream: { connected: true, bounds: away, read: away, sequenceBefore: away, ...stream },
+    archive: { bounds: away, read: away, sequenceBefore: away, ...archive },
+    scheduler: createClock(),
+    counts: new Counts(),
+    readsMax,
+    waitMs: WAIT_MS,
+  });
+}
+
+describe('cold reads', () => {
+  test('archive: lacks what the stream drops at this moment: the gap ends before it', async () => {
+    // It may have received what is dropped now, and be about to write it.
+    const firsts = [50, 50, 50, 50, 50, 50, 50, 50, 60, 60, 60];
+    const reads = createReads({
+      stream: { bounds: async () => bounds(firsts.shift() ?? 60, 100) },
+      archive: { read: async () => ({ bounds: bounds(1, 45) }) },
+    });
+    expect(await reads.read(query(45))).toMatchObject({ kind: 'gap', through: 49 });
+  });
+
+  test('archive: behind the stream for good: a gap, after it has had time', async () => {
+    const reads = createReads({
+      stream: { bounds: async () => bounds(60, 100) },
+      archive: { bounds: async () => bounds(1, 45), read: async () => ({ bounds: bounds(1, 45) }) },
+    });
+    expect(await reads.read(query(45))).toMatchObject({ kind: 'gap', through: 59 });
+  });
+
+  test('archive: away while the stream has the range: the stream answers', async () => {
+    const reads = createReads({
+      stream: {
+        bounds: async () => bounds(40, 100),
+        read: async ({ through }) => ({ entries: [], through }),
+      },
+    });
+    expect(await reads.read(query(45))).toMatchObject({ kind: 'events', through: 100 });
+  });
+
+  test('archive: away and the range expired: unavailable, nothing false', async () => {
+    const reads = createReads({ stream: { bounds: async () => bounds(60, 100) } });
+    await expect(reads.read(query(45))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('stream: expires in the middle of a read: the page is not taken', async () => {
+    const answers = [bounds(40, 100), bounds(50, 100), bounds(50, 100)];
+    const reads = createReads({
+      stream: {
+        bounds: async () => answers.shift() ?? bounds(50, 100),
+        read: async ({ through }) => ({ entries: [], through }),
+      },
+      archive: {
+        bounds: async () => bounds(50, 60),
+        read: async () => ({ bounds: bounds(50, 60) }),
+      },
+    });
+    expect(await reads.read(query(45))).toMatchObject({ kind: 'gap', through: 49 });
+  });
+
+  test('stream: another one by now: unavailable rather than its events', async () => {
+    const reads = createReads({
+      stream: {
+        bounds: async () => bounds(1, 100, 'f'),
+        read: async ({ through }) => ({ entries: [], through }),
+      },
+    });
+    await expect(reads.read(query(45))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('reads: equal ones at a time: one, and the number under way is bounded', async () => {
+    let underWay = 0;
+    let most = 0;
+    let begun = 0;
+    const reads = createReads({
+      readsMax: 3,
+      archive: {
+        async read({ through }) {
+          begun++;
+          most = Math.max(most, ++underWay);
+          await new Promise((resolve) => setImmediate(resolve));
+          underWay--;
+          return { bounds: bounds(1, 100), page: { kind: 'events', entries: [], through } };
+        },
+      },
+    });
+    const all = Array.from({ length: 60 }, (_, index) => reads.read(query(index % 20)));
+    await Promise.all(all);
+    expect(begun).toBe(20);
+    expect(most).toBe(3);
+    expect(reads).toMatchObject({ underWay: 0, waiting: 0 });
+  });
+
+  test('reads: of an archive that does not answer: do not keep the stream from the others', async () => {
+    const reads = createReads({
+      readsMax: 1,
+      stream: {
+        bounds: async () => bounds(60, 100),
+        read: async ({ through }) => ({ entries: [], through }),
+      },
+    });
+    const order: string[] = [];
+    const expired = reads.read(query(5)).catch(() => order.push('expired'));
+    const there = reads.read(query(70)).then(() => order.push('there'));
+    await Promise.all([expired, there]);
+    expect(order).toEqual(['there', 'expired']);
+  });
+});

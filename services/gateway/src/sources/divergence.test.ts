@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Entry } from '../log/event-entry.ts';
+import { Tail } from '../log/tail.ts';
+import { commonEnd } from './divergence.ts';
+
+const EPOCH = 'e';
+const OTHER_MS = 1e6;
+
+interface Case {
+  /** Messages that the gateway has read. */
+  readonly read: number;
+  readonly tailMax: number;
+  /** Up to and with this one they were kept. */
+  readonly kept: number;
+  /** Stored since. */
+  readonly grown: number;
+  /** Removed by retention since. */
+  readonly expired: number;
+}
+
+async function find({ read, tailMax, kept, grown, expired }: Case) {
+  const tail = new Tail(0, { bytesMax: 1e9, eventsMax: tailMax });
+  for (let sequence = 1; sequence <= read; sequence++) {
+    const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
+    tail.push(new Entry({ epoch: EPOCH, sequence }, event));
+  }
+  let asked = 0;
+  const lastSequence = kept + grown;
+  const bounds = { epoch: EPOCH, firstSequence: expired + 1, lastSequence };
+  const common = await commonEnd(tail, bounds, async (sequence) => {
+    asked++;
+    if (sequence <= expired || sequence > lastSequence) return undefined;
+    return sequence <= kept ? sequence : OTHER_MS + sequence;
+  });
+  return { common, asked, floor: tail.floor };
+}
+
+test('common end: nothing was lost: one request, and it is the whole stream', async () => {
+  const found = await find({ read: 1000, tailMax: 500, kept: 1000, grown: 50, expired: 0 });
+  expect(found).toMatchObject({ common: undefined, asked: 1 });
+});
+
+test('common end: an empty tail: nothing is asked', async () => {
+  const found = await find({ read: 0, tailMax: 10, kept: 0, grown: 5, expired: 0 });
+  expect(found).toMatchObject({ common: undefined, asked: 0 });
+});
+
+test('common end: lost, and grown by any number: where the events begin to differ', async () => {
+  const size = fc.nat({ max: 60 });
+  const run = fc.asyncProperty(
+    fc.record({ read: size, tailMax: fc.integer({ min: 1, max: 60 }), lost: size, grown: size }),
+    size,
+    async ({ lost, ...rest }, gone) => {
+      const kept = Math.max(0, rest.read - lost);
+      const expired = Math.min(gone, kept + rest.grown);
+      const { common, floor } = await find({ ...rest, kept, expired });
+      const reach = Math.max(floor, expired);
+      const last = Math.min(rest.read, kept + rest.grown);
+      // What both can be asked for ends before the loss, or there is nothing.
+      const isWhole = last <= kept || last <= reach;
+      expect(common).toBe(isWhole ? undefined : Math.max(kept, reach));
+    },
+  );
+  await fc.assert(run, { numRuns: 500 });
+});
+
+test('common end: the events expire while it is asked for: nothing is taken back', async () => {
+  const tail = new Tail(0, { bytesMax: 1e9, eventsMax: 10 });
+  for (let sequence = 1; sequence <= 10; sequence++) {
+    const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
+    tail.push(new Entry({ epoch: EPOCH, sequence }, event));
+  }
+  const bounds = { epoch: EPOCH, firstSequence: 1, lastSequence: 10 };
+  expect(await commonEnd(tail, bounds, async () => undefined)).toBeUndefined();
+});

@@ -1,0 +1,38 @@
+import type { Tail } from '../log/tail.ts';
+import type { Bounds } from './cold-reads.ts';
+
+/** When the stream stored what it has at a sequence, in ms; `undefined` where it has nothing there. */
+export type StoredMs = (sequence: number) => Promise<number | undefined>;
+
+/**
+ * Compares the stream with the tail after the feed was lost. A server that lost its end in a crash
+ * gives the same sequences to other events; when it has grown past the tail's head before anybody
+ * looked, only the time of storing tells them apart.
+ *
+ * Costs one request where nothing was lost, else one for each halving of the tail.
+ *
+ * @returns the last sequence that both have in common; `undefined` where the stream's end, as far as
+ *   the tail reaches, is what it was
+ */
+export async function commonEnd(
+  tail: Tail,
+  { firstSequence, lastSequence }: Bounds,
+  storedMs: StoredMs,
+): Promise<number | undefined> {
+  const known = tail.between(firstSequence - 1, lastSequence);
+  const isSame = async (index: number): Promise<boolean> => {
+    const entry = known[index];
+    const storedAtMs = entry && (await storedMs(entry.sequence));
+    // What has expired since cannot be compared, nor anything before it.
+    return storedAtMs === undefined || storedAtMs === entry?.timeMs;
+  };
+  if (await isSame(known.length - 1)) return undefined;
+  let low = 0;
+  let high = known.length - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (await isSame(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return known[low - 1]?.sequence ?? Math.max(tail.floor, firstSequence - 1);
+}

@@ -1,0 +1,113 @@
+import { type NatsLink, OrderedConsumer, readStreamState } from '@tidemark/nats';
+import { isLiteral, toSubject } from '@tidemark/protocol';
+import { Entry } from '../log/event-entry.ts';
+import type { PatternSet } from '../log/pattern-set.ts';
+import type { Slice } from '../log/tail.ts';
+import type { Bounds, ColdQuery, StreamTier } from './cold-reads.ts';
+import { decode } from './decoding.ts';
+
+/** Bytes of JSON in one read. */
+const READ_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface TierOptions {
+  /** @throws TidemarkError `unavailable` until NATS has been reached for the first time */
+  readonly nats: () => NatsLink;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Reads ranges of the stream, each with an ordered consumer that lives as long as the read does.
+ * `ColdReads` bounds how many there are at once.
+ */
+export class StreamReader implements StreamTier {
+  readonly #nats: () => NatsLink;
+  readonly #timeoutMs: number;
+
+  constructor({ nats, timeoutMs }: TierOptions) {
+    this.#nats = nats;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get connected(): boolean {
+    return this.#nats().connected;
+  }
+
+  async bounds(): Promise<Bounds> {
+    const state = await readStreamState(this.#nats());
+    if (!state) throw new Error('There is no stream.');
+    return state;
+  }
+
+  read(query: ColdQuery): Promise<Slice> {
+    const { epoch, patterns, after, through, eventsMax } = query;
+    const entries: Entry[] = [];
+    let bytes = 0;
+    return this.#consume({ after }, this.#subjects(patterns), (record, pending) => {
+      if (record.sequence > through) return { entries, through };
+      const decoded = decode(record);
+      if (decoded.valid && patterns.matches(decoded.event.topic)) {
+        entries.push(new Entry({ epoch, sequence: record.sequence }, decoded.event));
+        bytes += decoded.event.json.length;
+      }
+      const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
+      if (full && record.sequence < through) return { entries, through: record.sequence };
+      return pending === 0 ? { entries, through } : undefined;
+    }).then((slice) => slice ?? { entries, through });
+  }
+
+  async sequenceBefore(timeMs: number): Promise<number> {
+    const { lastSequence } = await this.bounds();
+    const before = await this.#consume({ timeMs }, [], ({ sequence }) => sequence - 1);
+    return before ?? lastSequence;
+  }
+
+  /**
+   * Reads until `take` returns something.
+   *
+   * @returns that, or `undefined` when nothing of the range matches
+   */
+  #consume<T>(
+    start: ConstructorParameters<typeof OrderedConsumer>[1]['start'],
+    subjects: readonly string[],
+    take: (record: Parameters<typeof decode>[0], pending: number) => T | undefined,
+  ): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const end = (act: () => void): void => {
+        clearTimeout(timer);
+        consumer.close();
+        act();
+      };
+      const timeoutMs = this.#timeoutMs;
+      const timer = setTimeout(() => {
+        end(() => reject(new Error(`No end of the read within ${timeoutMs} ms.`)));
+      }, timeoutMs);
+      const consumer = new OrderedConsumer(this.#nats(), {
+        start,
+        subjects,
+        timeoutMs,
+        onRecord: (record, { pending }) => {
+          const result = take(record, pending);
+          if (result !== undefined) end(() => resolve(result));
+        },
+        onLost: (reason) => end(() => reject(new Error(reason))),
+      });
+      consumer.open().then(
+        (matching) => {
+          if (matching === 0) end(() => resolve(undefined));
+        },
+        (error) => end(() => reject(error)),
+      );
+    });
+  }
+
+  /** The narrowest filter that the server takes: several subjects need 2.10. */
+  #subjects({ patterns }: PatternSet): readonly string[] {
+    const [first] = patterns;
+    if (first !== undefined && patterns.length === 1) return [toSubject(first)];
+    const { version = '0.0' } = this.#nats().connection.info ?? {};
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    const several = major > 2 || (major === 2 && minor >= 10);
+    // The server refuses filters that overlap; literals cannot.
+    return several && patterns.every(isLiteral) ? patterns.map(toSubject) : [];
+  }
+}

@@ -1,0 +1,162 @@
+import { formatCursor } from '@tidemark/protocol';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import * as webSockets from 'ws';
+import type { Dialect } from '../connections/encoder.ts';
+import { Entry } from '../log/event-entry.ts';
+import { sseDialect } from './sse/encoder.ts';
+import { webSocketDialect } from './websocket/encoder.ts';
+
+/** The receiving side of `ws`, which its types leave out. */
+const { Receiver } = webSockets as unknown as {
+  Receiver: new (options: object) => NodeJS.WritableStream;
+};
+
+const position = fc.record({
+  epoch: fc.stringMatching(/^[a-z0-9.]{1,40}$/),
+  sequence: fc.maxSafeNat(),
+});
+/** JSON on one line, also of the lengths at which a frame's header changes. */
+const json = fc.oneof(
+  fc.json(),
+  fc.integer({ min: 0, max: 200 }).map((length) => JSON.stringify('x'.repeat(length))),
+  fc.integer({ min: 65_300, max: 65_700 }).map((length) => JSON.stringify('é'.repeat(length / 2))),
+);
+const event = fc.record({ position, json });
+const gap = fc.record({
+  from: position,
+  to: position,
+  reason: fc.constantFrom('expired', 'epoch', 'future'),
+});
+
+type Written = { readonly position: { epoch: string; sequence: number }; readonly json: string };
+
+function frameOf(dialect: Dialect, { position: place, json: text }: Written): Buffer {
+  const payload = { topic: 'a', timeMs: 0, json: Buffer.from(text) };
+  return new Entry(place, payload).frame(dialect);
+}
+
+/** What `ws` makes of the bytes, when they come cut at a place. */
+async function receive(bytes: Buffer, cutAt: number): Promise<unknown[]> {
+  const messages: unknown[] = [];
+  const receiver = new Receiver({ isServer: false, allowSynchronousEvents: true });
+  receiver.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString('utf8'))));
+  const done = new Promise<void>((resolve, reject) => {
+    receiver.on('error', reject);
+    receiver.on('finish', resolve);
+  });
+  receiver.write(bytes.subarray(0, cutAt));
+  receiver.end(bytes.subarray(cutAt));
+  await done;
+  return messages;
+}
+
+function parse(bytes: Buffer): EventSourceMessage[] {
+  const messages: EventSourceMessage[] = [];
+  createParser({ onEvent: (message) => void messages.push(message) }).feed(bytes.toString('utf8'));
+  return messages;
+}
+
+describe('WebSocket frames', () => {
+  test('events: any, several in one write, cut anywhere: read by ws as they were', async () => {
+    const check = fc.asyncProperty(
+      fc.array(event, { minLength: 1, maxLength: 4 }),
+      fc.nat(),
+      async (events, cut) => {
+        const bytes = Buffer.concat(events.map((one) => frameOf(webSocketDialect, one)));
+        const expected = events.map((one) => ({
+          type: 'event',
+          cursor: formatCursor(one.position),
+          event: JSON.parse(one.json),
+        }));
+        expect(await receive(bytes, cut % bytes.length)).toEqual(expected);
+      },
+    );
+    await fc.assert(check, { numRuns: 200 });
+  });
+
+  test('events: the room that is asked for a frame: is what it takes', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(webSocketDialect, sseDialect), event, (dialect, one) => {
+        const payload = { topic: 'a', timeMs: 0, json: Buffer.from(one.json) };
+        const entry = new Entry(one.position, payload);
+        const target = Buffer.alloc(entry.frameBytes(dialect) + 8);
+        expect(entry.writeFrame(dialect, target, 3)).toBe(target.length - 5);
+        expect(target.subarray(3, -5).equals(entry.frame(dialect))).toBe(true);
+      }),
+    );
+  });
+
+  test('messages: each kind: read by ws with its fields', async () => {
+    const at = { epoch: 'e', sequence: 7 };
+    const error = { code: 'not_found', message: 'ü', retryable: false } as const;
+    const bytes = Buffer.concat([
+      webSocketDialect.subscribed('s', at) ?? Buffer.alloc(0),
+      webSocketDialect.live('s', at),
+      webSocketDialect.heartbeat(at),
+      webSocketDialect.heartbeat(undefined),
+      webSocketDialect.error(undefined, error),
+      webSocketDialect.error('s', error),
+      webSocketDialect.unsubscribed('s') ?? Buffer.alloc(0),
+    ]);
+    expect(await receive(bytes, 5)).toEqual([
+      { type: 'subscribed', id: 's', cursor: 'e-7' },
+      { type: 'live', id: 's', cursor: 'e-7' },
+      { type: 'heartbeat', cursor: 'e-7' },
+      { type: 'heartbeat' },
+      { type: 'error', ...error },
+      { type: 'error', id: 's', ...error },
+      { type: 'unsubscribed', id: 's' },
+    ]);
+  });
+
+  test('gaps: any: read by ws as they were', async () => {
+    const check = fc.asyncProperty(fc.string(), gap, async (id, told) => {
+      const bytes = webSocketDialect.gap(id, told);
+      const [from, to] = [formatCursor(told.from), formatCursor(told.to)];
+      expect(await receive(bytes, 1)).toEqual([{ type: 'gap', id, from, to, reason: told.reason }]);
+    });
+    await fc.assert(check);
+  });
+});
+
+describe('SSE blocks', () => {
+  test('events: any, several in one write: read by eventsource-parser as they were', () => {
+    fc.assert(
+      fc.property(fc.array(event, { minLength: 1, maxLength: 4 }), (events) => {
+        const bytes = Buffer.concat(events.map((one) => frameOf(sseDialect, one)));
+        const expected = events.map((one) => ({
+          id: formatCursor(one.position),
+          event: undefined,
+          data: one.json,
+        }));
+        expect(parse(bytes)).toEqual(expected);
+      }),
+    );
+  });
+
+  test('messages: each kind: read with its name, its cursor and its fields', () => {
+    const at = { epoch: 'e', sequence: 7 };
+    const error = { code: 'unavailable', message: 'a\nb', retryable: true } as const;
+    const [live, gapTold, failed] = parse(
+      Buffer.concat([
+        sseDialect.live('', at),
+        sseDialect.gap('', { from: at, to: { epoch: 'f', sequence: 0 }, reason: 'epoch' }),
+        sseDialect.error('', error),
+      ]),
+    );
+    expect(live).toEqual({ id: 'e-7', event: 'live', data: '{"cursor":"e-7"}' });
+    expect(gapTold).toMatchObject({ id: 'f-0', event: 'gap' });
+    expect(JSON.parse(gapTold?.data ?? '')).toEqual({ from: 'e-7', to: 'f-0', reason: 'epoch' });
+    expect(failed).toMatchObject({ id: undefined, event: 'error' });
+    expect(JSON.parse(failed?.data ?? '')).toEqual(error);
+  });
+
+  test('position: at the beginning and as a heartbeat: no event is raised', () => {
+    const at = { epoch: 'e', sequence: 7 };
+    const blocks = [sseDialect.subscribed('', at) ?? Buffer.alloc(0), sseDialect.heartbeat(at)];
+    for (const block of blocks) expect(block.toString()).toBe('id: e-7\n\n');
+    expect(parse(Buffer.concat([...blocks, sseDialect.heartbeat(undefined)]))).toEqual([]);
+  });
+});

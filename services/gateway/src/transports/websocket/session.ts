@@ -1,0 +1,211 @@
+import type { Principal } from '@tidemark/auth';
+import { permits, requireAdmin, requirePermission, requireUnexpired } from '@tidemark/auth';
+import {
+  asTidemarkError,
+  type ClientMessage,
+  completeEvent,
+  formatCursor,
+  parseClientMessage,
+  parseEvent,
+  TidemarkError,
+} from '@tidemark/protocol';
+import type { Span } from '@tidemark/telemetry';
+import type { CatchUpPlaces } from '../../connections/catch-up-limit.ts';
+import type { Connection } from '../../connections/connection.ts';
+import type { ConnectionReport } from '../../observability/reports/connection-report.ts';
+import type { Stored } from '../../observability/reports/publishes.ts';
+import type { Gateway } from '../gateway.ts';
+import { textFrame, webSocketDialect } from './encoder.ts';
+
+export interface PeerLimits {
+  readonly subscriptionsMax: number;
+  readonly publishesMax: number;
+  /** In all subscriptions of the connection. */
+  readonly connectionPatternsMax: number;
+}
+
+export interface PeerOptions {
+  readonly gateway: Gateway;
+  readonly connection: Connection;
+  /** As it stands in `welcome`. */
+  readonly connectionId: string;
+  readonly principal: Principal;
+  readonly limits: PeerLimits;
+  readonly newId: () => string;
+  readonly report?: ConnectionReport;
+  /** The client asks to see the deliveries to it in traces. */
+  readonly onTrace?: () => void;
+  readonly onPrincipal: (principal: Principal) => void;
+  /** Bounds the user's catch-ups. */
+  readonly catchUps?: CatchUpPlaces;
+}
+
+type MessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
+
+/** What a WebSocket client says, and what that does (PROTOCOL.md section 6). */
+export class WebSocketPeer {
+  readonly #options: PeerOptions;
+  #principal: Principal;
+  #publishing = 0;
+  #finished: (() => void) | undefined;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.#principal = options.principal;
+  }
+
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  /** Takes no further messages. Resolves once every publish under way has been answered. */
+  async finish(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#finished = resolve;
+      if (this.#publishing === 0) resolve();
+    });
+  }
+
+  receive(text: string): void {
+    // A peer can go on talking for a while after it was told to end, such as for a revoked token.
+    if (this.#finished || this.#options.connection.closed) return;
+    const message = parseClientMessage(text);
+    if ('error' in message) {
+      this.#refuse(message.id, message.error);
+      return;
+    }
+    const id = 'id' in message ? message.id : undefined;
+    this.#perform(message).catch((error) => this.#refuse(id, asTidemarkError(error)));
+  }
+
+  receiveBinary(): void {
+    this.#refuse(
+      undefined,
+      new TidemarkError('invalid_message', 'Messages are text frames; this one was binary.'),
+    );
+  }
+
+  /** The client sent more than it may; the error names the message, so that it can be sent again. */
+  refuseTooFast(text: string, perSecondMax: number): void {
+    if (this.#finished || this.#options.connection.closed) return;
+    const message = parseClientMessage(text);
+    const id = 'id' in message ? message.id : undefined;
+    const reason = `A connection may send ${perSecondMax} messages a second.`;
+    this.#refuse(id, new TidemarkError('limit_exceeded', reason, { retryAfterSeconds: 1 }));
+  }
+
+  async #perform(message: ClientMessage): Promise<void> {
+    // The grace after its end is there to bring a new token, and for nothing else.
+    const uses = message.type === 'publish' || message.type === 'subscribe';
+    if (uses) requireUnexpired(this.#principal, Date.now());
+    switch (message.type) {
+      case 'subscribe':
+        return this.#subscribe(message);
+      case 'unsubscribe':
+        return this.#unsubscribe(message);
+      case 'publish':
+        return this.#publish(message);
+      case 'authenticate':
+        return this.#authenticate(message);
+      case 'ping':
+        return this.#options.connection.send(textFrame({ type: 'pong' }));
+    }
+  }
+
+  async #subscribe({ id, trace, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
+    const { connection, limits, onTrace, catchUps } = this.#options;
+    for (const pattern of subscribing.patterns) {
+      requirePermission(this.#principal, 'subscribe', pattern);
+    }
+    if (connection.has(id)) {
+      throw new TidemarkError('conflict', `There is a subscription ${JSON.stringify(id)} already.`);
+    }
+    if (connection.subscriptions >= limits.subscriptionsMax) {
+      throw connectionLimit('subscriptions', `${limits.subscriptionsMax} subscriptions`);
+    }
+    const patterns = [...connection.patterns().values()].reduce((sum, one) => sum + one.length, 0);
+    if (patterns + subscribing.patterns.length > limits.connectionPatternsMax) {
+      throw connectionLimit('connection_patterns', `${limits.connectionPatternsMax} patterns`);
+    }
+    if (trace) {
+      requireAdmin(this.#principal);
+      onTrace?.();
+    }
+    if (subscribing.start.kind === 'cursor') this.#options.report?.resumed();
+    const subscribe = () => connection.subscribe(id, subscribing);
+    await (catchUps ? catchUps.begin(id, subscribing.start, subscribe) : subscribe());
+  }
+
+  async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
+    const { connection } = this.#options;
+    if (!connection.unsubscribe(id)) {
+      throw new TidemarkError('not_found', `There is no subscription ${JSON.stringify(id)}.`);
+    }
+    connection.send(webSocketDialect.unsubscribed(id));
+  }
+
+  async #publish({ id, event }: MessageOf<'publish'>): Promise<void> {
+    const { gateway, connection, connectionId } = this.#options;
+    const { publishes } = gateway.reports;
+    const received = { event, connection: connectionId };
+    const stored = await publishes.follow(received, (span) => this.#append(event, span));
+    connection.send(textFrame({ type: 'published', id, ...stored }));
+  }
+
+  async #append(input: unknown, span: Span): Promise<Stored> {
+    const { gateway, limits, newId } = this.#options;
+    const publisher = this.#principal.subject;
+    const completed = completeEvent(input, { publisher, nowMs: Date.now(), newId });
+    const event = { ...parseEvent(completed, 'event'), publisher };
+    requirePermission(this.#principal, 'publish', event.topic);
+    if (this.#publishing >= limits.publishesMax) {
+      throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);
+    }
+    const appender = gateway.appender();
+    if (!appender) throw new TidemarkError('unavailable', 'NATS is away.');
+    this.#publishing++;
+    try {
+      await gateway.publishes.take(publisher);
+      const { epoch } = gateway.log;
+      return await gateway.reports.publishes.send(event, span, async (sent, context) => {
+        const { sequence, duplicate } = await appender.append(sent, { context });
+        return { cursor: formatCursor({ epoch, sequence }), duplicate };
+      });
+    } finally {
+      this.#publishing--;
+      // In the next turn, so that a failure has been told as well.
+      if (this.#publishing === 0) gateway.log.scheduler.soon(() => this.#finished?.());
+    }
+  }
+
+  async #authenticate({ token }: MessageOf<'authenticate'>): Promise<void> {
+    const { gateway, connection, onPrincipal } = this.#options;
+    const authorization = `Bearer ${token}`;
+    const principal = await gateway.authenticate({ headers: { authorization } });
+    if (principal.subject !== this.#principal.subject) {
+      throw new TidemarkError('forbidden', 'The token belongs to somebody else.');
+    }
+    this.#principal = principal;
+    onPrincipal(principal);
+    connection.send(textFrame({ type: 'authenticated' }));
+    for (const [id, patterns] of connection.patterns()) {
+      const lost = patterns.find((pattern) => !permits(principal, 'subscribe', pattern));
+      if (lost === undefined) continue;
+      connection.unsubscribe(id);
+      this.#refuse(id, new TidemarkError('forbidden', `The new token does not cover ${lost}.`));
+    }
+  }
+
+  #refuse(id: string | undefined, error: TidemarkError): void {
+    const { connection, gateway, report } = this.#options;
+    if (error.limit !== undefined) gateway.limits.hit(error.limit);
+    if (error.code === 'limit_exceeded') report?.limited(error.message);
+    if (error.status === 401 || error.status === 403) report?.refused(error.code, error.message);
+    if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a message failed');
+    connection.send(webSocketDialect.error(id, error.toBody()));
+  }
+}
+
+function connectionLimit(limit: string, what: string): TidemarkError {
+  return new TidemarkError('limit_exceeded', `The connection has its ${what}.`, { limit });
+}
