@@ -18,7 +18,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'services/replay': ['better-sqlite3', 'zod'],
 };
 
-/** The hot path: only protocol, the scheduler, the counters and each other. */
+/** The hot path: only protocol, the clock, the counters and each other. */
 const HOT = [
   'services/gateway/src/log/tail.ts',
   'services/gateway/src/log/event-entry.ts',

@@ -12,13 +12,13 @@ type Act = (world: World) => string | undefined;
 const BEYOND_MAX = 20;
 const FLOOD_EVENTS = 600;
 
-/** More than a lane looks at in one step through the tail. */
+/** More than a reader looks at in one step through the tail. */
 const DEEP_FLOOD_EVENTS = 6000;
 
 /** Everything that can happen in a world, one small step each. */
 export const ACTS: Readonly<Record<Action, Act>> = {
   turn(world) {
-    const gateway = some(world, world.gateways, ({ scheduler }) => scheduler.busy);
+    const gateway = some(world, world.gateways, ({ clock }) => clock.busy);
     if (!gateway) return undefined;
     world.turn(gateway);
     return `turn of ${gateway.name}`;

@@ -1,13 +1,13 @@
-import type { Scheduler } from '../../services/gateway/src/scheduling/clock.ts';
+import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
 
 interface Timer {
   readonly dueMs: number;
-  readonly owner: LoopScheduler;
+  readonly owner: LoopClock;
   readonly task: () => void;
 }
 
 /** The one time of a simulated world. It moves only when somebody moves it. */
-export class Clock {
+export class WorldClock {
   nowMs = 1000;
   readonly #timers = new Set<Timer>();
 
@@ -42,13 +42,13 @@ export class Clock {
 }
 
 /** The event loop of one simulated process. */
-export class LoopScheduler implements Scheduler {
+export class LoopClock implements Clock {
   /** The process was killed: nothing of it runs any more. */
   ended = false;
-  readonly #clock: Clock;
+  readonly #clock: WorldClock;
   #tasks: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: WorldClock) {
     this.#clock = clock;
   }
 

@@ -63,7 +63,7 @@ export class Device {
   answerPings(nowMs: number): void {
     if (this.#pongs === this.socket.pings || !this.member) return;
     this.#pongs = this.socket.pings;
-    this.member.heardMs = nowMs;
+    this.member.lastReceivedMs = nowMs;
   }
 
   /** @param after the start as the client writes it */
@@ -91,7 +91,7 @@ export class Device {
     if (this.closed) return;
     this.closed = true;
     this.socket.destroy();
-    if (this.member) this.gateway.registry.remove(this.member);
+    if (this.member) this.gateway.registry.removeMember(this.member);
     this.connection?.ended();
     for (const reader of this.readers.values()) reader.leave();
     this.#onClosed(this, reason);

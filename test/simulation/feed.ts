@@ -1,4 +1,4 @@
-import type { Log } from '../../services/gateway/src/log/event-log.ts';
+import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
 import type { Task } from '../../services/gateway/src/scheduling/task-scheduler.ts';
 import type { StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
@@ -7,13 +7,13 @@ import type { World } from './world.ts';
 /** The one feed of a gateway: what has arrived waits for the intake of the next turn. */
 export class SimulatedFeed implements Task {
   readonly #world: World;
-  readonly #log: Log;
+  readonly #core: ConnectionContext;
   #arrived: StoredRecord[] = [];
   #open = false;
 
-  constructor(world: World, log: Log) {
+  constructor(world: World, core: ConnectionContext) {
     this.#world = world;
-    this.#log = log;
+    this.#core = core;
   }
 
   get open(): boolean {
@@ -26,7 +26,7 @@ export class SimulatedFeed implements Task {
   }
 
   begin(): void {
-    this.#log.begin(this.#world.history.bounds());
+    this.#core.log.begin(this.#world.history.bounds());
     this.#open = true;
   }
 
@@ -45,7 +45,7 @@ export class SimulatedFeed implements Task {
       if (!record) break;
       this.#arrived.push(record);
     }
-    this.#log.turns.addIntake(this);
+    this.#core.tasks.scheduleFeed(this);
   }
 
   run(deadlineMs: number): boolean {
@@ -53,20 +53,20 @@ export class SimulatedFeed implements Task {
     while (this.#arrived.length > 0 && clock.nowMs < deadlineMs) {
       const record = this.#arrived.shift();
       if (!record) break;
-      if (record.valid) this.#log.append(record);
-      else this.#log.skip(record.sequence);
-      clock.elapse(profile.intakeMs);
+      if (record.valid) this.#core.log.appendEvent(record);
+      else this.#core.log.skipInvalid(record.sequence);
+      clock.elapse(profile.feedMs);
       this.#checkTail();
     }
     return this.#arrived.length > 0;
   }
 
   get #received(): number {
-    return this.#arrived.at(-1)?.sequence ?? this.#log.tail.head;
+    return this.#arrived.at(-1)?.sequence ?? this.#core.log.tail.head;
   }
 
   #checkTail(): void {
-    const { tail } = this.#log;
+    const { tail } = this.#core.log;
     const { bytesMax, eventsMax } = this.#world.profile.tail;
     ensure(tail.bytes <= bytesMax && tail.length <= eventsMax, 'bounded memory', () => {
       return `the tail has ${tail.length} events with ${tail.bytes} bytes`;

@@ -1,20 +1,29 @@
 import type { Principal } from '@tidemark/auth';
 import { Connection } from '../../services/gateway/src/connections/connection.ts';
-import type { Dialect } from '../../services/gateway/src/connections/encoder.ts';
+import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
+import type { Encoder } from '../../services/gateway/src/connections/encoder.ts';
+import type { ConnectionObserver } from '../../services/gateway/src/connections/observer.ts';
 import { Registry } from '../../services/gateway/src/connections/registry.ts';
-import { Counts } from '../../services/gateway/src/counters/counters.ts';
-import { Log } from '../../services/gateway/src/log/event-log.ts';
+import { createCore } from '../../services/gateway/src/core.ts';
+import type { EventLog } from '../../services/gateway/src/log/event-log.ts';
 import type { Gateway } from '../../services/gateway/src/transports/gateway.ts';
-import { sseDialect } from '../../services/gateway/src/transports/sse/encoder.ts';
-import { webSocketDialect } from '../../services/gateway/src/transports/websocket/encoder.ts';
-import { WebSocketPeer } from '../../services/gateway/src/transports/websocket/session.ts';
-import { LoopScheduler } from './clock.ts';
+import { sseEncoder } from '../../services/gateway/src/transports/sse/encoder.ts';
+import { webSocketEncoder } from '../../services/gateway/src/transports/websocket/encoder.ts';
+import { WebSocketSession } from '../../services/gateway/src/transports/websocket/session.ts';
+import { LoopClock } from './clock.ts';
 import type { Device } from './device.ts';
 import { SimulatedFeed } from './feed.ts';
 import type { Place } from './history.ts';
 import { createArchiveTier, SimulatedStream } from './tiers.ts';
 import { ensure, Violation } from './violation.ts';
 import type { World } from './world.ts';
+
+const NOT_OBSERVED: ConnectionObserver = {
+  subscribed: () => undefined,
+  unsubscribed: () => {},
+  gap: () => {},
+  closing: () => {},
+};
 
 const SUBSCRIPTIONS_MAX = 100;
 const PUBLISHES_MAX = 8;
@@ -23,9 +32,8 @@ const COLD_WAIT_MS = 5000;
 /** One gateway process: the real core, and a feed that the world drives. */
 export class SimulatedGateway {
   readonly name: string;
-  readonly scheduler: LoopScheduler;
-  readonly counts = new Counts();
-  readonly log: Log;
+  readonly clock: LoopClock;
+  readonly core: ConnectionContext;
   readonly registry: Registry;
   /** What the gateway takes the log for, since its feed last began. */
   place: Place = { epoch: '', view: 0 };
@@ -37,21 +45,21 @@ export class SimulatedGateway {
   constructor(world: World, name: string) {
     this.#world = world;
     this.name = name;
-    this.scheduler = new LoopScheduler(world.clock);
+    this.clock = new LoopClock(world.clock);
     const { profile } = world;
-    this.log = new Log({
+    this.core = createCore({
       stream: new SimulatedStream(world),
       archive: createArchiveTier(world),
-      scheduler: this.scheduler,
-      counts: this.counts,
+      clock: this.clock,
       tail: profile.tail,
       coldReadsMax: profile.coldReadsMax,
       coldWaitMs: COLD_WAIT_MS,
     });
-    this.feed = new SimulatedFeed(world, this.log);
+    this.feed = new SimulatedFeed(world, this.core);
     this.registry = new Registry({
-      scheduler: this.scheduler,
-      turns: this.log.turns,
+      clock: this.clock,
+      tasks: this.core.tasks,
+      counters: this.core.counters,
       connectionsMax: 1000,
       heartbeatMs: profile.heartbeatMs,
       idleTimeoutMs: profile.heartbeatMs * 3,
@@ -61,18 +69,23 @@ export class SimulatedGateway {
     });
   }
 
+  get log(): EventLog {
+    return this.core.log;
+  }
+
   openFeed(): void {
     this.place = this.#world.history.place;
     this.feed.begin();
   }
 
   accept(device: Device): void {
-    const { log, registry } = this;
+    const { core, registry } = this;
     const sse = device.transport === 'sse';
     const connection = new Connection({
-      log,
-      outlet: device.socket,
-      dialect: this.#watch(sse ? sseDialect : webSocketDialect),
+      context: core,
+      observer: NOT_OBSERVED,
+      sink: device.socket,
+      encoder: this.#watch(sse ? sseEncoder : webSocketEncoder),
       ...(sse && { onFailed: () => connection.close('unavailable', 'Failed.') }),
     });
     const member = {
@@ -80,10 +93,10 @@ export class SimulatedGateway {
       connection,
       transport: device.transport,
       principal: principal('>'),
-      heardMs: this.scheduler.nowMs(),
+      lastReceivedMs: this.clock.nowMs(),
       finish: async () => {},
     };
-    registry.add(member);
+    registry.addMember(member);
     device.connection = connection;
     device.member = member;
     if (!sse) this.#listen(device, connection);
@@ -97,14 +110,14 @@ export class SimulatedGateway {
 
   #listen(device: Device, connection: Connection): void {
     const gateway = {
-      log: this.log,
+      core: this.core,
       registry: this.registry,
       logger: { error: ({ err }: { err: unknown }) => this.#world.fail(err) },
       authenticate: async () => principal(this.#grant),
       appender: () => undefined,
       limits: { hit: () => {} },
     } as unknown as Gateway;
-    const peer = new WebSocketPeer({
+    const session = new WebSocketSession({
       gateway,
       connection,
       connectionId: 'id',
@@ -115,27 +128,32 @@ export class SimulatedGateway {
         connectionPatternsMax: Number.POSITIVE_INFINITY,
       },
       newId: () => 'id',
+      report: { resumed: () => {}, limited: () => {}, refused: () => {} },
+      catchUps: { begin: async (_id, _start, subscribe) => subscribe() },
+      onTrace: () => {},
       onPrincipal: () => {},
     });
-    device.say = (text) => peer.receive(text);
+    device.say = (text) => session.receive(text);
   }
 
-  /** The dialect itself, with a look at what it says. */
-  #watch(dialect: Dialect): Dialect {
-    const { tail, cold } = this.log;
+  /** The encoder itself, with a look at what it says. */
+  #watch(encoder: Encoder): Encoder {
+    const { coldReads } = this.core;
+    const { tail } = this.log;
     return {
-      ...dialect,
+      ...encoder,
       live: (id, position) => {
         ensure(position.sequence === tail.head, 'live', () => {
           return `live was told at ${position.sequence} when the head was ${tail.head}`;
         });
         const { coldReadsMax } = this.#world.profile;
-        ensure(cold.underWay <= coldReadsMax, 'bounded work', () => `${cold.underWay} cold reads`);
-        return dialect.live(id, position);
+        const { underWay } = coldReads;
+        ensure(underWay <= coldReadsMax, 'bounded work', () => `${underWay} cold reads`);
+        return encoder.live(id, position);
       },
       error: (id, error) => {
         if (error.code === 'internal') throw new Violation('fault', error.message);
-        return dialect.error(id, error);
+        return encoder.error(id, error);
       },
     };
   }

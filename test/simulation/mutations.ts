@@ -17,11 +17,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'goes live without the last step',
     file: 'connections/catch-up-reader.ts',
-    text: `    if (this.#readFrom < log.tail.head) return true;
-    if (!this.#writeNewest()) return false;
+    text: `    if (this.#readFrom < tail.head) return true;
+    if (!this.#writeConflated()) return false;
     if (this.caughtUp)`,
-    replacement: `    if (!this.#writeNewest()) return false;
-    if (log)`,
+    replacement: `    if (!this.#writeConflated()) return false;
+    if (tail)`,
   },
   {
     mistake: 'goes live before its own start is reached',
@@ -32,23 +32,23 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'writes to a full socket',
     file: 'connections/catch-up-reader.ts',
-    text: `      if (!outlet.writable) {
-        this.#position`,
-    replacement: `      if (outlet.unsentBytes < 0) {
-        this.#position`,
+    text: `        if (!sink.writable) {
+          this.#sequence`,
+    replacement: `        if (sink.unsentBytes < 0) {
+          this.#sequence`,
   },
   {
     mistake: 'keeps its page while the socket is full',
     file: 'connections/catch-up-reader.ts',
-    text: `    if (!outlet.writable) {
-      this.#forget();`,
-    replacement: '    if (!outlet.writable) {',
+    text: `    if (!sink.writable) {
+      this.#dropPages();`,
+    replacement: '    if (!sink.writable) {',
   },
   {
     mistake: 'stands one event too far after a full socket',
     file: 'connections/catch-up-reader.ts',
-    text: 'this.#position = Math.max(this.#position, after);',
-    replacement: 'this.#position = Math.max(this.#position, through);',
+    text: 'this.#sequence = Math.max(this.#sequence, after);',
+    replacement: 'this.#sequence = Math.max(this.#sequence, through);',
   },
   {
     mistake: 'passes a whole page after its first part',
@@ -59,20 +59,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'tells no gap',
     file: 'connections/catch-up-reader.ts',
-    text: 'this.#owner.passGap(this, page.through);',
+    text: 'this.#owner.sendExpiredGap(this, page.through);',
     replacement: '',
   },
   {
     mistake: 'waits for a head that nobody tells it of',
     file: 'connections/catch-up-reader.ts',
-    text: `    if (this.#position > tail.head) {
-      log.awaitHead(this);`,
-    replacement: '    if (this.#position > tail.head) {',
+    text: `    if (this.#sequence > tail.head) {
+      this.#log.awaitHead(this);`,
+    replacement: '    if (this.#sequence > tail.head) {',
   },
   {
     mistake: 'looks ahead for the newest, and goes live without writing them',
     file: 'connections/catch-up-reader.ts',
-    text: 'if (!this.#writeNewest()) return false;',
+    text: 'if (!this.#writeConflated()) return false;',
     replacement: '',
   },
   {
@@ -84,8 +84,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'counts what was passed over up to the first that is not told yet',
     file: 'connections/catch-up-reader.ts',
-    text: 'const told = passed.sequence <= this.#position;',
-    replacement: 'if (passed.sequence > this.#position) break;\n        const told = true;',
+    text: 'const isFinal = event.sequence <= this.#sequence;',
+    replacement: 'if (event.sequence > this.#sequence) break;\n        const isFinal = true;',
   },
   {
     mistake: 'keeps the older event of a topic',
@@ -94,13 +94,13 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: '',
   },
   {
-    mistake: 'overlapping lanes stay apart',
+    mistake: 'overlapping readers stay apart',
     file: 'connections/connection.ts',
-    text: 'if (!lane.overlaps(patterns)) continue;',
-    replacement: 'if (lane) continue;',
+    text: 'if (!reader.overlaps(patterns)) continue;',
+    replacement: 'if (reader) continue;',
   },
   {
-    mistake: 'a lane leaves overlapping live subscriptions alone',
+    mistake: 'a reader leaves overlapping live subscriptions alone',
     file: 'connections/connection.ts',
     text: 'if (live.length === 0) continue;',
     replacement: 'if (live) continue;',
@@ -108,25 +108,25 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'absorbs a neighbour without noting what it had',
     file: 'connections/connection.ts',
-    text: 'for (const one of live) one.after = livePosition;',
+    text: 'for (const one of live) one.after = liveSequence;',
     replacement: '',
   },
   {
-    mistake: 'regroups at the head although the old cohort was behind',
+    mistake: 'regroups at the head although the old group was behind',
     file: 'connections/connection.ts',
-    text: 'if (position < tail.head) {',
-    replacement: 'if (position < 0) {',
+    text: 'if (sequence < this.#log.tail.head) {',
+    replacement: 'if (sequence < 0) {',
   },
   {
     mistake: 'heartbeat tells the head',
     file: 'connections/connection.ts',
-    text: 'return this.#at(Math.min(this.#livePosition(), ...lanes));',
-    replacement: 'return this.#at(lanes.length < 0 ? 0 : this.log.tail.head);',
+    text: 'return this.#positionAt(Math.min(this.#liveSequence(), ...behind));',
+    replacement: 'return this.#positionAt(behind.length < 0 ? 0 : this.#log.tail.head);',
   },
   {
     mistake: 'tells live at every arrival',
     file: 'connections/connection.ts',
-    text: 'subscription.toldLive = true;',
+    text: 'subscription.sentLive = true;',
     replacement: '',
   },
   {
@@ -139,14 +139,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a change of the log is not told',
     file: 'connections/connection.ts',
-    text: 'this.#tellGap(subscription.id, { from, to: this.#at(sequence), reason });',
+    text: 'this.#sendGap(subscription.id, { from, to: this.#positionAt(sequence), reason });',
     replacement: '',
   },
   {
     mistake: 'a start resolved in another log is used',
     file: 'connections/connection.ts',
-    text: 'while (changes !== this.log.changes)',
-    replacement: 'while (changes < 0)',
+    text: 'while (generation !== this.#log.generation)',
+    replacement: 'while (generation < 0)',
   },
   {
     mistake: 'a live subscription goes on after its unsubscribe',
@@ -155,10 +155,11 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'this.#live = without(this.#live, subscription);',
   },
   {
-    mistake: 'a lane that loses a subscription begins at the head',
+    mistake: 'a reader that loses a subscription begins at the head',
     file: 'connections/connection.ts',
-    text: 'this.#startLane(without(lane.subscriptions, subscription), lane.position);',
-    replacement: 'this.#startLane(without(lane.subscriptions, subscription), this.log.tail.head);',
+    text: 'this.#startReader(without(reader.subscriptions, subscription), reader.sequence);',
+    replacement:
+      'this.#startReader(without(reader.subscriptions, subscription), this.#log.tail.head);',
   },
   {
     mistake: 'ignores where a subscription begins',
@@ -220,8 +221,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a gap is told before the archive has had time',
     file: 'sources/cold-reads.ts',
-    text: 'nowMs - asking.behind.sinceMs < ARCHIVE_LAG_MS',
-    replacement: 'nowMs < asking.behind.sinceMs',
+    text: 'nowMs - progress.behind.sinceMs < ARCHIVE_LAG_MS',
+    replacement: 'nowMs < progress.behind.sinceMs',
   },
   {
     mistake: "the archive's holes are passed over",
@@ -232,13 +233,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a lost end is not noticed',
     file: 'log/event-log.ts',
-    text: 'else if (end < Math.max(tail.head, this.#furthest))',
+    text: 'else if (end < Math.max(tail.head, this.#highestReserved))',
     replacement: 'else if (end < 0)',
   },
   {
     mistake: 'a lost end is noticed only below the head',
     file: 'log/event-log.ts',
-    text: 'Math.max(tail.head, this.#furthest)',
+    text: 'Math.max(tail.head, this.#highestReserved)',
     replacement: 'tail.head',
   },
   {
@@ -262,8 +263,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'falls behind at the end of what was not written',
     file: 'fan-out/subscriber-group.ts',
-    text: 'connection.fallBehind(chunk.after);',
-    replacement: 'connection.fallBehind(chunk.through);',
+    text: 'connection.fallBehind(batch.after);',
+    replacement: 'connection.fallBehind(batch.through);',
   },
   {
     mistake: 'forgets entries before every member has them',
@@ -274,21 +275,21 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'forgets entries when a turn ends, not a round',
     file: 'fan-out/subscriber-group.ts',
-    text: 'if (this.#context.scheduler.nowMs() >= deadlineMs) return true;',
+    text: 'if (this.#context.clock.nowMs() >= deadlineMs) return true;',
     replacement:
-      'if (this.#context.scheduler.nowMs() >= deadlineMs) {\n        this.#endRound(this.#round.head);\n        return true;\n      }',
+      'if (this.#context.clock.nowMs() >= deadlineMs) {\n        this.#endRound(this.#round.head);\n        return true;\n      }',
   },
   {
-    mistake: 'shares chunks that begin elsewhere',
+    mistake: 'shares batches that begin elsewhere',
     file: 'fan-out/subscriber-group.ts',
     text: 'shared.after === first && shared.head === head',
     replacement: 'shared.head === head',
   },
   {
-    mistake: 'the feed never waits for a cohort that is full',
+    mistake: 'the feed never waits for a group that is full',
     file: 'fan-out/subscriber-group.ts',
-    text: 'turns.holdIntake(this);',
-    replacement: 'turns.add(this);',
+    text: 'tasks.pauseFeed(this);',
+    replacement: 'tasks.schedule(this);',
     test: 'fan-out/subscriber-group.test.ts',
   },
   {
@@ -300,32 +301,32 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'who is live on a topic is remembered for ever',
     file: 'fan-out/hub.ts',
-    text: 'else for (const topic of topics) topic.cohorts = undefined;',
+    text: 'else for (const topic of topics) topic.subscribers = undefined;',
     replacement: '',
   },
   {
     mistake: 'a wildcard over many topics is not known to them',
     file: 'fan-out/hub.ts',
-    text: 'if (!topics) this.#era++;',
+    text: 'if (!topics) this.#generation++;',
     replacement: 'if (!topics) return;',
     test: 'fan-out/hub.test.ts',
   },
   {
     mistake: 'overwrites bytes that the kernel has not taken',
     file: 'fan-out/batch.ts',
-    text: "if (result === 'kept')",
+    text: "if (result === 'retained')",
     replacement: "if (result === 'full')",
   },
   {
-    mistake: 'chunks of any size',
+    mistake: 'batches of any size',
     file: 'fan-out/batch.ts',
-    text: 'if (this.#bytes > 0 && this.#bytes + frame.length > CHUNK_BYTES_MAX) this.#cut();',
+    text: 'if (this.#bytes > 0 && this.#bytes + frame.length > BATCH_BYTES_MAX) this.#cut();',
     replacement: '',
   },
   {
     mistake: 'a turn runs all that waits',
     file: 'scheduling/task-scheduler.ts',
-    text: 'if (scheduler.nowMs() >= deadlineMs) break;',
+    text: 'if (clock.nowMs() >= deadlineMs) break;',
     replacement: '',
   },
   {
@@ -337,7 +338,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'heartbeats only when nothing else is sent',
     file: 'connections/registry.ts',
-    text: 'if (quietMs < dueMs && besideMs < dueMs) return;',
+    text: 'if (quietMs < dueMs && sinceHeartbeatMs < dueMs) return;',
     replacement: 'if (quietMs < dueMs) return;',
   },
   {
@@ -357,7 +358,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'tells a gap over what was dropped a moment ago',
     file: 'sources/cold-reads.ts',
-    text: 'through: asking.behind.through, tier',
+    text: 'through: progress.behind.through, tier',
     replacement: 'through: dropped, tier',
     test: 'sources/cold-reads.test.ts',
   },

@@ -90,7 +90,7 @@ export interface Profile {
   readonly readers: number;
   readonly gateways: number;
   readonly transports: readonly Transport[];
-  /** All readers want the same on one gateway: one cohort with many members. */
+  /** All readers want the same on one gateway: one group with many members. */
   readonly alike: boolean;
   /** A flood is so large that one step through it does not do. */
   readonly deep: boolean;
@@ -101,7 +101,7 @@ export interface Profile {
   /** What a write to a socket costs, */
   readonly writeMs: number;
   /** and an event of the feed. */
-  readonly intakeMs: number;
+  readonly feedMs: number;
   readonly stepMs: number;
   /** The chance of an event that is larger than what a socket may hold. */
   readonly large: number;
@@ -153,7 +153,7 @@ export function createProfile(random: Random): Profile {
     coldReadsMax: random.pick([1, 2, 8]),
     kernelBytesMax: random.pick([2000, 20_000, 200_000]),
     writeMs: random.pick(alike ? [0.5, 1] : [0.01, 0.01, 0.3, 1]),
-    intakeMs: random.pick([0.001, 0.001, 0.5]),
+    feedMs: random.pick([0.001, 0.001, 0.5]),
     stepMs: random.pick([0.1, 1, 5]),
     large: alike ? 0 : random.pick([0, 0.01, 0.05]),
     paddingMax: alike ? 200 : random.pick([50, 1000, 10_000]),

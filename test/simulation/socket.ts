@@ -1,6 +1,6 @@
 import type { CloseReason } from '@tidemark/protocol';
-import { CHUNK_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/batch.ts';
-import type { Outlet } from '../../services/gateway/src/fan-out/sink.ts';
+import { BATCH_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/batch.ts';
+import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
 import type { Place } from './history.ts';
 import { ensure } from './violation.ts';
 
@@ -33,7 +33,7 @@ export interface SocketEvents {
  * (`flush`), the network delivers what the kernel has (`arrive`), and a drain follows once the
  * queue is empty, if it was at the high-water mark.
  */
-export class SimulatedSocket implements Outlet {
+export class SimulatedSocket implements Sink {
   /** Nothing arrives for now. */
   stalled = false;
   pings = 0;
@@ -138,7 +138,7 @@ export class SimulatedSocket implements Outlet {
 
   #checkEvents(bytes: Buffer): void {
     ensure(this.writable, 'bounded memory', () => 'events were written to a full socket');
-    const one = bytes.length > CHUNK_BYTES_MAX && isOneEvent(bytes);
+    const one = bytes.length > BATCH_BYTES_MAX && isOneEvent(bytes);
     const limit = UNSENT_BYTES_MAX + this.#controlBytes + (one ? bytes.length : 0);
     ensure(this.unsentBytes + bytes.length <= limit, 'bounded memory', () => {
       return `${this.unsentBytes} bytes unsent and ${bytes.length} more`;

@@ -1,5 +1,5 @@
 import type { NatsLink } from '@tidemark/nats';
-import { Entry } from '../../services/gateway/src/log/event-entry.ts';
+import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
 import type { Slice } from '../../services/gateway/src/log/tail.ts';
 import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader.ts';
 import type {
@@ -37,7 +37,7 @@ export class SimulatedStream implements StreamTier {
   async read(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;
     const { history } = this.#world;
-    const entries: Entry[] = [];
+    const entries: EventEntry[] = [];
     let bytes = 0;
     let position = after;
     await this.#hop(`read after ${after}`);
@@ -47,7 +47,7 @@ export class SimulatedStream implements StreamTier {
         if (!record || record.sequence > through) return { entries, through };
         position = record.sequence;
         if (record.valid && patterns.matches(record.topic)) {
-          entries.push(new Entry({ epoch, sequence: position }, record));
+          entries.push(new EventEntry({ epoch, sequence: position }, record));
           bytes += record.json.length;
         }
         const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;

@@ -1,6 +1,9 @@
-import { INTAKE_MS, TURN_MS } from '../../services/gateway/src/scheduling/task-scheduler.ts';
+import {
+  FEED_SLICE_MS,
+  TASK_SLICE_MS,
+} from '../../services/gateway/src/scheduling/task-scheduler.ts';
 import { ModelArchive } from './archive.ts';
-import { Clock } from './clock.ts';
+import { WorldClock } from './clock.ts';
 import { Device, type Transport } from './device.ts';
 import { SimulatedGateway } from './gateway.ts';
 import { History, type StoredRecord } from './history.ts';
@@ -11,14 +14,14 @@ import { Requests } from './requests.ts';
 import type { SimulatedSocket } from './socket.ts';
 import { ensure } from './violation.ts';
 
-/** Members that a cohort writes to before it looks at the clock. */
+/** Members that a group writes to before it looks at the clock. */
 const WRITES_PER_STEP = 16;
 
 /** Everything there is: one stream, one archive, gateways, and whoever reads. */
 export class World implements Truth {
   readonly random: Random;
   readonly profile: Profile;
-  readonly clock = new Clock();
+  readonly clock = new WorldClock();
   readonly history = new History();
   readonly archive = new ModelArchive(this.history);
   readonly requests: Requests;
@@ -97,19 +100,19 @@ export class World implements Truth {
   turn(gateway: SimulatedGateway): void {
     const startMs = this.clock.nowMs;
     this.#writesInRowMax = 1;
-    gateway.scheduler.turn();
+    gateway.clock.turn();
     const tookMs = this.clock.nowMs - startMs;
     const stepMs = WRITES_PER_STEP * this.#writesInRowMax * this.profile.writeMs;
-    const limitMs = INTAKE_MS + TURN_MS + stepMs + this.profile.intakeMs;
+    const limitMs = FEED_SLICE_MS + TASK_SLICE_MS + stepMs + this.profile.feedMs;
     ensure(tookMs <= limitMs + 0.001, 'turn', () => {
       return `a turn took ${tookMs} ms, and one step ${stepMs} ms`;
     });
-    if (!gateway.scheduler.busy) this.#checkHeld(gateway);
+    if (!gateway.clock.busy) this.#checkHeld(gateway);
   }
 
   restart(gateway: SimulatedGateway): void {
     const index = this.gateways.indexOf(gateway);
-    gateway.scheduler.ended = true;
+    gateway.clock.ended = true;
     for (const device of this.devices) {
       if (device.gateway === gateway) device.end('the gateway was killed');
     }
@@ -132,7 +135,7 @@ export class World implements Truth {
   #checkHeld(gateway: SimulatedGateway): void {
     for (const { name, connection, socket, ...device } of this.devices) {
       if (device.gateway !== gateway || socket.writable) continue;
-      // A lane that looks for the newest events keeps them while it waits for the next page.
+      // A reader that looks for the newest events keeps them while it waits for the next page.
       if ([...device.readers.values()].some(({ deliver }) => deliver === 'latest')) continue;
       const { heldEvents = 0 } = connection ?? {};
       ensure(heldEvents === 0, 'bounded memory', () => `${name} holds ${heldEvents} events`);

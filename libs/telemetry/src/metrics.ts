@@ -40,7 +40,7 @@ export class Metrics {
   }
 
   /** A histogram that something else keeps; `scale` brings its values to the metric's unit. */
-  tally(name: string, help: string, kept: KeptHistogram, scale = 1): void {
+  keptHistogram(name: string, help: string, kept: KeptHistogram, scale = 1): void {
     const full = `tidemark_${name}`;
     const metric = {
       name: full,

@@ -1,5 +1,5 @@
 import { RevocationList } from '@tidemark/auth';
-import { type GatewayConfiguration, readGatewayConfiguration, tables } from '@tidemark/config';
+import { readGatewayConfiguration, tables } from '@tidemark/config';
 import {
   createApps,
   HttpServer,
@@ -14,16 +14,15 @@ import { Metrics } from '@tidemark/telemetry';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
 import { Registry } from './connections/registry.ts';
-import { Counts } from './counters/counters.ts';
+import { createCore } from './core.ts';
 import { LOW_WATER_BYTES } from './fan-out/batch.ts';
-import { Log } from './log/event-log.ts';
 import { exposeMetrics } from './observability/metrics.ts';
-import { Receipts } from './observability/reports/delivery-traces.ts';
+import { DeliveryTraces } from './observability/reports/delivery-traces.ts';
 import { Reports } from './observability/reports/reports.ts';
-import { realScheduler } from './scheduling/clock.ts';
+import { systemClock } from './scheduling/clock.ts';
 import { ArchiveReader } from './sources/archive-reader.ts';
-import { follow } from './sources/feed.ts';
-import { StreamReader, type TierOptions } from './sources/stream-reader.ts';
+import { startFeed } from './sources/feed.ts';
+import { StreamReader } from './sources/stream-reader.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { sseEndpoint } from './transports/sse/endpoint.ts';
 import { serveWebSockets } from './transports/websocket/endpoint.ts';
@@ -44,11 +43,20 @@ runService({
       nats: () => link ?? notReached(),
       timeoutMs: configuration.coldReadTimeoutMs,
     };
-    const log = openLog(configuration, tiers);
+    const core = createCore({
+      stream: new StreamReader(tiers),
+      archive: new ArchiveReader(tiers),
+      clock: systemClock,
+      tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
+      coldReadsMax: configuration.coldReadsMax,
+      coldWaitMs: configuration.archiveWaitMs,
+    });
+    const { clock, tasks, counters } = core;
     const registry = new Registry({
       ...configuration,
-      scheduler: realScheduler,
-      turns: log.turns,
+      clock,
+      tasks,
+      counters,
       wallMs: Date.now,
     });
     const limits = new Limits(metrics);
@@ -62,14 +70,14 @@ runService({
     let appender: Appender | undefined;
     let feed: Feed | undefined;
     const gateway: Gateway = {
-      log,
+      core,
       logger,
       registry,
       ...access,
       reports: new Reports({ logger, metrics, tracer }),
       appender: () => appender,
     };
-    exposeMetrics(metrics, log, registry);
+    exposeMetrics(metrics, core, registry);
 
     const { app, operations } = createApps(
       {
@@ -118,7 +126,12 @@ runService({
       timeoutMs: configuration.appendTimeoutMs,
       pendingMax: configuration.connectionsMax,
     });
-    feed = follow(link, { log, logger, receipts: new Receipts({ tracer }) });
+    const deliveryTraces = new DeliveryTraces({ tracer });
+    feed = startFeed(link, {
+      ...core,
+      logger,
+      openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
+    });
     const enforcement = enforce({ link, log: logger, registry, revocations });
     onStop(() => {
       feed?.stop();
@@ -127,18 +140,6 @@ runService({
     onStop(() => link?.close());
   },
 });
-
-function openLog(configuration: GatewayConfiguration, tiers: TierOptions): Log {
-  return new Log({
-    stream: new StreamReader(tiers),
-    archive: new ArchiveReader(tiers),
-    scheduler: realScheduler,
-    counts: new Counts(),
-    tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
-    coldReadsMax: configuration.coldReadsMax,
-    coldWaitMs: configuration.archiveWaitMs,
-  });
-}
 
 function notReached(): never {
   throw new TidemarkError('unavailable', 'NATS has not been reached yet.');

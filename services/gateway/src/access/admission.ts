@@ -18,7 +18,7 @@ export interface AdmissionOptions extends AdmissionLimits {
 }
 
 /** A request whose sender is to be told. */
-export type Knock = Pick<IncomingMessage, 'headers' | 'url' | 'socket'>;
+export type ConnectRequest = Pick<IncomingMessage, 'headers' | 'url' | 'socket'>;
 
 /** Who may open a connection now: what one address and one user may take from the others. */
 export class Admission {
@@ -49,7 +49,7 @@ export class Admission {
   }
 
   /** Lets an address ask so many times in a second, before it costs a look at its token. */
-  guard(authenticate: Authenticate): (request: Knock) => Promise<Principal> {
+  guard(authenticate: Authenticate): (request: ConnectRequest) => Promise<Principal> {
     return async (request) => {
       await this.#handshakes.take(clientOf(request, this.#proxies));
       return authenticate(request);
@@ -57,7 +57,7 @@ export class Admission {
   }
 
   /** Takes places that the end of the socket gives back. @throws TidemarkError */
-  admit(request: Knock, { subject }: Principal): void {
+  admit(request: ConnectRequest, { subject }: Principal): void {
     try {
       this.#registry.admit();
     } catch (error) {

@@ -13,7 +13,7 @@ interface Place {
  * Holds one of its user's places for each subscription of a connection that catches up, beside the
  * observer that reports on it: it is told the same.
  */
-export class CatchUpPlaces implements ConnectionObserver {
+export class CatchUpLimit implements ConnectionObserver {
   readonly #observer: ConnectionObserver;
   readonly #places: Places;
   readonly #subject: string;

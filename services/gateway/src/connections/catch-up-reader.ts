@@ -1,120 +1,124 @@
 import { asTidemarkError, type TidemarkError } from '@tidemark/protocol';
-import { CHUNK_BYTES_MAX } from '../fan-out/batch.ts';
-import type { Outlet } from '../fan-out/sink.ts';
-import type { Entry, Receipt } from '../log/event-entry.ts';
-import type { Log } from '../log/event-log.ts';
+import { BATCH_BYTES_MAX } from '../fan-out/batch.ts';
+import type { Sink } from '../fan-out/sink.ts';
+import type { DeliveryTrace, EventEntry } from '../log/event-entry.ts';
+import type { EventLog, HeadWaiter } from '../log/event-log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Task } from '../scheduling/task-scheduler.ts';
 import type { ColdAnswer } from '../sources/cold-reads.ts';
-import { Newest } from './conflation.ts';
-import type { Dialect } from './encoder.ts';
+import { Conflation } from './conflation.ts';
+import type { ConnectionContext } from './context.ts';
+import type { Encoder } from './encoder.ts';
 import type { Tier } from './observer.ts';
 import type { Subscription } from './subscription.ts';
 
-/** Entries of the tail in one step. */
+/** Entries read from the tail in one step. */
 const TAIL_EVENTS_MAX = 512;
 
-/** Cold reads begin small and double while the connection takes what they bring. */
+/** The first cold page is small. Each one that the connection takes whole doubles the next. */
 const PAGE_EVENTS_MIN = 256;
 const PAGE_EVENTS_MAX = 8192;
 
-/** From this size on the next page is read while one is written: the client is deep and takes it. */
-const AHEAD_EVENTS_MIN = 1024;
+/** From this page size on, the next page is read while one is written: the client is far behind. */
+const PREFETCH_EVENTS_MIN = 1024;
 
-/** A cold page that is being written; it is dropped when the socket is full, and read again. */
-interface LanePage {
+/** A cold page that is being written. It is dropped when the socket is full, and read again. */
+interface CatchUpPage {
   readonly tier: Tier;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EventEntry[];
   readonly through: number;
   next: number;
 }
 
-/** What a lane needs of its connection. */
-export interface LaneOwner {
-  readonly log: Log;
-  readonly outlet: Outlet;
-  readonly dialect: Dialect;
+/** The connection of a catch-up reader. */
+export interface CatchUpOwner {
+  readonly context: ConnectionContext;
+  readonly sink: Sink;
+  readonly encoder: Encoder;
   delivered: number;
-  readonly onWritten: ((receipt: Receipt) => void) | undefined;
-  goLive(lane: Lane): void;
-  passGap(lane: Lane, through: number): void;
-  fail(lane: Lane, error: TidemarkError): void;
-  tellPassedOver(lane: Lane): void;
+  readonly onWritten: ((deliveryTrace: DeliveryTrace) => void) | undefined;
+  goLive(reader: CatchUpReader): void;
+  sendExpiredGap(reader: CatchUpReader, through: number): void;
+  fail(reader: CatchUpReader, error: TidemarkError): void;
+  sendSkipped(reader: CatchUpReader): void;
 }
 
 /**
- * Subscriptions of one connection that catch up together, at one position.
+ * Catch-up reader: brings subscriptions of one connection from a common position to the head.
  *
- *     waiting (socket full) <--> reading tail --> live
- *                  ^                 ^
- *                  +----------> reading cold
+ *     waiting (socket full) <--> reading the tail --> live
+ *                  ^                    ^
+ *                  +-----> reading stream or archive
  *
- * Subscriptions that overlap share a lane. An event goes out once for all that want it, and in
- * stream order for each of them, which is what lets an event frame name no subscription.
- * A lane that waits for its socket holds its position and nothing else.
+ * Subscriptions that overlap share a reader. An event is then sent once for all that want it, in
+ * stream order for each of them, which is why an event frame names no subscription. A reader that
+ * waits for its socket holds its position and nothing else.
  *
- * Where all its subscriptions want only the newest event of each topic, it looks ahead before it
- * writes (`Newest`). One that wants all events makes its lane deliver all of them.
+ * Where all its subscriptions ask for `deliver: "latest"`, it conflates (`Conflation`). Where one of
+ * them wants all events, it delivers all.
  */
-export class Lane implements Task {
+export class CatchUpReader implements Task, HeadWaiter {
   readonly subscriptions: readonly Subscription[];
   readonly patterns: PatternSet;
-  readonly #owner: LaneOwner;
-  #position: number;
-  #page: LanePage | undefined;
-  /** Where what was read last came from. */
+  readonly #owner: CatchUpOwner;
+  readonly #log: EventLog;
+  #sequence: number;
+  #page: CatchUpPage | undefined;
+  /** The tier of the last read. */
   #tier: Tier = 'tail';
   #pageEvents = PAGE_EVENTS_MIN;
-  readonly #newestOnly: boolean;
-  #newest: Newest | undefined;
-  #ahead: { readonly after: number; readonly page: Promise<ColdAnswer> } | undefined;
+  readonly #conflates: boolean;
+  #conflation: Conflation | undefined;
+  #prefetched: { readonly after: number; readonly page: Promise<ColdAnswer> } | undefined;
   #reading = false;
   #ended = false;
 
-  constructor(owner: LaneOwner, subscriptions: readonly Subscription[], position: number) {
+  constructor(owner: CatchUpOwner, subscriptions: readonly Subscription[], sequence: number) {
     this.#owner = owner;
+    this.#log = owner.context.log;
     this.subscriptions = subscriptions;
     this.patterns = PatternSet.union(subscriptions.map(({ patterns }) => patterns));
-    this.#newestOnly = subscriptions.every(({ deliver }) => deliver === 'latest');
-    this.#position = position;
+    this.#conflates = subscriptions.every(({ deliver }) => deliver === 'latest');
+    this.#sequence = sequence;
   }
 
-  get position(): number {
-    return this.#position;
+  /** Everything up to this sequence was written. */
+  get sequence(): number {
+    return this.#sequence;
   }
 
-  /** Whether nothing is left to read, and no subscription begins further on than this gateway is. */
+  /** Whether it is at the head, and no subscription begins beyond the head. */
   get caughtUp(): boolean {
-    const { head } = this.#owner.log.tail;
-    return this.#position === head && this.subscriptions.every(({ after }) => after <= head);
+    const { head } = this.#log.tail;
+    return this.#sequence === head && this.subscriptions.every(({ after }) => after <= head);
   }
 
-  /** Events that it keeps in memory by itself: nothing while its socket is full. */
+  /** Events that it holds in memory: none while its socket is full. */
   get heldEvents(): number {
-    return (this.#page?.entries.length ?? 0) + (this.#newest?.size ?? 0);
+    return (this.#page?.entries.length ?? 0) + (this.#conflation?.size ?? 0);
   }
 
   overlaps(patterns: PatternSet): boolean {
     return this.patterns.overlaps(patterns);
   }
 
-  /** Another lane takes over, or the connection is gone. */
+  /** Another reader takes over, or the connection has ended. */
   end(): void {
     this.#ended = true;
-    this.#forget();
+    this.#dropPages();
   }
 
   run(): boolean {
-    const { log, outlet } = this.#owner;
+    const { sink } = this.#owner;
     if (this.#ended || this.#reading) return false;
-    if (!outlet.writable) {
-      this.#forget();
+    if (!sink.writable) {
+      this.#dropPages();
       return false;
     }
-    if (this.#page) return this.#usePage(this.#page);
-    const { tail } = log;
-    if (this.#position > tail.head) {
-      log.awaitHead(this);
+    if (this.#page) return this.#writePage(this.#page);
+    const { tail } = this.#log;
+    if (this.#sequence > tail.head) {
+      this.#log.awaitHead(this);
       return false;
     }
     if (this.#readFrom >= tail.floor) return this.#readTail();
@@ -122,86 +126,90 @@ export class Lane implements Task {
     return false;
   }
 
-  /** The position, or how far the lane has looked ahead of it. */
+  headMoved(): void {
+    this.#owner.context.tasks.schedule(this);
+  }
+
+  /** Where the next read begins: conflation reads ahead of what is written. */
   get #readFrom(): number {
-    return this.#newest?.through ?? this.#position;
+    return this.#conflation?.through ?? this.#sequence;
   }
 
   #readTail(): boolean {
-    const { log } = this.#owner;
+    const { tail } = this.#log;
     this.#tier = 'tail';
-    const slice = log.tail.read(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
-    if (!this.#deliver(slice.entries, slice.through)) return false;
-    log.counts.catchUpTailEvents += slice.entries.length;
-    if (this.#readFrom < log.tail.head) return true;
-    if (!this.#writeNewest()) return false;
+    const slice = tail.read(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
+    if (!this.#deliverEntries(slice.entries, slice.through)) return false;
+    this.#owner.context.counters.catchUpTailEvents += slice.entries.length;
+    if (this.#readFrom < tail.head) return true;
+    if (!this.#writeConflated()) return false;
     if (this.caughtUp) this.#owner.goLive(this);
-    else log.awaitHead(this);
+    else this.#log.awaitHead(this);
     return false;
   }
 
   async #readCold(): Promise<void> {
     this.#reading = true;
     try {
-      const ahead = this.#ahead;
-      this.#ahead = undefined;
+      const prefetched = this.#prefetched;
+      this.#prefetched = undefined;
       const after = this.#readFrom;
-      const page = await (ahead?.after === after ? ahead.page : this.#ask(after));
+      const page = await (prefetched?.after === after ? prefetched.page : this.#readPage(after));
       this.#reading = false;
-      if (!this.#ended) this.#take(page);
+      if (!this.#ended) this.#acceptPage(page);
     } catch (error) {
       this.#reading = false;
       if (!this.#ended) this.#owner.fail(this, asTidemarkError(error));
     }
   }
 
-  #ask(after: number): Promise<ColdAnswer> {
-    const { log } = this.#owner;
-    return log.cold.read({
-      epoch: log.epoch,
+  #readPage(after: number): Promise<ColdAnswer> {
+    const { epoch, tail } = this.#log;
+    return this.#owner.context.coldReads.read({
+      epoch,
       patterns: this.patterns,
       after,
-      through: log.tail.floor,
+      through: tail.floor,
       eventsMax: this.#pageEvents,
     });
   }
 
-  /** While one page is written the next one comes: reading and writing are two processes' work. */
-  #readAhead(after: number): void {
-    if (this.#pageEvents < AHEAD_EVENTS_MIN || after >= this.#owner.log.tail.floor) return;
-    const page = this.#ask(after);
-    // Who takes the page is told of a failure; nobody may take it.
+  /** Reads the next page while one is written: two processes then work at once. */
+  #prefetch(after: number): void {
+    if (this.#pageEvents < PREFETCH_EVENTS_MIN || after >= this.#log.tail.floor) return;
+    const page = this.#readPage(after);
+    // The one who awaits the page learns of a failure; perhaps nobody does.
     page.catch(() => undefined);
-    this.#ahead = { after, page };
+    this.#prefetched = { after, page };
   }
 
-  #take(page: ColdAnswer): void {
-    const { log } = this.#owner;
+  #acceptPage(page: ColdAnswer): void {
+    const { counters, tasks } = this.#owner.context;
     if (page.kind === 'events') {
-      this.#readAhead(page.through);
-      log.counts.catchUpColdEvents += page.entries.length;
+      this.#prefetch(page.through);
+      counters.catchUpColdEvents += page.entries.length;
       const { entries, through, tier } = page;
       this.#page = { entries, through, tier, next: 0 };
-    } else if (this.#writeNewest()) {
-      log.counts.gaps++;
-      this.#owner.passGap(this, page.through);
-      this.#position = page.through;
+    } else if (this.#writeConflated()) {
+      counters.gaps++;
+      this.#owner.sendExpiredGap(this, page.through);
+      this.#sequence = page.through;
     }
-    log.turns.add(this);
+    tasks.schedule(this);
   }
 
   /** One step through the page. @returns whether there is more to do */
-  #usePage(page: LanePage): boolean {
+  #writePage(page: CatchUpPage): boolean {
     this.#tier = page.tier;
     const start = page.next;
     let bytes = 0;
-    while (page.next < page.entries.length && bytes < CHUNK_BYTES_MAX) {
+    while (page.next < page.entries.length && bytes < BATCH_BYTES_MAX) {
       bytes += page.entries[page.next]?.json.length ?? 0;
       page.next++;
     }
     const used = page.next === page.entries.length;
     const entries = page.entries.slice(start, page.next);
-    if (!this.#deliver(entries, used ? page.through : (entries.at(-1)?.sequence ?? 0)))
+    if (!this.#deliverEntries(entries, used ? page.through : (entries.at(-1)?.sequence ?? 0)))
       return false;
     if (!used) return true;
     this.#page = undefined;
@@ -209,60 +217,64 @@ export class Lane implements Task {
     return true;
   }
 
-  /** Writes the entries, or keeps the newest of them. @returns false when the socket is full */
-  #deliver(entries: readonly Entry[], through: number): boolean {
-    if (!this.#newestOnly) {
-      if (!this.#write(entries)) return false;
-      this.#position = through;
+  /** Writes the entries, or conflates them. @returns false when the socket is full */
+  #deliverEntries(entries: readonly EventEntry[], through: number): boolean {
+    if (!this.#conflates) {
+      if (!this.#writeEntries(entries)) return false;
+      this.#sequence = through;
       return true;
     }
-    this.#newest ??= new Newest(this.#position);
-    this.#newest.add(
+    this.#conflation ??= new Conflation(this.#sequence);
+    this.#conflation.addEntries(
       entries.filter((entry) => this.#wants(entry)),
       through,
-      this.#tier === 'tail',
+      this.#tier !== 'tail',
     );
-    return this.#newest.full ? this.#writeNewest() : true;
+    return this.#conflation.full ? this.#writeConflated() : true;
   }
 
   /** @returns false when the socket is full */
-  #writeNewest(): boolean {
-    const newest = this.#newest;
-    if (!newest) return true;
-    const since = this.#position;
-    const complete = this.#write(newest.entries);
-    if (complete) this.#position = newest.through;
+  #writeConflated(): boolean {
+    const conflation = this.#conflation;
+    if (!conflation) return true;
+    const since = this.#sequence;
+    const complete = this.#writeEntries(conflation.entries);
+    if (complete) this.#sequence = conflation.through;
     for (const subscription of this.subscriptions) {
       subscription.incompleteSince = complete ? undefined : (subscription.incompleteSince ?? since);
-      for (const passed of newest.passed) {
-        const told = passed.sequence <= this.#position;
-        if (told && subscription.wants(passed)) subscription.passedOver++;
+      for (const event of conflation.skipped) {
+        const isFinal = event.sequence <= this.#sequence;
+        if (isFinal && subscription.wants(event)) subscription.skipped++;
       }
     }
-    this.#newest = undefined;
-    if (complete) this.#owner.tellPassedOver(this);
+    this.#conflation = undefined;
+    if (complete) this.#owner.sendSkipped(this);
     return complete;
   }
 
-  /** @returns false when the socket took no more: the position stands where it stopped */
-  #write(entries: readonly Entry[]): boolean {
-    const { outlet, dialect, log } = this.#owner;
+  /** @returns false when the socket became full: `sequence` is then that of the last event written */
+  #writeEntries(entries: readonly EventEntry[]): boolean {
+    const { sink, encoder, context } = this.#owner;
     const wanted = entries.filter((entry) => this.#wants(entry));
-    let told = 0;
-    return log.gatherer.write(wanted, dialect, (bytes, { events, after, through }) => {
-      if (!outlet.writable) {
-        this.#position = Math.max(this.#position, after);
-        this.#forget();
-        return 'full';
-      }
-      const taken = outlet.write(bytes);
-      log.counts.deliveries += events;
-      this.#owner.delivered += events;
-      this.#position = through;
-      if (this.#isObserved) this.#tell(wanted.slice(told, told + events));
-      told += events;
-      return taken ? 'reusable' : 'kept';
-    });
+    let written = 0;
+    return context.writeBuffer.writeEntries(
+      wanted,
+      encoder,
+      (bytes, { events, after, through }) => {
+        if (!sink.writable) {
+          this.#sequence = Math.max(this.#sequence, after);
+          this.#dropPages();
+          return 'full';
+        }
+        const isFlushed = sink.write(bytes);
+        context.counters.deliveries += events;
+        this.#owner.delivered += events;
+        this.#sequence = through;
+        if (this.#isObserved) this.#reportWritten(wanted.slice(written, written + events));
+        written += events;
+        return isFlushed ? 'reusable' : 'retained';
+      },
+    );
   }
 
   get #isObserved(): boolean {
@@ -270,23 +282,24 @@ export class Lane implements Task {
     return onWritten !== undefined || this.subscriptions.some(({ catchUp }) => catchUp);
   }
 
-  #tell(written: readonly Entry[]): void {
+  #reportWritten(written: readonly EventEntry[]): void {
     for (const { catchUp } of this.subscriptions) catchUp?.carried(this.#tier, written);
     const { onWritten } = this.#owner;
-    if (onWritten) for (const { receipt } of written) if (receipt) onWritten(receipt);
+    if (!onWritten) return;
+    for (const { deliveryTrace } of written) if (deliveryTrace) onWritten(deliveryTrace);
   }
 
-  #wants(entry: Entry): boolean {
+  #wants(entry: EventEntry): boolean {
     const [first, second] = this.subscriptions;
-    // What was read matches the lane's patterns; whose it is has to be asked only of several.
+    // Every entry matches the reader's patterns; only several subscriptions have to be asked.
     if (first && !second) return entry.sequence > first.after;
     return this.subscriptions.some((subscription) => subscription.wants(entry));
   }
 
-  #forget(): void {
+  #dropPages(): void {
     this.#page = undefined;
-    this.#newest = undefined;
-    this.#ahead = undefined;
+    this.#conflation = undefined;
+    this.#prefetched = undefined;
     this.#pageEvents = PAGE_EVENTS_MIN;
   }
 }

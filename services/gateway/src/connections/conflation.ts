@@ -1,34 +1,34 @@
-import { Entry } from '../log/event-entry.ts';
+import { EventEntry } from '../log/event-entry.ts';
 
-/** Topics of which the newest event is kept at a time; with more, the oldest kept go out early. */
-export const NEWEST_TOPICS_MAX = 1024;
+/** Topics conflated at a time. At this number the kept events are written, and it starts again. */
+export const CONFLATED_TOPICS_MAX = 1024;
 
-/** Bytes of JSON kept at a time, likewise. */
-const NEWEST_BYTES_MAX = 4 * 1024 * 1024;
+/** Bytes of JSON kept at a time; the same happens at this size. */
+const CONFLATED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Events passed over that are remembered for counting, before what is kept goes out. */
-const PASSED_MAX = 65_536;
+/** Skipped events remembered for counting; the same happens at this number. */
+const SKIPPED_MAX = 65_536;
 
-/** What is remembered of an event that was passed over: not its bytes. */
-export type Passed = Pick<Entry, 'sequence' | 'topic'>;
+/** An event that was skipped in favour of a newer one of its topic. */
+export type SkippedEvent = Pick<EventEntry, 'sequence' | 'topic'>;
 
 /**
- * The newest event of each topic in a part of the log, for subscriptions that want no more than
- * that while they are behind. It exists only while the connection takes bytes: what is not sent by
- * then is found again from the position.
+ * Conflation: keeps the newest event of each topic in a part of the log, for subscriptions with
+ * `deliver: "latest"` that are behind. It exists only while the socket takes bytes. What was not
+ * written by then is read again from the position.
  */
-export class Newest {
-  // A topic that comes again moves to the end, so that the order is that of the stream.
-  readonly #entries = new Map<string, Entry>();
-  readonly #passed: Passed[] = [];
+export class Conflation {
+  // A topic that repeats moves to the end, which keeps stream order.
+  readonly #entries = new Map<string, EventEntry>();
+  readonly #skipped: SkippedEvent[] = [];
   #bytes = 0;
   #through: number;
 
-  constructor(position: number) {
-    this.#through = position;
+  constructor(after: number) {
+    this.#through = after;
   }
 
-  /** Everything up to here has been looked at. */
+  /** Everything up to this sequence was examined. */
   get through(): number {
     return this.#through;
   }
@@ -38,41 +38,41 @@ export class Newest {
   }
 
   get full(): boolean {
-    if (this.#bytes >= NEWEST_BYTES_MAX) return true;
-    return this.#entries.size >= NEWEST_TOPICS_MAX || this.#passed.length >= PASSED_MAX;
+    if (this.#bytes >= CONFLATED_BYTES_MAX) return true;
+    return this.#entries.size >= CONFLATED_TOPICS_MAX || this.#skipped.length >= SKIPPED_MAX;
   }
 
   /** In stream order. */
-  get entries(): readonly Entry[] {
+  get entries(): readonly EventEntry[] {
     return [...this.#entries.values()];
   }
 
-  /** Events for which a newer one of their topic is kept, in the order in which that one came. */
-  get passed(): readonly Passed[] {
-    return this.#passed;
+  /** Events for which a newer one of their topic is kept, in the order of those newer ones. */
+  get skipped(): readonly SkippedEvent[] {
+    return this.#skipped;
   }
 
-  /** @param isOwn whether the entries are not parts of a page, which what is kept would keep whole */
-  add(entries: readonly Entry[], through: number, isOwn: boolean): void {
+  /** @param isShared whether the entries are views of a page, which a kept entry would retain whole */
+  addEntries(entries: readonly EventEntry[], through: number, isShared: boolean): void {
     for (const entry of entries) {
       const older = this.#entries.get(entry.topic);
       if (older) {
         this.#entries.delete(entry.topic);
         this.#bytes -= older.json.length;
-        this.#passed.push({ sequence: older.sequence, topic: older.topic });
+        this.#skipped.push({ sequence: older.sequence, topic: older.topic });
       }
       this.#entries.set(entry.topic, entry);
       this.#bytes += entry.json.length;
     }
     this.#through = through;
-    if (isOwn) return;
+    if (!isShared) return;
     for (const entry of entries) {
       if (this.#entries.get(entry.topic) === entry) this.#entries.set(entry.topic, copyOf(entry));
     }
   }
 }
 
-function copyOf(entry: Entry): Entry {
-  const { topic, timeMs, json, receipt } = entry;
-  return new Entry(entry, { topic, timeMs, json: new Uint8Array(json) }, receipt);
+function copyOf(entry: EventEntry): EventEntry {
+  const { topic, timeMs, json, deliveryTrace } = entry;
+  return new EventEntry(entry, { topic, timeMs, json: new Uint8Array(json) }, deliveryTrace);
 }

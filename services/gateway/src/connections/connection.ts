@@ -1,22 +1,23 @@
 import type { CloseReason, Deliver, Position, Start, TidemarkError } from '@tidemark/protocol';
-import type { Outlet } from '../fan-out/sink.ts';
-import type { Cohort, LiveConnection } from '../fan-out/subscriber-group.ts';
-import type { Receipt } from '../log/event-entry.ts';
-import type { Log, LogChange, LogReader } from '../log/event-log.ts';
+import type { Sink } from '../fan-out/sink.ts';
+import type { LiveConnection, SubscriberGroup } from '../fan-out/subscriber-group.ts';
+import type { DeliveryTrace } from '../log/event-entry.ts';
+import type { EventLog, LogChange, LogListener } from '../log/event-log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { ResolvedStart } from '../sources/start-resolver.ts';
-import { Lane, type LaneOwner } from './catch-up-reader.ts';
-import type { Dialect, Gap } from './encoder.ts';
+import { type CatchUpOwner, CatchUpReader } from './catch-up-reader.ts';
+import type { ConnectionContext } from './context.ts';
+import type { Encoder, Gap } from './encoder.ts';
 import type { CatchUpEnd, ConnectionObserver } from './observer.ts';
 import { Subscription } from './subscription.ts';
 
 export interface ConnectionOptions {
-  readonly log: Log;
-  readonly outlet: Outlet;
-  readonly dialect: Dialect;
-  /** Called once a subscription has ended by a failure of ours. */
+  readonly context: ConnectionContext;
+  readonly sink: Sink;
+  readonly encoder: Encoder;
+  readonly observer: ConnectionObserver;
+  /** Called after a subscription ended because the log could not be read. */
   readonly onFailed?: (id: string, error: TidemarkError) => void;
-  readonly observer?: ConnectionObserver | undefined;
 }
 
 export interface Subscribing {
@@ -26,35 +27,37 @@ export interface Subscribing {
 }
 
 /**
- * One client: its subscriptions and where each of them stands. There is no queue: what a socket
- * does not take is read again from the log when it does.
+ * One client: its subscriptions, and the position of each. A connection has no queue: what its socket
+ * does not take is read from the log again later.
  *
- * Subscriptions that are live are together in one cohort; the others are in lanes. Everything that
- * moves a subscription from one to the other is synchronous, so that nothing falls in between.
+ * All live subscriptions are in one subscriber group. The others are in catch-up readers. Each move
+ * from one to the other is synchronous, so no event falls in between.
  */
-export class Connection implements LiveConnection, LaneOwner, LogReader {
-  readonly log: Log;
-  readonly outlet: Outlet;
-  readonly dialect: Dialect;
+export class Connection implements LiveConnection, CatchUpOwner, LogListener {
+  readonly context: ConnectionContext;
+  readonly sink: Sink;
+  readonly encoder: Encoder;
   liveSequence = 0;
   delivered = 0;
-  onWritten: ((receipt: Receipt) => void) | undefined;
-  readonly #observer: ConnectionObserver | undefined;
+  onWritten: ((deliveryTrace: DeliveryTrace) => void) | undefined;
+  readonly #log: EventLog;
+  readonly #observer: ConnectionObserver;
   readonly #onFailed: NonNullable<ConnectionOptions['onFailed']> | undefined;
-  // Lists, not tables: an idle connection should be small, and there are few of each.
+  // Lists, not tables: an idle connection must be small, and there are few of each.
   #resolving: readonly Subscription[] = [];
-  #lanes: readonly Lane[] = [];
+  #readers: readonly CatchUpReader[] = [];
   #live: readonly Subscription[] = [];
-  #cohort: Cohort | undefined;
+  #group: SubscriberGroup | undefined;
   #closed = false;
 
-  constructor({ log, outlet, dialect, onFailed, observer }: ConnectionOptions) {
+  constructor({ context, sink, encoder, onFailed, observer }: ConnectionOptions) {
+    this.context = context;
+    this.#log = context.log;
     this.#observer = observer;
-    this.log = log;
-    this.outlet = outlet;
-    this.dialect = dialect;
+    this.sink = sink;
+    this.encoder = encoder;
     this.#onFailed = onFailed;
-    log.join(this);
+    this.#log.addListener(this);
   }
 
   get closed(): boolean {
@@ -67,13 +70,13 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   /** Whether every subscription is live. */
   get live(): boolean {
-    return this.#lanes.length === 0 && this.#resolving.length === 0;
+    return this.#readers.length === 0 && this.#resolving.length === 0;
   }
 
-  /** Events that its lanes keep in memory by themselves. */
+  /** Events that its catch-up readers hold in memory. */
   get heldEvents(): number {
     let events = 0;
-    for (const lane of this.#lanes) events += lane.heldEvents;
+    for (const reader of this.#readers) events += reader.heldEvents;
     return events;
   }
 
@@ -83,19 +86,19 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   /** The patterns of each subscription, by id. */
   patterns(): Map<string, readonly string[]> {
-    return new Map([...this.#all()].map(({ id, patterns }) => [id, patterns.patterns]));
+    return new Map([...this.#all()].map(({ id, patterns }) => [id, patterns.list]));
   }
 
   /**
    * The position that every subscription has passed; `undefined` while one of them has none yet.
-   * A heartbeat tells it, so that quiet clients do not fall out of retention.
+   * Heartbeats send it, so that the cursors of quiet clients do not expire.
    */
   position(): Position | undefined {
-    if (this.#resolving.length > 0 || (this.#live.length === 0 && this.#lanes.length === 0)) {
+    if (this.#resolving.length > 0 || (this.#live.length === 0 && this.#readers.length === 0)) {
       return undefined;
     }
-    const lanes = this.#lanes.map(({ position }) => position);
-    return this.#at(Math.min(this.#livePosition(), ...lanes));
+    const behind = this.#readers.map(({ sequence }) => sequence);
+    return this.#positionAt(Math.min(this.#liveSequence(), ...behind));
   }
 
   /** @throws TidemarkError when the start cannot be resolved; the subscription then is not there */
@@ -104,15 +107,15 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     this.#resolving = [...this.#resolving, subscription];
     let resolved: ResolvedStart;
     try {
-      let changes: number;
+      let generation: number;
       do {
-        ({ changes } = this.log);
-        const answer = this.log.resolve(start);
-        // Not awaited where the tail knows: the order of messages then is the order of events.
+        ({ generation } = this.#log);
+        const answer = this.context.starts.resolve(start, this.#log);
+        // No await where the tail knows the start: messages then keep the order of events.
         resolved = answer instanceof Promise ? await answer : answer;
-      } while (changes !== this.log.changes);
+      } while (generation !== this.#log.generation);
     } catch (error) {
-      // An error would be taken for that of a newer subscription of the same name.
+      // The client would take the error for that of a newer subscription with the same id.
       if (!this.#resolving.includes(subscription)) return;
       this.#resolving = without(this.#resolving, subscription);
       throw error;
@@ -128,12 +131,12 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
       this.#resolving = without(this.#resolving, subscription);
       return true;
     }
-    this.#observer?.unsubscribed(id);
+    this.#observer.unsubscribed(id);
     endCatchUps([subscription], 'left');
-    const lane = this.#lanes.find(({ subscriptions }) => subscriptions.includes(subscription));
-    if (lane) {
-      this.#endLane(lane);
-      this.#startLane(without(lane.subscriptions, subscription), lane.position);
+    const reader = this.#readers.find(({ subscriptions }) => subscriptions.includes(subscription));
+    if (reader) {
+      this.#endReader(reader);
+      this.#startReader(without(reader.subscriptions, subscription), reader.sequence);
     } else {
       this.#regroup(without(this.#live, subscription));
     }
@@ -142,109 +145,109 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
 
   /** The socket takes bytes again. */
   drained(): void {
-    for (const lane of this.#lanes) this.log.turns.add(lane);
+    for (const reader of this.#readers) this.context.tasks.schedule(reader);
   }
 
   send(bytes: Uint8Array | undefined): void {
-    if (!this.#closed && bytes) this.outlet.write(bytes);
+    if (!this.#closed && bytes) this.sink.write(bytes);
   }
 
   close(reason: CloseReason, message: string): void {
     if (this.#closed) return;
-    this.#observer?.closing(reason);
+    this.#observer.closing(reason);
     this.ended();
-    this.outlet.close(reason, message);
+    this.sink.close(reason, message);
   }
 
   /** The socket is gone, or is about to be. */
   ended(): void {
     this.#closed = true;
     endCatchUps(this.#all(), 'left');
-    this.log.leave(this);
-    this.#cohort?.leave(this);
-    this.#cohort = undefined;
-    this.#endLanes();
+    this.#log.removeListener(this);
+    this.#group?.removeMember(this);
+    this.#group = undefined;
+    this.#endReaders();
     this.#resolving = [];
     this.#live = [];
   }
 
-  // What cohorts, lanes and the log ask for.
+  // Called by the subscriber group, the catch-up readers and the log.
 
-  fallBehind(position: number): void {
-    this.log.counts.fellBehind++;
-    this.#cohort = undefined;
+  fallBehind(sequence: number): void {
+    this.context.counters.fellBehind++;
+    this.#group = undefined;
     const subscriptions = this.#live;
     this.#live = [];
-    this.#startLane(subscriptions, position);
+    this.#startReader(subscriptions, sequence);
   }
 
-  goLive(lane: Lane): void {
-    this.#endLane(lane);
-    for (const subscription of lane.subscriptions) {
-      if (subscription.toldLive) continue;
-      subscription.toldLive = true;
-      this.send(this.dialect.live(subscription.id, this.#at(lane.position)));
+  goLive(reader: CatchUpReader): void {
+    this.#endReader(reader);
+    for (const subscription of reader.subscriptions) {
+      if (subscription.sentLive) continue;
+      subscription.sentLive = true;
+      this.send(this.encoder.live(subscription.id, this.#positionAt(reader.sequence)));
     }
-    endCatchUps(lane.subscriptions, 'live');
-    for (const subscription of lane.subscriptions) {
-      subscription.after = lane.position;
+    endCatchUps(reader.subscriptions, 'live');
+    for (const subscription of reader.subscriptions) {
+      subscription.after = reader.sequence;
       subscription.incompleteSince = undefined;
     }
-    this.#regroup([...this.#live, ...lane.subscriptions]);
+    this.#regroup([...this.#live, ...reader.subscriptions]);
   }
 
-  passGap(lane: Lane, through: number): void {
-    for (const { id, after } of lane.subscriptions) {
+  sendExpiredGap(reader: CatchUpReader, through: number): void {
+    for (const { id, after } of reader.subscriptions) {
       if (after >= through) continue;
-      const from = this.#at(Math.max(after, lane.position));
-      this.#tellGap(id, { from, to: this.#at(through), reason: 'expired' });
+      const from = this.#positionAt(Math.max(after, reader.sequence));
+      this.#sendGap(id, { from, to: this.#positionAt(through), reason: 'expired' });
     }
   }
 
-  tellPassedOver(lane: Lane): void {
-    for (const subscription of lane.subscriptions) {
-      const { id, passedOver } = subscription;
-      if (passedOver === 0) continue;
-      subscription.passedOver = 0;
-      this.log.counts.passedOver += passedOver;
-      this.send(this.dialect.skipped(id, passedOver, this.#at(lane.position)));
+  sendSkipped(reader: CatchUpReader): void {
+    for (const subscription of reader.subscriptions) {
+      const { id, skipped } = subscription;
+      if (skipped === 0) continue;
+      subscription.skipped = 0;
+      this.context.counters.skipped += skipped;
+      this.send(this.encoder.skipped(id, skipped, this.#positionAt(reader.sequence)));
     }
   }
 
-  fail(lane: Lane, error: TidemarkError): void {
-    this.#endLane(lane);
-    endCatchUps(lane.subscriptions, 'failed');
-    for (const { id } of lane.subscriptions) {
-      this.#observer?.unsubscribed(id);
-      this.send(this.dialect.error(id, error.toBody()));
+  fail(reader: CatchUpReader, error: TidemarkError): void {
+    this.#endReader(reader);
+    endCatchUps(reader.subscriptions, 'failed');
+    for (const { id } of reader.subscriptions) {
+      this.#observer.unsubscribed(id);
+      this.send(this.encoder.error(id, error.toBody()));
       this.#onFailed?.(id, error);
     }
   }
 
   suspend(): (change?: LogChange) => void {
-    const places = this.#places();
-    this.#cohort?.leave(this);
-    this.#cohort = undefined;
+    const positions = this.#subscriptionPositions();
+    this.#group?.removeMember(this);
+    this.#group = undefined;
     this.#live = [];
-    this.#endLanes();
+    this.#endReaders();
     return (change) => {
-      for (const { subscription, position } of places) {
-        this.#startLane([subscription], this.#adopt(subscription, position, change));
+      for (const { subscription, position } of positions) {
+        this.#startReader([subscription], this.#applyChange(subscription, position, change));
       }
     };
   }
 
-  /** @returns where the subscription goes on, having told what the change took from it */
-  #adopt(subscription: Subscription, from: Position, change: LogChange | undefined): number {
+  /** Sends a gap for what the change took. @returns the sequence at which the subscription goes on */
+  #applyChange(subscription: Subscription, from: Position, change: LogChange | undefined): number {
     if (!change) return from.sequence;
     const { reason } = change;
-    // What was to come in the place of passed over events may be lost: those count again.
+    // The events in whose favour others were skipped may be lost: the skipped ones count again.
     const sequence = Math.min(change.sequence, subscription.incompleteSince ?? change.sequence);
     if (reason === 'future' && from.sequence <= sequence) return from.sequence;
     subscription.incompleteSince = undefined;
-    this.log.counts.gaps++;
+    this.context.counters.gaps++;
     subscription.after = sequence;
-    this.#tellGap(subscription.id, { from, to: this.#at(sequence), reason });
+    this.#sendGap(subscription.id, { from, to: this.#positionAt(sequence), reason });
     return sequence;
   }
 
@@ -252,117 +255,120 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
     const { id } = subscription;
     this.#resolving = without(this.#resolving, subscription);
     subscription.after = sequence;
-    this.log.claim(sequence);
-    const position = this.#at(sequence);
-    const { head } = this.log.tail;
-    const { patterns } = subscription.patterns;
-    subscription.catchUp = this.#observer?.subscribed({ id, patterns }, { position, head });
-    this.send(this.dialect.subscribed(id, position));
+    this.#log.reserveStart(sequence);
+    const position = this.#positionAt(sequence);
+    const { head } = this.#log.tail;
+    const patterns = subscription.patterns.list;
+    subscription.catchUp = this.#observer.subscribed({ id, patterns }, { position, head });
+    this.send(this.encoder.subscribed(id, position));
     if (gap) {
-      this.log.counts.gaps++;
-      this.#tellGap(id, { ...gap, to: this.#at(sequence) });
+      this.context.counters.gaps++;
+      this.#sendGap(id, { ...gap, to: this.#positionAt(sequence) });
     }
-    this.log.counts.catchUps += sequence === this.log.tail.head ? 0 : 1;
-    this.#startLane([subscription], sequence);
+    this.context.counters.catchUps += sequence === head ? 0 : 1;
+    this.#startReader([subscription], sequence);
   }
 
-  #tellGap(id: string, gap: Gap): void {
-    this.send(this.dialect.gap(id, gap));
-    this.#observer?.gap(id, gap);
+  #sendGap(id: string, gap: Gap): void {
+    this.send(this.encoder.gap(id, gap));
+    this.#observer.gap(id, gap);
   }
 
   /**
-   * Subscriptions go on from a position: together with all that overlap them, because an event
-   * that one of them takes out of turn would move the client's cursor for the others too.
+   * Reads on for these subscriptions from a sequence, together with all that overlap them: an event
+   * that one of them received early would move the client's cursor for the others too.
    */
-  #startLane(subscriptions: readonly Subscription[], position: number): void {
+  #startReader(subscriptions: readonly Subscription[], sequence: number): void {
     if (subscriptions.length === 0) return;
-    const group = [...subscriptions];
-    for (const one of group) one.after = Math.max(one.after, position);
-    const at = this.#absorbOverlaps(group, position);
-    const lane = new Lane(this, group, at);
-    this.#lanes = [...this.#lanes, lane];
-    if (lane.caughtUp) this.goLive(lane);
-    else this.log.turns.add(lane);
+    const joined = [...subscriptions];
+    for (const one of joined) one.after = Math.max(one.after, sequence);
+    const start = this.#absorbOverlaps(joined, sequence);
+    const reader = new CatchUpReader(this, joined, start);
+    this.#readers = [...this.#readers, reader];
+    if (reader.caughtUp) this.goLive(reader);
+    else this.context.tasks.schedule(reader);
   }
 
-  /** Moves what overlaps into the group, however indirectly. @returns the group's position */
-  #absorbOverlaps(group: Subscription[], position: number): number {
-    let at = position;
+  /**
+   * Adds every subscription that overlaps one of `joined`, directly or through others.
+   *
+   * @returns the sequence at which all of them go on
+   */
+  #absorbOverlaps(joined: Subscription[], sequence: number): number {
+    let start = sequence;
     for (let grown = true; grown; ) {
       grown = false;
-      const patterns = PatternSet.union(group.map((one) => one.patterns));
-      for (const lane of this.#lanes) {
-        if (!lane.overlaps(patterns)) continue;
-        this.#endLane(lane);
-        for (const one of lane.subscriptions) one.after = Math.max(one.after, lane.position);
-        group.push(...lane.subscriptions);
-        at = Math.min(at, lane.position);
+      const patterns = PatternSet.union(joined.map((one) => one.patterns));
+      for (const reader of this.#readers) {
+        if (!reader.overlaps(patterns)) continue;
+        this.#endReader(reader);
+        for (const one of reader.subscriptions) one.after = Math.max(one.after, reader.sequence);
+        joined.push(...reader.subscriptions);
+        start = Math.min(start, reader.sequence);
         grown = true;
       }
-      // At the head there is nothing to wait for: the group joins those that are live.
-      const { head } = this.log.tail;
-      if (at === head && group.every(({ after }) => after <= head)) continue;
+      // At the head there is nothing to wait for: these join the live subscriptions.
+      const { head } = this.#log.tail;
+      if (start === head && joined.every(({ after }) => after <= head)) continue;
       const live = this.#live.filter((one) => one.patterns.overlaps(patterns));
       if (live.length === 0) continue;
-      const livePosition = this.#livePosition();
-      for (const one of live) one.after = livePosition;
-      group.push(...live);
-      at = Math.min(at, livePosition);
+      const liveSequence = this.#liveSequence();
+      for (const one of live) one.after = liveSequence;
+      joined.push(...live);
+      start = Math.min(start, liveSequence);
       this.#regroup(this.#live.filter((one) => !live.includes(one)));
       grown = true;
     }
-    return at;
+    return start;
   }
 
-  #endLane(lane: Lane): void {
-    this.#lanes = without(this.#lanes, lane);
-    lane.end();
+  #endReader(reader: CatchUpReader): void {
+    this.#readers = without(this.#readers, reader);
+    reader.end();
   }
 
-  #endLanes(): void {
-    for (const lane of this.#lanes) lane.end();
-    this.#lanes = [];
+  #endReaders(): void {
+    for (const reader of this.#readers) reader.end();
+    this.#readers = [];
   }
 
-  /** These subscriptions are the live ones now, all of them at the position of the present ones. */
+  /** Makes these the live subscriptions, all at the sequence of the present ones. */
   #regroup(subscriptions: readonly Subscription[]): void {
-    const position = this.#livePosition();
-    this.#cohort?.leave(this);
-    this.#cohort = undefined;
-    const { tail, hub } = this.log;
-    if (position < tail.head) {
-      // The old cohort has not given everything yet: the tail does.
+    const sequence = this.#liveSequence();
+    this.#group?.removeMember(this);
+    this.#group = undefined;
+    if (sequence < this.#log.tail.head) {
+      // The old group has not delivered everything yet: a catch-up reader does.
       this.#live = [];
-      this.#startLane(subscriptions, position);
+      this.#startReader(subscriptions, sequence);
       return;
     }
     this.#live = subscriptions;
     if (subscriptions.length === 0) return;
     const patterns = PatternSet.union(subscriptions.map((one) => one.patterns));
-    this.#cohort = hub.join(this, patterns, { encoding: this.dialect, position });
+    this.#group = this.context.hub.joinGroup(this, patterns, { encoder: this.encoder, sequence });
   }
 
-  #livePosition(): number {
-    return this.#cohort?.behindAt(this) ?? this.log.tail.head;
+  #liveSequence(): number {
+    return this.#group?.sequenceBehindHead(this) ?? this.#log.tail.head;
   }
 
-  #places(): { subscription: Subscription; position: Position }[] {
-    const live = this.#livePosition();
-    const lanes = this.#lanes.flatMap(({ subscriptions, position }) =>
+  #subscriptionPositions(): { subscription: Subscription; position: Position }[] {
+    const live = this.#liveSequence();
+    const behind = this.#readers.flatMap(({ subscriptions, sequence }) =>
       subscriptions.map((subscription) => ({
         subscription,
-        position: this.#at(Math.max(position, subscription.after)),
+        position: this.#positionAt(Math.max(sequence, subscription.after)),
       })),
     );
     return [
-      ...lanes,
-      ...this.#live.map((subscription) => ({ subscription, position: this.#at(live) })),
+      ...behind,
+      ...this.#live.map((subscription) => ({ subscription, position: this.#positionAt(live) })),
     ];
   }
 
-  #at(sequence: number): Position {
-    return { epoch: this.log.epoch, sequence };
+  #positionAt(sequence: number): Position {
+    return { epoch: this.#log.epoch, sequence };
   }
 
   #find(id: string): Subscription | undefined {
@@ -373,7 +379,7 @@ export class Connection implements LiveConnection, LaneOwner, LogReader {
   *#all(): Iterable<Subscription> {
     yield* this.#resolving;
     yield* this.#live;
-    for (const lane of this.#lanes) yield* lane.subscriptions;
+    for (const reader of this.#readers) yield* reader.subscriptions;
   }
 }
 

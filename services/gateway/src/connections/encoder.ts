@@ -1,5 +1,5 @@
 import type { ErrorBody, GapReason, Position } from '@tidemark/protocol';
-import type { EventEncoding } from '../log/event-entry.ts';
+import type { EventEncoder } from '../log/event-entry.ts';
 
 /** A part of the log that is not there any more. */
 export interface Gap {
@@ -9,7 +9,7 @@ export interface Gap {
 }
 
 /** How a transport says what a connection has to say. `undefined`: it does not say that. */
-export interface Dialect extends EventEncoding {
+export interface Encoder extends EventEncoder {
   readonly transport: 'websocket' | 'sse';
   subscribed(id: string, position: Position): Buffer | undefined;
   unsubscribed(id: string): Buffer | undefined;

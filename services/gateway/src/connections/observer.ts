@@ -1,5 +1,5 @@
 import type { CloseReason, Position } from '@tidemark/protocol';
-import type { Entry } from '../log/event-entry.ts';
+import type { EventEntry } from '../log/event-entry.ts';
 import type { Gap } from './encoder.ts';
 
 /** Where the events of a catch-up come from, from the newest to the oldest. */
@@ -11,7 +11,7 @@ export type CatchUpEnd = 'live' | 'failed' | 'left';
 /** Is told how one subscription catches up. */
 export interface CatchUp {
   /** Entries that were written for it, in order. */
-  carried(tier: Tier, entries: readonly Entry[]): void;
+  carried(tier: Tier, entries: readonly EventEntry[]): void;
   end(how: CatchUpEnd): void;
 }
 

@@ -1,12 +1,12 @@
 import type { Principal } from '@tidemark/auth';
 import type { CloseReason } from '@tidemark/protocol';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Counts } from '../counters/counters.ts';
-import type { Outlet } from '../fan-out/sink.ts';
-import { Log } from '../log/event-log.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
-import { webSocketDialect } from '../transports/websocket/encoder.ts';
+import { createCore } from '../core.ts';
+import type { Sink } from '../fan-out/sink.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import { webSocketEncoder } from '../transports/websocket/encoder.ts';
 import { Connection } from './connection.ts';
+import type { ConnectionObserver } from './observer.ts';
 import { type Member, Registry } from './registry.ts';
 
 const HEARTBEAT_MS = 1000;
@@ -15,7 +15,7 @@ const STALL_TIMEOUT_MS = 10_000;
 const GRACE_MS = 70;
 
 /** Time that passes only when it is told to. */
-class ManualScheduler implements Scheduler {
+class ManualClock implements Clock {
   #nowMs = 0;
   readonly #due: { atMs: number; task: () => void }[] = [];
 
@@ -50,7 +50,7 @@ class ManualScheduler implements Scheduler {
   }
 }
 
-class RecordingOutlet implements Outlet {
+class RecordingSink implements Sink {
   writable = true;
   unsentBytes = 0;
   takenBytes = 0;
@@ -71,10 +71,17 @@ class RecordingOutlet implements Outlet {
   }
 }
 
+const observer: ConnectionObserver = {
+  subscribed: () => undefined,
+  unsubscribed: () => {},
+  gap: () => {},
+  closing: () => {},
+};
+
 const away = () => Promise.reject(new Error('There is nothing below the tail here.'));
 
-let scheduler: ManualScheduler;
-let outlet: RecordingOutlet;
+let clock: ManualClock;
+let sink: RecordingSink;
 let registry: Registry;
 let member: Member;
 
@@ -83,109 +90,109 @@ function principal(expiresAtMs: number): Principal {
 }
 
 beforeEach(() => {
-  scheduler = new ManualScheduler();
-  outlet = new RecordingOutlet();
+  clock = new ManualClock();
+  sink = new RecordingSink();
   const tier = { connected: true, bounds: away, read: away, sequenceBefore: away };
-  const log = new Log({
+  const context = createCore({
     stream: tier,
     archive: tier,
-    scheduler,
-    counts: new Counts(),
+    clock,
     tail: { bytesMax: 1_000_000, eventsMax: 1000 },
     coldReadsMax: 1,
     coldWaitMs: 0,
   });
   registry = new Registry({
-    scheduler,
-    turns: log.turns,
+    clock,
+    tasks: context.tasks,
+    counters: context.counters,
     connectionsMax: 1,
     heartbeatMs: HEARTBEAT_MS,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     stallTimeoutMs: STALL_TIMEOUT_MS,
     tokenGraceMs: GRACE_MS,
-    wallMs: () => scheduler.nowMs(),
+    wallMs: () => clock.nowMs(),
   });
   member = {
     id: 'c',
-    connection: new Connection({ log, outlet, dialect: webSocketDialect }),
+    connection: new Connection({ context, sink, encoder: webSocketEncoder, observer }),
     transport: 'websocket',
     principal: principal(Number.POSITIVE_INFINITY),
-    heardMs: 0,
+    lastReceivedMs: 0,
   };
 });
 
 /** Lets time pass for a peer that answers each ping. */
 function passHeard(ms: number): void {
   for (let left = ms; left > 0; left -= 10) {
-    member.heardMs = scheduler.nowMs();
-    scheduler.pass(Math.min(left, 10));
+    member.lastReceivedMs = clock.nowMs();
+    clock.pass(Math.min(left, 10));
   }
 }
 
 describe('registry', () => {
-  beforeEach(() => registry.add(member));
+  beforeEach(() => registry.addMember(member));
 
   test('peer that answers nothing: pinged, then closed as unresponsive', () => {
-    scheduler.pass(IDLE_TIMEOUT_MS - HEARTBEAT_MS);
-    expect(outlet.pings).toBeGreaterThan(0);
-    expect(outlet.closed).toBeUndefined();
-    scheduler.pass(2 * HEARTBEAT_MS);
-    expect(outlet.closed).toBe('unresponsive');
+    clock.pass(IDLE_TIMEOUT_MS - HEARTBEAT_MS);
+    expect(sink.pings).toBeGreaterThan(0);
+    expect(sink.closed).toBeUndefined();
+    clock.pass(2 * HEARTBEAT_MS);
+    expect(sink.closed).toBe('unresponsive');
   });
 
   test('socket that takes nothing: closed as stalled, not before its time', () => {
-    outlet.writable = false;
-    scheduler.pass(STALL_TIMEOUT_MS - HEARTBEAT_MS);
-    expect(outlet.closed).toBeUndefined();
-    scheduler.pass(2 * HEARTBEAT_MS);
-    expect(outlet.closed).toBe('stalled');
+    sink.writable = false;
+    clock.pass(STALL_TIMEOUT_MS - HEARTBEAT_MS);
+    expect(sink.closed).toBeUndefined();
+    clock.pass(2 * HEARTBEAT_MS);
+    expect(sink.closed).toBe('stalled');
   });
 
   test('socket that was full for longer than the idle timeout: is asked before it is closed', () => {
-    outlet.writable = false;
-    scheduler.pass(2 * IDLE_TIMEOUT_MS);
-    outlet.writable = true;
-    scheduler.pass(2 * HEARTBEAT_MS);
-    expect(outlet.pings).toBeGreaterThan(0);
-    expect(outlet.closed).toBeUndefined();
+    sink.writable = false;
+    clock.pass(2 * IDLE_TIMEOUT_MS);
+    sink.writable = true;
+    clock.pass(2 * HEARTBEAT_MS);
+    expect(sink.pings).toBeGreaterThan(0);
+    expect(sink.closed).toBeUndefined();
   });
 });
 
 describe('registry: the end of a token', () => {
   test.each([3, 130, 1111, 8765])('%i ms away: closed when the grace is over, not later', (ms) => {
     member.principal = principal(ms);
-    registry.add(member);
+    registry.addMember(member);
     passHeard(ms + GRACE_MS - 1);
-    expect(outlet.closed).toBeUndefined();
+    expect(sink.closed).toBeUndefined();
     passHeard(1);
-    expect(outlet.closed).toBe('token_expired');
+    expect(sink.closed).toBe('token_expired');
   });
 
   test('a newer token that ends later, just in time: it stays until then', () => {
     member.principal = principal(1000);
-    registry.add(member);
+    registry.addMember(member);
     passHeard(1000 + GRACE_MS - 1);
-    registry.renew(member, principal(5000));
+    registry.renewToken(member, principal(5000));
     passHeard(4000);
-    expect(outlet.closed).toBeUndefined();
+    expect(sink.closed).toBeUndefined();
     passHeard(1);
-    expect(outlet.closed).toBe('token_expired');
+    expect(sink.closed).toBe('token_expired');
   });
 
   test('a newer token that ends sooner: that is its end', () => {
     member.principal = principal(60_000);
-    registry.add(member);
+    registry.addMember(member);
     passHeard(100);
-    registry.renew(member, principal(200));
+    registry.renewToken(member, principal(200));
     passHeard(100 + GRACE_MS);
-    expect(outlet.closed).toBe('token_expired');
+    expect(sink.closed).toBe('token_expired');
   });
 
   test('a connection that is gone: is not closed again', () => {
     member.principal = principal(100);
-    registry.add(member);
-    registry.remove(member);
+    registry.addMember(member);
+    registry.removeMember(member);
     passHeard(1000);
-    expect(outlet.closed).toBeUndefined();
+    expect(sink.closed).toBeUndefined();
   });
 });

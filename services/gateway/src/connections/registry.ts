@@ -1,12 +1,14 @@
 import type { Principal } from '@tidemark/auth';
 import { type CloseReason, TidemarkError } from '@tidemark/protocol';
-import type { Scheduler } from '../scheduling/clock.ts';
-import type { Task, Turns } from '../scheduling/task-scheduler.ts';
+import type { Counters } from '../counters/counters.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import type { Task, TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { Connection } from './connection.ts';
 
 export interface RegistryOptions {
-  readonly scheduler: Scheduler;
-  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly tasks: TaskScheduler;
+  readonly counters: Counters;
   readonly connectionsMax: number;
   /** Longest life of a connection; 0 or absent sets none. */
   readonly connectionSecondsMax?: number;
@@ -19,46 +21,46 @@ export interface RegistryOptions {
   readonly wallMs: () => number;
 }
 
-/** What is known of a connection beside its positions. */
+/** A connection, with what is known of its client. */
 export interface Member {
-  /** What clients know the connection by. */
+  /** The id that clients know from `welcome`. */
   readonly id: string;
   readonly connection: Connection;
   readonly transport: 'websocket' | 'sse';
   /** As its newest token says. */
   principal: Principal;
-  /** When the peer was last heard, on the scheduler's clock; transports without replies leave it. */
-  heardMs: number;
-  /** Takes no further messages, and resolves when those taken have been answered. */
+  /** When the peer last sent something, on the clock's time; SSE peers send nothing. */
+  lastReceivedMs: number;
+  /** Accepts no further messages, and resolves when the accepted ones have been answered. */
   readonly finish?: () => Promise<void>;
 }
 
 interface Observed {
-  /** What the socket had taken when it last took something, and when that was. */
+  /** The sink's `takenBytes` when it last rose, and when that was. */
   takenBytes: number;
   takenMs: number;
   pingedMs: number;
   heartbeatSentMs: number;
-  /** When it will have lived long enough. */
+  /** When its longest life ends. */
   endsMs: number;
-  /** The expiry of the token that a timer waits for. */
+  /** The token expiry that a timer waits for. */
   awaitedExpiryMs: number | undefined;
 }
 
-/** The least part of the longest life that a connection gets, so that few end at one time. */
-const LIFE_PART_MIN = 0.8;
+/** A connection lives for at least this part of the longest life, so that few end at one time. */
+const LIFETIME_PART_MIN = 0.8;
 
-/** The connections are looked at this often within a heartbeat's time. */
+/** Sweeps over all connections within one heartbeat interval. */
 const SWEEPS_PER_HEARTBEAT = 4;
 
-/** A token that ends before so many sweeps gets a timer, since a busy sweep may come late. */
+/** A token that expires within so many sweeps gets a timer, because a busy sweep may come late. */
 const SWEEPS_AHEAD = 2;
 
 /**
- * All connections of a gateway, and what time does to them: heartbeats, tokens that expire, peers
- * that are gone, sockets that take nothing. One sweep in slices does for all of them what four
- * timers for each would do. Only the end of a token is not left to a sweep: those that end next
- * have a timer each, so that nobody is served for longer than the token and the grace allow.
+ * All connections of a gateway, and what happens to them with time: heartbeats, expired tokens, peers
+ * that are gone, sockets that take nothing. One sweep, in slices, replaces four timers for each
+ * connection. Only a token's expiry has a timer of its own, shortly before it is due, so that nobody
+ * is served for longer than the token and the grace period allow.
  */
 export class Registry implements Task {
   readonly #options: RegistryOptions;
@@ -98,16 +100,16 @@ export class Registry implements Task {
 
   /** @throws TidemarkError `unavailable` while draining, `limit_exceeded` when the gateway is full */
   admit(): void {
-    if (this.#closing) throw goingAway();
+    if (this.#closing) throw goingAwayError();
     const { connectionsMax } = this.#options;
     if (this.#members.size < connectionsMax) return;
     throw new TidemarkError('limit_exceeded', `The gateway has its ${connectionsMax} connections.`);
   }
 
-  add(member: Member): void {
-    const nowMs = this.#options.scheduler.nowMs();
+  addMember(member: Member): void {
+    const nowMs = this.#options.clock.nowMs();
     const observed: Observed = {
-      endsMs: nowMs + this.#lifeMs(),
+      endsMs: nowMs + this.#lifetimeMs(),
       takenBytes: 0,
       takenMs: nowMs,
       pingedMs: nowMs,
@@ -116,37 +118,37 @@ export class Registry implements Task {
     };
     this.#members.set(member, observed);
     this.#awaitExpiry(member, observed);
-    if (this.#members.size === 1) this.#plan();
+    if (this.#members.size === 1) this.#scheduleSweep();
   }
 
-  /** The member has another token, which may end sooner than the one before. */
-  renew(member: Member, principal: Principal): void {
+  /** The client sent a newer token, which may expire sooner than the one before. */
+  renewToken(member: Member, principal: Principal): void {
     member.principal = principal;
     const observed = this.#members.get(member);
     if (observed) this.#awaitExpiry(member, observed);
   }
 
-  remove(member: Member): void {
+  removeMember(member: Member): void {
     this.#members.delete(member);
   }
 
-  /** Closes those connections now. @returns how many */
+  /** Closes the connections that match. @returns how many */
   closeWhere(test: (member: Member) => boolean, reason: CloseReason, message: string): number {
     const members = [...this.#members.keys()].filter(test);
     for (const { connection } of members) connection.close(reason, message);
     return members.length;
   }
 
-  /** Closes every connection, spread over the time so that they do not all return at once. */
+  /** Closes every connection, spread over `drainMs`, so that the clients do not all return at once. */
   async drain(drainMs: number): Promise<void> {
     this.#closing = true;
     this.#cancelTimer();
-    const { scheduler } = this.#options;
+    const { clock } = this.#options;
     await Promise.all(
       [...this.#members.keys()].map(async (member) => {
         const waitMs = Math.random() * drainMs;
-        await new Promise<void>((resolve) => scheduler.after(waitMs, resolve));
-        await sendAway(member, 'The gateway is going away; come back.');
+        await new Promise<void>((resolve) => clock.after(waitMs, resolve));
+        await finishAndClose(member, 'The gateway is shutting down; reconnect.');
       }),
     );
   }
@@ -155,98 +157,99 @@ export class Registry implements Task {
     this.#sweep ??= this.#members.entries();
     for (let next = this.#sweep.next(); !next.done; next = this.#sweep.next()) {
       const [member, observed] = next.value;
-      this.#look(member, observed);
-      if (this.#options.scheduler.nowMs() >= deadlineMs) return true;
+      this.#checkMember(member, observed);
+      if (this.#options.clock.nowMs() >= deadlineMs) return true;
     }
     this.#sweep = undefined;
-    if (this.#members.size > 0 && !this.#closing) this.#plan();
+    if (this.#members.size > 0 && !this.#closing) this.#scheduleSweep();
     return false;
   }
 
-  #plan(): void {
-    const { scheduler, turns } = this.#options;
+  #scheduleSweep(): void {
+    const { clock, tasks } = this.#options;
     this.#cancelTimer();
-    this.#cancelTimer = scheduler.after(this.#sweepMs(), () => turns.add(this));
+    this.#cancelTimer = clock.after(this.#sweepMs(), () => tasks.schedule(this));
   }
 
   #sweepMs(): number {
     return this.#options.heartbeatMs / SWEEPS_PER_HEARTBEAT;
   }
 
-  /** Closes the connection when its token has ended, and plans that when it soon will have. */
+  /** Closes the connection if its token has expired; sets a timer if it soon will. */
   #awaitExpiry(member: Member, observed: Observed): void {
-    const { scheduler, wallMs, tokenGraceMs } = this.#options;
+    const { clock, wallMs, tokenGraceMs } = this.#options;
     const { connection, principal } = member;
     if (connection.closed || this.#closing || !this.#members.has(member)) return;
     const { expiresAtMs } = principal;
-    const restMs = expiresAtMs + tokenGraceMs - wallMs();
-    if (restMs <= 0) {
+    const remainingMs = expiresAtMs + tokenGraceMs - wallMs();
+    if (remainingMs <= 0) {
       this.#close(member, 'token_expired', 'The token has expired.');
       return;
     }
-    if (restMs > SWEEPS_AHEAD * this.#sweepMs() || observed.awaitedExpiryMs === expiresAtMs) return;
+    if (remainingMs > SWEEPS_AHEAD * this.#sweepMs() || observed.awaitedExpiryMs === expiresAtMs)
+      return;
     observed.awaitedExpiryMs = expiresAtMs;
-    scheduler.after(Math.ceil(restMs), () => {
+    clock.after(Math.ceil(remainingMs), () => {
       observed.awaitedExpiryMs = undefined;
       this.#awaitExpiry(member, observed);
     });
   }
 
-  #look(member: Member, observed: Observed): void {
-    const { scheduler, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
+  #checkMember(member: Member, observed: Observed): void {
+    const { clock, counters, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
     const { connection } = member;
-    // Closed already, and its socket has not ended yet.
+    // It is closed, and its socket has not ended yet.
     if (connection.closed) return;
-    const { outlet } = connection;
-    const nowMs = scheduler.nowMs();
+    const { sink } = connection;
+    const nowMs = clock.nowMs();
     this.#awaitExpiry(member, observed);
     if (connection.closed) return;
     if (nowMs >= observed.endsMs) {
       observed.endsMs = Number.POSITIVE_INFINITY;
-      void sendAway(member, 'The connection has lived long enough; come back.');
+      void finishAndClose(member, 'The connection reached its longest life; reconnect.');
       return;
     }
-    const { takenBytes } = outlet;
+    const { takenBytes } = sink;
     if (takenBytes !== observed.takenBytes) {
       observed.takenBytes = takenBytes;
       observed.takenMs = nowMs;
     }
     const quietMs = nowMs - observed.takenMs;
-    if (!outlet.writable) {
-      // A peer that is not asked cannot answer: its silence counts from when it reads again.
-      member.heardMs = nowMs;
+    if (!sink.writable) {
+      // No ping reaches a peer that does not read: its silence counts from when it reads again.
+      member.lastReceivedMs = nowMs;
       if (quietMs < stallTimeoutMs) return;
-      connection.log.counts.stalled++;
+      counters.stalled++;
       this.#close(member, 'stalled', `Nothing was read for ${stallTimeoutMs} ms.`);
       return;
     }
     if (member.transport === 'websocket') {
-      const silentMs = nowMs - member.heardMs;
+      const silentMs = nowMs - member.lastReceivedMs;
       if (silentMs >= idleTimeoutMs) {
-        connection.log.counts.unresponsive++;
+        counters.unresponsive++;
         this.#close(member, 'unresponsive', `No answer to a ping for ${idleTimeoutMs} ms.`);
         return;
       }
       if (silentMs >= heartbeatMs && nowMs - observed.pingedMs >= heartbeatMs) {
         observed.pingedMs = nowMs;
-        outlet.ping();
+        sink.ping();
       }
     }
-    // The next look may be a quarter later, which must not be too late.
+    // The next sweep is a quarter of the interval later, which must not be too late.
     const dueMs = heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT);
-    // Events move the cursor of the subscriptions that they are for, not of a quiet one beside them.
-    const besideMs = connection.subscriptions > 1 ? nowMs - observed.heartbeatSentMs : 0;
-    if (quietMs < dueMs && besideMs < dueMs) return;
+    // An event moves the cursor of its own subscription, not of a quiet one beside it.
+    const sinceHeartbeatMs = connection.subscriptions > 1 ? nowMs - observed.heartbeatSentMs : 0;
+    if (quietMs < dueMs && sinceHeartbeatMs < dueMs) return;
     observed.heartbeatSentMs = nowMs;
-    connection.log.counts.heartbeats++;
-    connection.send(connection.dialect.heartbeat(connection.position()));
+    counters.heartbeats++;
+    connection.send(connection.encoder.heartbeat(connection.position()));
   }
 
-  /** Spread at random, so that connections which came together do not return together. */
-  #lifeMs(): number {
+  /** Random, so that connections which opened together do not end together. */
+  #lifetimeMs(): number {
     const { connectionSecondsMax = 0 } = this.#options;
     if (connectionSecondsMax === 0) return Number.POSITIVE_INFINITY;
-    const part = LIFE_PART_MIN + Math.random() * (1 - LIFE_PART_MIN);
+    const part = LIFETIME_PART_MIN + Math.random() * (1 - LIFETIME_PART_MIN);
     return part * connectionSecondsMax * 1000;
   }
 
@@ -255,12 +258,13 @@ export class Registry implements Task {
   }
 }
 
-/** Closes a connection once what its client asked for has been answered. */
-export function goingAway(): TidemarkError {
-  return new TidemarkError('unavailable', 'This gateway is going away.');
+/** The refusal of a gateway that is shutting down. */
+export function goingAwayError(): TidemarkError {
+  return new TidemarkError('unavailable', 'This gateway is shutting down.');
 }
 
-async function sendAway({ connection, finish }: Member, message: string): Promise<void> {
+/** Closes a connection after everything that its client sent has been answered. */
+async function finishAndClose({ connection, finish }: Member, message: string): Promise<void> {
   await finish?.();
   connection.close('going_away', message);
 }

@@ -14,15 +14,15 @@ export class Subscription {
   readonly id: string;
   readonly patterns: PatternSet;
   readonly deliver: Deliver;
-  /** Events up to and with this sequence are not for it: its start, or what it had on its own. */
+  /** Its start, or the last event that it received apart from others: later events are for it. */
   after = 0;
-  /** `live` is told once, when it has caught up for the first time. */
-  toldLive = false;
-  /** While it catches up for the first time, if anybody looks. */
+  /** `live` is sent once, when it has caught up for the first time. */
+  sentLive = false;
+  /** While it catches up for the first time, where that is observed. */
   catchUp: CatchUp | undefined;
-  /** Events passed over for newer ones of their topics and not told yet. */
-  passedOver = 0;
-  /** Since this sequence some were passed over for newer ones that have not been written yet. */
+  /** Events skipped for newer ones of their topics, and not reported to the client yet. */
+  skipped = 0;
+  /** After this sequence some were skipped for newer ones that have not been written yet. */
   incompleteSince: number | undefined;
 
   constructor(id: string, patterns: PatternSet, deliver: Deliver = 'all') {

@@ -1,14 +1,14 @@
-import { Tally } from './histogram.ts';
+import { Histogram } from './histogram.ts';
 
 /** From append to write, in milliseconds. */
 const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000];
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /**
- * What the hot path counts, as plain numbers: adding to a field costs a nanosecond, a metrics
- * library some hundreds. `metrics.ts` reads them at each scrape.
+ * The counters of the hot path, as plain numbers: adding to a field costs a nanosecond, a metrics
+ * library some hundreds. `observability/metrics.ts` reads them at each scrape.
  */
-export class Counts {
+export class Counters {
   feedEvents = 0;
   feedInvalid = 0;
   deliveries = 0;
@@ -21,15 +21,15 @@ export class Counts {
   coldReads = 0;
   coldReadsShared = 0;
   gaps = 0;
-  passedOver = 0;
+  skipped = 0;
   stalled = 0;
   unresponsive = 0;
   heartbeats = 0;
   feedBytes = 0;
   feedRestarts = 0;
-  /** Age of the last event received when it came. */
+  /** Age of the last event when it arrived. */
   feedLagMs = 0;
-  /** Of events to live connections, when the last of them has it. */
-  readonly deliveryLagMs = new Tally(LAG_BOUNDS_MS);
-  readonly writeEvents = new Tally(BATCH_BOUNDS);
+  /** From append to the last write, of events to live connections. */
+  readonly deliveryLagMs = new Histogram(LAG_BOUNDS_MS);
+  readonly writeEvents = new Histogram(BATCH_BOUNDS);
 }

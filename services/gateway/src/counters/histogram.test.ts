@@ -1,15 +1,15 @@
 import { Metrics } from '@tidemark/telemetry';
 import { expect, test } from 'vitest';
-import { Tally } from './histogram.ts';
+import { Histogram } from './histogram.ts';
 
 test('tally: values on, under and above the bounds: shown as a histogram of Prometheus', async () => {
-  const tally = new Tally([1, 10]);
+  const tally = new Histogram([1, 10]);
   tally.add(0);
   tally.add(1, 2);
   tally.add(10);
   tally.add(11, 3);
   const metrics = new Metrics('test', { defaults: false });
-  metrics.tally('sizes', 'Sizes.', tally);
+  metrics.keptHistogram('sizes', 'Sizes.', tally);
   const lines = (await metrics.registry.metrics()).trim().split('\n');
   expect(lines).toEqual([
     '# HELP tidemark_sizes Sizes.',

@@ -1,11 +1,11 @@
 /**
- * A histogram as plain numbers, for the hot path: to add takes some nanoseconds, where a metrics
- * library takes some hundreds.
+ * A histogram as plain numbers, for the hot path: adding a value costs some nanoseconds, in a metrics
+ * library some hundreds.
  */
-export class Tally {
-  /** Upper bounds, ascending; what lies above the last is counted too. */
+export class Histogram {
+  /** Upper bounds, ascending. */
   readonly bounds: readonly number[];
-  /** How many fell under each bound and above the one before; the last for what is above all. */
+  /** Values in each bucket, not cumulative; the last counts those above all bounds. */
   readonly counts: number[];
   sum = 0;
 

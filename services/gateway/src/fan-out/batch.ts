@@ -1,57 +1,57 @@
-import type { Entry, EventEncoding, Receipt } from '../log/event-entry.ts';
+import type { DeliveryTrace, EventEncoder, EventEntry } from '../log/event-entry.ts';
 
 /**
- * Most bytes written at once, an event larger than that apart. A connection is written to while it
- * holds less than `LOW_WATER_BYTES` unsent, so that it never holds more than the two together:
- * 64 KiB, the limit that PROTOCOL.md section 8 names.
+ * Most bytes in one write; a larger event is written alone. A connection is written to while it
+ * holds less than `LOW_WATER_BYTES` unsent. So it never holds more than the two together: 64 KiB, the
+ * limit that PROTOCOL.md section 8 names.
  */
-export const CHUNK_BYTES_MAX = 48 * 1024;
+export const BATCH_BYTES_MAX = 48 * 1024;
 export const LOW_WATER_BYTES = 16 * 1024;
 
 /** Encoded events that go out in one write. */
-export interface Chunk {
+export interface Batch {
   readonly bytes: Buffer;
   readonly events: number;
-  /** The position before its first event, */
+  /** The sequence before its first event. */
   readonly after: number;
-  /** and after its last. */
+  /** The sequence of its last event. */
   readonly through: number;
-  /** Of those of its events that are followed. */
-  readonly receipts?: readonly Receipt[];
-  /** How many connections it was written to; counted for the receipts alone. */
+  /** Those of its events that are sampled. */
+  readonly deliveryTraces?: readonly DeliveryTrace[];
+  /** Connections that it was written to; counted only for the traces. */
   written: number;
 }
 
-/** Collects frames into chunks. */
-export class ChunkBuilder {
-  readonly #encoding: EventEncoding;
-  readonly #chunks: Chunk[] = [];
+/** Collects frames into batches. */
+export class BatchBuilder {
+  readonly #encoder: EventEncoder;
+  readonly #batches: Batch[] = [];
   #frames: Buffer[] = [];
   #bytes = 0;
   #after = 0;
   #through = 0;
-  #receipts: Receipt[] | undefined;
+  #deliveryTraces: DeliveryTrace[] | undefined;
 
-  constructor(encoding: EventEncoding) {
-    this.#encoding = encoding;
+  constructor(encoder: EventEncoder) {
+    this.#encoder = encoder;
   }
 
-  add(entry: Entry): void {
-    const frame = entry.frame(this.#encoding);
-    if (this.#bytes > 0 && this.#bytes + frame.length > CHUNK_BYTES_MAX) this.#cut();
+  addEntry(entry: EventEntry): void {
+    const frame = entry.frame(this.#encoder);
+    if (this.#bytes > 0 && this.#bytes + frame.length > BATCH_BYTES_MAX) this.#cut();
     if (this.#frames.length === 0) this.#after = entry.sequence - 1;
     this.#frames.push(frame);
     this.#bytes += frame.length;
     this.#through = entry.sequence;
-    if (entry.receipt) {
-      this.#receipts ??= [];
-      this.#receipts.push(entry.receipt);
+    if (entry.deliveryTrace) {
+      this.#deliveryTraces ??= [];
+      this.#deliveryTraces.push(entry.deliveryTrace);
     }
   }
 
-  finish(): readonly Chunk[] {
+  finish(): readonly Batch[] {
     if (this.#frames.length > 0) this.#cut();
-    return this.#chunks;
+    return this.#batches;
   }
 
   #cut(): void {
@@ -59,61 +59,63 @@ export class ChunkBuilder {
     if (!first) return;
     // A lone frame is written as it is; copying several into one saves a system call for each.
     const bytes = this.#frames.length === 1 ? first : Buffer.concat(this.#frames, this.#bytes);
-    this.#chunks.push({
+    this.#batches.push({
       bytes,
       events: this.#frames.length,
       after: this.#after,
       through: this.#through,
       written: 0,
-      ...(this.#receipts && { receipts: this.#receipts }),
+      ...(this.#deliveryTraces && { deliveryTraces: this.#deliveryTraces }),
     });
-    this.#receipts = undefined;
+    this.#deliveryTraces = undefined;
     this.#frames = [];
     this.#bytes = 0;
   }
 }
 
-/** What the writer of a gathered chunk is told. */
-export type WriteGathered = (
+/** Writes one batch, which spans `after` to `through`. */
+export type WriteBatch = (
   bytes: Buffer,
-  place: Pick<Chunk, 'events' | 'after' | 'through'>,
-) => GatheredWrite;
-
-/** `reusable`: the kernel has the bytes. `full`: it took no more; nothing was written. */
-export type GatheredWrite = 'reusable' | 'kept' | 'full';
+  batch: Pick<Batch, 'events' | 'after' | 'through'>,
+) => BatchWrite;
 
 /**
- * Puts the frames of one reader together in a buffer that is used again and again. Frames that are
- * kept for sharing would be garbage here: most catch-ups are the only readers of their events. With
- * 5,000 clients catching up on 200 events each, allocating took half of the gateway's time.
+ * `reusable`: the kernel has the bytes. `retained`: the socket still refers to them. `full`: the
+ * socket takes no more, and nothing was written.
  */
-export class Gatherer {
-  #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+export type BatchWrite = 'reusable' | 'retained' | 'full';
 
-  /** Writes the entries in chunks. @returns false when a write was refused: nothing after it was */
-  write(entries: Iterable<Entry>, encoding: EventEncoding, write: WriteGathered): boolean {
-    let at = 0;
+/**
+ * Encodes the events of one reader into a buffer that is used again and again. Most catch-ups are the
+ * only readers of their events, so keeping their frames for sharing would only make garbage: with
+ * 5,000 clients catching up on 200 events each, allocation took half of the gateway's time.
+ */
+export class WriteBuffer {
+  #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX);
+
+  /** Writes the entries in batches. @returns false when a write found the socket full */
+  writeEntries(entries: Iterable<EventEntry>, encoder: EventEncoder, write: WriteBatch): boolean {
+    let length = 0;
     let events = 0;
     let after = 0;
     let through = 0;
-    const cut = (bytes: Buffer): boolean => {
+    const writeBatch = (bytes: Buffer): boolean => {
       const result = write(bytes, { events, after, through });
-      if (result === 'kept') this.#buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
-      at = 0;
+      if (result === 'retained') this.#buffer = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX);
+      length = 0;
       events = 0;
       return result !== 'full';
     };
     for (const entry of entries) {
-      const size = entry.frameBytes(encoding);
-      if (events > 0 && at + size > CHUNK_BYTES_MAX && !cut(this.#buffer.subarray(0, at))) {
-        return false;
-      }
+      const size = entry.frameBytes(encoder);
+      const overflows = events > 0 && length + size > BATCH_BYTES_MAX;
+      if (overflows && !writeBatch(this.#buffer.subarray(0, length))) return false;
       if (events === 0) after = entry.sequence - 1;
       events++;
       through = entry.sequence;
-      if (size <= CHUNK_BYTES_MAX) at = entry.writeFrame(encoding, this.#buffer, at);
-      else if (!cut(entry.frame(encoding))) return false;
+      if (size <= BATCH_BYTES_MAX) length = entry.writeFrame(encoder, this.#buffer, length);
+      else if (!writeBatch(entry.frame(encoder))) return false;
     }
-    return events === 0 || cut(this.#buffer.subarray(0, at));
+    return events === 0 || writeBatch(this.#buffer.subarray(0, length));
   }
 }

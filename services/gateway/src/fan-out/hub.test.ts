@@ -1,29 +1,34 @@
 import { matches } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Counts } from '../counters/counters.ts';
-import { Entry } from '../log/event-entry.ts';
+import { Counters } from '../counters/counters.ts';
+import { EventEntry } from '../log/event-entry.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import { Tail } from '../log/tail.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
-import { Turns } from '../scheduling/task-scheduler.ts';
-import { webSocketDialect } from '../transports/websocket/encoder.ts';
-import { Gatherer } from './batch.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import { TaskScheduler } from '../scheduling/task-scheduler.ts';
+import { webSocketEncoder } from '../transports/websocket/encoder.ts';
+import { WriteBuffer } from './batch.ts';
 import { Hub } from './hub.ts';
-import type { Outlet } from './sink.ts';
-import type { Cohort, LiveConnection } from './subscriber-group.ts';
+import type { Sink } from './sink.ts';
+import type { LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
-/** A hub whose turns run when the test says so, on a tail of a few topics. */
+/** A hub whose tasks run when the test says so, on a tail of a few topics. */
 function createHub(eventsMax: number) {
   const due: (() => void)[] = [];
-  const scheduler: Scheduler = {
+  const clock: Clock = {
     nowMs: () => 0,
     soon: (task) => void due.push(task),
     after: () => () => {},
   };
   const tail = new Tail(0, { bytesMax: 1e9, eventsMax });
-  const counts = new Counts();
-  const parts = { scheduler, turns: new Turns(scheduler), counts, gatherer: new Gatherer() };
+  const counters = new Counters();
+  const parts = {
+    clock,
+    tasks: new TaskScheduler(clock),
+    counters,
+    writeBuffer: new WriteBuffer(),
+  };
   const hub = new Hub({ ...parts, topics: tail.topics, wallMs: () => 0 });
   return {
     hub,
@@ -31,8 +36,8 @@ function createHub(eventsMax: number) {
     publish(topic: string): number {
       const sequence = tail.head + 1;
       const event = { topic, timeMs: 0, json: Buffer.from('{}') };
-      const entry = new Entry({ epoch: 'e', sequence }, event);
-      hub.offer(entry, tail.push(entry));
+      const entry = new EventEntry({ epoch: 'e', sequence }, event);
+      hub.deliverEvent(entry, tail.appendEntry(entry));
       for (let task = due.shift(); task; task = due.shift()) task();
       return sequence;
     },
@@ -45,12 +50,12 @@ class Reader implements LiveConnection {
   readonly patterns: PatternSet;
   readonly received: number[] = [];
   readonly expected: number[] = [];
-  readonly outlet: Outlet;
-  cohort: Cohort | undefined;
+  readonly sink: Sink;
+  group: SubscriberGroup | undefined;
 
   constructor(patterns: readonly string[]) {
     this.patterns = new PatternSet(patterns);
-    this.outlet = {
+    this.sink = {
       writable: true,
       unsentBytes: 0,
       takenBytes: 0,
@@ -89,19 +94,19 @@ type Stage = ReturnType<typeof createHub>;
 function publishTo(crowd: readonly Reader[], stage: Stage, name: string): void {
   const sequence = stage.publish(name);
   for (const reader of crowd) {
-    const wants = reader.patterns.patterns.some((each) => matches(each, name));
-    if (reader.cohort && wants) reader.expected.push(sequence);
+    const wants = reader.patterns.list.some((each) => matches(each, name));
+    if (reader.group && wants) reader.expected.push(sequence);
   }
 }
 
 function joinOrLeave(reader: Reader, { hub, tail }: Stage): void {
-  if (reader.cohort) {
-    reader.cohort.leave(reader);
-    reader.cohort = undefined;
+  if (reader.group) {
+    reader.group.removeMember(reader);
+    reader.group = undefined;
     return;
   }
-  const place = { encoding: webSocketDialect, position: tail.head };
-  reader.cohort = hub.join(reader, reader.patterns, place);
+  const start = { encoder: webSocketEncoder, sequence: tail.head };
+  reader.group = hub.joinGroup(reader, reader.patterns, start);
 }
 
 describe('hub', () => {

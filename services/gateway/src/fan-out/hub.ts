@@ -1,91 +1,92 @@
-import type { Counts } from '../counters/counters.ts';
-import type { Entry, EventEncoding } from '../log/event-entry.ts';
+import type { Counters } from '../counters/counters.ts';
+import type { EventEncoder, EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Topic } from '../log/topic.ts';
-import type { TopicTree } from '../log/topic-index.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
-import type { Turns } from '../scheduling/task-scheduler.ts';
-import type { Gatherer } from './batch.ts';
+import type { TopicIndex } from '../log/topic-index.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
+import type { WriteBuffer } from './batch.ts';
 import { PatternTree } from './pattern-tree.ts';
-import { Cohort, type CohortContext, type LiveConnection } from './subscriber-group.ts';
+import { type GroupContext, type LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
-/** Topics looked at to forget what was found out about those of one pattern; beyond, of all. */
-const FORGET_VISITS_MAX = 512;
+/** A pattern that matches more topics than this invalidates the matches of all topics. */
+const INVALIDATED_TOPICS_MAX = 512;
 
-export interface HubParts {
-  /** Those of the tail: where it is remembered who is live on each. */
-  readonly topics: TopicTree<Topic>;
-  readonly scheduler: Scheduler;
-  readonly turns: Turns;
-  readonly counts: Counts;
-  readonly gatherer: Gatherer;
+export interface HubOptions {
+  /** The tail's topics. Each remembers its live subscribers. */
+  readonly topics: TopicIndex<Topic>;
+  readonly clock: Clock;
+  readonly tasks: TaskScheduler;
+  readonly counters: Counters;
+  readonly writeBuffer: WriteBuffer;
   readonly wallMs: () => number;
 }
 
-/** Who is live on what: gives each event of the feed to the cohorts that want it. */
+/** Gives each event of the feed to the subscriber groups that match its topic. */
 export class Hub {
-  readonly #cohorts = new Map<string, Cohort>();
-  readonly #tree = new PatternTree<Cohort>();
-  readonly #context: CohortContext;
-  readonly #topics: TopicTree<Topic>;
-  #era = 0;
+  readonly #groups = new Map<string, SubscriberGroup>();
+  readonly #tree = new PatternTree<SubscriberGroup>();
+  readonly #context: GroupContext;
+  readonly #topics: TopicIndex<Topic>;
+  #generation = 0;
 
-  constructor({ topics, scheduler, turns, counts, gatherer, wallMs }: HubParts) {
+  constructor({ topics, clock, tasks, counters, writeBuffer, wallMs }: HubOptions) {
     this.#topics = topics;
     this.#context = {
-      scheduler,
-      counts,
-      gatherer,
+      clock,
+      counters,
+      writeBuffer,
       wallMs,
-      turns,
-      release: (cohort) => this.#release(cohort),
+      tasks,
+      onEmpty: (group) => this.#removeGroup(group),
     };
   }
 
-  get cohorts(): number {
-    return this.#cohorts.size;
+  /** How many subscriber groups there are. */
+  get groupCount(): number {
+    return this.#groups.size;
   }
 
-  /** @param position the sequence up to which the connection has everything: the tail's head */
-  join(
+  /** @param sequence up to which the connection has everything: the tail's head */
+  joinGroup(
     connection: LiveConnection,
     patterns: PatternSet,
-    { encoding, position }: { readonly encoding: EventEncoding; readonly position: number },
-  ): Cohort {
-    const key = `${encoding.slot} ${patterns.key}`;
-    let cohort = this.#cohorts.get(key);
-    if (!cohort) {
-      cohort = new Cohort(key, patterns, encoding, this.#context);
-      this.#cohorts.set(key, cohort);
-      for (const pattern of patterns.patterns) {
-        this.#tree.add(pattern, cohort);
-        this.#forget(pattern);
+    { encoder, sequence }: { readonly encoder: EventEncoder; readonly sequence: number },
+  ): SubscriberGroup {
+    const key = `${encoder.slot} ${patterns.key}`;
+    let group = this.#groups.get(key);
+    if (!group) {
+      group = new SubscriberGroup(key, patterns, encoder, this.#context);
+      this.#groups.set(key, group);
+      for (const pattern of patterns.list) {
+        this.#tree.add(pattern, group);
+        this.#invalidateMatches(pattern);
       }
     }
-    cohort.join(connection, position);
-    return cohort;
+    group.addMember(connection, sequence);
+    return group;
   }
 
-  offer(entry: Entry, topic: Topic): void {
-    if (!topic.cohorts || topic.era !== this.#era) {
-      topic.cohorts = this.#tree.matching(entry.topic);
-      topic.era = this.#era;
+  deliverEvent(entry: EventEntry, topic: Topic): void {
+    if (!topic.subscribers || topic.generation !== this.#generation) {
+      topic.subscribers = this.#tree.matching(entry.topic);
+      topic.generation = this.#generation;
     }
-    for (const cohort of topic.cohorts) cohort.offer(entry);
+    for (const subscriber of topic.subscribers) subscriber.enqueueEvent(entry);
   }
 
-  #release(cohort: Cohort): void {
-    this.#cohorts.delete(cohort.key);
-    for (const pattern of cohort.patterns.patterns) {
-      this.#tree.delete(pattern, cohort);
-      this.#forget(pattern);
+  #removeGroup(group: SubscriberGroup): void {
+    this.#groups.delete(group.key);
+    for (const pattern of group.patterns.list) {
+      this.#tree.delete(pattern, group);
+      this.#invalidateMatches(pattern);
     }
   }
 
-  /** Who is live on the pattern's topics has changed. */
-  #forget(pattern: string): void {
-    const topics = this.#topics.find(pattern, FORGET_VISITS_MAX);
-    if (!topics) this.#era++;
-    else for (const topic of topics) topic.cohorts = undefined;
+  /** The subscribers of the pattern's topics changed. */
+  #invalidateMatches(pattern: string): void {
+    const topics = this.#topics.find(pattern, INVALIDATED_TOPICS_MAX);
+    if (!topics) this.#generation++;
+    else for (const topic of topics) topic.subscribers = undefined;
   }
 }

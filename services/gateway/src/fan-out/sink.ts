@@ -1,7 +1,7 @@
 import type { CloseReason } from '@tidemark/protocol';
 
 /** Where a connection's bytes go: a socket, or a simulation's idea of one. */
-export interface Outlet {
+export interface Sink {
   /** False while the socket holds `LOW_WATER_BYTES` or more unsent; a drain follows. */
   readonly writable: boolean;
   readonly unsentBytes: number;

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { Counts } from '../counters/counters.ts';
-import { Entry } from '../log/event-entry.ts';
+import { Counters } from '../counters/counters.ts';
+import { EventEntry } from '../log/event-entry.ts';
 import { PatternSet } from '../log/pattern-set.ts';
-import { webSocketDialect } from '../transports/websocket/encoder.ts';
-import { Gatherer } from './batch.ts';
-import type { Outlet } from './sink.ts';
-import { COHORT_QUEUE_MAX, Cohort, type LiveConnection } from './subscriber-group.ts';
+import { webSocketEncoder } from '../transports/websocket/encoder.ts';
+import { WriteBuffer } from './batch.ts';
+import type { Sink } from './sink.ts';
+import { GROUP_QUEUE_MAX, type LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
 const WRITE_MS = 1;
-const TURN_MS = 8;
+const TASK_SLICE_MS = 8;
 
 /** A connection that notes what it is given; each write takes a millisecond. */
 class Member implements LiveConnection {
@@ -16,12 +16,12 @@ class Member implements LiveConnection {
   delivered = 0;
   fellBehindAt: number | undefined;
   readonly events: number[] = [];
-  readonly outlet: Outlet;
+  readonly sink: Sink;
   full = false;
 
   constructor(clock: { nowMs: number }) {
     const isWritable = (): boolean => !this.full;
-    this.outlet = {
+    this.sink = {
       get writable() {
         return isWritable();
       },
@@ -46,128 +46,128 @@ class Member implements LiveConnection {
   }
 }
 
-function entry(sequence: number, bytes = 10): Entry {
+function entry(sequence: number, bytes = 10): EventEntry {
   const json = Buffer.alloc(bytes, 'x');
-  return new Entry({ epoch: 'e', sequence }, { topic: 'a', timeMs: 0, json });
+  return new EventEntry({ epoch: 'e', sequence }, { topic: 'a', timeMs: 0, json });
 }
 
-function createCohort() {
+function createGroup() {
   const clock = { nowMs: 0 };
-  const released: Cohort[] = [];
+  const released: SubscriberGroup[] = [];
   const holding = new Set<unknown>();
-  const cohort = new Cohort('key', new PatternSet(['a']), webSocketDialect, {
-    scheduler: { nowMs: () => clock.nowMs, soon: () => {}, after: () => () => {} },
-    counts: new Counts(),
-    gatherer: new Gatherer(),
+  const group = new SubscriberGroup('key', new PatternSet(['a']), webSocketEncoder, {
+    clock: { nowMs: () => clock.nowMs, soon: () => {}, after: () => () => {} },
+    counters: new Counters(),
+    writeBuffer: new WriteBuffer(),
     wallMs: () => 0,
-    turns: {
-      add: () => {},
-      holdIntake: (task) => void holding.add(task),
-      releaseIntake: (task) => void holding.delete(task),
+    tasks: {
+      schedule: () => {},
+      pauseFeed: (task) => void holding.add(task),
+      resumeFeed: (task) => void holding.delete(task),
     },
-    release: (one) => released.push(one),
+    onEmpty: (one) => released.push(one),
   });
   const join = (position: number): Member => {
     const member = new Member(clock);
-    cohort.join(member, position);
+    group.addMember(member, position);
     return member;
   };
-  return { cohort, clock, released, holding, join };
+  return { group, clock, released, holding, join };
 }
 
 function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
-describe('cohort', () => {
+describe('group', () => {
   test('round: more members than a turn has time for, events in between: all to each, in order', () => {
-    const { cohort, clock, join } = createCohort();
+    const { group, clock, join } = createGroup();
     const members = Array.from({ length: 100 }, () => join(0));
     let sequence = 0;
-    let turns = 0;
-    cohort.offer(entry(++sequence));
-    while (cohort.run(clock.nowMs + TURN_MS)) {
-      turns++;
-      if (sequence < 20) cohort.offer(entry(++sequence));
+    let tasks = 0;
+    group.enqueueEvent(entry(++sequence));
+    while (group.run(clock.nowMs + TASK_SLICE_MS)) {
+      tasks++;
+      if (sequence < 20) group.enqueueEvent(entry(++sequence));
     }
-    expect(turns).toBeGreaterThan(20);
+    expect(tasks).toBeGreaterThan(20);
     for (const { events } of members) expect(events).toEqual(range(1, sequence));
   });
 
   test('turn: no time left: ends after 16 members at the latest', () => {
-    const { cohort, clock, join } = createCohort();
+    const { group, clock, join } = createGroup();
     for (let count = 0; count < 100; count++) join(0);
-    cohort.offer(entry(1));
-    expect(cohort.run(clock.nowMs)).toBe(true);
+    group.enqueueEvent(entry(1));
+    expect(group.run(clock.nowMs)).toBe(true);
     expect(clock.nowMs).toBe(16 * WRITE_MS);
   });
 
   test('member: joins at the head in the middle of a round: gets what comes after', () => {
-    const { cohort, clock, join } = createCohort();
+    const { group, clock, join } = createGroup();
     for (let count = 0; count < 40; count++) join(0);
-    cohort.offer(entry(1));
-    cohort.run(clock.nowMs);
+    group.enqueueEvent(entry(1));
+    group.run(clock.nowMs);
     const late = join(1);
-    cohort.offer(entry(2));
-    while (cohort.run(clock.nowMs + TURN_MS));
+    group.enqueueEvent(entry(2));
+    while (group.run(clock.nowMs + TASK_SLICE_MS));
     expect(late.events).toEqual([2]);
   });
 
   test('member: full socket: falls behind at what it did not get, and the others get all', () => {
-    const { cohort, clock, join } = createCohort();
+    const { group, clock, join } = createGroup();
     const [slow, quick] = [join(0), join(0)];
-    // Each is a chunk of its own.
-    for (const sequence of [3, 5, 7]) cohort.offer(entry(sequence, 40_000));
-    const { outlet } = slow;
-    const write = outlet.write.bind(outlet);
-    outlet.write = (bytes) => {
+    // Each is a batch of its own.
+    for (const sequence of [3, 5, 7]) group.enqueueEvent(entry(sequence, 40_000));
+    const { sink } = slow;
+    const write = sink.write.bind(sink);
+    sink.write = (bytes) => {
       slow.full = true;
       return write(bytes);
     };
-    while (cohort.run(clock.nowMs + TURN_MS));
+    while (group.run(clock.nowMs + TASK_SLICE_MS));
     expect(slow).toMatchObject({ events: [3], fellBehindAt: 4 });
     expect(quick).toMatchObject({ events: [3, 5, 7], fellBehindAt: undefined });
-    expect(cohort.size).toBe(1);
+    expect(group.size).toBe(1);
   });
 
   test('queue: full: the feed waits until a round has made room', () => {
-    const { cohort, clock, holding, join } = createCohort();
+    const { group, clock, holding, join } = createGroup();
     const members = [join(0), join(0)];
-    for (const sequence of range(1, COHORT_QUEUE_MAX - 1)) cohort.offer(entry(sequence));
+    for (const sequence of range(1, GROUP_QUEUE_MAX - 1)) group.enqueueEvent(entry(sequence));
     expect(holding.size).toBe(0);
-    cohort.offer(entry(COHORT_QUEUE_MAX));
+    group.enqueueEvent(entry(GROUP_QUEUE_MAX));
     // What the turn under way still brings is kept too.
-    cohort.offer(entry(COHORT_QUEUE_MAX + 1));
+    group.enqueueEvent(entry(GROUP_QUEUE_MAX + 1));
     expect(holding.size).toBe(1);
-    while (cohort.run(clock.nowMs + TURN_MS));
+    while (group.run(clock.nowMs + TASK_SLICE_MS));
     expect(holding.size).toBe(0);
-    for (const { events } of members) expect(events).toEqual(range(1, COHORT_QUEUE_MAX + 1));
+    for (const { events } of members) expect(events).toEqual(range(1, GROUP_QUEUE_MAX + 1));
   });
 
   test('queue: full, and the last member leaves: the feed goes on', () => {
-    const { cohort, holding, join } = createCohort();
+    const { group, holding, join } = createGroup();
     const member = join(0);
-    for (const sequence of range(1, COHORT_QUEUE_MAX)) cohort.offer(entry(sequence));
+    for (const sequence of range(1, GROUP_QUEUE_MAX)) group.enqueueEvent(entry(sequence));
     expect(holding.size).toBe(1);
-    cohort.leave(member);
+    group.removeMember(member);
     expect(holding.size).toBe(0);
   });
 
-  test('last member: leaves: the cohort is released', () => {
-    const { cohort, released, join } = createCohort();
+  test('last member: leaves: the group is released', () => {
+    const { group, released, join } = createGroup();
     const member = join(0);
-    cohort.offer(entry(1));
-    cohort.leave(member);
-    expect(released).toEqual([cohort]);
-    expect(cohort.run(0)).toBe(false);
+    group.enqueueEvent(entry(1));
+    group.removeMember(member);
+    expect(released).toEqual([group]);
+    expect(group.run(0)).toBe(false);
   });
 
   test('position: of a member that lacks something, of one that does not', () => {
-    const { cohort, join } = createCohort();
+    const { group, join } = createGroup();
     const member = join(4);
-    expect(cohort.behindAt(member)).toBeUndefined();
-    cohort.offer(entry(9));
-    expect(cohort.behindAt(member)).toBe(8);
-    expect(cohort.behindAt(join(9))).toBeUndefined();
+    expect(group.sequenceBehindHead(member)).toBeUndefined();
+    group.enqueueEvent(entry(9));
+    expect(group.sequenceBehindHead(member)).toBe(8);
+    expect(group.sequenceBehindHead(join(9))).toBeUndefined();
   });
 });

@@ -1,67 +1,68 @@
-import type { Counts } from '../counters/counters.ts';
+import type { Counters } from '../counters/counters.ts';
 import { EntryQueue } from '../log/entry-queue.ts';
-import type { Entry, EventEncoding, Receipt } from '../log/event-entry.ts';
+import type { DeliveryTrace, EventEncoder, EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
-import type { Task, Turns } from '../scheduling/task-scheduler.ts';
-import { type Chunk, ChunkBuilder, type Gatherer } from './batch.ts';
-import type { Outlet } from './sink.ts';
+import type { EventSubscriber } from '../log/topic.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import type { Task, TaskScheduler } from '../scheduling/task-scheduler.ts';
+import { type Batch, BatchBuilder, type WriteBuffer } from './batch.ts';
+import type { Sink } from './sink.ts';
 
 /**
- * Entries that wait for a round to end. From here on the feed waits for the round, so that there are
- * never more than these and what one turn's intake adds.
+ * Entries that may wait for a round to end. At this length the feed pauses until the round ends,
+ * which bounds the queue to this plus what one slice of the feed adds.
  */
-export const COHORT_QUEUE_MAX = 1024;
+export const GROUP_QUEUE_MAX = 1024;
 
-/** The clock is read after this many writes (10 µs each, 50 for a whole chunk). */
+/** Writes between two looks at the clock (10 µs each, 50 for a full batch). */
 const WRITES_PER_CLOCK = 16;
 
 /** A connection whose subscriptions are live. */
 export interface LiveConnection {
-  readonly outlet: Outlet;
-  /** The last sequence of this cohort's events that it was given. */
+  readonly sink: Sink;
+  /** The last sequence of the group's events that was written to it. */
   liveSequence: number;
-  /** Events written to it since it came. */
+  /** Events written to it since it connected. */
   delivered: number;
-  /** Set where this connection's own deliveries are to be seen in traces. */
-  readonly onWritten?: ((receipt: Receipt) => void) | undefined;
-  /** Its socket takes no more: it goes on from this position by itself. It has left the cohort. */
-  fallBehind(position: number): void;
+  /** Set where this connection's own deliveries appear in traces. */
+  readonly onWritten?: ((deliveryTrace: DeliveryTrace) => void) | undefined;
+  /** Its socket is full, and it has left the group: it goes on alone after this sequence. */
+  fallBehind(sequence: number): void;
 }
 
-export interface CohortContext {
-  readonly scheduler: Scheduler;
-  readonly counts: Counts;
-  readonly gatherer: Gatherer;
+export interface GroupContext {
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly writeBuffer: WriteBuffer;
   /** Wall clock, for the age of events. */
   readonly wallMs: () => number;
-  readonly turns: Pick<Turns, 'add' | 'holdIntake' | 'releaseIntake'>;
+  readonly tasks: Pick<TaskScheduler, 'schedule' | 'pauseFeed' | 'resumeFeed'>;
   /** The last member has left. */
-  readonly release: (cohort: Cohort) => void;
+  readonly onEmpty: (group: SubscriberGroup) => void;
 }
 
 /**
- * Live connections of one transport with the same patterns. They receive the same bytes, so what
- * arrived since the last round is concatenated once and written to each of them.
+ * Subscriber group: live connections of one transport with the same patterns. They receive the same
+ * bytes, so the events since the last round are concatenated once and written to each member.
  *
- * A round visits every member, over several turns where there are many. Entries leave the queue
- * when a round that began after them has ended: every member has then been given them.
+ * A round visits every member, over several turns of the loop where there are many. An entry leaves
+ * the queue when a round that began after it has ended: by then every member has it.
  */
-export class Cohort implements Task {
+export class SubscriberGroup implements Task, EventSubscriber {
   readonly key: string;
   readonly patterns: PatternSet;
-  readonly #encoding: EventEncoding;
-  readonly #context: CohortContext;
+  readonly #encoder: EventEncoder;
+  readonly #context: GroupContext;
   readonly #members = new Set<LiveConnection>();
   readonly #queue = new EntryQueue();
   #round: { readonly members: IterableIterator<LiveConnection>; readonly head: number } | undefined;
-  /** The last answer of `#chunksAfter`: members visited one after the other mostly share it. */
-  #shared: { after: number; head: number; chunks: readonly Chunk[] } | undefined;
+  /** The last result of `#batchesAfter`, which the members of a round mostly share. */
+  #shared: { after: number; head: number; batches: readonly Batch[] } | undefined;
 
-  constructor(key: string, patterns: PatternSet, encoding: EventEncoding, context: CohortContext) {
+  constructor(key: string, patterns: PatternSet, encoder: EventEncoder, context: GroupContext) {
     this.key = key;
     this.patterns = patterns;
-    this.#encoding = encoding;
+    this.#encoder = encoder;
     this.#context = context;
   }
 
@@ -69,33 +70,33 @@ export class Cohort implements Task {
     return this.#members.size;
   }
 
-  /** @param position the sequence up to which the connection has everything */
-  join(connection: LiveConnection, position: number): void {
-    connection.liveSequence = position;
+  /** @param sequence up to which the connection has everything */
+  addMember(connection: LiveConnection, sequence: number): void {
+    connection.liveSequence = sequence;
     this.#members.add(connection);
   }
 
-  leave(connection: LiveConnection): void {
+  removeMember(connection: LiveConnection): void {
     if (this.#members.delete(connection) && this.#members.size === 0) {
-      this.#forget();
-      this.#context.release(this);
+      this.#dropQueue();
+      this.#context.onEmpty(this);
     }
   }
 
-  /** The position of a member that is not at the head of the log yet. */
-  behindAt({ liveSequence }: LiveConnection): number | undefined {
+  /** The sequence that a member has reached; `undefined` where it is at the head of the log. */
+  sequenceBehindHead({ liveSequence }: LiveConnection): number | undefined {
     const { last } = this.#queue;
     if (!last || last.sequence <= liveSequence) return undefined;
     const next = this.#queue.at(this.#queue.indexAfter(liveSequence));
     return next && next.sequence - 1;
   }
 
-  offer(entry: Entry): void {
+  enqueueEvent(entry: EventEntry): void {
     this.#queue.push(entry);
-    entry.receipt?.taken();
-    const { turns } = this.#context;
-    if (this.#queue.length === COHORT_QUEUE_MAX) turns.holdIntake(this);
-    turns.add(this);
+    entry.deliveryTrace?.enqueued();
+    const { tasks } = this.#context;
+    if (this.#queue.length === GROUP_QUEUE_MAX) tasks.pauseFeed(this);
+    tasks.schedule(this);
   }
 
   run(deadlineMs: number): boolean {
@@ -107,7 +108,7 @@ export class Cohort implements Task {
       writes += this.#deliver(next.value);
       if (writes < WRITES_PER_CLOCK) continue;
       writes = 0;
-      if (this.#context.scheduler.nowMs() >= deadlineMs) return true;
+      if (this.#context.clock.nowMs() >= deadlineMs) return true;
     }
     this.#endRound(this.#round.head);
     return this.#queue.length > 0;
@@ -115,15 +116,15 @@ export class Cohort implements Task {
 
   #endRound(head: number): void {
     this.#round = undefined;
-    this.#unshare();
-    const { counts, wallMs } = this.#context;
+    this.#endSharing();
+    const { counters, wallMs } = this.#context;
     const nowMs = wallMs();
     while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) {
       const entry = this.#queue.shift();
-      entry?.receipt?.settled();
-      if (entry) counts.deliveryLagMs.add(nowMs - entry.timeMs, this.#members.size);
+      entry?.deliveryTrace?.completed();
+      if (entry) counters.deliveryLagMs.add(nowMs - entry.timeMs, this.#members.size);
     }
-    if (this.#queue.length < COHORT_QUEUE_MAX) this.#context.turns.releaseIntake(this);
+    if (this.#queue.length < GROUP_QUEUE_MAX) this.#context.tasks.resumeFeed(this);
   }
 
   /** @returns the number of writes, at least one: a visit is work too */
@@ -131,94 +132,99 @@ export class Cohort implements Task {
     const last = this.#queue.last;
     if (!last || last.sequence <= connection.liveSequence) return 1;
     if (this.#members.size === 1) return this.#deliverAlone(connection);
-    const { counts } = this.#context;
+    const { counters } = this.#context;
     let writes = 0;
-    for (const chunk of this.#chunksAfter(connection.liveSequence, last.sequence)) {
-      if (!connection.outlet.writable) {
-        this.leave(connection);
-        connection.fallBehind(chunk.after);
+    for (const batch of this.#batchesAfter(connection.liveSequence, last.sequence)) {
+      if (!connection.sink.writable) {
+        this.removeMember(connection);
+        connection.fallBehind(batch.after);
         break;
       }
       writes++;
-      connection.outlet.write(chunk.bytes);
-      connection.liveSequence = chunk.through;
-      connection.delivered += chunk.events;
-      if (chunk.receipts) noteWritten(chunk, connection);
-      counts.deliveries += chunk.events;
-      counts.writeEvents.add(chunk.events);
+      connection.sink.write(batch.bytes);
+      connection.liveSequence = batch.through;
+      connection.delivered += batch.events;
+      if (batch.deliveryTraces) countWritten(batch, connection);
+      counters.deliveries += batch.events;
+      counters.writeEvents.add(batch.events);
     }
     return Math.max(1, writes);
   }
 
-  /** Nobody shares the frames of an only member, so that they need not be kept. */
+  /** Nobody shares the frames of an only member, so they are not kept. */
   #deliverAlone(connection: LiveConnection): number {
-    const { counts, gatherer } = this.#context;
+    const { counters, writeBuffer } = this.#context;
     const waiting = this.#queue.after(connection.liveSequence);
     let writes = 0;
-    let told = 0;
-    const complete = gatherer.write(waiting, this.#encoding, (bytes, { events, through }) => {
-      if (!connection.outlet.writable) return 'full';
-      const taken = connection.outlet.write(bytes);
-      writes++;
-      connection.liveSequence = through;
-      connection.delivered += events;
-      counts.deliveries += events;
-      counts.writeEvents.add(events);
-      for (const end = told + events; told < end; told++) {
-        const receipt = waiting[told]?.receipt;
-        if (!receipt) continue;
-        receipt.written(1);
-        connection.onWritten?.(receipt);
-      }
-      return taken ? 'reusable' : 'kept';
-    });
-    const next = waiting[told];
+    let written = 0;
+    const complete = writeBuffer.writeEntries(
+      waiting,
+      this.#encoder,
+      (bytes, { events, through }) => {
+        if (!connection.sink.writable) return 'full';
+        const isFlushed = connection.sink.write(bytes);
+        writes++;
+        connection.liveSequence = through;
+        connection.delivered += events;
+        counters.deliveries += events;
+        counters.writeEvents.add(events);
+        for (const end = written + events; written < end; written++) {
+          const deliveryTrace = waiting[written]?.deliveryTrace;
+          if (!deliveryTrace) continue;
+          deliveryTrace.written(1);
+          connection.onWritten?.(deliveryTrace);
+        }
+        return isFlushed ? 'reusable' : 'retained';
+      },
+    );
+    const next = waiting[written];
     if (!complete && next) {
-      this.leave(connection);
+      this.removeMember(connection);
       connection.fallBehind(next.sequence - 1);
     }
     return Math.max(1, writes);
   }
 
-  #chunksAfter(after: number, head: number): readonly Chunk[] {
+  #batchesAfter(after: number, head: number): readonly Batch[] {
     const shared = this.#shared;
     const start = this.#queue.indexAfter(after);
-    // Members with different positions share when the same entries are left for them.
+    // Members at different sequences share a result when the same entries are left for them.
     const first = (this.#queue.at(start)?.sequence ?? 0) - 1;
-    if (shared && shared.after === first && shared.head === head) return shared.chunks;
-    const builder = new ChunkBuilder(this.#encoding);
+    if (shared && shared.after === first && shared.head === head) return shared.batches;
+    const builder = new BatchBuilder(this.#encoder);
     for (let index = start; index < this.#queue.length; index++) {
       const entry = this.#queue.at(index);
-      if (entry) builder.add(entry);
+      if (entry) builder.addEntry(entry);
     }
-    const chunks = builder.finish();
-    this.#unshare();
-    this.#shared = { after: first, head, chunks };
-    return chunks;
+    const batches = builder.finish();
+    this.#endSharing();
+    this.#shared = { after: first, head, batches };
+    return batches;
   }
 
-  /** What was shared is written to nobody more: its receipts are told. */
-  #unshare(): void {
+  /** The shared batches are written to no further member: their traces learn how many had them. */
+  #endSharing(): void {
     const shared = this.#shared;
     this.#shared = undefined;
     if (!shared) return;
-    for (const { receipts, written } of shared.chunks) {
-      if (receipts && written > 0) for (const receipt of receipts) receipt.written(written);
+    for (const { deliveryTraces, written } of shared.batches) {
+      if (!deliveryTraces || written === 0) continue;
+      for (const deliveryTrace of deliveryTraces) deliveryTrace.written(written);
     }
   }
 
-  /** Drops what is queued: nobody of this cohort is left that lacks it. */
-  #forget(): void {
-    this.#unshare();
+  /** Drops what is queued: no member is left that lacks it. */
+  #dropQueue(): void {
+    this.#endSharing();
     for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
-      entry.receipt?.settled();
+      entry.deliveryTrace?.completed();
     }
-    this.#context.turns.releaseIntake(this);
+    this.#context.tasks.resumeFeed(this);
   }
 }
 
-/** Counts on the chunk, so that a write costs the same however many of its events are followed. */
-function noteWritten(chunk: Chunk, { onWritten }: LiveConnection): void {
-  chunk.written++;
-  if (onWritten) for (const receipt of chunk.receipts ?? []) onWritten(receipt);
+/** Counts on the batch, so that a write costs the same however many of its events are traced. */
+function countWritten(batch: Batch, { onWritten }: LiveConnection): void {
+  batch.written++;
+  if (onWritten) for (const deliveryTrace of batch.deliveryTraces ?? []) onWritten(deliveryTrace);
 }

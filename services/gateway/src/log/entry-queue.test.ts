@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EntryQueue } from './entry-queue.ts';
-import { Entry } from './event-entry.ts';
+import { EventEntry } from './event-entry.ts';
 
-function entry(sequence: number, timeMs: number): Entry {
+function entry(sequence: number, timeMs: number): EventEntry {
   const json = Buffer.from('{}');
-  return new Entry({ epoch: 'e', sequence }, { topic: 'a', timeMs, json });
+  return new EventEntry({ epoch: 'e', sequence }, { topic: 'a', timeMs, json });
 }
 
 /** Pushes so many entries, or shifts so many; enough to pass the length at which a queue is cut. */
@@ -20,7 +20,7 @@ describe('entry queue', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 8 }), (changes) => {
         const queue = new EntryQueue();
-        const model: Entry[] = [];
+        const model: EventEntry[] = [];
         let sequence = 0;
         for (const { pushes, shifts, look } of changes) {
           for (let count = 0; count < pushes; count++) {

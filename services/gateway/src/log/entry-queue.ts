@@ -1,39 +1,39 @@
-import type { Entry } from './event-entry.ts';
+import type { EventEntry } from './event-entry.ts';
 
 /** The part of the array that may be dead before it is cut off; keeps `shift` cheap on average. */
 const DEAD_MAX = 1024;
 
 /** Entries in ascending sequence: added at the end, removed at the front, found by bisection. */
 export class EntryQueue {
-  #items: (Entry | undefined)[] = [];
+  #items: (EventEntry | undefined)[] = [];
   #start = 0;
 
   get length(): number {
     return this.#items.length - this.#start;
   }
 
-  get first(): Entry | undefined {
+  get first(): EventEntry | undefined {
     return this.#items[this.#start];
   }
 
-  get last(): Entry | undefined {
+  get last(): EventEntry | undefined {
     return this.length === 0 ? undefined : this.#items.at(-1);
   }
 
-  at(index: number): Entry | undefined {
+  at(index: number): EventEntry | undefined {
     return this.#items[this.#start + index];
   }
 
   /** The entries with a higher sequence. */
-  after(sequence: number): Entry[] {
-    return this.#items.slice(this.#start + this.indexAfter(sequence)) as Entry[];
+  after(sequence: number): EventEntry[] {
+    return this.#items.slice(this.#start + this.indexAfter(sequence)) as EventEntry[];
   }
 
-  push(entry: Entry): void {
+  push(entry: EventEntry): void {
     this.#items.push(entry);
   }
 
-  shift(): Entry | undefined {
+  shift(): EventEntry | undefined {
     const first = this.first;
     if (!first) return undefined;
     this.#items[this.#start++] = undefined;
@@ -60,7 +60,7 @@ export class EntryQueue {
     return this.#bisect((entry) => entry.timeMs >= timeMs);
   }
 
-  #bisect(isBeyond: (entry: Entry) => boolean): number {
+  #bisect(isBeyond: (entry: EventEntry) => boolean): number {
     let low = 0;
     let high = this.length;
     while (low < high) {

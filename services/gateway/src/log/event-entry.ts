@@ -1,87 +1,87 @@
 import type { Position } from '@tidemark/protocol';
 
-/** How one transport writes an event; `slot` is where an entry keeps the bytes. */
-export interface EventEncoding {
+/** Encodes an event for one transport. `slot` is where an entry keeps the encoded frame. */
+export interface EventEncoder {
   readonly slot: 0 | 1;
   /** Bytes of the frame. */
   frameBytes(position: Position, json: Uint8Array): number;
-  /** Writes the frame, for which there must be room. @returns where it ends */
+  /** Writes the frame into `target`, which has room for it. @returns where it ends */
   writeFrame(target: Buffer, at: number, event: { position: Position; json: Uint8Array }): number;
 }
 
 /**
- * Follows one event to its last write, for a trace. Events that nobody samples have none, so that
- * each place which tells one costs them a branch.
+ * Delivery trace: follows one sampled event to its last write. Events that are not sampled have none,
+ * which costs each place that reports to it a branch.
  */
-export interface Receipt {
-  /** A cohort has taken the event, to give it to its members. */
-  taken(): void;
+export interface DeliveryTrace {
+  /** A subscriber group has queued the event for its members. */
+  enqueued(): void;
   /** It was written to so many connections. */
   written(connections: number): void;
-  /** Every member that was there for it has it. */
-  settled(): void;
+  /** A group has delivered the event to all its members, or has none left. */
+  completed(): void;
 }
 
-/** Memory beside the bytes: the objects, the index and an encoding's prefix, as measured. */
+/** Measured memory of an entry beside its bytes: objects, index, and the prefix of a frame. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
 /**
- * One event of the log. It is encoded once for each transport, when the first connection asks, and
- * every connection of that transport writes those same bytes: encoding a 300-byte event for each
- * of 1,000 connections would cost ten times what writing it costs.
+ * One event of the log. The first connection of each transport encodes it, and every other connection
+ * of that transport writes the same bytes. Encoding a 300-byte event for each of 1,000 connections
+ * would cost ten times what writing it costs.
  */
-export class Entry implements Position {
+export class EventEntry implements Position {
   readonly epoch: string;
   readonly sequence: number;
   readonly topic: string;
   readonly timeMs: number;
   readonly json: Uint8Array;
-  readonly receipt: Receipt | undefined;
+  readonly deliveryTrace: DeliveryTrace | undefined;
   #webSocketFrame: Buffer | undefined;
   #sseFrame: Buffer | undefined;
 
   constructor(
     position: Position,
     event: { topic: string; timeMs: number; json: Uint8Array },
-    receipt?: Receipt,
+    deliveryTrace?: DeliveryTrace,
   ) {
     this.epoch = position.epoch;
     this.sequence = position.sequence;
     this.topic = event.topic;
     this.timeMs = event.timeMs;
     this.json = event.json;
-    this.receipt = receipt;
+    this.deliveryTrace = deliveryTrace;
   }
 
-  /** What the tail reckons for it: its JSON and both encodings, whether they exist yet or not. */
+  /** Counted against the tail's limit: the JSON and both frames, whether they exist yet or not. */
   get chargedBytes(): number {
     return 3 * this.json.length + ENTRY_OVERHEAD_BYTES;
   }
 
-  /** The frame that connections share. */
-  frame(encoding: EventEncoding): Buffer {
-    const frame = this.#kept(encoding);
+  /** The frame, kept for all connections of the transport. */
+  frame(encoder: EventEncoder): Buffer {
+    const frame = this.#kept(encoder);
     if (frame) return frame;
-    const encoded = Buffer.allocUnsafe(encoding.frameBytes(this, this.json));
-    encoding.writeFrame(encoded, 0, { position: this, json: this.json });
-    if (encoding.slot === 0) this.#webSocketFrame = encoded;
+    const encoded = Buffer.allocUnsafe(encoder.frameBytes(this, this.json));
+    encoder.writeFrame(encoded, 0, { position: this, json: this.json });
+    if (encoder.slot === 0) this.#webSocketFrame = encoded;
     else this.#sseFrame = encoded;
     return encoded;
   }
 
-  frameBytes(encoding: EventEncoding): number {
-    return this.#kept(encoding)?.length ?? encoding.frameBytes(this, this.json);
+  frameBytes(encoder: EventEncoder): number {
+    return this.#kept(encoder)?.length ?? encoder.frameBytes(this, this.json);
   }
 
-  /** Writes the frame elsewhere without keeping one, for who may be the only reader. */
-  writeFrame(encoding: EventEncoding, target: Buffer, at: number): number {
-    const frame = this.#kept(encoding);
-    if (!frame) return encoding.writeFrame(target, at, { position: this, json: this.json });
+  /** Writes the frame into `target` without keeping it, for a reader that may be the only one. */
+  writeFrame(encoder: EventEncoder, target: Buffer, at: number): number {
+    const frame = this.#kept(encoder);
+    if (!frame) return encoder.writeFrame(target, at, { position: this, json: this.json });
     target.set(frame, at);
     return at + frame.length;
   }
 
-  #kept({ slot }: EventEncoding): Buffer | undefined {
+  #kept({ slot }: EventEncoder): Buffer | undefined {
     return slot === 0 ? this.#webSocketFrame : this.#sseFrame;
   }
 }

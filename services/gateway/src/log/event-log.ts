@@ -1,46 +1,35 @@
-import type { GapReason, Start } from '@tidemark/protocol';
-import type { Counts } from '../counters/counters.ts';
-import { Gatherer } from '../fan-out/batch.ts';
-import { Hub } from '../fan-out/hub.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
-import { type Task, Turns } from '../scheduling/task-scheduler.ts';
-import {
-  type ArchiveTier,
-  type Bounds,
-  ColdReads,
-  type StreamTier,
-} from '../sources/cold-reads.ts';
-import { commonEnd, type StoredMs } from '../sources/divergence.ts';
-import { type ResolvedStart, Starts } from '../sources/start-resolver.ts';
-import { Entry, type Receipt } from './event-entry.ts';
+import type { GapReason } from '@tidemark/protocol';
+import { type DeliveryTrace, EventEntry } from './event-entry.ts';
 import { Slab } from './slab.ts';
 import { Tail, type TailLimits } from './tail.ts';
+import type { Topic } from './topic.ts';
 
-/** The log is not the one it was: positions in it are cut to `sequence`, or lose their meaning. */
+/** The stream became another log: positions are cut to `sequence`, or lose their meaning. */
 export interface LogChange {
   readonly sequence: number;
   readonly reason: Exclude<GapReason, 'expired'>;
 }
 
-/** Who holds positions in the log. */
-export interface LogReader {
+/** Holds positions in the log. */
+export interface LogListener {
   /**
-   * Takes its positions out, because the tail is about to begin anew. What is returned puts them
-   * back afterwards; it is given the change where the log itself has become another one.
+   * Gives up its positions, because the tail is about to restart. The returned function restores
+   * them afterwards. It is given the change where the log itself became another one.
    */
   suspend(): (change?: LogChange) => void;
 }
 
-export interface LogOptions {
-  readonly stream: StreamTier;
-  readonly archive: ArchiveTier;
-  readonly scheduler: Scheduler;
-  readonly counts: Counts;
+/** Waits for the log's next event. */
+export interface HeadWaiter {
+  headMoved(): void;
+}
+
+export interface EventLogOptions {
   readonly tail: TailLimits;
-  readonly coldReadsMax: number;
-  readonly coldWaitMs: number;
-  /** The system's clock where absent; it only measures. */
-  readonly wallMs?: () => number;
+  /** Called for each event, after the tail has it. */
+  readonly onAppended: (entry: EventEntry, topic: Topic) => void;
+  /** Called when the tail restarts, before listeners restore their positions. */
+  readonly onRestarted: () => void;
 }
 
 /** An event of the feed. */
@@ -51,47 +40,35 @@ export interface FeedEvent {
   readonly json: Uint8Array;
 }
 
+/** The stream's state when the feed starts. */
+export interface StreamBounds {
+  readonly epoch: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
 /**
- * One stream as a gateway sees it: its incarnation, its tail, who is live on it, and the way to
- * what is older. Nothing in here is global, so that a process can hold several.
+ * One stream as a gateway sees it: its epoch, its tail, and who holds positions in it. No state is
+ * global, so a process can hold several logs.
  *
  *     empty --begin()--> following --begin() after each loss of the feed--> following
  */
-export class Log {
+export class EventLog {
   readonly tail: Tail;
-  readonly hub: Hub;
-  readonly turns: Turns;
-  readonly cold: ColdReads;
-  readonly gatherer = new Gatherer();
-  readonly counts: Counts;
-  readonly scheduler: Scheduler;
-  readonly #starts: Starts;
+  readonly #onAppended: EventLogOptions['onAppended'];
+  readonly #onRestarted: EventLogOptions['onRestarted'];
   readonly #slab = new Slab();
-  readonly #readers = new Set<LogReader>();
-  readonly #awaitingHead = new Set<Task>();
+  readonly #listeners = new Set<LogListener>();
+  readonly #headWaiters = new Set<HeadWaiter>();
   #epoch = '';
-  #changes = 0;
-  /** The furthest place at which a subscription began; the tail may not be there yet. */
-  #furthest = 0;
+  #generation = 0;
+  /** The highest sequence at which a subscription began; the tail may not have reached it yet. */
+  #highestReserved = 0;
 
-  constructor(options: LogOptions) {
-    const { scheduler, counts, stream, archive, wallMs = Date.now } = options;
-    this.scheduler = scheduler;
-    this.counts = counts;
-    this.turns = new Turns(scheduler);
-    this.tail = new Tail(0, options.tail);
-    const { turns, gatherer } = this;
-    const { topics } = this.tail;
-    this.hub = new Hub({ topics, scheduler, counts, turns, gatherer, wallMs });
-    this.#starts = new Starts({ stream, archive });
-    this.cold = new ColdReads({
-      stream,
-      archive,
-      scheduler,
-      counts,
-      readsMax: options.coldReadsMax,
-      waitMs: options.coldWaitMs,
-    });
+  constructor({ tail, onAppended, onRestarted }: EventLogOptions) {
+    this.tail = new Tail(0, tail);
+    this.#onAppended = onAppended;
+    this.#onRestarted = onRestarted;
   }
 
   /** The stream's incarnation; empty until the feed has begun. */
@@ -103,50 +80,39 @@ export class Log {
     return this.#epoch !== '';
   }
 
-  /** How often it has become another log. What was found out before a change means nothing after. */
-  get changes(): number {
-    return this.#changes;
+  /** Rises when the stream becomes another log. A result from an older generation is void. */
+  get generation(): number {
+    return this.#generation;
   }
 
-  join(reader: LogReader): void {
-    this.#readers.add(reader);
+  addListener(listener: LogListener): void {
+    this.#listeners.add(listener);
   }
 
-  leave(reader: LogReader): void {
-    this.#readers.delete(reader);
+  removeListener(listener: LogListener): void {
+    this.#listeners.delete(listener);
   }
 
-  /** Runs the task when the head has moved: for positions that this gateway has not reached yet. */
-  awaitHead(task: Task): void {
-    this.#awaitingHead.add(task);
+  /** Tells the waiter once, when the head has moved. */
+  awaitHead(waiter: HeadWaiter): void {
+    this.#headWaiters.add(waiter);
   }
 
-  /** A subscription begins here. */
-  claim(sequence: number): void {
-    this.#furthest = Math.max(this.#furthest, sequence);
-  }
-
-  resolve(start: Start): ResolvedStart | Promise<ResolvedStart> {
-    return this.#starts.resolve(start, this);
+  /** Records that a subscription begins after this sequence, which the stream has given out. */
+  reserveStart(sequence: number): void {
+    this.#highestReserved = Math.max(this.#highestReserved, sequence);
   }
 
   /**
-   * The feed starts, or starts again, on a stream in this state.
+   * The feed starts, or starts again, on a stream with these bounds.
    *
-   * @returns the sequence after which the feed has to read
+   * @param lastInCommon the last sequence that the stream still shares with this log, where the two
+   *   diverged
+   * @returns the sequence after which the feed reads
    */
-  async start(stream: Bounds, storedMs: StoredMs): Promise<number> {
-    const isSameStream = this.#epoch === stream.epoch;
-    return this.begin(
-      stream,
-      isSameStream ? await commonEnd(this.tail, stream, storedMs) : undefined,
-    );
-  }
-
-  /** @param common up to where the stream is what it was, if it is not all of it */
-  begin(stream: Bounds, common = stream.lastSequence): number {
+  begin(stream: StreamBounds, lastInCommon = stream.lastSequence): number {
     const { tail } = this;
-    const end = Math.min(stream.lastSequence, common);
+    const end = Math.min(stream.lastSequence, lastInCommon);
     if (this.#epoch === '') {
       this.#epoch = stream.epoch;
       tail.reset(stream.lastSequence);
@@ -154,56 +120,56 @@ export class Log {
       // The archive may hold what the new stream has dropped already.
       const change = { sequence: 0, reason: 'epoch' } as const;
       this.#restart(stream.epoch, change, stream.firstSequence - 1);
-    } else if (end < Math.max(tail.head, this.#furthest)) {
+    } else if (end < Math.max(tail.head, this.#highestReserved)) {
       this.#restart(stream.epoch, { sequence: end, reason: 'future' });
     } else if (tail.head + 1 < stream.firstSequence) {
-      // Retention overtook this gateway while it was away; what it missed is in the archive.
+      // Retention overtook this gateway while it was away; the archive has what it missed.
       this.#restart(stream.epoch, undefined, stream.firstSequence - 1);
     }
     return tail.head;
   }
 
-  /** The next event of the feed. */
-  append({ sequence, topic, timeMs, json }: FeedEvent, receipt?: Receipt): void {
-    this.#follow(sequence);
+  /** Appends the feed's next event and gives it to those who are live on its topic. */
+  appendEvent(event: FeedEvent, deliveryTrace?: DeliveryTrace): void {
+    const { sequence, topic, timeMs, json } = event;
+    this.#checkSequence(sequence);
     const position = { epoch: this.#epoch, sequence };
-    const entry = new Entry(position, { topic, timeMs, json: this.#slab.keep(json) }, receipt);
-    this.counts.feedEvents++;
-    this.hub.offer(entry, this.tail.push(entry));
-    this.#headMoved();
+    const kept = { topic, timeMs, json: this.#slab.copy(json) };
+    const entry = new EventEntry(position, kept, deliveryTrace);
+    this.#onAppended(entry, this.tail.appendEntry(entry));
+    this.#wakeHeadWaiters();
   }
 
-  /** A message of the feed that is no valid event: positions move past it. */
-  skip(sequence: number): void {
-    this.#follow(sequence);
-    this.counts.feedInvalid++;
-    this.tail.skip(sequence);
-    this.#headMoved();
+  /** Moves the head past a message that is not a valid event. */
+  skipInvalid(sequence: number): void {
+    this.#checkSequence(sequence);
+    this.tail.advanceHead(sequence);
+    this.#wakeHeadWaiters();
   }
 
   /**
    * Nothing is deleted from the middle of the stream, so a jump means that retention was faster than
-   * the feed. Everybody then goes on from where they are, by way of the archive.
+   * the feed. Every position then goes on from where it is, by way of the archive.
    */
-  #follow(sequence: number): void {
+  #checkSequence(sequence: number): void {
     if (sequence > this.tail.head + 1) this.#restart(this.#epoch, undefined, sequence - 1);
   }
 
-  #headMoved(): void {
-    if (this.#awaitingHead.size === 0) return;
-    for (const task of this.#awaitingHead) this.turns.add(task);
-    this.#awaitingHead.clear();
+  #wakeHeadWaiters(): void {
+    if (this.#headWaiters.size === 0) return;
+    for (const waiter of this.#headWaiters) waiter.headMoved();
+    this.#headWaiters.clear();
   }
 
-  #restart(epoch: string, change: LogChange | undefined, position = change?.sequence ?? 0): void {
-    const resume = [...this.#readers].map((reader) => reader.suspend());
+  #restart(epoch: string, change: LogChange | undefined, sequence = change?.sequence ?? 0): void {
+    const restore = [...this.#listeners].map((listener) => listener.suspend());
     this.#epoch = epoch;
     if (change) {
-      this.#changes++;
-      this.#furthest = 0;
+      this.#generation++;
+      this.#highestReserved = 0;
     }
-    this.tail.reset(position);
-    this.cold.forget();
-    for (const goOn of resume) goOn(change);
+    this.tail.reset(sequence);
+    this.#onRestarted();
+    for (const restorePositions of restore) restorePositions(change);
   }
 }

@@ -1,20 +1,20 @@
 /** Bytes of one block. */
 const BLOCK_BYTES = 64 * 1024;
 
-/** From here on a copy would save little: what arrives larger is most of the buffer that it is in. */
+/** Larger pieces are not copied: each is most of the buffer that it arrived in. */
 const COPIED_BYTES_MAX = BLOCK_BYTES / 4;
 
 /**
- * Copies small pieces, one behind the other, into blocks of their own. A message of NATS is a view of
- * all that was read from the socket with it: while pages of the archive come over the same
- * connection, an event of 300 bytes would keep 18 KB, and the tail many times what it reckons.
+ * Slab allocator: copies small payloads one behind the other into blocks of its own. A NATS message is
+ * a view of everything that was read from the socket with it. While archive pages arrive over the same
+ * connection, an event of 300 bytes would retain 18 KB, and the tail many times what it counts.
  */
 export class Slab {
   #block = new Uint8Array(0);
   #at = 0;
 
-  /** @returns the same bytes, without what they were a part of */
-  keep(bytes: Uint8Array): Uint8Array {
+  /** @returns the same bytes, which retain nothing else of the buffer that they came in */
+  copy(bytes: Uint8Array): Uint8Array {
     const { length } = bytes;
     if (length > COPIED_BYTES_MAX) return bytes;
     if (this.#at + length > this.#block.length) {

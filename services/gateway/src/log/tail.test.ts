@@ -1,7 +1,7 @@
 import { matches } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Entry } from './event-entry.ts';
+import { EventEntry } from './event-entry.ts';
 import { PatternSet } from './pattern-set.ts';
 import { Tail, type TailLimits } from './tail.ts';
 
@@ -27,7 +27,7 @@ const stored = fc.record({
 
 interface Filled {
   readonly tail: Tail;
-  readonly all: readonly Entry[];
+  readonly all: readonly EventEntry[];
 }
 
 const START = 10;
@@ -37,22 +37,22 @@ function fill(
   limits: TailLimits,
 ): Filled {
   const tail = new Tail(START, limits);
-  const all: Entry[] = [];
+  const all: EventEntry[] = [];
   let sequence = START;
   for (const { topic: name, bytes, skipped } of events) {
-    for (let count = 0; count < skipped; count++) tail.skip(++sequence);
+    for (let count = 0; count < skipped; count++) tail.advanceHead(++sequence);
     const json = Buffer.alloc(bytes);
     const event = { topic: name, timeMs: Math.floor(++sequence / 2), json };
-    const entry = new Entry({ epoch: 'e', sequence }, event);
-    tail.push(entry);
+    const entry = new EventEntry({ epoch: 'e', sequence }, event);
+    tail.appendEntry(entry);
     all.push(entry);
   }
   return { tail, all };
 }
 
-/** Reads to the head as a lane does. */
-function readOn(tail: Tail, set: PatternSet, after: number, eventsMax: number): Entry[] {
-  const entries: Entry[] = [];
+/** Reads to the head as a reader does. */
+function readOn(tail: Tail, set: PatternSet, after: number, eventsMax: number): EventEntry[] {
+  const entries: EventEntry[] = [];
   let position = after;
   while (position < tail.head) {
     const slice = tail.read(set, position, { eventsMax });

@@ -1,10 +1,10 @@
 import { EntryQueue } from './entry-queue.ts';
-import type { Entry } from './event-entry.ts';
+import type { EventEntry } from './event-entry.ts';
 import type { PatternSet } from './pattern-set.ts';
 import { Topic } from './topic.ts';
-import { TopicTree } from './topic-index.ts';
+import { TopicIndex } from './topic-index.ts';
 
-/** Entries looked at in one read, so that a scan which matches little stays under a millisecond. */
+/** Entries examined in one read: a scan that matches little stays under a millisecond. */
 const SCAN_MAX = 4096;
 
 /** A pattern that matches more topics than this is served by a scan instead of by the index. */
@@ -22,7 +22,7 @@ export interface ReadLimits {
 
 /** Entries in ascending order; complete up to and with `through`. */
 export interface Slice {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EventEntry[];
   readonly through: number;
 }
 
@@ -31,21 +31,21 @@ export interface Slice {
  *
  *     floor < first entry ... last entry <= head
  *
- * It is complete for every sequence above `floor` up to `head`: a position from `floor` on is
- * served from here, an older one from stream or archive.
+ * It is complete for every sequence above `floor` up to `head`. A position at `floor` or later is
+ * served from here, an older one from the archive or the stream.
  */
 export class Tail {
   readonly #limits: TailLimits;
   readonly #entries = new EntryQueue();
-  readonly topics = new TopicTree<Topic>();
+  readonly topics = new TopicIndex<Topic>();
   #floor: number;
   #head: number;
   #bytes = 0;
 
-  /** @param position the sequence after which the tail begins */
-  constructor(position: number, limits: TailLimits) {
-    this.#floor = position;
-    this.#head = position;
+  /** @param start the sequence after which the tail begins */
+  constructor(start: number, limits: TailLimits) {
+    this.#floor = start;
+    this.#head = start;
     this.#limits = limits;
   }
 
@@ -70,7 +70,7 @@ export class Tail {
   }
 
   /** @returns the entry's topic */
-  push(entry: Entry): Topic {
+  appendEntry(entry: EventEntry): Topic {
     this.#head = entry.sequence;
     this.#entries.push(entry);
     let topic = this.topics.get(entry.topic);
@@ -84,22 +84,22 @@ export class Tail {
     return topic;
   }
 
-  /** Moves the head past a message that is no valid event. */
-  skip(sequence: number): void {
+  /** Moves the head past a message that is not a valid event. */
+  advanceHead(sequence: number): void {
     this.#head = sequence;
   }
 
-  /** Forgets everything: the log goes on after this position. */
-  reset(position: number): void {
+  /** Drops everything: the log goes on after this sequence. */
+  reset(sequence: number): void {
     this.#entries.clear();
     this.topics.clear();
     this.#bytes = 0;
-    this.#floor = position;
-    this.#head = position;
+    this.#floor = sequence;
+    this.#head = sequence;
   }
 
   /** The entries after one sequence, up to and with another. */
-  between(after: number, through: number): readonly Entry[] {
+  between(after: number, through: number): readonly EventEntry[] {
     const count = this.#entries.indexAfter(through) - this.#entries.indexAfter(after);
     return this.#entries.after(after).slice(0, Math.max(count, 0));
   }
@@ -113,15 +113,15 @@ export class Tail {
     return entry ? entry.sequence - 1 : this.#head;
   }
 
-  /** Matching entries after a position that is not below `floor`. */
+  /** Matching entries after a sequence that is not below `floor`. */
   read(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
     const queues = this.#indexed(patterns);
     return queues ? this.#readIndex(queues, after, limits) : this.#scan(patterns, after, limits);
   }
 
-  #indexed({ patterns }: PatternSet): EntryQueue[] | undefined {
+  #indexed({ list }: PatternSet): EntryQueue[] | undefined {
     const queues = new Set<EntryQueue>();
-    for (const pattern of patterns) {
+    for (const pattern of list) {
       const found = this.topics.find(pattern, INDEX_VISITS_MAX);
       if (!found) return undefined;
       for (const { entries } of found) queues.add(entries);
@@ -131,7 +131,7 @@ export class Tail {
   }
 
   #readIndex(queues: readonly EntryQueue[], after: number, { eventsMax }: ReadLimits): Slice {
-    const entries: Entry[] = [];
+    const entries: EventEntry[] = [];
     for (const queue of queues) {
       const start = queue.indexAfter(after);
       const end = Math.min(queue.length, start + eventsMax);
@@ -148,7 +148,7 @@ export class Tail {
   }
 
   #scan(patterns: PatternSet, after: number, { eventsMax }: ReadLimits): Slice {
-    const entries: Entry[] = [];
+    const entries: EventEntry[] = [];
     const start = this.#entries.indexAfter(after);
     const end = Math.min(this.#entries.length, start + SCAN_MAX);
     for (let index = start; index < end; index++) {

@@ -1,7 +1,7 @@
 import { matches } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { TopicTree } from './topic-index.ts';
+import { TopicIndex } from './topic-index.ts';
 
 const token = fc.constantFrom('a', 'b', 'c');
 const topic = fc.array(token, { minLength: 1, maxLength: 4 }).map((tokens) => tokens.join('.'));
@@ -18,7 +18,7 @@ describe('topic tree', () => {
         fc.array(fc.tuple(topic, fc.boolean()), { maxLength: 40 }),
         fc.array(pattern, { minLength: 1, maxLength: 5 }),
         (changes, patterns) => {
-          const tree = new TopicTree<string>();
+          const tree = new TopicIndex<string>();
           const model = new Set<string>();
           for (const [name, there] of changes) {
             if (there) tree.set(name, name);
@@ -39,7 +39,7 @@ describe('topic tree', () => {
   });
 
   test('find: more topics below than may be visited: given up', () => {
-    const tree = new TopicTree<number>();
+    const tree = new TopicIndex<number>();
     for (let index = 0; index < 100; index++) tree.set(`a.${index}`, index);
     expect(tree.find('a.*', 50)).toBeUndefined();
     expect(tree.find('a.7', 50)).toEqual([7]);
@@ -47,14 +47,14 @@ describe('topic tree', () => {
   });
 
   test('find: hundreds of thousands of topics below: given up, not broken', () => {
-    const tree = new TopicTree<number>();
+    const tree = new TopicIndex<number>();
     for (let index = 0; index < 300_000; index++) tree.set(`a.${index}`, index);
     expect(tree.find('a.*', 512)).toBeUndefined();
     expect(tree.find('>', 512)).toBeUndefined();
   });
 
   test('delete: everything: nothing is kept', () => {
-    const tree = new TopicTree<number>();
+    const tree = new TopicIndex<number>();
     tree.set('a.b.c', 1);
     tree.set('a.b', 2);
     tree.delete('a.b.c');

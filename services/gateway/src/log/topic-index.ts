@@ -4,7 +4,7 @@ interface Node<V> {
 }
 
 /** Values by topic, found by pattern without looking at topics that cannot match. */
-export class TopicTree<V> {
+export class TopicIndex<V> {
   readonly #byTopic = new Map<string, V>();
   readonly #root: Node<V> = { children: new Map(), value: undefined };
 

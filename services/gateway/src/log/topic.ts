@@ -1,11 +1,16 @@
-import type { Cohort } from '../fan-out/subscriber-group.ts';
 import { EntryQueue } from './entry-queue.ts';
+import type { EventEntry } from './event-entry.ts';
 
-/** What is known of one topic for as long as the tail holds events of it. */
+/** Receives each event of the topics that it subscribes to. */
+export interface EventSubscriber {
+  enqueueEvent(entry: EventEntry): void;
+}
+
+/** What is known of one topic while the tail holds events of it. */
 export class Topic {
   readonly entries = new EntryQueue();
-  /** Who is live on it; forgotten when a pattern comes or goes that matches it. */
-  cohorts: readonly Cohort[] | undefined;
-  /** The hub's era in which that was found out. */
-  era = 0;
+  /** The live subscribers; `undefined` until the hub looks them up, and after a match may differ. */
+  subscribers: readonly EventSubscriber[] | undefined;
+  /** The hub's generation in which they were looked up. */
+  generation = 0;
 }

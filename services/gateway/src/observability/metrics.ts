@@ -1,21 +1,25 @@
 import type { Metrics } from '@tidemark/telemetry';
+import type { ConnectionContext } from '../connections/context.ts';
 import type { Registry } from '../connections/registry.ts';
-import type { Counts } from '../counters/counters.ts';
-import type { Log } from '../log/event-log.ts';
+import type { Counters } from '../counters/counters.ts';
 
-/** The counts that only grow. */
+/** The counters that only grow. */
 type Total = {
-  [K in keyof Counts]: Counts[K] extends number ? K : never;
-}[keyof Counts];
+  [K in keyof Counters]: Counters[K] extends number ? K : never;
+}[keyof Counters];
 
-/** Shows what the gateway counts and holds at each scrape. */
-export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): void {
-  const { counts, tail, cold, hub } = log;
+/** Exposes the gateway's counters and sizes; each scrape reads them. */
+export function exposeMetrics(
+  metrics: Metrics,
+  { log, hub, coldReads, counters }: ConnectionContext,
+  registry: Registry,
+): void {
+  const { tail } = log;
   const totals: [name: string, help: string, field: Total][] = [
     ['gateway_feed_events_total', 'Events received from the stream.', 'feedEvents'],
     [
       'gateway_feed_invalid_total',
-      'Messages of the stream that are no valid event.',
+      'Messages of the stream that are not valid events.',
       'feedInvalid',
     ],
     ['gateway_deliveries_total', 'Events written to connections.', 'deliveries'],
@@ -28,22 +32,22 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ['gateway_cold_reads_total', 'Reads from stream and archive.', 'coldReads'],
     ['gateway_cold_reads_shared_total', 'Reads answered by an equal one.', 'coldReadsShared'],
     ['gateway_gaps_total', 'Gaps told to clients.', 'gaps'],
-    ['gateway_passed_over_total', 'Events passed over for newer ones.', 'passedOver'],
-    ['gateway_stalled_total', 'Connections closed because they took nothing.', 'stalled'],
+    ['gateway_skipped_total', 'Events skipped for newer ones of their topics.', 'skipped'],
+    ['gateway_stalled_total', 'Connections closed because their sockets took nothing.', 'stalled'],
     ['gateway_unresponsive_total', 'Connections closed without a pong.', 'unresponsive'],
     ['gateway_heartbeats_total', 'Heartbeats sent.', 'heartbeats'],
     ['gateway_feed_bytes_total', 'Bytes of events received from the stream.', 'feedBytes'],
     ['gateway_feed_starts_total', 'Times that the feed started, or started again.', 'feedRestarts'],
   ];
-  for (const [name, help, field] of totals) metrics.total(name, help, () => counts[field]);
+  for (const [name, help, field] of totals) metrics.total(name, help, () => counters[field]);
   const gauges: [name: string, help: string, read: () => number][] = [
     [
       'gateway_connections_behind',
       'Connections that are catching up or slow.',
       () => registry.count(({ connection }) => !connection.live),
     ],
-    ['gateway_cohorts', 'Different sets of patterns that are live.', () => hub.cohorts],
-    ['gateway_tail_bytes', 'Memory that the tail reckons with.', () => tail.bytes],
+    ['gateway_subscriber_groups', 'Groups of live connections.', () => hub.groupCount],
+    ['gateway_tail_bytes', 'Memory that counts against the limit of the tail.', () => tail.bytes],
     ['gateway_tail_events', 'Events in the tail.', () => tail.length],
     [
       'gateway_tail_span_seconds',
@@ -52,16 +56,16 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     ],
     [
       'gateway_position_behind_max_events',
-      'How far the last connection is behind the head, in sequences.',
+      'How far the slowest connection is behind the head, in sequences.',
       () => registry.furthestBehind(tail.head),
     ],
     [
       'gateway_feed_lag_seconds',
-      'Age of the last event received when it came.',
-      () => counts.feedLagMs / 1000,
+      'Age of the last event when it arrived.',
+      () => counters.feedLagMs / 1000,
     ],
     ['gateway_head_sequence', 'Last sequence received.', () => tail.head],
-    ['gateway_cold_reads_waiting', 'Reads that wait for their turn.', () => cold.waiting],
+    ['gateway_cold_reads_waiting', 'Reads that wait for others to end.', () => coldReads.waiting],
   ];
   for (const [name, help, read] of gauges) metrics.gauge(name, help, read);
   const connections = { name: 'gateway_connections', help: 'Connections.', label: 'transport' };
@@ -69,11 +73,11 @@ export function exposeMetrics(metrics: Metrics, log: Log, registry: Registry): v
     websocket: registry.count(({ transport }) => transport === 'websocket'),
     sse: registry.count(({ transport }) => transport === 'sse'),
   }));
-  metrics.tally(
+  metrics.keptHistogram(
     'gateway_delivery_lag_seconds',
     'From append to write, of events to live connections.',
-    counts.deliveryLagMs,
+    counters.deliveryLagMs,
     1 / 1000,
   );
-  metrics.tally('gateway_write_events', 'Events in one write.', counts.writeEvents);
+  metrics.keptHistogram('gateway_write_events', 'Events in one write.', counters.writeEvents);
 }

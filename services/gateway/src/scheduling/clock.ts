@@ -1,14 +1,14 @@
-/** Time and turns, as arguments, so that a simulation can decide them. */
-export interface Scheduler {
-  /** A clock that never goes back, in milliseconds; only differences mean something. */
+/** Time, and tasks for later. An argument everywhere, so that the simulation decides both. */
+export interface Clock {
+  /** A monotonic clock, in milliseconds; only differences have a meaning. */
   nowMs(): number;
-  /** Runs the task once what is at hand has been read from the sockets. */
+  /** Runs the task after the loop has read what the sockets hold. */
   soon(task: () => void): void;
-  /** @returns cancels it */
+  /** @returns cancels the task */
   after(ms: number, task: () => void): () => void;
 }
 
-export const realScheduler: Scheduler = {
+export const systemClock: Clock = {
   nowMs: () => performance.now(),
   soon: (task) => void setImmediate(task),
   after: (ms, task) => {

@@ -1,36 +1,36 @@
-import type { Task, Turns } from './task-scheduler.ts';
+import type { Task, TaskScheduler } from './task-scheduler.ts';
 
 /**
- * What clients have said and nobody has looked at yet, of all connections in the order in which it
- * came. It is worked on in turns: when 5,000 clients return at once, their messages are readable in
- * one poll, and taking each as it comes would hold the loop for half a second.
+ * Message queue: what all clients have sent and the gateway has not processed yet, in order of
+ * arrival. It is processed in slices. When 5,000 clients return at once, one poll finds all their
+ * messages, and processing them on arrival would block the loop for half a second.
  *
- * Who puts something in bounds it: a connection of which much waits in here is not read any more.
+ * Its users bound it: they stop reading from a connection of which much waits here.
  */
-export class Inbox implements Task {
-  readonly #turns: Pick<Turns, 'add'>;
+export class MessageQueue implements Task {
+  readonly #tasks: Pick<TaskScheduler, 'schedule'>;
   readonly #nowMs: () => number;
   #waiting: (() => void)[] = [];
 
-  constructor(turns: Pick<Turns, 'add'>, nowMs: () => number) {
-    this.#turns = turns;
+  constructor(tasks: Pick<TaskScheduler, 'schedule'>, nowMs: () => number) {
+    this.#tasks = tasks;
     this.#nowMs = nowMs;
   }
 
-  put(act: () => void): void {
-    this.#waiting.push(act);
-    this.#turns.add(this);
+  enqueue(process: () => void): void {
+    this.#waiting.push(process);
+    this.#tasks.schedule(this);
   }
 
   run(deadlineMs: number): boolean {
-    const acts = this.#waiting;
+    const waiting = this.#waiting;
     let next = 0;
-    for (const act of acts) {
+    for (const process of waiting) {
       next++;
-      act();
+      process();
       if (this.#nowMs() >= deadlineMs) break;
     }
-    this.#waiting = acts.slice(next);
+    this.#waiting = waiting.slice(next);
     return this.#waiting.length > 0;
   }
 }

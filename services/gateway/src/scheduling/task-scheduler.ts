@@ -1,96 +1,97 @@
-import type { Scheduler } from './clock.ts';
+import type { Clock } from './clock.ts';
 
 /**
- * The loop is left to others after these two together, 14 ms; the promise is 20 ms for the longest
- * block. The rest is for the step that a deadline finds under way.
+ * A turn takes at most the two slices together, 14 ms, before the loop reads its sockets again. The
+ * promise is 20 ms; the rest is for the step that is under way at a deadline.
  */
-export const INTAKE_MS = 6;
-export const TURN_MS = 8;
+export const FEED_SLICE_MS = 6;
+export const TASK_SLICE_MS = 8;
 
 export interface Task {
-  /** Works until the deadline (the scheduler's clock). @returns whether there is more to do */
+  /** Works until the deadline, on the clock's time. @returns whether there is more to do */
   run(deadlineMs: number): boolean;
 }
 
 /**
- * Shares the process between the feed, fan-out and catch-up: a few milliseconds at a time, and
- * between two turns the loop reads from its sockets.
+ * Task scheduler: shares the process between the feed, fan-out and catch-up, a few milliseconds at a
+ * time. Between two turns the loop reads from its sockets.
  *
- * A turn begins with the intake, what the feed has brought. Fan-out that takes longer than a turn
- * is therefore met by more events before it comes to the same connection again, and these go out in
- * one write: coalescing grows with the load until both are in balance.
+ * A turn begins with a slice of the feed. Fan-out that takes longer than a turn therefore finds more
+ * events when it reaches the same connection again, and writes them at once: batches grow with the
+ * load until both are in balance.
  */
-export class Turns {
-  readonly #scheduler: Scheduler;
-  readonly #intake = new TaskQueue();
+export class TaskScheduler {
+  readonly #clock: Clock;
+  readonly #feed = new TaskQueue();
   readonly #tasks = new TaskQueue();
-  readonly #holders = new Set<Task>();
+  /** Tasks that must catch up before the feed goes on. */
+  readonly #pausing = new Set<Task>();
   #scheduled = false;
 
-  constructor(scheduler: Scheduler) {
-    this.#scheduler = scheduler;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
-  /** Runs the task in one of the next turns; a task that waits already is not added again. */
-  add(task: Task): void {
+  /** Runs the task in one of the next turns. A task that waits already is not added again. */
+  schedule(task: Task): void {
     this.#tasks.add(task);
-    this.#schedule();
+    this.#scheduleTurn();
   }
 
-  /** Runs the task at the beginning of the next turn. */
-  addIntake(task: Task): void {
-    this.#intake.add(task);
-    this.#schedule();
+  /** Runs the feed's task at the beginning of the next turn. */
+  scheduleFeed(task: Task): void {
+    this.#feed.add(task);
+    this.#scheduleTurn();
   }
 
-  /** Turns begin without intake until the task, which is waiting itself, has made room for more. */
-  holdIntake(task: Task): void {
-    this.#holders.add(task);
+  /** Turns skip the feed until this task, which is scheduled itself, resumes it. */
+  pauseFeed(task: Task): void {
+    this.#pausing.add(task);
   }
 
-  releaseIntake(task: Task): void {
-    this.#holders.delete(task);
+  resumeFeed(task: Task): void {
+    this.#pausing.delete(task);
   }
 
-  #schedule(): void {
+  #scheduleTurn(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#scheduler.soon(() => {
+    this.#clock.soon(() => {
       this.#scheduled = false;
-      if (this.#holders.size === 0) this.#intake.run(this.#scheduler, INTAKE_MS);
-      this.#tasks.run(this.#scheduler, TURN_MS);
-      if (this.#intake.waiting || this.#tasks.waiting) this.#schedule();
+      if (this.#pausing.size === 0) this.#feed.run(this.#clock, FEED_SLICE_MS);
+      this.#tasks.run(this.#clock, TASK_SLICE_MS);
+      if (this.#feed.waiting || this.#tasks.waiting) this.#scheduleTurn();
     });
   }
 }
 
-/** Tasks in the order in which they came, each once. */
+/** Tasks in order of arrival, each once. */
 class TaskQueue {
   #waiting: Task[] = [];
-  readonly #known = new Set<Task>();
+  readonly #queued = new Set<Task>();
 
   get waiting(): boolean {
     return this.#waiting.length > 0;
   }
 
   add(task: Task): void {
-    if (this.#known.has(task)) return;
-    this.#known.add(task);
+    if (this.#queued.has(task)) return;
+    this.#queued.add(task);
     this.#waiting.push(task);
   }
 
-  /** Runs each task that waits now once, as far as the time allows. */
-  run(scheduler: Scheduler, ms: number): void {
+  /** Runs each waiting task once, as far as the time allows. */
+  run(clock: Clock, ms: number): void {
     if (this.#waiting.length === 0) return;
-    const deadlineMs = scheduler.nowMs() + ms;
+    const deadlineMs = clock.nowMs() + ms;
     const tasks = this.#waiting;
     this.#waiting = [];
     let next = 0;
     for (const task of tasks) {
       next++;
-      this.#known.delete(task);
+      this.#queued.delete(task);
       if (task.run(deadlineMs)) this.add(task);
-      if (scheduler.nowMs() >= deadlineMs) break;
+      if (clock.nowMs() >= deadlineMs) break;
     }
     if (next < tasks.length) this.#waiting = [...tasks.slice(next), ...this.#waiting];
   }

@@ -1,5 +1,5 @@
 import { ArchiveClient, PAGE_BYTES_MAX, PAGE_EVENTS_MAX } from '@tidemark/nats';
-import { Entry } from '../log/event-entry.ts';
+import { EventEntry } from '../log/event-entry.ts';
 import type { ArchiveTier, Bounds, ColdPage, ColdQuery } from './cold-reads.ts';
 import type { TierOptions } from './stream-reader.ts';
 
@@ -21,7 +21,7 @@ export class ArchiveReader implements ArchiveTier {
   }> {
     const query = {
       epoch,
-      patterns: patterns.patterns,
+      patterns: patterns.list,
       after,
       through,
       eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
@@ -30,7 +30,7 @@ export class ArchiveReader implements ArchiveTier {
     const { state, events, missing, ...answer } = await this.#client().read(
       query,
       ({ sequence, topic, timeMs }, json) =>
-        new Entry({ epoch, sequence }, { topic, timeMs, json }),
+        new EventEntry({ epoch, sequence }, { topic, timeMs, json }),
     );
     const bounds = state;
     if (after + 1 < bounds.firstSequence || answer.through <= after) return { bounds };
@@ -38,7 +38,7 @@ export class ArchiveReader implements ArchiveTier {
     if (hole && hole.from <= after + 1) {
       return { bounds, page: { kind: 'gap', through: Math.min(hole.to, through) } };
     }
-    // A page ends where something is missing, so that the gap is told in its place.
+    // A page ends where something is missing, so that the gap follows in its place.
     const complete = hole ? Math.min(answer.through, hole.from - 1) : answer.through;
     const entries = hole ? events.filter(({ sequence }) => sequence <= complete) : events;
     return { bounds, page: { kind: 'events', entries, through: complete } };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Counts } from '../counters/counters.ts';
+import { Counters } from '../counters/counters.ts';
 import { PatternSet } from '../log/pattern-set.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
+import type { Clock } from '../scheduling/clock.ts';
 import {
   type ArchiveTier,
   type Bounds,
@@ -13,7 +13,7 @@ import {
 const WAIT_MS = 10_000;
 
 /** Time that passes as fast as somebody waits for it. */
-function createClock(): Scheduler {
+function createClock(): Clock {
   let nowMs = 0;
   return {
     nowMs: () => nowMs,
@@ -49,8 +49,8 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
   return new ColdReads({
     stream: { connected: true, bounds: away, read: away, sequenceBefore: away, ...stream },
     archive: { bounds: away, read: away, sequenceBefore: away, ...archive },
-    scheduler: createClock(),
-    counts: new Counts(),
+    clock: createClock(),
+    counters: new Counters(),
     readsMax,
     waitMs: WAIT_MS,
   });

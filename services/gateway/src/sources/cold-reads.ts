@@ -1,26 +1,26 @@
 import { TidemarkError } from '@tidemark/protocol';
-import type { Counts } from '../counters/counters.ts';
-import type { Entry } from '../log/event-entry.ts';
+import type { Counters } from '../counters/counters.ts';
+import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
-import type { Scheduler } from '../scheduling/clock.ts';
+import type { Clock } from '../scheduling/clock.ts';
 
 export interface ColdQuery {
   readonly epoch: string;
   readonly patterns: PatternSet;
-  /** Sequences after this one, */
+  /** The range begins after this sequence. */
   readonly after: number;
-  /** up to and with this one, which the stream has given already. */
+  /** The last sequence of the range; the feed has delivered it already. */
   readonly through: number;
   readonly eventsMax: number;
 }
 
 export type ColdPage =
-  | { readonly kind: 'events'; readonly entries: readonly Entry[]; readonly through: number }
-  /** Nothing of the range up to and with `through` exists any more. */
+  | { readonly kind: 'events'; readonly entries: readonly EventEntry[]; readonly through: number }
+  /** No tier holds anything of the range up to `through` any more. */
   | { readonly kind: 'gap'; readonly through: number };
 
-/** Whose answer it is. */
+/** A page, and the tier that it came from. */
 export type ColdAnswer = ColdPage & { readonly tier: 'stream' | 'archive' };
 
 export interface Bounds {
@@ -29,19 +29,19 @@ export interface Bounds {
   readonly lastSequence: number;
 }
 
-/** What JetStream holds. Calls fail while NATS is away. */
+/** The stream in JetStream. Calls fail while NATS is unreachable. */
 export interface StreamTier {
   readonly connected: boolean;
   bounds(): Promise<Bounds>;
   read(query: ColdQuery): Promise<Slice>;
-  /** The last sequence stored before that time, as far back as the stream reaches. */
+  /** The last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<number>;
 }
 
-/** What a replay service keeps. Calls throw `unavailable` while there is none. */
+/** The archive of a replay service. Calls throw `unavailable` while none answers. */
 export interface ArchiveTier {
   bounds(): Promise<Bounds>;
-  /** `page` is absent when the archive does not reach the query's range. */
+  /** `page` is absent where the archive has nothing of the query's range yet, or begins after it. */
   read(query: ColdQuery): Promise<{ readonly bounds: Bounds; readonly page?: ColdPage }>;
   sequenceBefore(timeMs: number): Promise<number>;
 }
@@ -49,42 +49,42 @@ export interface ArchiveTier {
 export interface ColdReadsOptions {
   readonly stream: StreamTier;
   readonly archive: ArchiveTier;
-  readonly scheduler: Scheduler;
-  readonly counts: Counts;
-  /** Reads under way at once; further ones wait in the order in which they came. */
+  readonly clock: Clock;
+  readonly counters: Counters;
+  /** Reads under way at once; further ones wait in order of arrival. */
   readonly readsMax: number;
-  /** How long a read goes on asking a tier that does not answer while NATS is there. */
+  /** How long a read retries while NATS is connected and no tier answers. */
   readonly waitMs: number;
 }
 
 const RETRY_MS = 250;
 
-/** What one read has found out so far. */
-interface Asking {
-  /** How long it has been asking, without the time in which it stood in line. */
-  askedMs: number;
-  /** When the archive first lacked what the stream had dropped, and up to where it was dropped. */
+/** The state of one read across its attempts. */
+interface ReadProgress {
+  /** Time spent in attempts and pauses, without the time in the queue. */
+  triedMs: number;
+  /** When the archive first lacked what the stream had dropped, and up to which sequence. */
   behind?: { readonly sinceMs: number; readonly through: number };
 }
 
-/** How long the archive may be behind the stream's first event before the rest counts as lost. */
+/** How long the archive may lack what the stream has dropped before the range counts as lost. */
 const ARCHIVE_LAG_MS = 2000;
 
 /**
- * Reads older than the tail. Equal reads at one time are one read, and the number under way is
- * bounded, so that thousands of returning clients cost what their different ranges cost.
+ * Cold reads: reads of what is older than the tail. Equal reads at one time are one read, and the
+ * number under way is bounded, so thousands of returning clients cost what their ranges cost.
  *
- * The archive is asked first, the stream for what the archive does not have (yet). Measured with
- * 300,000 events on 5,000 topics: one wide range comes four times as fast from the archive's pages,
- * and costs a gateway a tenth of the CPU, as from an ordered consumer; 60 events of one topic come
- * twenty times as fast, because the archive has an index on topics.
+ * The archive is asked first, then the stream for what the archive lacks. Measured with 300,000 events
+ * on 5,000 topics: one wide range comes four times as fast from the archive's pages as from an ordered
+ * consumer, and costs the gateway a tenth of the CPU. 60 events of one topic come twenty times as
+ * fast, because the archive has an index on topics.
  */
 export class ColdReads {
   readonly #options: ColdReadsOptions;
   readonly #shared = new Map<string, Promise<ColdAnswer>>();
   readonly #waiting: (() => void)[] = [];
   #underWay = 0;
-  #era = 0;
+  #generation = 0;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
@@ -99,34 +99,31 @@ export class ColdReads {
   }
 
   /**
-   * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is away it
-   *   waits without an end: the connection keeps its position, and nothing false is told.
+   * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is unreachable it
+   *   goes on waiting: the connection keeps its position, and the client is told nothing false.
    */
   read(query: ColdQuery): Promise<ColdAnswer> {
     const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
     const shared = this.#shared.get(key);
     if (shared) {
-      this.#options.counts.coldReadsShared++;
+      this.#options.counters.coldReadsShared++;
       return shared;
     }
-    const era = this.#era;
-    const page = this.#untilAnswered(query, era).finally(() => {
+    const generation = this.#generation;
+    const page = this.#untilAnswered(query, generation).finally(() => {
       if (this.#shared.get(key) === page) this.#shared.delete(key);
     });
     this.#shared.set(key, page);
     return page;
   }
 
-  /**
-   * The log begins anew: no new read is to share what was asked before, and nobody waits for that
-   * any more, so that it must not hold its place either.
-   */
-  forget(): void {
+  /** The log restarts: new reads share nothing with those under way, which end without a retry. */
+  abandonReads(): void {
     this.#shared.clear();
-    this.#era++;
+    this.#generation++;
   }
 
-  async #inTurn<T>(read: () => Promise<T>): Promise<T> {
+  async #withPermit<T>(read: () => Promise<T>): Promise<T> {
     if (this.#underWay >= this.#options.readsMax) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
@@ -135,42 +132,46 @@ export class ColdReads {
     try {
       return await read();
     } finally {
-      // The place goes to the next one in line, or is free.
+      // The permit goes to the next read that waits, or becomes free.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#underWay--;
     }
   }
 
-  /** Between two attempts the place in line is left to others: they may be answered meanwhile. */
-  async #untilAnswered(query: ColdQuery, era: number): Promise<ColdAnswer> {
-    const { scheduler, waitMs, stream } = this.#options;
-    const asking: Asking = { askedMs: 0 };
+  /** Between two attempts the permit is free for other reads. */
+  async #untilAnswered(query: ColdQuery, generation: number): Promise<ColdAnswer> {
+    const { clock, waitMs, stream } = this.#options;
+    const progress: ReadProgress = { triedMs: 0 };
     for (;;) {
-      const attempt = this.#inTurn(() => this.#attempt(query, era, asking));
+      const attempt = this.#withPermit(() => this.#attempt(query, generation, progress));
       const { answer, error } = await settle(attempt);
       if (answer) return answer;
-      if (!stream.connected) asking.askedMs = 0;
-      if (era !== this.#era || asking.askedMs >= waitMs) throw unavailable(error);
-      await new Promise<void>((resolve) => scheduler.after(RETRY_MS, resolve));
-      asking.askedMs += RETRY_MS;
+      if (!stream.connected) progress.triedMs = 0;
+      if (generation !== this.#generation || progress.triedMs >= waitMs) throw unavailable(error);
+      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+      progress.triedMs += RETRY_MS;
     }
   }
 
-  async #attempt(query: ColdQuery, era: number, asking: Asking): Promise<ColdAnswer | undefined> {
-    if (era !== this.#era) return undefined;
-    const { scheduler } = this.#options;
-    const startMs = scheduler.nowMs();
+  async #attempt(
+    query: ColdQuery,
+    generation: number,
+    progress: ReadProgress,
+  ): Promise<ColdAnswer | undefined> {
+    if (generation !== this.#generation) return undefined;
+    const { clock } = this.#options;
+    const startMs = clock.nowMs();
     try {
-      return await this.#once(query, asking);
+      return await this.#askTiers(query, progress);
     } finally {
-      asking.askedMs += scheduler.nowMs() - startMs;
+      progress.triedMs += clock.nowMs() - startMs;
     }
   }
 
-  /** @returns `undefined` when the answer is not there yet */
-  async #once(query: ColdQuery, asking: Asking): Promise<ColdAnswer | undefined> {
-    this.#options.counts.coldReads++;
+  /** @returns `undefined` where no tier has the answer yet */
+  async #askTiers(query: ColdQuery, progress: ReadProgress): Promise<ColdAnswer | undefined> {
+    this.#options.counters.coldReads++;
     const archive = await settle(this.#options.archive.read(query));
     if (archive.answer?.page) return { ...archive.answer.page, tier: 'archive' };
     const { stream } = this.#options;
@@ -179,18 +180,18 @@ export class ColdReads {
     if (query.after + 1 >= before.firstSequence) {
       const slice = await stream.read(query);
       const after = await stream.bounds();
-      // What expired during the read is missing from it without a trace.
-      const whole = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
-      return whole ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
+      // Events that expired during the read are missing from it silently.
+      const isComplete = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
+      return isComplete ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
     }
     if (!archive.answer) throw archive.error;
-    return this.#lost(query, asking, { stream: before, archive: archive.answer.bounds });
+    return this.#findGap(query, progress, { stream: before, archive: archive.answer.bounds });
   }
 
-  /** The stream has dropped what the archive could not give: for good, or not yet there. */
-  #lost(
+  /** The stream dropped what the archive lacks: the archive lost it, or does not have it yet. */
+  #findGap(
     { epoch, after, through }: ColdQuery,
-    asking: Asking,
+    progress: ReadProgress,
     { stream, archive }: { stream: Bounds; archive: Bounds },
   ): ColdAnswer | undefined {
     if (archive.epoch !== epoch) return undefined;
@@ -202,11 +203,11 @@ export class ColdReads {
         tier: 'archive',
       };
     }
-    // The archive may be a moment behind; what it does not get in that time it will never get.
-    const nowMs = this.#options.scheduler.nowMs();
-    asking.behind ??= { sinceMs: nowMs, through: dropped };
-    if (nowMs - asking.behind.sinceMs < ARCHIVE_LAG_MS) return undefined;
-    return { kind: 'gap', through: asking.behind.through, tier: 'archive' };
+    // The archive may be a moment behind. What it lacks after that time it will never have.
+    const nowMs = this.#options.clock.nowMs();
+    progress.behind ??= { sinceMs: nowMs, through: dropped };
+    if (nowMs - progress.behind.sinceMs < ARCHIVE_LAG_MS) return undefined;
+    return { kind: 'gap', through: progress.behind.through, tier: 'archive' };
   }
 }
 

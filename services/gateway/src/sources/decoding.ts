@@ -6,7 +6,7 @@ export type Decoded =
   | { readonly valid: true; readonly event: FeedEvent }
   | { readonly valid: false; readonly reason: string };
 
-/** A message of the stream as an event, or why it is none. */
+/** Decodes a message of the stream, or says why it is not an event. */
 export function decode({ sequence, timeMs, topic, payload, headers }: LogRecord): Decoded {
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
   const stored = readStored({ topic, payload, headers });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Entry } from '../log/event-entry.ts';
+import { EventEntry } from '../log/event-entry.ts';
 import { Tail } from '../log/tail.ts';
-import { commonEnd } from './divergence.ts';
+import { lastInCommon } from './divergence.ts';
 
 const EPOCH = 'e';
 const OTHER_MS = 1e6;
@@ -23,12 +23,12 @@ async function find({ read, tailMax, kept, grown, expired }: Case) {
   const tail = new Tail(0, { bytesMax: 1e9, eventsMax: tailMax });
   for (let sequence = 1; sequence <= read; sequence++) {
     const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
-    tail.push(new Entry({ epoch: EPOCH, sequence }, event));
+    tail.appendEntry(new EventEntry({ epoch: EPOCH, sequence }, event));
   }
   let asked = 0;
   const lastSequence = kept + grown;
   const bounds = { epoch: EPOCH, firstSequence: expired + 1, lastSequence };
-  const common = await commonEnd(tail, bounds, async (sequence) => {
+  const common = await lastInCommon(tail, bounds, async (sequence) => {
     asked++;
     if (sequence <= expired || sequence > lastSequence) return undefined;
     return sequence <= kept ? sequence : OTHER_MS + sequence;
@@ -69,8 +69,8 @@ test('common end: the events expire while it is asked for: nothing is taken back
   const tail = new Tail(0, { bytesMax: 1e9, eventsMax: 10 });
   for (let sequence = 1; sequence <= 10; sequence++) {
     const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
-    tail.push(new Entry({ epoch: EPOCH, sequence }, event));
+    tail.appendEntry(new EventEntry({ epoch: EPOCH, sequence }, event));
   }
   const bounds = { epoch: EPOCH, firstSequence: 1, lastSequence: 10 };
-  expect(await commonEnd(tail, bounds, async () => undefined)).toBeUndefined();
+  expect(await lastInCommon(tail, bounds, async () => undefined)).toBeUndefined();
 });

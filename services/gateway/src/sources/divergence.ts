@@ -1,20 +1,19 @@
 import type { Tail } from '../log/tail.ts';
 import type { Bounds } from './cold-reads.ts';
 
-/** When the stream stored what it has at a sequence, in ms; `undefined` where it has nothing there. */
+/** When the stream stored a sequence, in ms; `undefined` where it has no message there. */
 export type StoredMs = (sequence: number) => Promise<number | undefined>;
 
 /**
- * Compares the stream with the tail after the feed was lost. A server that lost its end in a crash
- * gives the same sequences to other events; when it has grown past the tail's head before anybody
- * looked, only the time of storing tells them apart.
+ * Divergence search: compares the stream with the tail after the feed was lost. A server that lost
+ * its end in a crash gives the same sequences to other events. If it has grown past the tail's head
+ * before anybody looked, only the times of storing differ.
  *
  * Costs one request where nothing was lost, else one for each halving of the tail.
  *
- * @returns the last sequence that both have in common; `undefined` where the stream's end, as far as
- *   the tail reaches, is what it was
+ * @returns the last sequence that both have in common; `undefined` where they do not diverge
  */
-export async function commonEnd(
+export async function lastInCommon(
   tail: Tail,
   { firstSequence, lastSequence }: Bounds,
   storedMs: StoredMs,
@@ -23,7 +22,7 @@ export async function commonEnd(
   const isSame = async (index: number): Promise<boolean> => {
     const entry = known[index];
     const storedAtMs = entry && (await storedMs(entry.sequence));
-    // What has expired since cannot be compared, nor anything before it.
+    // An event that has expired since cannot be compared, nor can those before it.
     return storedAtMs === undefined || storedAtMs === entry?.timeMs;
   };
   if (await isSame(known.length - 1)) return undefined;

@@ -1,43 +1,65 @@
-import { Feed, type NatsLink, readStoredMs } from '@tidemark/nats';
+import { Feed, type LogRecord, type NatsLink, readStoredMs } from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
-import type { Log } from '../log/event-log.ts';
-import type { Receipts } from '../observability/reports/delivery-traces.ts';
+import type { Counters } from '../counters/counters.ts';
+import type { DeliveryTrace } from '../log/event-entry.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import { decode } from './decoding.ts';
+import { lastInCommon } from './divergence.ts';
 
-/** The first messages that are no events are logged each, later ones only counted. */
+/** Each of the first invalid messages is logged; later ones are only counted. */
 const LOGGED_MAX = 100;
 
-/** Starts the one feed that a gateway has: from the stream into its log. */
-export function follow(
-  link: NatsLink,
-  { log, logger, receipts }: { log: Log; logger: Logger; receipts: Receipts },
-): Feed {
+export interface LogFeedOptions {
+  readonly log: EventLog;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly tasks: TaskScheduler;
+  readonly counters: Counters;
+  /** Begins the trace of a record that is sampled. */
+  readonly openTrace: (record: LogRecord, epoch: string) => DeliveryTrace | undefined;
+}
+
+/** Starts the gateway's one feed, which fills its log from the stream. */
+export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
+  const { log, logger, clock, tasks, counters, openTrace } = options;
+
+  const appendRecord = (record: LogRecord): void => {
+    counters.feedBytes += record.payload.length;
+    counters.feedLagMs = Date.now() - record.timeMs;
+    const decoded = decode(record);
+    if (decoded.valid) {
+      const deliveryTrace = openTrace(record, log.epoch);
+      counters.feedEvents++;
+      log.appendEvent(decoded.event, deliveryTrace);
+      deliveryTrace?.completed();
+      return;
+    }
+    const { sequence } = record;
+    counters.feedInvalid++;
+    log.skipInvalid(sequence);
+    if (counters.feedInvalid > LOGGED_MAX) return;
+    logger.warn({ sequence, reason: decoded.reason }, 'a message of the stream is not an event');
+  };
+
   const feed = new Feed({
     link,
     log: logger,
     pace: {
-      nowMs: () => log.scheduler.nowMs(),
-      wake: (task) => log.turns.addIntake(task),
+      nowMs: () => clock.nowMs(),
+      wake: (task) => tasks.scheduleFeed(task),
     },
-    onStart: (state) => {
-      log.counts.feedRestarts++;
-      return log.start(state, (sequence) => readStoredMs(link, sequence));
+    onStart: async (stream) => {
+      counters.feedRestarts++;
+      const isSameStream = log.epoch === stream.epoch;
+      const readMs = (sequence: number) => readStoredMs(link, sequence);
+      return log.begin(
+        stream,
+        isSameStream ? await lastInCommon(log.tail, stream, readMs) : undefined,
+      );
     },
-    onRecord: (record) => {
-      log.counts.feedBytes += record.payload.length;
-      log.counts.feedLagMs = Date.now() - record.timeMs;
-      const decoded = decode(record);
-      if (decoded.valid) {
-        const receipt = receipts.open(record, log.epoch);
-        log.append(decoded.event, receipt);
-        receipt?.settled();
-        return;
-      }
-      log.skip(record.sequence);
-      if (log.counts.feedInvalid > LOGGED_MAX) return;
-      const { sequence } = record;
-      logger.warn({ sequence, reason: decoded.reason }, 'a message of the stream is no event');
-    },
+    onRecord: appendRecord,
   });
   feed.start();
   return feed;

@@ -1,22 +1,20 @@
 import type { GapReason, Position, Start } from '@tidemark/protocol';
 import { TidemarkError } from '@tidemark/protocol';
-import type { Tail } from '../log/tail.ts';
+import type { EventLog } from '../log/event-log.ts';
 import type { ArchiveTier, Bounds, StreamTier } from './cold-reads.ts';
 
-/** Where a subscription begins: events after this sequence are for it. */
+/** A subscription begins with the first event after this sequence. */
 export interface ResolvedStart {
   readonly sequence: number;
-  /** The cursor that was asked for cannot be honoured, and why. */
+  /** Why the cursor that was asked for cannot be used. */
   readonly gap?: { readonly from: Position; readonly reason: GapReason };
 }
 
-export interface LogPlace {
-  readonly epoch: string;
-  readonly tail: Tail;
-}
+/** The log as the gateway knows it now. */
+export type LogView = Pick<EventLog, 'epoch' | 'tail'>;
 
-/** Turns what clients ask for into a place in the log (PROTOCOL.md section 4). */
-export class Starts {
+/** TaskScheduler what clients ask for into a place in the log (PROTOCOL.md section 4). */
+export class StartResolver {
   readonly #stream: StreamTier;
   readonly #archive: ArchiveTier;
 
@@ -26,11 +24,11 @@ export class Starts {
   }
 
   /**
-   * At once where the tail knows the answer, which is the case for most clients.
+   * Without a promise where the tail knows the answer, as for most clients.
    *
-   * @throws TidemarkError `unavailable` when NATS has to be asked and does not answer
+   * @throws TidemarkError `unavailable` when NATS is needed and does not answer
    */
-  resolve(start: Start, log: LogPlace): ResolvedStart | Promise<ResolvedStart> {
+  resolve(start: Start, log: LogView): ResolvedStart | Promise<ResolvedStart> {
     if (start.kind === 'latest') return { sequence: log.tail.head };
     if (start.kind === 'earliest') return this.#earliest();
     if (start.kind === 'time') {
@@ -49,44 +47,45 @@ export class Starts {
 
   async #first(stream: Bounds): Promise<ResolvedStart> {
     if (stream.firstSequence <= 1) return { sequence: 0 };
-    // While the archive is away nobody knows what it holds: to begin later would be a silent loss.
-    const archive = await this.#archive.bounds().catch(rethrow);
+    // Without the archive nobody knows what it holds, and a later start would be a silent loss.
+    const archive = await this.#archive.bounds().catch(throwUnavailable);
     const { firstSequence } = archive.epoch === stream.epoch ? archive : stream;
     return { sequence: Math.min(firstSequence, stream.firstSequence) - 1 };
   }
 
-  async #otherEpoch(from: Position, log: LogPlace): Promise<ResolvedStart> {
+  async #otherEpoch(from: Position, log: LogView): Promise<ResolvedStart> {
     const stream = await this.#bounds();
-    // This gateway has yet to see the stream that the client may come from.
-    if (stream.epoch !== log.epoch) rethrow(undefined);
+    // The cursor may be of a stream that this gateway has not seen yet.
+    if (stream.epoch !== log.epoch) throwUnavailable(undefined);
     return { ...(await this.#first(stream)), gap: { from, reason: 'epoch' } };
   }
 
-  /** A gateway that is a moment behind is no reason for a gap; a log that lost its end is. */
-  async #beyondTail(from: Position, log: LogPlace): Promise<ResolvedStart> {
+  /** Only a log that lost its end is a reason for a gap; a gateway that is a moment behind is not. */
+  async #beyondTail(from: Position, log: LogView): Promise<ResolvedStart> {
     const { epoch, lastSequence } = await this.#bounds();
-    // In a stream that this gateway has yet to see, the log's change will tell the gap.
-    const there = epoch !== log.epoch || from.sequence <= lastSequence;
-    if (there) return { sequence: from.sequence };
+    // If the gateway has not seen that stream yet, its own change of the log will send the gap.
+    const exists = epoch !== log.epoch || from.sequence <= lastSequence;
+    if (exists) return { sequence: from.sequence };
     return { sequence: lastSequence, gap: { from, reason: 'future' } };
   }
 
   async #atTime(timeMs: number): Promise<ResolvedStart> {
-    const sequence = await this.#stream.sequenceBefore(timeMs).catch(rethrow);
-    // Asked afterwards: what was there in between has expired, and the archive knows better.
+    const sequence = await this.#stream.sequenceBefore(timeMs).catch(throwUnavailable);
+    // Read afterwards: what expired in between only the archive can place.
     const { firstSequence } = await this.#bounds();
     if (sequence >= firstSequence || firstSequence <= 1) return { sequence };
-    const archived = await this.#archive.sequenceBefore(timeMs).catch(rethrow);
+    const archived = await this.#archive.sequenceBefore(timeMs).catch(throwUnavailable);
     return { sequence: Math.min(sequence, archived) };
   }
 
   #bounds(): Promise<Bounds> {
-    return this.#stream.bounds().catch(rethrow);
+    return this.#stream.bounds().catch(throwUnavailable);
   }
 }
 
-function rethrow(cause: unknown): never {
-  throw new TidemarkError('unavailable', 'The log cannot be asked now.', {
+/** The log's state is unknown, so no start can be resolved. */
+function throwUnavailable(cause: unknown): never {
+  throw new TidemarkError('unavailable', 'The log cannot be read now.', {
     cause,
     retryAfterSeconds: 1,
   });

@@ -1,6 +1,6 @@
 import { type NatsLink, OrderedConsumer, readStreamState } from '@tidemark/nats';
 import { isLiteral, toSubject } from '@tidemark/protocol';
-import { Entry } from '../log/event-entry.ts';
+import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { Bounds, ColdQuery, StreamTier } from './cold-reads.ts';
@@ -16,8 +16,8 @@ export interface TierOptions {
 }
 
 /**
- * Reads ranges of the stream, each with an ordered consumer that lives as long as the read does.
- * `ColdReads` bounds how many there are at once.
+ * Reads ranges of the stream, each with an ordered consumer that lives as long as the read.
+ * `ColdReads` bounds how many exist at once.
  */
 export class StreamReader implements StreamTier {
   readonly #nats: () => NatsLink;
@@ -40,13 +40,13 @@ export class StreamReader implements StreamTier {
 
   read(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;
-    const entries: Entry[] = [];
+    const entries: EventEntry[] = [];
     let bytes = 0;
     return this.#consume({ after }, this.#subjects(patterns), (record, pending) => {
       if (record.sequence > through) return { entries, through };
       const decoded = decode(record);
       if (decoded.valid && patterns.matches(decoded.event.topic)) {
-        entries.push(new Entry({ epoch, sequence: record.sequence }, decoded.event));
+        entries.push(new EventEntry({ epoch, sequence: record.sequence }, decoded.event));
         bytes += decoded.event.json.length;
       }
       const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
@@ -62,14 +62,14 @@ export class StreamReader implements StreamTier {
   }
 
   /**
-   * Reads until `take` returns something.
+   * Reads until `onRecord` returns a result.
    *
-   * @returns that, or `undefined` when nothing of the range matches
+   * @returns the result, or `undefined` when nothing of the range matches
    */
   #consume<T>(
     start: ConstructorParameters<typeof OrderedConsumer>[1]['start'],
     subjects: readonly string[],
-    take: (record: Parameters<typeof decode>[0], pending: number) => T | undefined,
+    onRecord: (record: Parameters<typeof decode>[0], pending: number) => T | undefined,
   ): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       const end = (act: () => void): void => {
@@ -86,7 +86,7 @@ export class StreamReader implements StreamTier {
         subjects,
         timeoutMs,
         onRecord: (record, { pending }) => {
-          const result = take(record, pending);
+          const result = onRecord(record, pending);
           if (result !== undefined) end(() => resolve(result));
         },
         onLost: (reason) => end(() => reject(new Error(reason))),
@@ -100,14 +100,14 @@ export class StreamReader implements StreamTier {
     });
   }
 
-  /** The narrowest filter that the server takes: several subjects need 2.10. */
-  #subjects({ patterns }: PatternSet): readonly string[] {
-    const [first] = patterns;
-    if (first !== undefined && patterns.length === 1) return [toSubject(first)];
+  /** The narrowest filter that the server accepts: several subjects need 2.10. */
+  #subjects({ list }: PatternSet): readonly string[] {
+    const [first] = list;
+    if (first !== undefined && list.length === 1) return [toSubject(first)];
     const { version = '0.0' } = this.#nats().connection.info ?? {};
     const [major = 0, minor = 0] = version.split('.').map(Number);
     const several = major > 2 || (major === 2 && minor >= 10);
-    // The server refuses filters that overlap; literals cannot.
-    return several && patterns.every(isLiteral) ? patterns.map(toSubject) : [];
+    // The server refuses overlapping filters; literals never overlap.
+    return several && list.every(isLiteral) ? list.map(toSubject) : [];
   }
 }

@@ -3,10 +3,10 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as webSockets from 'ws';
-import type { Dialect } from '../connections/encoder.ts';
-import { Entry } from '../log/event-entry.ts';
-import { sseDialect } from './sse/encoder.ts';
-import { webSocketDialect } from './websocket/encoder.ts';
+import type { Encoder } from '../connections/encoder.ts';
+import { EventEntry } from '../log/event-entry.ts';
+import { sseEncoder } from './sse/encoder.ts';
+import { webSocketEncoder } from './websocket/encoder.ts';
 
 /** The receiving side of `ws`, which its types leave out. */
 const { Receiver } = webSockets as unknown as {
@@ -32,9 +32,9 @@ const gap = fc.record({
 
 type Written = { readonly position: { epoch: string; sequence: number }; readonly json: string };
 
-function frameOf(dialect: Dialect, { position: place, json: text }: Written): Buffer {
+function frameOf(encoder: Encoder, { position: place, json: text }: Written): Buffer {
   const payload = { topic: 'a', timeMs: 0, json: Buffer.from(text) };
-  return new Entry(place, payload).frame(dialect);
+  return new EventEntry(place, payload).frame(encoder);
 }
 
 /** What `ws` makes of the bytes, when they come cut at a place. */
@@ -64,7 +64,7 @@ describe('WebSocket frames', () => {
       fc.array(event, { minLength: 1, maxLength: 4 }),
       fc.nat(),
       async (events, cut) => {
-        const bytes = Buffer.concat(events.map((one) => frameOf(webSocketDialect, one)));
+        const bytes = Buffer.concat(events.map((one) => frameOf(webSocketEncoder, one)));
         const expected = events.map((one) => ({
           type: 'event',
           cursor: formatCursor(one.position),
@@ -78,12 +78,12 @@ describe('WebSocket frames', () => {
 
   test('events: the room that is asked for a frame: is what it takes', () => {
     fc.assert(
-      fc.property(fc.constantFrom(webSocketDialect, sseDialect), event, (dialect, one) => {
+      fc.property(fc.constantFrom(webSocketEncoder, sseEncoder), event, (encoder, one) => {
         const payload = { topic: 'a', timeMs: 0, json: Buffer.from(one.json) };
-        const entry = new Entry(one.position, payload);
-        const target = Buffer.alloc(entry.frameBytes(dialect) + 8);
-        expect(entry.writeFrame(dialect, target, 3)).toBe(target.length - 5);
-        expect(target.subarray(3, -5).equals(entry.frame(dialect))).toBe(true);
+        const entry = new EventEntry(one.position, payload);
+        const target = Buffer.alloc(entry.frameBytes(encoder) + 8);
+        expect(entry.writeFrame(encoder, target, 3)).toBe(target.length - 5);
+        expect(target.subarray(3, -5).equals(entry.frame(encoder))).toBe(true);
       }),
     );
   });
@@ -92,13 +92,13 @@ describe('WebSocket frames', () => {
     const at = { epoch: 'e', sequence: 7 };
     const error = { code: 'not_found', message: 'ü', retryable: false } as const;
     const bytes = Buffer.concat([
-      webSocketDialect.subscribed('s', at) ?? Buffer.alloc(0),
-      webSocketDialect.live('s', at),
-      webSocketDialect.heartbeat(at),
-      webSocketDialect.heartbeat(undefined),
-      webSocketDialect.error(undefined, error),
-      webSocketDialect.error('s', error),
-      webSocketDialect.unsubscribed('s') ?? Buffer.alloc(0),
+      webSocketEncoder.subscribed('s', at) ?? Buffer.alloc(0),
+      webSocketEncoder.live('s', at),
+      webSocketEncoder.heartbeat(at),
+      webSocketEncoder.heartbeat(undefined),
+      webSocketEncoder.error(undefined, error),
+      webSocketEncoder.error('s', error),
+      webSocketEncoder.unsubscribed('s') ?? Buffer.alloc(0),
     ]);
     expect(await receive(bytes, 5)).toEqual([
       { type: 'subscribed', id: 's', cursor: 'e-7' },
@@ -113,7 +113,7 @@ describe('WebSocket frames', () => {
 
   test('gaps: any: read by ws as they were', async () => {
     const check = fc.asyncProperty(fc.string(), gap, async (id, told) => {
-      const bytes = webSocketDialect.gap(id, told);
+      const bytes = webSocketEncoder.gap(id, told);
       const [from, to] = [formatCursor(told.from), formatCursor(told.to)];
       expect(await receive(bytes, 1)).toEqual([{ type: 'gap', id, from, to, reason: told.reason }]);
     });
@@ -125,7 +125,7 @@ describe('SSE blocks', () => {
   test('events: any, several in one write: read by eventsource-parser as they were', () => {
     fc.assert(
       fc.property(fc.array(event, { minLength: 1, maxLength: 4 }), (events) => {
-        const bytes = Buffer.concat(events.map((one) => frameOf(sseDialect, one)));
+        const bytes = Buffer.concat(events.map((one) => frameOf(sseEncoder, one)));
         const expected = events.map((one) => ({
           id: formatCursor(one.position),
           event: undefined,
@@ -141,9 +141,9 @@ describe('SSE blocks', () => {
     const error = { code: 'unavailable', message: 'a\nb', retryable: true } as const;
     const [live, gapTold, failed] = parse(
       Buffer.concat([
-        sseDialect.live('', at),
-        sseDialect.gap('', { from: at, to: { epoch: 'f', sequence: 0 }, reason: 'epoch' }),
-        sseDialect.error('', error),
+        sseEncoder.live('', at),
+        sseEncoder.gap('', { from: at, to: { epoch: 'f', sequence: 0 }, reason: 'epoch' }),
+        sseEncoder.error('', error),
       ]),
     );
     expect(live).toEqual({ id: 'e-7', event: 'live', data: '{"cursor":"e-7"}' });
@@ -155,8 +155,8 @@ describe('SSE blocks', () => {
 
   test('position: at the beginning and as a heartbeat: no event is raised', () => {
     const at = { epoch: 'e', sequence: 7 };
-    const blocks = [sseDialect.subscribed('', at) ?? Buffer.alloc(0), sseDialect.heartbeat(at)];
+    const blocks = [sseEncoder.subscribed('', at) ?? Buffer.alloc(0), sseEncoder.heartbeat(at)];
     for (const block of blocks) expect(block.toString()).toBe('id: e-7\n\n');
-    expect(parse(Buffer.concat([...blocks, sseDialect.heartbeat(undefined)]))).toEqual([]);
+    expect(parse(Buffer.concat([...blocks, sseEncoder.heartbeat(undefined)]))).toEqual([]);
   });
 });

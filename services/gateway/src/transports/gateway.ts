@@ -3,42 +3,43 @@ import type { Authenticate, Confirm, Limits, Origins, Places, Rate } from '@tide
 import type { Appender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import type { Admission, Knock } from '../access/admission.ts';
+import type { Admission, ConnectRequest } from '../access/admission.ts';
+import type { ConnectionContext } from '../connections/context.ts';
 import type { Registry } from '../connections/registry.ts';
-import type { Log } from '../log/event-log.ts';
 import type { Reports } from '../observability/reports/reports.ts';
 
-/** What both transports are given. */
+/** What both transports need. */
 export interface Gateway {
-  readonly log: Log;
+  readonly core: ConnectionContext;
   readonly logger: Logger;
   readonly registry: Registry;
   readonly reports: Reports;
   readonly authenticate: Authenticate;
-  /** The same for new connections, which may bring a ticket instead of a token, and too many. */
-  readonly authenticateConnection: (request: Knock) => Promise<Principal>;
+  /** For new connections: it also accepts tickets, and limits handshakes. */
+  readonly authenticateConnection: (request: ConnectRequest) => Promise<Principal>;
   readonly confirm: Confirm;
   readonly admission: Admission;
   readonly limits: Limits;
-  /** Events that a user publishes. */
+  /** Limits the events that a user publishes. */
   readonly publishes: Rate;
-  /** Subscriptions of a user that catch up. */
+  /** Limits the subscriptions of a user that catch up. */
   readonly catchUps: Places;
-  /** The web pages that may connect; all of them, with a token, where none is configured. */
+  /** The web pages that may connect: any page with a token, where none is configured. */
   readonly origins: Origins;
   /** `undefined` until NATS has been reached for the first time. */
   readonly appender: () => Appender | undefined;
 }
 
 /**
- * In the same turn the connection has to be registered: a revocation that comes later closes those
- * that are, and one that came since the token was looked at is asked for here.
+ * Admits a connection, which the caller must register in the same turn of the loop: a later revocation
+ * closes registered connections, and one that came since the token was checked is found here.
  *
  * @throws TidemarkError when no further connection can be served now
  */
-export function admit(gateway: Gateway, request: Knock, principal: Principal): void {
-  const { log, admission, confirm } = gateway;
+export function admit(gateway: Gateway, request: ConnectRequest, principal: Principal): void {
+  const { core, admission, confirm } = gateway;
   confirm(principal);
-  if (!log.begun) throw new TidemarkError('unavailable', 'The gateway has not reached NATS yet.');
+  if (!core.log.begun)
+    throw new TidemarkError('unavailable', 'The gateway has not reached NATS yet.');
   admission.admit(request, principal);
 }

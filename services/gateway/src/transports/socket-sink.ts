@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import type { CloseReason } from '@tidemark/protocol';
-import type { Counts } from '../counters/counters.ts';
-import type { Outlet } from '../fan-out/sink.ts';
+import type { Counters } from '../counters/counters.ts';
+import type { Sink } from '../fan-out/sink.ts';
 
 /** How long a peer may take to take or answer a close before its socket is destroyed. */
 export const CLOSE_TIMEOUT_MS = 5000;
 
 /** What only the transport knows how to do. */
-export interface Farewell {
+export interface TransportControl {
   ping(): void;
   close(reason: CloseReason, message: string): void;
 }
@@ -18,15 +18,15 @@ export interface Farewell {
  * sockets a high-water mark of `LOW_WATER_BYTES`, so that `drain` follows whenever this is not
  * writable.
  */
-export class SocketOutlet implements Outlet {
+export class SocketSink implements Sink {
   readonly #socket: Socket;
-  readonly #farewell: Farewell;
-  readonly #counts: Counts;
+  readonly #control: TransportControl;
+  readonly #counters: Counters;
 
-  constructor(socket: Socket, farewell: Farewell, counts: Counts) {
+  constructor(socket: Socket, control: TransportControl, counters: Counters) {
     this.#socket = socket;
-    this.#farewell = farewell;
-    this.#counts = counts;
+    this.#control = control;
+    this.#counters = counters;
   }
 
   get writable(): boolean {
@@ -38,24 +38,24 @@ export class SocketOutlet implements Outlet {
   }
 
   get takenBytes(): number {
-    // A write that the kernel took in part counts only when it is through; the handle knows more.
+    // A write that the kernel took in part counters only when it is through; the handle knows more.
     const { _handle } = this.#socket as { _handle?: { writeQueueSize?: number } };
     const underWay = _handle?.writeQueueSize ?? 0;
     return this.#socket.bytesWritten - this.#socket.writableLength - underWay;
   }
 
   write(bytes: Uint8Array): boolean {
-    this.#counts.writes++;
-    this.#counts.bytesOut += bytes.length;
+    this.#counters.writes++;
+    this.#counters.bytesOut += bytes.length;
     this.#socket.write(bytes);
     return this.#socket.writableLength === 0;
   }
 
   ping(): void {
-    this.#farewell.ping();
+    this.#control.ping();
   }
 
   close(reason: CloseReason, message: string): void {
-    this.#farewell.close(reason, message);
+    this.#control.close(reason, message);
   }
 }

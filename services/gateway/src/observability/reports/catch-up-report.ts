@@ -1,7 +1,7 @@
 import { formatCursor, isSampled, readTraceContext } from '@tidemark/protocol';
 import { link, type Span, type Tracer } from '@tidemark/telemetry';
 import { type CatchUp, type CatchUpEnd, TIERS, type Tier } from '../../connections/observer.ts';
-import type { Entry } from '../../log/event-entry.ts';
+import type { EventEntry } from '../../log/event-entry.ts';
 import type { CatchUpBegun } from './connection-report.ts';
 
 /** Events that a catch-up's span links to: the first ones whose trace is sampled. */
@@ -48,7 +48,7 @@ export class CatchUpReport implements CatchUp {
     });
   }
 
-  carried(tier: Tier, entries: readonly Entry[]): void {
+  carried(tier: Tier, entries: readonly EventEntry[]): void {
     this.#events[tier] += entries.length;
     this.#last = entries.at(-1)?.sequence ?? this.#last;
     if (this.#span.isRecording()) this.#link(entries);
@@ -72,7 +72,7 @@ export class CatchUpReport implements CatchUp {
   }
 
   /** The archive keeps no headers: an event's origin stands in the event itself. */
-  #link(entries: readonly Entry[]): void {
+  #link(entries: readonly EventEntry[]): void {
     for (const { json } of entries) {
       if (this.#links >= LINKS_MAX || this.#looks++ >= LINK_LOOKS_MAX) return;
       const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString('latin1');

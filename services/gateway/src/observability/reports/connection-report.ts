@@ -105,8 +105,8 @@ export class ConnectionReport implements ConnectionObserver {
     this.#events.onSubscriptions(-this.#open);
     const ms = Math.round(performance.now() - this.#startMs);
     this.#events.onEnd(this.#about.transport, reason, ms / 1000);
-    const told = { subscriptions: this.#subscribed, gaps: this.#gaps, ms };
-    this.#tell('info', { reason, ...counts, ...told }, 'disconnected');
+    const totals = { subscriptions: this.#subscribed, gaps: this.#gaps, ms };
+    this.#tell('info', { reason, ...counts, ...totals }, 'disconnected');
   }
 
   /** A logger of its own would cost each connection some 2 KB. */

@@ -1,6 +1,6 @@
 import type { Tracer } from '@tidemark/telemetry';
-import type { Receipt } from '../../log/event-entry.ts';
-import { EventReceipt } from './delivery-traces.ts';
+import type { DeliveryTrace } from '../../log/event-entry.ts';
+import { EventDeliveryTrace } from './delivery-traces.ts';
 
 /** Spans of one connection's deliveries; after them it goes on without. */
 export const DELIVERY_SPANS_MAX = 10_000;
@@ -9,11 +9,11 @@ export const DELIVERY_SPANS_MAX = 10_000;
 export function traceDeliveries(
   tracer: Tracer,
   { connection, transport }: { readonly connection: string; readonly transport: string },
-): (receipt: Receipt) => void {
+): (deliveryTrace: DeliveryTrace) => void {
   let left = DELIVERY_SPANS_MAX;
-  return (receipt) => {
-    if (!(receipt instanceof EventReceipt) || left-- <= 0) return;
-    const { context: parent, startMs } = receipt;
+  return (deliveryTrace) => {
+    if (!(deliveryTrace instanceof EventDeliveryTrace) || left-- <= 0) return;
+    const { context: parent, startMs } = deliveryTrace;
     const attributes = { 'tidemark.connection': connection, 'tidemark.transport': transport };
     tracer.span('deliver', { parent, startMs, attributes }).end();
   };

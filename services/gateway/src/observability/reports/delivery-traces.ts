@@ -7,24 +7,24 @@ import {
   type Span,
   type Tracer,
 } from '@tidemark/telemetry';
-import type { Receipt } from '../../log/event-entry.ts';
+import type { DeliveryTrace } from '../../log/event-entry.ts';
 
-/** Sampled events that are being given to connections at one time; a further one is not followed. */
-export const RECEIPTS_MAX = 1000;
+/** Sampled events under way at one time; a further one is not traced. */
+export const DELIVERY_TRACES_MAX = 1000;
 
 const MESSAGE_ID_HEADER = 'nats-msg-id';
 
-export interface ReceiptsOptions {
+export interface DeliveryTracesOptions {
   readonly tracer: Tracer;
   /** Wall clock with fractions of a millisecond, for spans. */
   readonly wallMs?: () => number;
 }
 
 /**
- * The spans of events that arrive from the stream: from the receipt to the last write to a
+ * The spans of events that arrive from the stream, each from its arrival to its last write to a
  * connection that was live then. Events whose context is not sampled get none.
  */
-export class Receipts {
+export class DeliveryTraces {
   readonly #tracer: Tracer;
   readonly #wallMs: () => number;
   #open = 0;
@@ -32,17 +32,17 @@ export class Receipts {
   constructor({
     tracer,
     wallMs = () => performance.timeOrigin + performance.now(),
-  }: ReceiptsOptions) {
+  }: DeliveryTracesOptions) {
     this.#tracer = tracer;
     this.#wallMs = wallMs;
   }
 
-  /** Who opens one settles it once the event has been offered to everybody. */
-  open(record: LogRecord, epoch: string): EventReceipt | undefined {
+  /** The caller completes the trace once the hub has delivered the event. */
+  openTrace(record: LogRecord, epoch: string): EventDeliveryTrace | undefined {
     if (!this.#tracer.enabled) return undefined;
     const { subject, sequence, timeMs, payload, headers } = record;
     const followed = this.#tracer.follows(headers.get('traceparent'));
-    if (!followed || this.#open >= RECEIPTS_MAX) return undefined;
+    if (!followed || this.#open >= DELIVERY_TRACES_MAX) return undefined;
     const id = headers.get(MESSAGE_ID_HEADER);
     const startMs = this.#wallMs();
     const span = this.#tracer.span(PROCESS_SPAN, {
@@ -55,7 +55,7 @@ export class Receipts {
       },
     });
     this.#open++;
-    return new EventReceipt(span, {
+    return new EventDeliveryTrace(span, {
       storedMs: timeMs,
       startMs,
       wallMs: this.#wallMs,
@@ -66,24 +66,24 @@ export class Receipts {
   }
 }
 
-interface ReceiptTimes {
+interface DeliveryTraceTimes {
   readonly storedMs: number;
   readonly startMs: number;
   readonly wallMs: () => number;
   readonly onEnd: () => void;
 }
 
-/** Ends its span when the last of those who took the event has settled it. */
-export class EventReceipt implements Receipt {
+/** Ends its span when the last group that queued the event has completed it. */
+export class EventDeliveryTrace implements DeliveryTrace {
   readonly startMs: number;
   readonly #span: Span;
-  readonly #times: ReceiptTimes;
-  /** The cohorts that have yet to settle it, and whoever opened it. */
-  #unsettled = 1;
+  readonly #times: DeliveryTraceTimes;
+  /** The groups that have not completed it yet, plus the caller that opened it. */
+  #uncompleted = 1;
   #connections = 0;
   #lastWriteMs: number | undefined;
 
-  constructor(span: Span, times: ReceiptTimes) {
+  constructor(span: Span, times: DeliveryTraceTimes) {
     this.#span = span;
     this.#times = times;
     this.startMs = times.startMs;
@@ -94,8 +94,8 @@ export class EventReceipt implements Receipt {
     return contextOf(this.#span);
   }
 
-  taken(): void {
-    this.#unsettled++;
+  enqueued(): void {
+    this.#uncompleted++;
   }
 
   written(connections: number): void {
@@ -103,14 +103,14 @@ export class EventReceipt implements Receipt {
     this.#lastWriteMs = this.#times.wallMs();
   }
 
-  settled(): void {
-    this.#unsettled--;
-    if (this.#unsettled > 0) return;
+  completed(): void {
+    this.#uncompleted--;
+    if (this.#uncompleted > 0) return;
     const { storedMs, onEnd } = this.#times;
     const last = this.#lastWriteMs;
     this.#span.setAttribute('tidemark.connections', this.#connections);
     if (last !== undefined) {
-      // Clocks of two machines: what is negative says that they differ.
+      // The two clocks may be of two machines: a negative value shows that they differ.
       this.#span.setAttribute('tidemark.append_to_last_write_ms', last - storedMs);
     }
     this.#span.end(last);

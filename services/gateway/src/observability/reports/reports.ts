@@ -60,10 +60,10 @@ export class Reports {
 
   refused(transport: Transport, error: unknown, handshake: Span): void {
     this.countRefused(transport, error);
-    this.tellRefused(transport, error, handshake);
+    this.reportRefused(transport, error, handshake);
   }
 
-  tellRefused(transport: Transport, error: unknown, handshake: Span): void {
+  reportRefused(transport: Transport, error: unknown, handshake: Span): void {
     const { code, message } = asTidemarkError(error);
     this.#logger.info({ transport, code, reason: message, ...traceIds(handshake) }, 'refused');
     fail(handshake, { code });

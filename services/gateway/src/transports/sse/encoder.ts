@@ -10,7 +10,7 @@ import {
   sseLive,
   sseSkipped,
 } from '@tidemark/protocol';
-import type { Dialect } from '../../connections/encoder.ts';
+import type { Encoder } from '../../connections/encoder.ts';
 
 const START = { epoch: '', sequence: 0 };
 const PREFIX_BYTES = sseEventPrefix(START).length - cursorLength(START);
@@ -20,7 +20,7 @@ const SUFFIX = Buffer.from(SSE_EVENT_SUFFIX);
  * The SSE side of PROTOCOL.md section 7. The body ends with the connection and is not chunked, so
  * that here too the bytes of an event are the same for everybody.
  */
-export const sseDialect: Dialect = {
+export const sseEncoder: Encoder = {
   transport: 'sse',
   slot: 1,
   frameBytes(position, json) {

@@ -6,7 +6,7 @@ import {
   WEB_SOCKET_EVENT_SUFFIX,
   webSocketEventPrefix,
 } from '@tidemark/protocol';
-import type { Dialect } from '../../connections/encoder.ts';
+import type { Encoder } from '../../connections/encoder.ts';
 
 /** FIN and the opcode for text (RFC 6455 section 5.2). */
 const TEXT = 0x81;
@@ -18,7 +18,7 @@ const PREFIX_BYTES = webSocketEventPrefix(START).length - cursorLength(START);
 const SUFFIX = Buffer.from(WEB_SOCKET_EVENT_SUFFIX);
 
 /** The WebSocket side of PROTOCOL.md section 6: each message as one whole, unmasked text frame. */
-export const webSocketDialect: Dialect = {
+export const webSocketEncoder: Encoder = {
   transport: 'websocket',
   slot: 0,
   frameBytes(position, json) {

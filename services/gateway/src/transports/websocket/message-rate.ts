@@ -4,18 +4,18 @@ export const REFUSALS_MAX = 100;
 const SECOND_MS = 1000;
 
 export type Verdict =
-  | 'taken'
+  | 'accepted'
   /** Too fast. */
   | 'refused'
   /** Too fast for too long. */
-  | 'over';
+  | 'exceeded';
 
 /**
  * How fast one connection may send: a second's worth at once, and refilled evenly. A few numbers in
  * the connection, because it is asked for every message, at once, and a keyed limiter would hold a
  * timer for each of a hundred thousand connections.
  */
-export class MessagePace {
+export class MessageRate {
   readonly #perSecondMax: number;
   #left: number;
   #atMs: number;
@@ -34,11 +34,11 @@ export class MessagePace {
     this.#atMs = nowMs;
     if (this.#left >= 1) {
       this.#left--;
-      return 'taken';
+      return 'accepted';
     }
     if (nowMs - this.#refusedMs >= SECOND_MS) this.#refusals = 0;
     this.#refusedMs = nowMs;
     this.#refusals++;
-    return this.#refusals > REFUSALS_MAX ? 'over' : 'refused';
+    return this.#refusals > REFUSALS_MAX ? 'exceeded' : 'refused';
   }
 }

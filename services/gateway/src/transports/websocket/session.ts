@@ -10,46 +10,48 @@ import {
   TidemarkError,
 } from '@tidemark/protocol';
 import type { Span } from '@tidemark/telemetry';
-import type { CatchUpPlaces } from '../../connections/catch-up-limit.ts';
+import type { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import type { Connection } from '../../connections/connection.ts';
 import type { ConnectionReport } from '../../observability/reports/connection-report.ts';
 import type { Stored } from '../../observability/reports/publishes.ts';
 import type { Gateway } from '../gateway.ts';
-import { textFrame, webSocketDialect } from './encoder.ts';
+import { textFrame, webSocketEncoder } from './encoder.ts';
 
-export interface PeerLimits {
+export interface SessionLimits {
   readonly subscriptionsMax: number;
   readonly publishesMax: number;
   /** In all subscriptions of the connection. */
   readonly connectionPatternsMax: number;
 }
 
-export interface PeerOptions {
+type SessionReport = Pick<ConnectionReport, 'resumed' | 'limited' | 'refused'>;
+
+export interface SessionOptions {
   readonly gateway: Gateway;
   readonly connection: Connection;
   /** As it stands in `welcome`. */
   readonly connectionId: string;
   readonly principal: Principal;
-  readonly limits: PeerLimits;
+  readonly limits: SessionLimits;
   readonly newId: () => string;
-  readonly report?: ConnectionReport;
-  /** The client asks to see the deliveries to it in traces. */
-  readonly onTrace?: () => void;
+  readonly report: SessionReport;
+  /** The client asked for its deliveries to appear in traces. */
+  readonly onTrace: () => void;
   readonly onPrincipal: (principal: Principal) => void;
-  /** Bounds the user's catch-ups. */
-  readonly catchUps?: CatchUpPlaces;
+  /** Bounds the catch-ups of the user. */
+  readonly catchUps: Pick<CatchUpLimit, 'begin'>;
 }
 
 type MessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
 
-/** What a WebSocket client says, and what that does (PROTOCOL.md section 6). */
-export class WebSocketPeer {
-  readonly #options: PeerOptions;
+/** Carries out the messages of one WebSocket client (PROTOCOL.md section 6). */
+export class WebSocketSession {
+  readonly #options: SessionOptions;
   #principal: Principal;
   #publishing = 0;
   #finished: (() => void) | undefined;
 
-  constructor(options: PeerOptions) {
+  constructor(options: SessionOptions) {
     this.#options = options;
     this.#principal = options.principal;
   }
@@ -58,7 +60,7 @@ export class WebSocketPeer {
     return this.#principal;
   }
 
-  /** Takes no further messages. Resolves once every publish under way has been answered. */
+  /** Accepts no further messages. Resolves when every publish under way has been answered. */
   async finish(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#finished = resolve;
@@ -67,7 +69,7 @@ export class WebSocketPeer {
   }
 
   receive(text: string): void {
-    // A peer can go on talking for a while after it was told to end, such as for a revoked token.
+    // A peer may send more before it reads that the connection is closed.
     if (this.#finished || this.#options.connection.closed) return;
     const message = parseClientMessage(text);
     if ('error' in message) {
@@ -78,14 +80,14 @@ export class WebSocketPeer {
     this.#perform(message).catch((error) => this.#refuse(id, asTidemarkError(error)));
   }
 
-  receiveBinary(): void {
+  refuseBinary(): void {
     this.#refuse(
       undefined,
       new TidemarkError('invalid_message', 'Messages are text frames; this one was binary.'),
     );
   }
 
-  /** The client sent more than it may; the error names the message, so that it can be sent again. */
+  /** Refuses a message above the rate. The error names the message, so the client can repeat it. */
   refuseTooFast(text: string, perSecondMax: number): void {
     if (this.#finished || this.#options.connection.closed) return;
     const message = parseClientMessage(text);
@@ -95,7 +97,7 @@ export class WebSocketPeer {
   }
 
   async #perform(message: ClientMessage): Promise<void> {
-    // The grace after its end is there to bring a new token, and for nothing else.
+    // The grace period after expiry serves to send a new token, and for nothing else.
     const uses = message.type === 'publish' || message.type === 'subscribe';
     if (uses) requireUnexpired(this.#principal, Date.now());
     switch (message.type) {
@@ -129,11 +131,11 @@ export class WebSocketPeer {
     }
     if (trace) {
       requireAdmin(this.#principal);
-      onTrace?.();
+      onTrace();
     }
-    if (subscribing.start.kind === 'cursor') this.#options.report?.resumed();
+    if (subscribing.start.kind === 'cursor') this.#options.report.resumed();
     const subscribe = () => connection.subscribe(id, subscribing);
-    await (catchUps ? catchUps.begin(id, subscribing.start, subscribe) : subscribe());
+    await catchUps.begin(id, subscribing.start, subscribe);
   }
 
   async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
@@ -141,7 +143,7 @@ export class WebSocketPeer {
     if (!connection.unsubscribe(id)) {
       throw new TidemarkError('not_found', `There is no subscription ${JSON.stringify(id)}.`);
     }
-    connection.send(webSocketDialect.unsubscribed(id));
+    connection.send(webSocketEncoder.unsubscribed(id));
   }
 
   async #publish({ id, event }: MessageOf<'publish'>): Promise<void> {
@@ -166,15 +168,15 @@ export class WebSocketPeer {
     this.#publishing++;
     try {
       await gateway.publishes.take(publisher);
-      const { epoch } = gateway.log;
+      const { epoch } = gateway.core.log;
       return await gateway.reports.publishes.send(event, span, async (sent, context) => {
         const { sequence, duplicate } = await appender.append(sent, { context });
         return { cursor: formatCursor({ epoch, sequence }), duplicate };
       });
     } finally {
       this.#publishing--;
-      // In the next turn, so that a failure has been told as well.
-      if (this.#publishing === 0) gateway.log.scheduler.soon(() => this.#finished?.());
+      // Later, so that a failure has been answered as well.
+      if (this.#publishing === 0) gateway.core.clock.soon(() => this.#finished?.());
     }
   }
 
@@ -199,10 +201,10 @@ export class WebSocketPeer {
   #refuse(id: string | undefined, error: TidemarkError): void {
     const { connection, gateway, report } = this.#options;
     if (error.limit !== undefined) gateway.limits.hit(error.limit);
-    if (error.code === 'limit_exceeded') report?.limited(error.message);
-    if (error.status === 401 || error.status === 403) report?.refused(error.code, error.message);
+    if (error.code === 'limit_exceeded') report.limited(error.message);
+    if (error.status === 401 || error.status === 403) report.refused(error.code, error.message);
     if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a message failed');
-    connection.send(webSocketDialect.error(id, error.toBody()));
+    connection.send(webSocketEncoder.error(id, error.toBody()));
   }
 }
 

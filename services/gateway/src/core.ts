@@ -1,0 +1,46 @@
+import type { ConnectionContext } from './connections/context.ts';
+import { Counters } from './counters/counters.ts';
+import { WriteBuffer } from './fan-out/batch.ts';
+import { Hub } from './fan-out/hub.ts';
+import { EventLog } from './log/event-log.ts';
+import type { TailLimits } from './log/tail.ts';
+import type { Clock } from './scheduling/clock.ts';
+import { TaskScheduler } from './scheduling/task-scheduler.ts';
+import { type ArchiveTier, ColdReads, type StreamTier } from './sources/cold-reads.ts';
+import { StartResolver } from './sources/start-resolver.ts';
+
+export interface CoreOptions {
+  readonly stream: StreamTier;
+  readonly archive: ArchiveTier;
+  readonly clock: Clock;
+  readonly tail: TailLimits;
+  readonly coldReadsMax: number;
+  readonly coldWaitMs: number;
+  /** The system's clock where absent; it only measures how old an event is. */
+  readonly wallMs?: () => number;
+}
+
+/** Wires the log, its tiers, the hub and the task scheduler: all that serves one stream. */
+export function createCore(options: CoreOptions): ConnectionContext {
+  const { stream, archive, clock, wallMs = Date.now } = options;
+  const counters = new Counters();
+  const tasks = new TaskScheduler(clock);
+  const writeBuffer = new WriteBuffer();
+  const log = new EventLog({
+    tail: options.tail,
+    onAppended: (entry, topic) => hub.deliverEvent(entry, topic),
+    onRestarted: () => coldReads.abandonReads(),
+  });
+  const { topics } = log.tail;
+  const hub = new Hub({ topics, clock, counters, tasks, writeBuffer, wallMs });
+  const starts = new StartResolver({ stream, archive });
+  const coldReads = new ColdReads({
+    stream,
+    archive,
+    clock,
+    counters,
+    readsMax: options.coldReadsMax,
+    waitMs: options.coldWaitMs,
+  });
+  return { log, hub, coldReads, starts, tasks, clock, counters, writeBuffer };
+}

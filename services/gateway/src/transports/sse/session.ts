@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Principal } from '@tidemark/auth';
+import type { Request, Response } from '@tidemark/http';
+import {
+  asTidemarkError,
+  type CloseReason,
+  type ErrorCode,
+  sseError,
+  sseRetry,
+  TidemarkError,
+} from '@tidemark/protocol';
+import type { Span } from '@tidemark/telemetry';
+import { CatchUpLimit } from '../../connections/catch-up-limit.ts';
+import { Connection, type Subscribing } from '../../connections/connection.ts';
+import type { Member } from '../../connections/registry.ts';
+import { traceDeliveries } from '../../observability/reports/deliveries.ts';
+import type { Gateway } from '../gateway.ts';
+import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
+import { sseEncoder } from './encoder.ts';
+
+/** An SSE connection has one subscription, whose id no message names. */
+const SUBSCRIPTION = '';
+
+/** The error code of the last block, by the reason for the close. */
+const CLOSE_ERROR_CODES: Readonly<Record<CloseReason, ErrorCode>> = {
+  going_away: 'unavailable',
+  stalled: 'unavailable',
+  unresponsive: 'unavailable',
+  token_expired: 'token_expired',
+  unavailable: 'unavailable',
+  disconnected: 'unavailable',
+  limited: 'limit_exceeded',
+  revoked: 'unauthenticated',
+};
+
+export interface SseSession {
+  readonly subscribing: Subscribing;
+  readonly principal: Principal;
+  /** Whether its deliveries appear in traces. */
+  readonly trace: boolean;
+  readonly handshake: Span;
+}
+
+/** Serves an accepted SSE request on its socket until either side ends it. */
+export function startSession(gateway: Gateway, socket: Socket, session: SseSession): void {
+  const { subscribing, principal, trace, handshake } = session;
+  const { core, registry, reports } = gateway;
+  const id = randomUUID();
+  handshake.setAttribute('tidemark.connection', id);
+  const { subject } = principal;
+  const report = reports.connected({ id, transport: 'sse', subject, handshake });
+  const close = (reason: CloseReason, message: string): void => {
+    endWithError(socket, new TidemarkError(CLOSE_ERROR_CODES[reason], message));
+  };
+  const catchUps = new CatchUpLimit(report, gateway.catchUps, subject);
+  const connection = new Connection({
+    context: core,
+    sink: new SocketSink(socket, { ping: () => {}, close }, core.counters),
+    encoder: sseEncoder,
+    observer: catchUps,
+    onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
+  });
+  if (subscribing.start.kind === 'cursor') report.resumed();
+  if (trace) {
+    const about = { connection: id, transport: 'sse' };
+    connection.onWritten = traceDeliveries(reports.tracer, about);
+  }
+  const member: Member = { id, connection, transport: 'sse', principal, lastReceivedMs: 0 };
+  registry.addMember(member);
+  socket.on('drain', () => connection.drained());
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => {
+    registry.removeMember(member);
+    connection.ended();
+    report.disconnected({ events: connection.delivered, bytes: socket.bytesWritten });
+  });
+  const subscribe = () => connection.subscribe(SUBSCRIPTION, subscribing);
+  catchUps.begin(SUBSCRIPTION, subscribing.start, subscribe).catch((thrown) => {
+    const { code, message } = asTidemarkError(thrown);
+    connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
+  });
+}
+
+/** Sends the last block of a stream. A peer that does not read it, or does not end, is cut. */
+export function endWithError(socket: Socket, error: TidemarkError): void {
+  socket.end(sseError(error.toBody()));
+  setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
+}
+
+/**
+ * Sends the head of the response. The body has neither a length nor chunks: it ends with the
+ * connection, so everything written to the socket afterwards is the shared bytes of the events.
+ *
+ * @returns the socket, or `undefined` when the response is complete or the client is gone
+ */
+export function openStream(
+  request: Request,
+  response: Response,
+  retryMs: number,
+): Socket | undefined {
+  response.set({
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no',
+    Connection: 'close',
+  });
+  if (request.method === 'HEAD') {
+    response.end();
+    return undefined;
+  }
+  response.removeHeader('Transfer-Encoding');
+  response.flushHeaders();
+  const { socket } = response;
+  socket?.setTimeout(0);
+  socket?.write(sseRetry(retryMs));
+  return socket ?? undefined;
+}
