@@ -2,38 +2,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { FLOORS, HOT_PATH, PARTS } from './directions.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-/** Who alone may import what from outside; what is not named anywhere may not be imported. */
-const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
-  'libs/protocol': ['zod'],
-  'libs/config': [],
-  'libs/telemetry': ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
-  'libs/auth': ['jose'],
-  'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
-  'libs/http': ['express', 'rate-limiter-flexible'],
-  'services/ingest': ['zod'],
-  'services/gateway': ['ws'],
-  'services/replay': ['better-sqlite3', 'zod'],
-};
-
-/** The hot path: only protocol, the clock, the counters and each other. */
-const HOT = [
-  'services/gateway/src/log/tail.ts',
-  'services/gateway/src/log/event-entry.ts',
-  'services/gateway/src/log/entry-queue.ts',
-  'services/gateway/src/fan-out/hub.ts',
-  'services/gateway/src/fan-out/subscriber-group.ts',
-  'services/gateway/src/scheduling/task-scheduler.ts',
-];
 
 interface Import {
   readonly file: string;
   readonly name: string;
 }
 
-const parts = Object.keys(OUTSIDE);
+const parts = Object.keys(PARTS);
 const sources = parts.flatMap((part) => filesBelow(join(ROOT, part, 'src')));
 const imports = sources.filter((file) => !file.endsWith('.test.ts')).flatMap(importsOf);
 
@@ -49,7 +27,7 @@ describe('directions', () => {
     const wrong = imports.filter(({ file, name }) => {
       if (!isOutside(name)) return false;
       const part = partOf(file);
-      return !OUTSIDE[part]?.includes(packageOf(name)) || !declared(part, packageOf(name));
+      return !PARTS[part]?.includes(packageOf(name)) || !declared(part, packageOf(name));
     });
     expect(wrong).toEqual([]);
   });
@@ -79,6 +57,37 @@ describe('directions', () => {
     expect(wrong).toEqual([]);
   });
 
+  test.each(parts)(
+    'folders of %s: import each other in one direction: there is no ring',
+    (part) => {
+      expect(ringOf(folderImports(part))).toBeUndefined();
+    },
+  );
+
+  test.each(Object.entries(FLOORS))(
+    'floors of %s: a folder: imports only lower ones',
+    (part, floors) => {
+      const found = folderImports(part);
+      expect([...found.keys()].filter((folder) => folder !== '').sort()).toEqual(
+        [...floors].sort(),
+      );
+      const upward = floors.flatMap((folder, floor) =>
+        [...(found.get(folder) ?? [])]
+          .filter((target) => target === '' || floors.indexOf(target) > floor)
+          .map((target) => `${folder} imports ${target || 'a file beside main.ts'}`),
+      );
+      expect(upward).toEqual([]);
+    },
+  );
+
+  test('architecture: its table and its floors: are those of this test', () => {
+    const text = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
+    for (const part of parts) expect(text).toContain(`| \`${part}\` |`);
+    for (const floors of Object.values(FLOORS)) {
+      expect(text).toContain(floors.map((folder) => `\`${folder}\``).join(', '));
+    }
+  });
+
   test('environment: outside a main.ts or a launcher: is not read', () => {
     const wrong = sources
       .filter((file) => !/\/main\.ts$|libs\/http\/src\/process\.ts$|\.test\.ts$/.test(file))
@@ -87,7 +96,7 @@ describe('directions', () => {
   });
 
   test('hot path: await, or an import beyond protocol and small structures: has none', () => {
-    for (const path of HOT) {
+    for (const path of HOT_PATH) {
       const text = readFileSync(join(ROOT, path), 'utf8');
       expect(text, path).not.toMatch(/\bawait\b|\basync\b/);
       const outside = importsOf(join(ROOT, path)).filter(
@@ -128,4 +137,38 @@ function declared(part: string, name: string): boolean {
     readFileSync(join(ROOT, part, 'package.json'), 'utf8'),
   ) as { dependencies?: Record<string, string> };
   return name in dependencies;
+}
+
+/** The folders of a part, and which of its other folders each imports; '' is the top one. */
+function folderImports(part: string): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  const source = `${part}/src`;
+  for (const { file, name } of imports.filter((one) => partOf(one.file) === part)) {
+    const folder = folderBelow(source, file);
+    const targets = found.get(folder) ?? new Set();
+    found.set(folder, targets);
+    if (!name.startsWith('.')) continue;
+    const target = folderBelow(source, relative(ROOT, resolve(dirname(join(ROOT, file)), name)));
+    if (target !== folder) targets.add(target);
+  }
+  return found;
+}
+
+function folderBelow(source: string, file: string): string {
+  const [folder = '', ...rest] = relative(source, file).split('/');
+  return rest.length === 0 ? '' : folder;
+}
+
+/** Drops folders that import none of the rest until none is left, or only a ring. */
+function ringOf(graph: Map<string, Set<string>>): string[] | undefined {
+  const left = new Map(graph);
+  for (let dropped = true; dropped; ) {
+    dropped = false;
+    for (const [folder, targets] of left) {
+      if ([...targets].some((target) => left.has(target))) continue;
+      left.delete(folder);
+      dropped = true;
+    }
+  }
+  return left.size === 0 ? undefined : [...left.keys()];
 }

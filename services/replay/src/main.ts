@@ -26,7 +26,7 @@ import { Metrics } from '@tidemark/telemetry';
 import { Shelf } from './archive/shelf.ts';
 import { archiveSource } from './archive-source.ts';
 import { historyEndpoints } from './history/endpoints.ts';
-import { Projector } from './projector.ts';
+import { Projector } from './projector/projector.ts';
 import { StreamKeeper } from './stream-keeper.ts';
 
 runService({

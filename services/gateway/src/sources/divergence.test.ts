@@ -36,17 +36,17 @@ async function find({ read, tailMax, kept, grown, expired }: Case) {
   return { common, asked, floor: tail.floor };
 }
 
-test('common end: nothing was lost: one request, and it is the whole stream', async () => {
+test('divergence: nothing was lost: one request, and it is the whole stream', async () => {
   const found = await find({ read: 1000, tailMax: 500, kept: 1000, grown: 50, expired: 0 });
   expect(found).toMatchObject({ common: undefined, asked: 1 });
 });
 
-test('common end: an empty tail: nothing is asked', async () => {
+test('divergence: an empty tail: nothing is asked', async () => {
   const found = await find({ read: 0, tailMax: 10, kept: 0, grown: 5, expired: 0 });
   expect(found).toMatchObject({ common: undefined, asked: 0 });
 });
 
-test('common end: lost, and grown by any number: where the events begin to differ', async () => {
+test('divergence: lost, and grown by any number: where the events begin to differ', async () => {
   const size = fc.nat({ max: 60 });
   const run = fc.asyncProperty(
     fc.record({ read: size, tailMax: fc.integer({ min: 1, max: 60 }), lost: size, grown: size }),
@@ -65,7 +65,7 @@ test('common end: lost, and grown by any number: where the events begin to diffe
   await fc.assert(run, { numRuns: 500 });
 });
 
-test('common end: the events expire while it is asked for: nothing is taken back', async () => {
+test('divergence: the events expire while it is asked for: nothing is taken back', async () => {
   const tail = new Tail(0, { bytesMax: 1e9, eventsMax: 10 });
   for (let sequence = 1; sequence <= 10; sequence++) {
     const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };

@@ -1,7 +1,7 @@
 import { formatCursor, type GapReason, type Position, TidemarkError } from '@tidemark/protocol';
 import type { Shelf, Standing } from '../archive/shelf.ts';
 import { isEmpty, type MissingRange, type Range } from '../archive/windows.ts';
-import type { Progress } from '../progress.ts';
+import type { Progress } from '../projector/progress.ts';
 import type { HistoryQuery } from './query.ts';
 
 /** How long a read waits for the projection to come to an event that the stream has already. */

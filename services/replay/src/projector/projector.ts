@@ -8,9 +8,9 @@ import {
   PROCESS_SPAN,
   type Tracer,
 } from '@tidemark/telemetry';
-import type { Shelf } from './archive/shelf.ts';
-import type { MissingRange } from './archive/windows.ts';
-import type { NewEvent } from './archive/writer.ts';
+import type { Shelf } from '../archive/shelf.ts';
+import type { MissingRange } from '../archive/windows.ts';
+import type { NewEvent } from '../archive/writer.ts';
 import { Progress } from './progress.ts';
 
 /** JSON that gathers for one transaction, so that large events do not fill the memory. */
