@@ -11,7 +11,7 @@ export interface Run {
 
 export interface Outcome {
   readonly seed: number;
-  /** Events that the readers took, so that a run which tests nothing shows. */
+  /** Events that the readers received; a world with none tests nothing. */
   readonly received: number;
   readonly failure?: Violation;
 }

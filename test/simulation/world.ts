@@ -1,3 +1,4 @@
+import { type Deliver, matches } from '@tidemark/protocol';
 import {
   FEED_SLICE_MS,
   TASK_SLICE_MS,
@@ -53,10 +54,18 @@ export class World implements Truth {
       return new SimulatedGateway(this, `g${index + 1}`);
     });
     const shared = createPatterns(this.random, this.profile);
-    this.readers = Array.from({ length: this.profile.readers }, (_, index) => {
+    const wishes = Array.from({ length: this.profile.readers }, () => {
       const patterns = this.profile.alike ? shared : createPatterns(this.random, this.profile);
-      const deliver = this.random.chance(0.2) ? 'latest' : 'all';
-      return new Reader(`r${index + 1}`, { patterns, deliver, truth: this });
+      const deliver: Deliver = this.random.chance(0.2) ? 'latest' : 'all';
+      return { patterns, deliver };
+    });
+    // A world in which no event matches tests nothing: all its readers want the first topic too.
+    const { topics } = this.profile;
+    const isMatched = wishes.some(({ patterns }) => matchesSome(patterns, topics));
+    const extra = isMatched ? [] : topics.slice(0, 1);
+    this.readers = wishes.map(({ patterns, deliver }, index) => {
+      const wanted = [...patterns, ...extra];
+      return new Reader(`r${index + 1}`, { patterns: wanted, deliver, truth: this });
     });
   }
 
@@ -148,4 +157,8 @@ export class World implements Truth {
     this.#lastSocket = socket;
     this.#writesInRowMax = Math.max(this.#writesInRowMax, this.#writesInRow);
   }
+}
+
+function matchesSome(patterns: readonly string[], topics: readonly string[]): boolean {
+  return patterns.some((pattern) => topics.some((topic) => matches(pattern, topic)));
 }
