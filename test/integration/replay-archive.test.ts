@@ -33,7 +33,7 @@ beforeAll(async () => {
     topic: `user.${number % 50}.${number % 2 === 0 ? 'inbox' : 'sent'}`,
   }));
   await untilProjected(replay, 1000);
-  epoch = (await archive.state()).epoch;
+  epoch = (await archive.readBounds()).epoch;
 });
 
 afterAll(async () => {
@@ -48,9 +48,9 @@ const sequenceOf = ({ sequence }: { readonly sequence: number }) => sequence;
 async function readAll(patterns: readonly string[], limits: object) {
   const found = [];
   for (let after = 0; after < 1000; ) {
-    const page = await archive.read(
+    const page = await archive.readPage(
       { ...EVERYTHING, ...limits, epoch, patterns, after },
-      (place, json) => ({ ...place, json }),
+      (header, json) => ({ ...header, json }),
     );
     expect(page.through).toBeGreaterThan(after);
     found.push(...page.events);
@@ -60,8 +60,8 @@ async function readAll(patterns: readonly string[], limits: object) {
 }
 
 describe('archive over NATS', () => {
-  test('archive: state: the epoch and range of the projection', async () => {
-    expect(await archive.state()).toEqual({ epoch, firstSequence: 1, lastSequence: 1000 });
+  test('archive: bounds: the epoch and range of the archive', async () => {
+    expect(await archive.readBounds()).toEqual({ epoch, firstSequence: 1, lastSequence: 1000 });
     expect(epoch).toBe((await askPage(replay, '/v1/events')).next.split('-')[0]);
   });
 
@@ -94,24 +94,26 @@ describe('archive over NATS', () => {
 
   test('archive: range beyond the position: complete only up to it', async () => {
     const query = { ...EVERYTHING, epoch, patterns: ['absent'] };
-    expect(await archive.read(query, sequenceOf)).toMatchObject({
+    expect(await archive.readPage(query, sequenceOf)).toMatchObject({
       events: [],
       through: 1000,
       missing: [],
     });
-    expect((await archive.read({ ...query, after: 5000 }, sequenceOf)).through).toBe(5000);
+    expect((await archive.readPage({ ...query, after: 5000 }, sequenceOf)).through).toBe(5000);
   });
 
-  test('archive: sequenceAt: the last event stored before a time', async () => {
+  test('archive: sequenceBefore: the last event stored before a time', async () => {
     const query = { ...EVERYTHING, epoch, patterns: ['>'] };
-    const { events } = await archive.read(query, ({ timeMs }) => timeMs);
-    expect(await archive.sequenceAt(events[0] ?? 0)).toBe(0);
-    expect(await archive.sequenceAt(Date.now() + 60_000)).toBe(1000);
+    const { events } = await archive.readPage(query, ({ timeMs }) => timeMs);
+    expect(await archive.sequenceBefore(events[0] ?? 0)).toBe(0);
+    expect(await archive.sequenceBefore(Date.now() + 60_000)).toBe(1000);
   });
 
   test('archive: another epoch: refused with invalid_cursor', async () => {
     const query = { ...EVERYTHING, epoch: 'other', patterns: ['>'] };
-    await expect(archive.read(query, sequenceOf)).rejects.toMatchObject({ code: 'invalid_cursor' });
+    await expect(archive.readPage(query, sequenceOf)).rejects.toMatchObject({
+      code: 'invalid_cursor',
+    });
   });
 
   test.each([
@@ -124,6 +126,6 @@ describe('archive over NATS', () => {
   ])('archive: request with %s: an error, and the next one is answered', async (_name, body) => {
     const reply = await client.connection.request('tidemark.archive.read', body);
     expect(reply.json()).toMatchObject({ error: { code: expect.any(String) } });
-    expect(await archive.state()).toMatchObject({ lastSequence: 1000 });
+    expect(await archive.readBounds()).toMatchObject({ lastSequence: 1000 });
   });
 });

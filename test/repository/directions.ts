@@ -24,6 +24,15 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'observability',
     'transports',
   ],
+  'services/replay': [
+    'sqlite',
+    'selection',
+    'archive',
+    'projector',
+    'stream',
+    'serving',
+    'history',
+  ],
 };
 
 /** The hot path has no `await`, and imports only protocol and small structures. */

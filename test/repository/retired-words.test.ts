@@ -14,6 +14,8 @@ const RETIRED: Readonly<Record<string, string>> = {
   gatherer: 'write buffer',
   farewell: 'transport control',
   shaken: 'accepted',
+  shelf: 'archive store',
+  facet: 'filter',
 };
 
 const SKIPPED = new Set(['node_modules', 'dist', 'data', '.git']);

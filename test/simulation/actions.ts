@@ -96,7 +96,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   writeArchive(world) {
     if (!world.archive.writing) return undefined;
     world.archive.write();
-    return `the archive is at ${world.archive.state().lastSequence}`;
+    return `the archive is at ${world.archive.bounds().lastSequence}`;
   },
   connect(world) {
     const away = world.readers.filter(({ state }) => state === 'away');

@@ -1,19 +1,18 @@
+import { type ArchivePage, type ArchiveSource, answerArchive } from '@tidemark/nats';
 import {
   type ArchivedEvent,
-  type ArchivePage,
   type ArchiveQuery,
-  type ArchiveSource,
-  type ArchiveState,
-  encodePage,
+  type LogBounds,
+  matches,
   type SequenceRange,
-} from '@tidemark/nats';
-import { matches, TidemarkError } from '@tidemark/protocol';
+  TidemarkError,
+} from '@tidemark/protocol';
 import type { History, StoredRecord } from './history.ts';
 
 /** What a replay service keeps, with its lag, its holes and its rebuilds. */
 export class ModelArchive implements ArchiveSource {
   readonly #history: History;
-  #state: ArchiveState | undefined;
+  #bounds: LogBounds | undefined;
   #records: StoredRecord[] = [];
   #missing: SequenceRange[] = [];
   /** Up to here it has received, written or not. */
@@ -26,18 +25,18 @@ export class ModelArchive implements ArchiveSource {
   /** Whether there is something to receive. */
   get behind(): boolean {
     const { epoch, lastSequence } = this.#history.bounds();
-    return this.#state?.epoch !== epoch || this.#received !== lastSequence;
+    return this.#bounds?.epoch !== epoch || this.#received !== lastSequence;
   }
 
   /** Whether something was received and is not readable yet. */
   get writing(): boolean {
-    return this.#state !== undefined && this.#received > this.#state.lastSequence;
+    return this.#bounds !== undefined && this.#received > this.#bounds.lastSequence;
   }
 
   /** Whether it holds nothing that the stream has lost. */
   get aligned(): boolean {
     const { epoch, lastSequence } = this.#history.bounds();
-    return this.#state?.epoch !== epoch || this.#received <= lastSequence;
+    return this.#bounds?.epoch !== epoch || this.#received <= lastSequence;
   }
 
   /** Whether an event can be read from it, now or soon. */
@@ -48,7 +47,7 @@ export class ModelArchive implements ArchiveSource {
   /** Takes up to so many messages of the stream; they can be read once they are written. */
   receive(max: number): void {
     const { epoch, firstSequence, lastSequence } = this.#history.bounds();
-    if (this.#state?.epoch !== epoch) this.#begin(epoch, firstSequence);
+    if (this.#bounds?.epoch !== epoch) this.#begin(epoch, firstSequence);
     this.#truncate(lastSequence);
     for (let taken = 0; taken < max && this.#received < lastSequence; taken++) {
       const record = this.#history.next(this.#received);
@@ -62,25 +61,25 @@ export class ModelArchive implements ArchiveSource {
   }
 
   write(): void {
-    this.#state = { ...this.state(), lastSequence: this.#received };
+    this.#bounds = { ...this.bounds(), lastSequence: this.#received };
   }
 
   /** Its feed is lost, and with it what was not written. */
   lose(): void {
-    if (!this.#state) return;
-    this.#received = this.#state.lastSequence;
+    if (!this.#bounds) return;
+    this.#received = this.#bounds.lastSequence;
     this.#cut(this.#received);
   }
 
   /** The stream lost what follows. */
   #truncate(last: number): void {
-    const state = this.state();
+    const bounds = this.bounds();
     if (this.#received <= last) return;
     this.#received = last;
     this.#cut(last);
-    if (state.lastSequence <= last) return;
-    const firstSequence = Math.min(state.firstSequence, last + 1);
-    this.#state = { ...state, firstSequence, lastSequence: last };
+    if (bounds.lastSequence <= last) return;
+    const firstSequence = Math.min(bounds.firstSequence, last + 1);
+    this.#bounds = { ...bounds, firstSequence, lastSequence: last };
   }
 
   #cut(last: number): void {
@@ -92,19 +91,19 @@ export class ModelArchive implements ArchiveSource {
 
   /** Its file is deleted; what it takes next is what the stream then holds. */
   rebuild(): void {
-    this.#state = undefined;
+    this.#bounds = undefined;
     this.#records = [];
     this.#missing = [];
     this.#received = 0;
   }
 
-  state(): ArchiveState {
-    if (!this.#state) throw new TidemarkError('unavailable', 'The archive is being built.');
-    return this.#state;
+  bounds(): LogBounds {
+    if (!this.#bounds) throw new TidemarkError('unavailable', 'The archive is being built.');
+    return this.#bounds;
   }
 
-  read(query: ArchiveQuery): ArchivePage<ArchivedEvent> {
-    const { epoch, lastSequence } = this.state();
+  readPage(query: ArchiveQuery): ArchivePage<ArchivedEvent> {
+    const { epoch, lastSequence } = this.bounds();
     if (query.epoch !== epoch) throw new TidemarkError('invalid_cursor', 'Another epoch.');
     const { after, eventsMax, bytesMax } = query;
     const last = Math.min(query.through, lastSequence);
@@ -123,9 +122,9 @@ export class ModelArchive implements ArchiveSource {
     return { events, through, missing };
   }
 
-  sequenceAt(timeMs: number): number {
+  sequenceBefore(timeMs: number): number {
     const first = this.#records.findIndex((record) => record !== undefined);
-    const { lastSequence } = this.state();
+    const { lastSequence } = this.bounds();
     const found = this.#records.findIndex((record) => record && record.timeMs >= timeMs);
     if (found === -1 || found > lastSequence) return first === -1 ? 0 : lastSequence;
     return found === first ? 0 : found - 1;
@@ -133,23 +132,17 @@ export class ModelArchive implements ArchiveSource {
 
   #begin(epoch: string, firstSequence: number): void {
     this.rebuild();
-    this.#state = { epoch, firstSequence, lastSequence: firstSequence - 1 };
+    this.#bounds = { epoch, firstSequence, lastSequence: firstSequence - 1 };
     this.#received = firstSequence - 1;
     if (firstSequence > 1) this.#missing.push({ from: 1, to: firstSequence - 1 });
   }
 }
 
 /** Answers a request as `serveArchive` does. */
-export function answerArchive(source: ArchiveSource, subject: string, body: string): Uint8Array {
-  const operation = subject.slice(subject.lastIndexOf('.') + 1);
+export function respond(source: ArchiveSource, subject: string, body: string): Uint8Array {
   try {
-    if (operation === 'read') {
-      const page = source.read(JSON.parse(body) as ArchiveQuery);
-      return encodePage({ state: source.state(), ...page });
-    }
-    if (operation === 'state') return Buffer.from(JSON.stringify(source.state()));
-    const { timeMs } = JSON.parse(body) as { timeMs: number };
-    return Buffer.from(JSON.stringify({ sequence: source.sequenceAt(timeMs) }));
+    const answer = answerArchive(source, { subject, body });
+    return typeof answer === 'string' ? Buffer.from(answer) : answer;
   } catch (error) {
     if (!(error instanceof TidemarkError)) throw error;
     const { code, message } = error;

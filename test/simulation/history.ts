@@ -1,4 +1,4 @@
-import type { Bounds } from '../../services/gateway/src/sources/cold-reads.ts';
+import type { LogBounds } from '@tidemark/protocol';
 
 /** A message that the stream stored, as it was then. */
 export interface StoredRecord {
@@ -52,7 +52,7 @@ export class History {
     return [...this.#epochs.keys()];
   }
 
-  bounds(): Bounds {
+  bounds(): LogBounds {
     const { firstSequence, lastSequence } = this;
     return { epoch: this.#current.name, firstSequence, lastSequence };
   }

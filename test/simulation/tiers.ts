@@ -1,13 +1,10 @@
 import type { NatsLink } from '@tidemark/nats';
+import type { LogBounds } from '@tidemark/protocol';
 import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
 import type { Slice } from '../../services/gateway/src/log/tail.ts';
 import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader.ts';
-import type {
-  Bounds,
-  ColdQuery,
-  StreamTier,
-} from '../../services/gateway/src/sources/cold-reads.ts';
-import { answerArchive } from './archive.ts';
+import type { ColdQuery, StreamTier } from '../../services/gateway/src/sources/cold-reads.ts';
+import { respond } from './archive.ts';
 import type { World } from './world.ts';
 
 /** Messages that one step of a read brings: between two steps the stream may change. */
@@ -26,7 +23,7 @@ export class SimulatedStream implements StreamTier {
     return this.#world.natsUp;
   }
 
-  async bounds(): Promise<Bounds> {
+  async bounds(): Promise<LogBounds> {
     await this.#hop('ask for bounds');
     const bounds = this.#world.history.bounds();
     await this.#hop('answer bounds');
@@ -80,7 +77,7 @@ export function createArchiveTier(world: World): ArchiveReader {
   const request = async (subject: string, body: string) => {
     await world.requests.hop(subject);
     if (!world.natsUp || !world.archiveUp) throw new Error('No responders.');
-    const data = answerArchive(world.archive, subject, body);
+    const data = respond(world.archive, subject, body);
     await world.requests.hop('answer of the archive');
     return { data };
   };

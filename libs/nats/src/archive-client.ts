@@ -1,12 +1,13 @@
-import { TidemarkError } from '@tidemark/protocol';
 import {
-  type ArchiveAnswer,
   type ArchiveQuery,
-  type ArchiveState,
-  type CreateEvent,
-  decodePage,
-} from './archive-pages.ts';
-import { ARCHIVE_SUBJECT, isErrorCode } from './archive-server.ts';
+  type LogBounds,
+  parseBoundsAnswer,
+  parseErrorAnswer,
+  parseSequenceAnswer,
+  TidemarkError,
+} from '@tidemark/protocol';
+import { type ArchiveAnswer, type CreateEvent, decodePage } from './archive-pages.ts';
+import { ARCHIVE_SUBJECT } from './archive-server.ts';
 import type { NatsLink } from './link.ts';
 
 const ERROR_START = Buffer.from('{"error":');
@@ -14,7 +15,8 @@ const ERROR_START = Buffer.from('{"error":');
 /**
  * Reads the archive that a replay service keeps.
  *
- * Every call throws TidemarkError `unavailable` when no replay service answers in time.
+ * Every call throws TidemarkError `unavailable` when no replay service answers in time or when the
+ * answer cannot be read.
  */
 export class ArchiveClient {
   readonly #link: NatsLink;
@@ -25,28 +27,32 @@ export class ArchiveClient {
     this.#timeoutMs = timeoutMs;
   }
 
-  async state(): Promise<ArchiveState> {
-    return parse<ArchiveState>(await this.#request('state', {}));
+  /** What the archive holds now. */
+  async readBounds(): Promise<LogBounds> {
+    return parseBoundsAnswer(toText(await this.#request('state', {})));
   }
 
-  /** @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch */
-  async read<E>(query: ArchiveQuery, create: CreateEvent<E>): Promise<ArchiveAnswer<E>> {
+  /**
+   * Reads one page of a range.
+   *
+   * @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch
+   */
+  async readPage<E>(query: ArchiveQuery, create: CreateEvent<E>): Promise<ArchiveAnswer<E>> {
     return decodePage(await this.#request('read', query), create);
   }
 
-  /** The last sequence stored before that time, 0 when there is none. */
-  async sequenceAt(timeMs: number): Promise<number> {
-    return parse<{ sequence: number }>(await this.#request('sequence-at', { timeMs })).sequence;
+  /** The last sequence stored before that time (ms since 1970); 0 when there is none. */
+  async sequenceBefore(timeMs: number): Promise<number> {
+    return parseSequenceAnswer(toText(await this.#request('sequence-at', { timeMs })));
   }
 
   async #request(operation: string, body: object): Promise<Uint8Array> {
-    const reply = await this.#ask(operation, body);
-    if (!ERROR_START.equals(reply.subarray(0, ERROR_START.length))) return reply;
-    const { error } = parse<{ error: { code: string; message: string } }>(reply);
-    throw new TidemarkError(isErrorCode(error.code) ? error.code : 'internal', error.message);
+    const answer = await this.#exchange(operation, body);
+    if (!ERROR_START.equals(answer.subarray(0, ERROR_START.length))) return answer;
+    throw parseErrorAnswer(toText(answer));
   }
 
-  async #ask(operation: string, body: object): Promise<Uint8Array> {
+  async #exchange(operation: string, body: object): Promise<Uint8Array> {
     try {
       const reply = await this.#link.connection.request(
         `${ARCHIVE_SUBJECT}.${operation}`,
@@ -60,6 +66,6 @@ export class ArchiveClient {
   }
 }
 
-function parse<T>(bytes: Uint8Array): T {
-  return JSON.parse(new TextDecoder().decode(bytes)) as T;
+function toText(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }

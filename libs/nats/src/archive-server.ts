@@ -1,13 +1,14 @@
 import type { Msg } from '@nats-io/transport-node';
-import { asTidemarkError, ERROR_CODES, type ErrorCode } from '@tidemark/protocol';
-import type { Logger } from '@tidemark/telemetry';
 import {
   type ArchivedEvent,
-  type ArchivePage,
   type ArchiveQuery,
-  type ArchiveState,
-  encodePage,
-} from './archive-pages.ts';
+  asTidemarkError,
+  type LogBounds,
+  parseArchiveQuery,
+  parseArchiveTimeQuery,
+} from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import { type ArchivePage, encodePage } from './archive-pages.ts';
 import type { NatsLink } from './link.ts';
 
 /** Requests are `tidemark.archive.<operation>`, outside the subjects of the events stream. */
@@ -18,53 +19,58 @@ const QUEUE = 'replay';
 
 /** What answers the archive's requests; each call is short and synchronous. */
 export interface ArchiveSource {
-  state(): ArchiveState;
-  read(query: ArchiveQuery): ArchivePage<ArchivedEvent>;
-  /** The last sequence stored before that time, 0 when there is none. */
-  sequenceAt(timeMs: number): number;
+  /** What the archive holds now. @throws TidemarkError `unavailable` before it belongs to an epoch */
+  bounds(): LogBounds;
+  /** @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch */
+  readPage(query: ArchiveQuery): ArchivePage<ArchivedEvent>;
+  /** The last sequence stored before that time (ms since 1970); 0 when there is none. */
+  sequenceBefore(timeMs: number): number;
 }
 
 /** Answers archive reads until it is stopped. */
 export function serveArchive(
   { connection }: NatsLink,
   source: ArchiveSource,
-  log: Logger,
+  logger: Logger,
 ): { stop(): Promise<void> } {
   const subscription = connection.subscribe(`${ARCHIVE_SUBJECT}.*`, {
     queue: QUEUE,
     callback: (error, request) => {
-      if (error) log.error({ reason: error.message }, 'archive requests ended');
-      else answer(source, request, log);
+      if (error) logger.error({ reason: error.message }, 'archive requests are no longer received');
+      else respond(source, request, logger);
     },
   });
   return { stop: () => subscription.drain() };
 }
 
-function answer(source: ArchiveSource, request: Msg, log: Logger): void {
-  try {
-    request.respond(perform(source, request));
-  } catch (error) {
-    const { code, message } = asTidemarkError(error);
-    if (code === 'internal') log.error({ err: error }, 'an archive request failed');
-    request.respond(JSON.stringify({ error: { code, message } }));
-  }
-}
-
-function perform(source: ArchiveSource, request: Msg): Uint8Array | string {
+/**
+ * The answer to one request, which is read from its subject and body.
+ *
+ * @throws TidemarkError where the request is wrong or the archive cannot answer it
+ */
+export function answerArchive(
+  source: ArchiveSource,
+  request: { readonly subject: string; readonly body: string },
+): Uint8Array | string {
   const operation = request.subject.slice(ARCHIVE_SUBJECT.length + 1);
-  if (operation === 'state') return JSON.stringify(source.state());
+  if (operation === 'state') return JSON.stringify(source.bounds());
   if (operation === 'read') {
-    const page = source.read(request.json<ArchiveQuery>());
-    return encodePage({ state: source.state(), ...page });
+    const page = source.readPage(parseArchiveQuery(request.body));
+    return encodePage({ bounds: source.bounds(), ...page });
   }
   if (operation === 'sequence-at') {
-    const { timeMs } = request.json<{ timeMs: number }>();
-    return JSON.stringify({ sequence: source.sequenceAt(timeMs) });
+    const { timeMs } = parseArchiveTimeQuery(request.body);
+    return JSON.stringify({ sequence: source.sequenceBefore(timeMs) });
   }
   return JSON.stringify({ error: { code: 'not_found', message: `No operation ${operation}.` } });
 }
 
-/** Whether a text names an error code; replies come from another process, perhaps an older one. */
-export function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code);
+function respond(source: ArchiveSource, request: Msg, logger: Logger): void {
+  try {
+    request.respond(answerArchive(source, { subject: request.subject, body: request.string() }));
+  } catch (error) {
+    const { code, message } = asTidemarkError(error);
+    if (code === 'internal') logger.error({ err: error }, 'an archive request failed');
+    request.respond(JSON.stringify({ error: { code, message } }));
+  }
 }

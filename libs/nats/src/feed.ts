@@ -1,8 +1,9 @@
+import type { LogBounds } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
 import { OrderedConsumer, type Pace } from './ordered-consumer.ts';
 import type { LogRecord } from './records.ts';
-import { readStreamState, STREAM_NAME, type StreamState } from './stream.ts';
+import { readStreamState, STREAM_NAME } from './stream.ts';
 
 const OPEN_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 100;
@@ -19,7 +20,7 @@ export interface FeedOptions {
    * Called before each start, the first and those after a loss, with the stream as it is then.
    * Returns the sequence to read after. It may throw: the start is then tried again.
    */
-  readonly onStart: (state: StreamState) => number | Promise<number>;
+  readonly onStart: (state: LogBounds) => number | Promise<number>;
   /** Called after each start with how many records were there already; some may have come by then. */
   readonly onOpen?: (waiting: number) => void;
 }

@@ -1,19 +1,14 @@
 import type { Msg } from '@nats-io/transport-node';
-import { fromSubject } from '@tidemark/protocol';
+import { fromSubject, type StoredMessage } from '@tidemark/protocol';
 
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 
-/** A message of the events stream, as a consumer delivers it. */
-export interface LogRecord {
+/** A message of the events stream with its place in it, as a consumer delivers it. */
+export interface LogRecord extends StoredMessage {
   readonly sequence: number;
   /** When the stream stored it, milliseconds since 1970. */
   readonly timeMs: number;
   readonly subject: string;
-  /** `undefined` where the subject holds no valid topic. */
-  readonly topic: string | undefined;
-  readonly payload: Uint8Array;
-  /** First value of each, names in lower case. */
-  readonly headers: ReadonlyMap<string, string>;
 }
 
 /** Where a delivered message stands, as its reply subject tells. */

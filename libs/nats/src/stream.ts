@@ -9,7 +9,7 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
-import { EVENT_BYTES_MAX, toSubject } from '@tidemark/protocol';
+import { EVENT_BYTES_MAX, type LogBounds, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { desiredBuckets, type NamedStream } from './buckets.ts';
 import { type NatsLink, pause } from './link.ts';
@@ -25,15 +25,6 @@ const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
 
 /** What replay, which owns the stream and the buckets, is told of them. */
 export type StoreConfiguration = StreamConfiguration & TokenConfiguration;
-
-export interface StreamState {
-  /** The stream's incarnation (PROTOCOL.md section 4). */
-  readonly epoch: string;
-  /** Lowest sequence that the stream still holds; `lastSequence + 1` when it holds none. */
-  readonly firstSequence: number;
-  /** Highest sequence ever given, 0 in a new stream. */
-  readonly lastSequence: number;
-}
 
 /** The stream as configuration: what Tidemark needs of it, and what operators may choose. */
 export function desiredStream(config: StreamConfiguration): Partial<StreamConfig> {
@@ -66,7 +57,7 @@ export async function reconcileStream(
   link: NatsLink,
   config: StoreConfiguration,
   log: Logger,
-): Promise<StreamState> {
+): Promise<LogBounds> {
   for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, log);
   return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, log);
 }
@@ -75,7 +66,7 @@ export async function reconcileStream(
 export async function readStreamState(
   link: NatsLink,
   name = STREAM_NAME,
-): Promise<StreamState | undefined> {
+): Promise<LogBounds | undefined> {
   const info = await readInfo(link, name);
   return info && toState(info);
 }
@@ -96,7 +87,7 @@ export interface WaitOptions {
 export async function waitForStream(
   link: NatsLink,
   { log, signal }: WaitOptions,
-): Promise<StreamState> {
+): Promise<LogBounds> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
@@ -111,7 +102,7 @@ export async function waitForStream(
   }
 }
 
-async function reconcile(link: NatsLink, desired: NamedStream, log: Logger): Promise<StreamState> {
+async function reconcile(link: NatsLink, desired: NamedStream, log: Logger): Promise<LogBounds> {
   const { name: stream } = desired;
   const { streams } = await manager(link);
   const found = await readInfo(link, stream);
@@ -141,7 +132,7 @@ function manager(link: NatsLink) {
   return jetstreamManager(link.connection, { timeout: API_TIMEOUT_MS, checkAPI: false });
 }
 
-function toState({ created, state }: StreamInfo): StreamState {
+function toState({ created, state }: StreamInfo): LogBounds {
   return {
     epoch: Date.parse(created).toString(36),
     firstSequence: Math.max(state.first_seq, 1),

@@ -3,10 +3,21 @@ import { asTidemarkError } from './errors.ts';
 import { type CloudEvent, EVENT_BYTES_MAX, encodeEvent, parseEvent } from './events.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
-/** A message of the events stream, as whoever published it wrote it. */
-export interface StoredMessage {
-  /** The topic behind the message's subject; it is what permissions were checked against. */
+/** What the log knows of an event beside its JSON. */
+export interface EventHeader {
+  readonly sequence: number;
   readonly topic: string;
+  /** When the stream stored it, in milliseconds since 1970. */
+  readonly timeMs: number;
+}
+
+/** A message of the events stream, as its publisher wrote it. */
+export interface StoredMessage {
+  /**
+   * The topic in the message's subject, which permissions were checked against; `undefined` where
+   * the subject holds no valid topic.
+   */
+  readonly topic: string | undefined;
   readonly payload: Uint8Array;
   /** NATS headers, first value of each, names in lower case. Empty where the message has none. */
   readonly headers: ReadonlyMap<string, string>;
@@ -29,6 +40,7 @@ const OPENING_BRACE = 123;
  * What ingest wrote passes with its bytes unchanged, which keeps encoding off the fan-out path.
  */
 export function readStored({ topic, payload, headers }: StoredMessage): StoredEvent {
+  if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
   try {
     const binary = isBinaryMode(headers);
     const input: unknown = binary

@@ -23,11 +23,11 @@ import {
 } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
-import { Shelf } from './archive/shelf.ts';
-import { archiveSource } from './archive-source.ts';
+import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Projector } from './projector/projector.ts';
-import { StreamKeeper } from './stream-keeper.ts';
+import { createArchiveSource } from './serving/archive-source.ts';
+import { StreamKeeper } from './stream/stream-keeper.ts';
 
 runService({
   name: 'replay',
@@ -40,21 +40,21 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const { log, tracer, signal, onStop } = lifetime;
   const metrics = new Metrics('replay');
   const limits = new Limits(metrics);
-  const shelf = new Shelf(config.databasePath, log);
+  const store = new ArchiveStore(config.databasePath, log);
   const revocations = new RevocationList(config);
   let link: NatsLink | undefined;
   let feed: Feed | undefined;
   const projector = new Projector({
-    shelf,
-    log,
+    store,
+    logger: log,
     metrics,
     tracer,
     batchMax: config.projectionBatchMax,
     restart: (reason) => feed?.restart(reason),
   });
 
-  // History is answered from the file, also while NATS is away: as soon as it is known once which
-  // tokens are revoked.
+  // History is answered from the file, also while NATS is away. It only needs to have learnt once
+  // which tokens are revoked.
   const origins = parseOrigins(config.allowedOrigins);
   const { app, operations } = createApps(
     {
@@ -66,7 +66,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       limits,
       checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
       endpoints: historyEndpoints({
-        shelf,
+        store,
         metrics,
         tracer,
         progress: projector.progress,
@@ -75,7 +75,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
         pageEventsMax: config.pageEventsMax,
         readsPerUserMax: config.readsPerUserMax,
         exportsMax: config.exportsMax,
-        readEnd: () => readEnd(link),
+        readLastSequence: () => readLastSequence(link),
       }),
     },
     config,
@@ -91,20 +91,20 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   onStop(() => operators.stop());
 
   link = await connectNats({ ...toLinkOptions(config), name: 'tidemark-replay', log, signal });
-  const keeper = new StreamKeeper({ link, config, log });
+  const keeper = new StreamKeeper({ link, config, logger: log });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
-    Math.max(0, keeper.lastSequence - (shelf.archive.position?.sequence ?? 0)),
+    Math.max(0, keeper.lastSequence - store.lastSequence),
   );
-  await keeper.check();
+  await keeper.checkStream();
   const following = followRevocations(link, revocations, log);
   feed = new Feed({
     link,
     log,
-    onStart: (state) => projector.align(state),
-    onRecord: (record) => projector.receive(record),
+    onStart: (stream) => projector.alignWith(stream),
+    onRecord: (record) => projector.receiveRecord(record),
   });
   feed.start();
-  const archive = serveArchive(link, archiveSource(shelf), log);
+  const archive = serveArchive(link, createArchiveSource(store), log);
 
   onStop(async () => {
     keeper.stop();
@@ -113,16 +113,16 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     projector.stop();
     await archive.stop();
     await link.close();
-    shelf.close();
+    store.close();
   });
 }
 
-async function readEnd(link: NatsLink | undefined): Promise<number> {
+async function readLastSequence(link: NatsLink | undefined): Promise<number> {
   try {
-    const state = link?.connected ? await readStreamState(link) : undefined;
-    if (state) return state.lastSequence;
+    const bounds = link?.connected ? await readStreamState(link) : undefined;
+    if (bounds) return bounds.lastSequence;
   } catch (cause) {
     throw new TidemarkError('unavailable', 'The stream does not answer.', { cause });
   }
-  throw new TidemarkError('unavailable', 'NATS is away: how far the log goes is not known.');
+  throw new TidemarkError('unavailable', 'NATS is away, so the end of the log is unknown.');
 }

@@ -1,4 +1,4 @@
-import type { GapReason } from '@tidemark/protocol';
+import type { GapReason, LogBounds } from '@tidemark/protocol';
 import { type DeliveryTrace, EventEntry } from './event-entry.ts';
 import { Slab } from './slab.ts';
 import { Tail, type TailLimits } from './tail.ts';
@@ -38,13 +38,6 @@ export interface FeedEvent {
   readonly topic: string;
   readonly timeMs: number;
   readonly json: Uint8Array;
-}
-
-/** The stream's state when the feed starts. */
-export interface StreamBounds {
-  readonly epoch: string;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
 }
 
 /**
@@ -110,7 +103,7 @@ export class EventLog {
    *   diverged
    * @returns the sequence after which the feed reads
    */
-  begin(stream: StreamBounds, lastInCommon = stream.lastSequence): number {
+  begin(stream: LogBounds, lastInCommon = stream.lastSequence): number {
     const { tail } = this;
     const end = Math.min(stream.lastSequence, lastInCommon);
     if (this.#epoch === '') {

@@ -1,6 +1,7 @@
 import { ArchiveClient, PAGE_BYTES_MAX, PAGE_EVENTS_MAX } from '@tidemark/nats';
+import type { LogBounds } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
-import type { ArchiveTier, Bounds, ColdPage, ColdQuery } from './cold-reads.ts';
+import type { ArchiveTier, ColdPage, ColdQuery } from './cold-reads.ts';
 import type { TierOptions } from './stream-reader.ts';
 
 /** Reads the archive of a replay service, over NATS. */
@@ -11,12 +12,12 @@ export class ArchiveReader implements ArchiveTier {
     this.#client = () => new ArchiveClient(nats(), { timeoutMs });
   }
 
-  async bounds(): Promise<Bounds> {
-    return this.#client().state();
+  async bounds(): Promise<LogBounds> {
+    return this.#client().readBounds();
   }
 
   async read({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<{
-    bounds: Bounds;
+    bounds: LogBounds;
     page?: ColdPage;
   }> {
     const query = {
@@ -27,12 +28,11 @@ export class ArchiveReader implements ArchiveTier {
       eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
       bytesMax: PAGE_BYTES_MAX,
     };
-    const { state, events, missing, ...answer } = await this.#client().read(
+    const { bounds, events, missing, ...answer } = await this.#client().readPage(
       query,
       ({ sequence, topic, timeMs }, json) =>
         new EventEntry({ epoch, sequence }, { topic, timeMs, json }),
     );
-    const bounds = state;
     if (after + 1 < bounds.firstSequence || answer.through <= after) return { bounds };
     const [hole] = missing;
     if (hole && hole.from <= after + 1) {
@@ -45,6 +45,6 @@ export class ArchiveReader implements ArchiveTier {
   }
 
   async sequenceBefore(timeMs: number): Promise<number> {
-    return this.#client().sequenceAt(timeMs);
+    return this.#client().sequenceBefore(timeMs);
   }
 }

@@ -1,14 +1,9 @@
+import type { LogBounds } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import { Counters } from '../counters/counters.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Clock } from '../scheduling/clock.ts';
-import {
-  type ArchiveTier,
-  type Bounds,
-  type ColdQuery,
-  ColdReads,
-  type StreamTier,
-} from './cold-reads.ts';
+import { type ArchiveTier, type ColdQuery, ColdReads, type StreamTier } from './cold-reads.ts';
 
 const WAIT_MS = 10_000;
 
@@ -28,7 +23,7 @@ function createClock(): Clock {
   };
 }
 
-function bounds(firstSequence: number, lastSequence: number, epoch = 'e'): Bounds {
+function bounds(firstSequence: number, lastSequence: number, epoch = 'e'): LogBounds {
   return { epoch, firstSequence, lastSequence };
 }
 

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol';
+import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
@@ -23,16 +23,10 @@ export type ColdPage =
 /** A page, and the tier that it came from. */
 export type ColdAnswer = ColdPage & { readonly tier: 'stream' | 'archive' };
 
-export interface Bounds {
-  readonly epoch: string;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-}
-
 /** The stream in JetStream. Calls fail while NATS is unreachable. */
 export interface StreamTier {
   readonly connected: boolean;
-  bounds(): Promise<Bounds>;
+  bounds(): Promise<LogBounds>;
   read(query: ColdQuery): Promise<Slice>;
   /** The last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<number>;
@@ -40,9 +34,9 @@ export interface StreamTier {
 
 /** The archive of a replay service. Calls throw `unavailable` while none answers. */
 export interface ArchiveTier {
-  bounds(): Promise<Bounds>;
+  bounds(): Promise<LogBounds>;
   /** `page` is absent where the archive has nothing of the query's range yet, or begins after it. */
-  read(query: ColdQuery): Promise<{ readonly bounds: Bounds; readonly page?: ColdPage }>;
+  read(query: ColdQuery): Promise<{ readonly bounds: LogBounds; readonly page?: ColdPage }>;
   sequenceBefore(timeMs: number): Promise<number>;
 }
 
@@ -192,7 +186,7 @@ export class ColdReads {
   #findGap(
     { epoch, after, through }: ColdQuery,
     progress: ReadProgress,
-    { stream, archive }: { stream: Bounds; archive: Bounds },
+    { stream, archive }: { stream: LogBounds; archive: LogBounds },
   ): ColdAnswer | undefined {
     if (archive.epoch !== epoch) return undefined;
     const dropped = Math.min(through, stream.firstSequence - 1);

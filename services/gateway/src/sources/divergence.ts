@@ -1,5 +1,5 @@
+import type { LogBounds } from '@tidemark/protocol';
 import type { Tail } from '../log/tail.ts';
-import type { Bounds } from './cold-reads.ts';
 
 /** When the stream stored a sequence, in ms; `undefined` where it has no message there. */
 export type StoredMs = (sequence: number) => Promise<number | undefined>;
@@ -15,7 +15,7 @@ export type StoredMs = (sequence: number) => Promise<number | undefined>;
  */
 export async function lastInCommon(
   tail: Tail,
-  { firstSequence, lastSequence }: Bounds,
+  { firstSequence, lastSequence }: LogBounds,
   storedMs: StoredMs,
 ): Promise<number | undefined> {
   const known = tail.between(firstSequence - 1, lastSequence);

@@ -1,7 +1,7 @@
-import type { GapReason, Position, Start } from '@tidemark/protocol';
+import type { GapReason, LogBounds, Position, Start } from '@tidemark/protocol';
 import { TidemarkError } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
-import type { ArchiveTier, Bounds, StreamTier } from './cold-reads.ts';
+import type { ArchiveTier, StreamTier } from './cold-reads.ts';
 
 /** A subscription begins with the first event after this sequence. */
 export interface ResolvedStart {
@@ -45,7 +45,7 @@ export class StartResolver {
     return this.#first(await this.#bounds());
   }
 
-  async #first(stream: Bounds): Promise<ResolvedStart> {
+  async #first(stream: LogBounds): Promise<ResolvedStart> {
     if (stream.firstSequence <= 1) return { sequence: 0 };
     // Without the archive nobody knows what it holds, and a later start would be a silent loss.
     const archive = await this.#archive.bounds().catch(throwUnavailable);
@@ -78,7 +78,7 @@ export class StartResolver {
     return { sequence: Math.min(sequence, archived) };
   }
 
-  #bounds(): Promise<Bounds> {
+  #bounds(): Promise<LogBounds> {
     return this.#stream.bounds().catch(throwUnavailable);
   }
 }

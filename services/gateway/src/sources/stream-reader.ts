@@ -1,9 +1,9 @@
 import { type NatsLink, OrderedConsumer, readStreamState } from '@tidemark/nats';
-import { isLiteral, toSubject } from '@tidemark/protocol';
+import { isLiteral, type LogBounds, toSubject } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
-import type { Bounds, ColdQuery, StreamTier } from './cold-reads.ts';
+import type { ColdQuery, StreamTier } from './cold-reads.ts';
 import { decode } from './decoding.ts';
 
 /** Bytes of JSON in one read. */
@@ -32,7 +32,7 @@ export class StreamReader implements StreamTier {
     return this.#nats().connected;
   }
 
-  async bounds(): Promise<Bounds> {
+  async bounds(): Promise<LogBounds> {
     const state = await readStreamState(this.#nats());
     if (!state) throw new Error('There is no stream.');
     return state;

@@ -1,18 +1,20 @@
+import assert from 'node:assert';
+import type { ArchivedEvent, LogBounds, SequenceRange } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Database, Statement } from 'better-sqlite3';
-import { openDatabase } from './database-file.ts';
-import { Dictionary } from './dictionary.ts';
-import { EventTable } from './event-table.ts';
-import { type Criteria, type Dictionaries, facets } from './facets.ts';
-import { KeyIndex } from './key-merge.ts';
-import { Selection } from './selection.ts';
-import type { ArchivePosition, MissingRange, Range, StoredRow } from './windows.ts';
-import { type NewEvent, Writer } from './writer.ts';
+import { type Criteria, createFilters } from '../selection/filters.ts';
+import { Selection } from '../selection/selection.ts';
+import { openDatabase } from '../sqlite/database-file.ts';
+import { type Dictionaries, Dictionary } from '../sqlite/dictionary.ts';
+import { EventTable } from '../sqlite/event-table.ts';
+import { KeyIndex } from '../sqlite/key-index.ts';
+import type { LogRange } from '../sqlite/log-range.ts';
+import { type IndexedEvent, Writer } from '../sqlite/writer.ts';
 
 /**
- * One SQLite file: the events of one epoch of the stream, and the position up to which it is
- * complete. Position and rows change together, so the file is exact at any moment; it can be
- * deleted and is then built anew from what the stream holds.
+ * One SQLite file: the events of one epoch of the stream, complete between its bounds except for the
+ * ranges that it notes as missing. Bounds and events change together, so the file is exact at any
+ * moment. It can be deleted; a new one is then built from what the stream holds.
  */
 export class Archive {
   readonly path: string;
@@ -21,13 +23,13 @@ export class Archive {
   readonly #table: EventTable;
   readonly #index: KeyIndex;
   readonly #writer: Writer;
-  readonly #missing: Statement<[Range], MissingRange>;
-  #position: ArchivePosition | undefined;
+  readonly #missing: Statement<[LogRange], SequenceRange>;
+  #bounds: LogBounds | undefined;
 
-  /** @throws ConfigurationError when the file cannot be written or is not one of ours */
-  constructor(path: string, log: Logger) {
+  /** @throws ConfigurationError when the file cannot be written or belongs to another program */
+  constructor(path: string, logger: Logger) {
     this.path = path;
-    this.#database = openDatabase(path, log);
+    this.#database = openDatabase(path, logger);
     this.#dictionaries = {
       topics: new Dictionary(this.#database, 'topics'),
       types: new Dictionary(this.#database, 'types'),
@@ -41,16 +43,16 @@ export class Archive {
        FROM missing WHERE to_sequence > @after AND from_sequence <= @through
        ORDER BY from_sequence`,
     );
-    this.#position = this.#database
-      .prepare<[], ArchivePosition>(
-        'SELECT epoch, first_sequence AS firstSequence, sequence FROM position',
+    this.#bounds = this.#database
+      .prepare<[], LogBounds>(
+        `SELECT epoch, first_sequence AS firstSequence, sequence AS lastSequence FROM position`,
       )
       .get();
   }
 
-  /** `undefined` until the archive has been given to an epoch. */
-  get position(): ArchivePosition | undefined {
-    return this.#position;
+  /** `undefined` until the archive belongs to an epoch. */
+  get bounds(): LogBounds | undefined {
+    return this.#bounds;
   }
 
   get topics(): Dictionary {
@@ -63,58 +65,68 @@ export class Archive {
 
   /** Gives a new archive to an epoch, from its first sequence on. */
   begin(epoch: string, firstSequence: number): void {
-    this.#position = { epoch, firstSequence, sequence: firstSequence - 1 };
-    this.#writer.begin(this.#position);
-  }
-
-  /** Stores events that follow the position and moves it, all or nothing. */
-  append(events: readonly NewEvent[], missing: readonly MissingRange[], through: number): void {
-    const position = this.#known();
-    this.#writer.append({ events, missing, through, position });
-    this.#position = { ...position, sequence: through };
+    this.#bounds = { epoch, firstSequence, lastSequence: firstSequence - 1 };
+    this.#writer.begin(this.#bounds);
   }
 
   /**
-   * Takes back what lies beyond a sequence, where the stream lost its end in a crash.
+   * Stores events that follow the last sequence and makes `through` the last sequence, all or
+   * nothing.
+   *
+   * @throws Error when another process has changed the same file meanwhile
+   */
+  appendEvents(
+    events: readonly IndexedEvent[],
+    missing: readonly SequenceRange[],
+    through: number,
+  ): void {
+    const bounds = this.#requireBounds();
+    this.#writer.appendBatch({ events, missing, through, bounds });
+    this.#bounds = { ...bounds, lastSequence: through };
+  }
+
+  /**
+   * Removes what lies after a sequence, where the stream lost its end in a crash.
    *
    * @returns how many events were removed
    */
-  truncate(sequence: number): number {
-    const position = this.#known();
-    const removed = this.#writer.truncate(sequence, position);
-    const firstSequence = Math.min(position.firstSequence, sequence + 1);
-    this.#position = { ...position, firstSequence, sequence };
+  truncateAfter(sequence: number): number {
+    const bounds = this.#requireBounds();
+    const removed = this.#writer.truncateAfter(sequence, bounds);
+    const firstSequence = Math.min(bounds.firstSequence, sequence + 1);
+    this.#bounds = { ...bounds, firstSequence, lastSequence: sequence };
     return removed;
   }
 
   select(criteria: Criteria): Selection {
-    return new Selection(this.#table, this.#index, facets(criteria, this.#dictionaries));
+    const filters = createFilters(criteria, this.#dictionaries);
+    return new Selection(this.#table, this.#index, filters);
   }
 
-  event(sequence: number): StoredRow | undefined {
-    return this.#table.row(sequence);
+  findEvent(sequence: number): ArchivedEvent | undefined {
+    return this.#table.findEvent(sequence);
   }
 
-  /** What the archive never got of a range, in order. */
-  missing({ after, through }: Range): MissingRange[] {
+  /** The parts of a range that the archive never got, in order. */
+  missingRanges({ after, through }: LogRange): SequenceRange[] {
     return this.#missing.all({ after, through });
   }
 
   /**
-   * The last sequence stored before a time, 0 when there is none. Times never run backwards in the
-   * archive, so halving finds it in some thirty lookups without an index.
+   * The last sequence stored before a time (ms since 1970), 0 when there is none. Times never
+   * decrease in the archive, so a binary search finds it in some thirty lookups without an index.
    */
-  sequenceAt(timeMs: number): number {
+  sequenceBefore(timeMs: number): number {
     const everything = { after: 0, through: Number.MAX_SAFE_INTEGER };
-    const first = this.#table.first(everything, 'asc');
-    const last = this.#table.first(everything, 'desc');
+    const first = this.#table.firstSequence(everything, 'asc');
+    const last = this.#table.firstSequence(everything, 'desc');
     if (first === undefined || last === undefined) return 0;
     let low = first;
     let high = last + 1;
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2);
-      const found = this.#table.time(middle);
-      if (found === undefined || found >= timeMs) high = middle;
+      const storedMs = this.#table.storedMs(middle);
+      if (storedMs === undefined || storedMs >= timeMs) high = middle;
       else low = middle + 1;
     }
     return low === first ? 0 : low - 1;
@@ -124,8 +136,8 @@ export class Archive {
     this.#database.close();
   }
 
-  #known(): ArchivePosition {
-    if (!this.#position) throw new Error('The archive belongs to no epoch yet.');
-    return this.#position;
+  #requireBounds(): LogBounds {
+    assert(this.#bounds, 'The archive belongs to no epoch yet.');
+    return this.#bounds;
   }
 }

@@ -12,25 +12,26 @@ import type { Metrics, Tracer } from '@tidemark/telemetry';
 import { Exports } from './export.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
-import { catchUp, type Log, locate } from './span.ts';
+import { type HistorySource, resolveRange, waitForArchive } from './range.ts';
 import { readTopics } from './topics.ts';
 import { itemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
 
-export interface HistoryOptions extends Log {
+export interface HistoryOptions extends HistorySource {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
-  /** Largest `limit`. */
+  /** Largest `limit` of a query. */
   readonly pageEventsMax: number;
   readonly limits: Limits;
   readonly confirm: Confirm;
-  /** Requests under way at once. */
+  /** Most requests of one user at once. */
   readonly readsPerUserMax: number;
+  /** Most exports of all users at once. */
   readonly exportsMax: number;
 }
 
-/** What clients read of the archive over HTTP (PROTOCOL.md section 11). */
+/** The endpoints that answer from the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options);
   const reads = options.limits.places('reads_per_user', {
@@ -48,7 +49,7 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
     answer: () => Promise<void>,
   ) => {
     const leave = reads.enter(principal.subject);
-    // A page that its client does not take is memory still.
+    // An answer that its client does not read still occupies memory.
     if (response.closed) leave();
     else response.once('close', leave);
     const end = durations.startTimer({ query });
@@ -106,13 +107,13 @@ async function answerEvents(
 ): Promise<void> {
   const query = parseHistoryQuery(request.query, options.pageEventsMax);
   for (const pattern of query.criteria.patterns) requirePermission(principal, 'history', pattern);
-  const span = await locate(query, options);
+  const range = await resolveRange(query, options);
   response.vary('Accept');
   if (exports) {
     const confirm = () => options.confirm(principal);
-    return exports.run(response, { span, query, confirm });
+    return exports.write(response, { range, query, confirm });
   }
-  const { text, next, complete } = await readPage(span, query, options.pageEventsMax);
+  const { text, next, complete } = await readPage(range, query, options.pageEventsMax);
   if (!complete) {
     const name = query.order === 'asc' ? 'after' : 'before';
     const link = withParameter(request.query, name, next);
@@ -121,28 +122,28 @@ async function answerEvents(
   response.type('json').end(text);
 }
 
-/** A topic that the token may not see is answered like an event that does not exist. */
+/** Answers an event of a topic that the token may not see like an event that does not exist. */
 async function answerEvent(
   { request, response, principal }: Exchange,
   options: HistoryOptions,
 ): Promise<void> {
   refuseParameters(request.query);
   const wanted = parseCursor(String(request.params.cursor));
-  await catchUp(options, wanted);
-  const { archive, position } = options.shelf.standing();
-  const row = wanted.epoch === position.epoch ? archive.event(wanted.sequence) : undefined;
-  if (!row || !permits(principal, 'history', row.topic)) {
+  await waitForArchive(options, wanted);
+  const { archive, bounds } = options.store.snapshot();
+  const event = wanted.epoch === bounds.epoch ? archive.findEvent(wanted.sequence) : undefined;
+  if (!event || !permits(principal, 'history', event.topic)) {
     throw new TidemarkError('not_found', `There is no event at ${formatCursor(wanted)}.`);
   }
-  response.type('json').end(itemText(position.epoch, row));
+  response.type('json').end(itemText(bounds.epoch, event));
 }
 
 async function answerTopics(
   { request, response, principal }: Exchange,
-  { shelf, pageEventsMax }: HistoryOptions,
+  { store, pageEventsMax }: HistoryOptions,
 ): Promise<void> {
   const query = parseTopicsQuery(request.query, pageEventsMax);
-  const page = await readTopics(shelf.standing(), query, { principal, limitMax: pageEventsMax });
+  const page = await readTopics(store.snapshot(), query, { principal, limitMax: pageEventsMax });
   if (page.next !== null) {
     const link = withParameter(request.query, 'after', page.next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);

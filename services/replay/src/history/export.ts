@@ -1,12 +1,12 @@
 import type { Limits, Places, Response } from '@tidemark/http';
 import { asTidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
-import { isEmpty } from '../archive/windows.ts';
+import { isEmpty } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
-import { type Span, toGap } from './span.ts';
+import { type HistoryRange, toGap } from './range.ts';
 import { itemText, nextCursor, type Step, walk } from './walk.ts';
 
-/** What one step reads and hands to the socket; memory of one export is a small multiple of it. */
+/** Most that one step reads and writes to the socket; an export's memory is a small multiple of it. */
 const STEP_EVENTS_MAX = 500;
 const STEP_BYTES_MAX = 256 * 1024;
 
@@ -29,11 +29,11 @@ export class Exports {
   }
 
   /** Writes a whole answer. @throws TidemarkError `limit_exceeded` */
-  async run(response: Response, asked: Asked): Promise<void> {
+  async write(response: Response, request: ExportRequest): Promise<void> {
     const leave = this.#places.enter('all');
     this.#running++;
     try {
-      await write(response, asked, (bytes) => this.#written.inc(bytes));
+      await writeExport(response, request, (bytes) => this.#written.inc(bytes));
     } finally {
       this.#running--;
       leave();
@@ -41,21 +41,21 @@ export class Exports {
   }
 }
 
-interface Asked {
-  readonly span: Span;
+interface ExportRequest {
+  readonly range: HistoryRange;
   readonly query: HistoryQuery;
-  /** Asked before each step. @throws TidemarkError when the token has expired or was revoked */
+  /** Called before each step. @throws TidemarkError when the token has expired or was revoked */
   readonly confirm: () => void;
 }
 
-async function write(
+async function writeExport(
   response: Response,
-  { span, query, confirm }: Asked,
+  { range, query, confirm }: ExportRequest,
   count: (bytes: number) => void,
 ): Promise<void> {
-  const { epoch } = span.position;
+  const { epoch } = range.bounds;
   let events = 0;
-  let left = span.range;
+  let left = range.range;
   const limits = () => {
     const room = (query.limit ?? Number.POSITIVE_INFINITY) - events;
     if (room === 0 || response.closed || response.req.method === 'HEAD') return undefined;
@@ -63,10 +63,10 @@ async function write(
   };
   response.type('application/x-ndjson');
   try {
-    if (span.gap) response.write(gapLine(span.gap));
-    for await (const step of walk(span, query, limits)) {
+    if (range.gap) response.write(gapLine(range.gap));
+    for await (const step of walk(range, query, limits)) {
       confirm();
-      events += step.rows.length;
+      events += step.events.length;
       left = step.remaining;
       const bytes = Buffer.from(stepText(step, epoch, query));
       count(bytes.length);
@@ -76,7 +76,7 @@ async function write(
     response.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);
   } catch (error) {
     if (!response.headersSent) throw error;
-    // The lines so far hold; the last one says from where on they are missing.
+    // The lines so far are correct; the last one tells where to go on.
     const next = nextCursor(epoch, left, query.order);
     const { code, message, retryable } = asTidemarkError(error);
     const line = { complete: false, next, error: { code, message, retryable } };
@@ -85,11 +85,14 @@ async function write(
   }
 }
 
-function stepText({ rows, missing }: Step, epoch: string, { order }: HistoryQuery): string {
+function stepText({ events, missing }: Step, epoch: string, { order }: HistoryQuery): string {
   const sign = order === 'asc' ? 1 : -1;
-  const lines = rows.map((row) => ({ at: row.sequence, text: `${itemText(epoch, row)}\n` }));
+  const lines = events.map((event) => ({
+    at: event.sequence,
+    text: `${itemText(epoch, event)}\n`,
+  }));
   if (missing.length === 0) return lines.map(({ text }) => text).join('');
-  // A gap stands where its events would be.
+  // A gap goes where its events would be.
   const gaps = missing.map((range) => ({ at: range.to, text: gapLine(toGap(range, epoch)) }));
   return [...lines, ...gaps]
     .sort((left, right) => (left.at - right.at) * sign)
@@ -101,7 +104,7 @@ function gapLine(gap: object): string {
   return `${JSON.stringify({ gap })}\n`;
 }
 
-/** Waits until the client has taken what was written, or is gone; the server cuts one that stalls. */
+/** Waits until the client has read what was written or is gone; the server closes one that stalls. */
 function drained(response: Response): Promise<void> {
   if (response.closed) return Promise.resolve();
   return new Promise((resolve) => {

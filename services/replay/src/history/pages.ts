@@ -1,15 +1,15 @@
-import { isEmpty } from '../archive/windows.ts';
+import { isEmpty } from '../sqlite/log-range.ts';
 import { type HistoryQuery, PAGE_EVENTS_DEFAULT } from './query.ts';
-import { type Gap, type Span, toGap } from './span.ts';
+import { type Gap, type HistoryRange, toGap } from './range.ts';
 import { itemText, nextCursor, walk } from './walk.ts';
 
-/** JSON of events in one page; a page ends early with the event that passes it. */
+/** Bytes of JSON after which a page ends; the event that passes the limit is its last. */
 export const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Steps of one page: some 100,000 events looked at, then `next` tells where to go on. */
+/** Most steps for one page: after some 100,000 events, `next` tells where to go on. */
 export const PAGE_STEPS_MAX = 32;
 
-export interface Page {
+export interface HistoryPage {
   readonly text: string;
   readonly next: string;
   /** Nothing was left of the range when the page was made. */
@@ -17,12 +17,16 @@ export interface Page {
 }
 
 /** Reads a page; it may have few events or none and still not be the last. */
-export async function readPage(span: Span, query: HistoryQuery, limitMax: number): Promise<Page> {
+export async function readPage(
+  range: HistoryRange,
+  query: HistoryQuery,
+  limitMax: number,
+): Promise<HistoryPage> {
   const { order, limit = Math.min(PAGE_EVENTS_DEFAULT, limitMax) } = query;
-  const { epoch } = span.position;
+  const { epoch } = range.bounds;
   const items: string[] = [];
-  const gaps: Gap[] = span.gap ? [span.gap] : [];
-  let left = span.range;
+  const gaps: Gap[] = range.gap ? [range.gap] : [];
+  let left = range.range;
   let bytes = 0;
   let steps = 0;
   const limits = () => {
@@ -31,12 +35,12 @@ export async function readPage(span: Span, query: HistoryQuery, limitMax: number
     }
     return { eventsMax: limit - items.length, bytesMax: PAGE_BYTES_MAX - bytes };
   };
-  for await (const { rows, missing, remaining } of walk(span, query, limits)) {
-    for (const row of rows) {
-      items.push(itemText(epoch, row));
-      bytes += Buffer.byteLength(row.json);
+  for await (const { events, missing, remaining } of walk(range, query, limits)) {
+    for (const event of events) {
+      items.push(itemText(epoch, event));
+      bytes += Buffer.byteLength(event.json);
     }
-    gaps.push(...missing.map((range) => toGap(range, epoch)));
+    gaps.push(...missing.map((hole) => toGap(hole, epoch)));
     left = remaining;
   }
   const next = nextCursor(epoch, left, order);

@@ -1,5 +1,7 @@
+import assert from 'node:assert';
 import { closest } from '@tidemark/config';
 import {
+  type Fault,
   type Position,
   parseCursor,
   parsePatternList,
@@ -9,12 +11,13 @@ import {
   type Start,
   TidemarkError,
 } from '@tidemark/protocol';
-import type { Criteria } from '../archive/facets.ts';
-import type { Order } from '../archive/windows.ts';
+import { z } from 'zod';
+import type { Criteria } from '../selection/filters.ts';
+import type { Order } from '../sqlite/log-range.ts';
 
 export const PAGE_EVENTS_DEFAULT = 100;
 
-/** How many types one query may name. */
+/** Most types that one query may name. */
 export const TYPES_MAX = 100;
 
 /** A query string as express gives it: a name given twice has a list. */
@@ -25,9 +28,9 @@ export interface HistoryQuery {
   readonly order: Order;
   readonly after: Start | undefined;
   readonly before: Position | undefined;
-  /** Stored at this time or later, */
+  /** Events stored at this time or later, in milliseconds since 1970. */
   readonly fromMs: number | undefined;
-  /** and before this one. */
+  /** Events stored before this time, in milliseconds since 1970. */
   readonly toMs: number | undefined;
   readonly limit: number | undefined;
 }
@@ -39,36 +42,55 @@ export interface TopicsQuery {
   readonly limit: number | undefined;
 }
 
-const HISTORY_NAMES = [
-  'topics',
-  'after',
-  'before',
-  'from',
-  'to',
-  'type',
-  'source',
-  'limit',
-  'order',
-] as const;
-const TOPICS_NAMES = ['topics', 'after', 'limit'] as const;
-
-/** Where a token may stand; it is not looked at here. */
+/** The parameter that may hold the token; authentication reads it, and queries leave it out. */
 const TOKEN_NAME = 'access_token';
 
+const text = z.string('must be given once').min(1, { error: 'must not be empty', abort: true });
+const token = z.unknown().optional();
+const types = text
+  .transform((list) => list.split(',').map((name) => name.trim()))
+  .refine(
+    (names) => names.length <= TYPES_MAX && !names.includes(''),
+    `must be 1 to ${TYPES_MAX} event types separated by commas`,
+  );
+
+const historyParameters = z.strictObject({
+  topics: text.optional(),
+  after: text.optional(),
+  before: text.optional(),
+  from: text.optional(),
+  to: text.optional(),
+  type: types.optional(),
+  source: text.optional(),
+  limit: text.optional(),
+  order: text.pipe(z.enum(['asc', 'desc'], 'must be asc or desc')).optional(),
+  [TOKEN_NAME]: token,
+});
+
+const topicsParameters = z.strictObject({
+  topics: text.optional(),
+  after: text.optional(),
+  limit: text.optional(),
+  [TOKEN_NAME]: token,
+});
+
+const noParameters = z.strictObject({ [TOKEN_NAME]: token });
+
+/**
+ * Reads the query of `GET /v1/events`.
+ *
+ * @throws TidemarkError `invalid_query`, `invalid_pattern`, `invalid_cursor` or `invalid_time`
+ */
 export function parseHistoryQuery(raw: RawQuery, limitMax: number): HistoryQuery {
-  const query = readParameters(raw, HISTORY_NAMES);
+  const query = parseParameters(historyParameters, raw);
   const { topics, after, before, from, to, type, source, limit, order } = query;
-  const types = type?.split(',').map((name) => name.trim());
-  if (types && (types.length > TYPES_MAX || types.includes(''))) {
-    throw wrong('type', `must be 1 to ${TYPES_MAX} event types separated by commas`);
-  }
   return {
     criteria: {
       patterns: parsePatternList(topics ?? '>'),
-      ...(types && { types }),
+      ...(type && { types: type }),
       ...(source !== undefined && { source }),
     },
-    order: parseOrder(order),
+    order: order ?? 'asc',
     after: after === undefined ? undefined : parseStart(after),
     before: before === undefined ? undefined : parseCursor(before),
     fromMs: from === undefined ? undefined : parseTime(from),
@@ -77,8 +99,13 @@ export function parseHistoryQuery(raw: RawQuery, limitMax: number): HistoryQuery
   };
 }
 
+/**
+ * Reads the query of `GET /v1/topics`.
+ *
+ * @throws TidemarkError `invalid_query`, `invalid_pattern` or `invalid_topic`
+ */
 export function parseTopicsQuery(raw: RawQuery, limitMax: number): TopicsQuery {
-  const { topics, after, limit } = readParameters(raw, TOPICS_NAMES);
+  const { topics, after, limit } = parseParameters(topicsParameters, raw);
   return {
     patterns: topics === undefined ? undefined : parsePatternList(topics),
     after: after === undefined ? '' : parseTopic(after),
@@ -86,12 +113,12 @@ export function parseTopicsQuery(raw: RawQuery, limitMax: number): TopicsQuery {
   };
 }
 
-/** @throws TidemarkError `invalid_query` when the query has any parameter */
+/** @throws TidemarkError `invalid_query` when the query has any parameter beside the token */
 export function refuseParameters(raw: RawQuery): void {
-  readParameters(raw, []);
+  parseParameters(noParameters, raw);
 }
 
-/** The query string of a page's successor: the same query with one parameter set anew. */
+/** The query string of the next page: the same query with one parameter replaced. */
 export function withParameter(raw: RawQuery, name: string, value: string): string {
   const next = new URLSearchParams();
   for (const [known, text] of Object.entries(raw)) {
@@ -101,45 +128,49 @@ export function withParameter(raw: RawQuery, name: string, value: string): strin
   return next.toString();
 }
 
-function readParameters<N extends string>(
-  raw: RawQuery,
-  names: readonly N[],
-): Partial<Record<N, string>> {
-  const found: Partial<Record<string, string>> = {};
-  for (const [name, value] of Object.entries(raw)) {
-    if (name === TOKEN_NAME) continue;
-    if (!names.some((known) => known === name)) throw unknownParameter(name, names);
-    if (typeof value !== 'string') throw wrong(name, 'must be given once');
-    if (value === '') throw wrong(name, 'must not be empty');
-    found[name] = value;
-  }
-  return found as Partial<Record<N, string>>;
+/** What is wrong with one parameter, as a fault and as a sentence. */
+interface Refusal {
+  readonly fault: Fault;
+  readonly sentence: string;
 }
 
-function parseOrder(text: string | undefined): Order {
-  if (text === undefined || text === 'asc') return 'asc';
-  if (text === 'desc') return 'desc';
-  throw wrong('order', 'must be asc or desc');
+function parseParameters<S extends z.ZodObject>(schema: S, raw: RawQuery): z.infer<S> {
+  const { success, data, error } = schema.safeParse(raw);
+  if (success) return data;
+  const names = Object.keys(schema.shape).filter((name) => name !== TOKEN_NAME);
+  throw refused(
+    error.issues.flatMap((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((name) => unknownParameter(name, names))
+        : wrongParameter(issue.path.join('.'), issue.message),
+    ),
+  );
 }
 
 function parseLimit(text: string | undefined, max: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (/^\d{1,9}$/.test(text) && value >= 1 && value <= max) return value;
-  throw wrong('limit', `must be a whole number from 1 to ${max}`);
+  throw refused([wrongParameter('limit', `must be a whole number from 1 to ${max}`)]);
 }
 
-function unknownParameter(name: string, names: readonly string[]): TidemarkError {
+function refused(refusals: readonly Refusal[]): TidemarkError {
+  const [first] = refusals;
+  assert(first, 'A refused query has a fault.');
+  const faults = refusals.map(({ fault }) => fault);
+  return new TidemarkError('invalid_query', first.sentence, { faults });
+}
+
+function unknownParameter(name: string, names: readonly string[]): Refusal {
   const suggestion = closest(name, names);
   const hint = suggestion ? `; did you mean ${suggestion}?` : '';
-  const shown = JSON.stringify(name.slice(0, 80));
-  return new TidemarkError('invalid_query', `There is no query parameter ${shown}${hint}`, {
-    faults: [{ path: name.slice(0, 80), message: `is not known${hint}` }],
-  });
+  const shown = name.slice(0, 80);
+  return {
+    fault: { path: shown, message: `is not known${hint}` },
+    sentence: `There is no query parameter ${JSON.stringify(shown)}${hint}`,
+  };
 }
 
-function wrong(name: string, message: string): TidemarkError {
-  return new TidemarkError('invalid_query', `${name} ${message}.`, {
-    faults: [{ path: name, message }],
-  });
+function wrongParameter(path: string, message: string): Refusal {
+  return { fault: { path, message }, sentence: `${path} ${message}.` };
 }

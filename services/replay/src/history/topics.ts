@@ -1,14 +1,15 @@
+import assert from 'node:assert';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Principal } from '@tidemark/auth';
 import { formatCursor, TidemarkError } from '@tidemark/protocol';
 import type { Archive } from '../archive/archive.ts';
-import type { Entry } from '../archive/dictionary.ts';
-import { matchesAny } from '../archive/facets.ts';
-import type { Standing } from '../archive/shelf.ts';
-import { narrowed, topicRanges } from '../archive/topic-ranges.ts';
+import type { ArchiveSnapshot } from '../archive/archive-store.ts';
+import { matchesAny } from '../selection/filters.ts';
+import { narrowed, topicRanges } from '../selection/topic-ranges.ts';
+import type { DictionaryEntry } from '../sqlite/dictionary.ts';
 import { PAGE_EVENTS_DEFAULT, type TopicsQuery } from './query.ts';
 
-/** Names that one synchronous step looks at. */
+/** Most topics that one synchronous step looks at. */
 const STEP_NAMES_MAX = 1000;
 
 export interface TopicsPage {
@@ -26,13 +27,13 @@ export interface TopicsPage {
 /**
  * The topics that match the query and that the token may see, by name.
  *
- * A page is searched to its end, however many other topics stand between, because a `next` that
- * told how far the search came would be the name of one that the token may not see.
+ * The search for a page goes on until the page is full, however many other topics it passes. A
+ * `next` that told how far a shorter search came could be a topic that the token may not see.
  *
  * @throws TidemarkError `forbidden` for a token without any grant on history
  */
 export async function readTopics(
-  { archive, position }: Standing,
+  { archive, bounds }: ArchiveSnapshot,
   query: TopicsQuery,
   { principal, limitMax }: { readonly principal: Principal; readonly limitMax: number },
 ): Promise<TopicsPage> {
@@ -44,15 +45,17 @@ export async function readTopics(
   }
   const asked = query.patterns ?? granted;
   const limit = query.limit ?? Math.min(PAGE_EVENTS_DEFAULT, limitMax);
-  const found: Entry[] = [];
-  for await (const entry of entries(archive, narrowed(asked, granted), query.after)) {
+  const found: DictionaryEntry[] = [];
+  for await (const entry of listTopics(archive, narrowed(asked, granted), query.after)) {
     if (!matchesAny(asked, entry.name) || !matchesAny(granted, entry.name)) continue;
     found.push(entry);
     if (found.length > limit) break;
   }
   const complete = found.length <= limit;
   const page = found.slice(0, limit);
-  const cursor = (sequence: number) => formatCursor({ epoch: position.epoch, sequence });
+  const last = complete ? undefined : page.at(-1);
+  assert(complete || last, 'A page that is not complete has a topic.');
+  const cursor = (sequence: number) => formatCursor({ epoch: bounds.epoch, sequence });
   return {
     items: page.map(({ name, count, firstSequence, lastSequence }) => ({
       topic: name,
@@ -60,26 +63,26 @@ export async function readTopics(
       first: cursor(firstSequence),
       last: cursor(lastSequence),
     })),
-    next: complete ? null : (page.at(-1)?.name ?? null),
+    next: last?.name ?? null,
     complete,
   };
 }
 
-async function* entries(
+async function* listTopics(
   archive: Archive,
   patterns: readonly string[],
   start: string,
-): AsyncGenerator<Entry> {
+): AsyncGenerator<DictionaryEntry> {
   let after = start;
   for (const range of topicRanges(patterns)) {
     for (let more = true; more; ) {
       if (!archive.open) {
         throw new TidemarkError('unavailable', 'The stream was replaced by another one meanwhile.');
       }
-      const names = archive.topics.range({ ...range, after, limit: STEP_NAMES_MAX });
-      yield* names;
-      more = names.length === STEP_NAMES_MAX;
-      after = names.at(-1)?.name ?? after;
+      const topics = archive.topics.listEntries({ ...range, after, limit: STEP_NAMES_MAX });
+      yield* topics;
+      more = topics.length === STEP_NAMES_MAX;
+      after = topics.at(-1)?.name ?? after;
       await nextTurn();
     }
   }

@@ -1,21 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { formatCursor, TidemarkError } from '@tidemark/protocol';
 import {
-  examined,
-  isEmpty,
-  type MissingRange,
-  type Order,
-  type Range,
-  type StoredRow,
-} from '../archive/windows.ts';
+  type ArchivedEvent,
+  formatCursor,
+  type SequenceRange,
+  TidemarkError,
+} from '@tidemark/protocol';
+import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
-import { missingWithin, type Span } from './span.ts';
+import type { HistoryRange } from './range.ts';
 
 /** One step of a walk: what it found and what is left to look at. */
 export interface Step {
-  readonly rows: readonly StoredRow[];
-  readonly missing: readonly MissingRange[];
-  readonly remaining: Range;
+  readonly events: readonly ArchivedEvent[];
+  readonly missing: readonly SequenceRange[];
+  readonly remaining: LogRange;
 }
 
 export interface StepLimits {
@@ -24,37 +22,37 @@ export interface StepLimits {
 }
 
 /**
- * Goes through a span in short synchronous steps, with a turn of the event loop after each, so
- * that no query holds up the projection or another request.
+ * Walks a range in short synchronous steps, with a turn of the event loop after each, so that no
+ * query holds up the projector or another request.
  *
  * @param limits asked before each step; `undefined` ends the walk
+ * @throws TidemarkError `unavailable` when the stream is replaced by another one meanwhile
  */
 export async function* walk(
-  span: Span,
+  { archive, range }: HistoryRange,
   { criteria, order }: HistoryQuery,
   limits: () => StepLimits | undefined,
 ): AsyncGenerator<Step> {
-  const { archive } = span;
   const selection = archive.select(criteria);
-  let left = span.range;
+  let left = range;
   for (let next = limits(); next && !isEmpty(left); next = limits()) {
     if (!archive.open) {
       throw new TidemarkError('unavailable', 'The stream was replaced by another one meanwhile.');
     }
-    const { rows, remaining } = selection.read({ ...left, ...next, order });
-    const missing = missingWithin(span, examined(left, remaining, order));
+    const { events, remaining } = selection.readPage({ ...left, ...next, order });
+    const missing = archive.missingRanges(examinedPart(left, remaining, order));
     left = remaining;
-    yield { rows, missing, remaining };
+    yield { events, missing, remaining };
     await nextTurn();
   }
 }
 
 /** The cursor to go on with: as `after` in ascending order, as `before` in descending order. */
-export function nextCursor(epoch: string, { after, through }: Range, order: Order): string {
+export function nextCursor(epoch: string, { after, through }: LogRange, order: Order): string {
   return formatCursor({ epoch, sequence: order === 'asc' ? after : through + 1 });
 }
 
 /** `{"cursor":"…","event":` + JSON + `}`: the stored text goes in as it is. */
-export function itemText(epoch: string, { sequence, json }: StoredRow): string {
+export function itemText(epoch: string, { sequence, json }: ArchivedEvent): string {
   return `{"cursor":"${formatCursor({ epoch, sequence })}","event":${json}}`;
 }

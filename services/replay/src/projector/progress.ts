@@ -1,4 +1,4 @@
-/** Requests that wait for the projection; a further one is not kept waiting. */
+/** Most requests that wait for the archive; a further one is not kept waiting. */
 export const WAITS_MAX = 1000;
 
 interface Wait {
@@ -6,19 +6,19 @@ interface Wait {
   readonly end: (reached: boolean) => void;
 }
 
-/** Lets requests wait until the projection has come to a sequence. */
+/** Lets requests wait until the archive has reached a sequence. */
 export class Progress {
   readonly #waits = new Set<Wait>();
   #sequence = 0;
 
-  /** Called with each new position, also one that was taken back. */
-  advance(sequence: number): void {
+  /** Takes the archive's new last sequence, which is lower than before after a truncation. */
+  setSequence(sequence: number): void {
     this.#sequence = sequence;
     for (const wait of this.#waits) if (wait.sequence <= sequence) wait.end(true);
   }
 
-  /** Whether the projection came to the sequence within that time. */
-  reached(sequence: number, timeoutMs: number): Promise<boolean> {
+  /** @returns whether the archive reached the sequence within `timeoutMs` */
+  waitForSequence(sequence: number, timeoutMs: number): Promise<boolean> {
     if (sequence <= this.#sequence) return Promise.resolve(true);
     if (this.#waits.size >= WAITS_MAX) return Promise.resolve(false);
     return new Promise((resolve) => {

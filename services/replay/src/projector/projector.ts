@@ -1,5 +1,11 @@
-import type { LogRecord, StreamState } from '@tidemark/nats';
-import { contextInHeaders, readStored, type TraceContext } from '@tidemark/protocol';
+import type { LogRecord } from '@tidemark/nats';
+import {
+  contextInHeaders,
+  type LogBounds,
+  readStored,
+  type SequenceRange,
+  type TraceContext,
+} from '@tidemark/protocol';
 import {
   batchAttributes,
   fail,
@@ -8,63 +14,68 @@ import {
   PROCESS_SPAN,
   type Tracer,
 } from '@tidemark/telemetry';
-import type { Shelf } from '../archive/shelf.ts';
-import type { MissingRange } from '../archive/windows.ts';
-import type { NewEvent } from '../archive/writer.ts';
+import type { ArchiveStore } from '../archive/archive-store.ts';
+import type { IndexedEvent } from '../sqlite/writer.ts';
 import { Progress } from './progress.ts';
 
-/** JSON that gathers for one transaction, so that large events do not fill the memory. */
+/** Length of JSON at which a batch is written, so that large events do not fill the memory. */
 const BATCH_LENGTH_MAX = 8 * 1024 * 1024;
 
 /** Pause after a write that failed, such as on a full disk, before the feed starts again. */
 const RETRY_MS = 2000;
 
-/** Sampled events of one transaction that its span names. */
+/** Most sampled events of one transaction that its span links to. */
 const LINKS_MAX = 128;
 
-/** At most one line in this time tells of skipped messages. */
+/** Least time between two log lines about skipped messages. */
 const SKIPPED_LOG_MS = 1000;
 
 export interface ProjectorOptions {
-  readonly shelf: Shelf;
-  readonly log: Logger;
+  readonly store: ArchiveStore;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
+  /** Most events in one transaction. */
   readonly batchMax: number;
-  /** Asks for the feed to start again, which calls `align`. */
+  /** Asks for the feed to start again, which calls `alignWith`. */
   readonly restart: (reason: string) => void;
 }
 
 /**
- * Writes the stream into the archive: what arrived while the event loop was busy goes into one
- * transaction, so a lone event is written at once and a flood in large batches.
+ * Writes the stream into the archive. What arrived while the event loop was busy goes into one
+ * transaction, so a single event is written at once and a flood in large batches.
  *
- *     idle --align--> following --write failed--> stalled --RETRY_MS, align--> following
+ *     idle --alignWith--> following --write fails, or stream differs--> stalled
+ *                             ^                                            |
+ *                             +------------- restart, alignWith -----------+
+ *
+ *     any --stop--> stopped
  */
 export class Projector {
   readonly progress = new Progress();
   readonly #options: ProjectorOptions;
   readonly #skipped;
   readonly #batchSizes;
-  #events: NewEvent[] = [];
-  #missing: MissingRange[] = [];
+  #state: 'idle' | 'following' | 'stalled' | 'stopped' = 'idle';
+  #events: IndexedEvent[] = [];
+  #missing: SequenceRange[] = [];
   /** The context of each sampled event that waits to be written. */
   #traced: TraceContext[] = [];
   #length = 0;
   /** The last sequence that was received, written or not. */
   #received = 0;
-  #following = false;
-  /** Set at a start, for the first record to be compared with the archive's last. */
-  #unverified: StreamState | undefined;
+  /** Set at a start, for the first record to be compared with the archive's last event. */
+  #unverified: LogBounds | undefined;
   #scheduled: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
+  /** The stream's last sequence at the first start. */
   #target: number | undefined;
   #caughtUp = false;
   #skippedLoggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProjectorOptions) {
     this.#options = options;
-    const { metrics, shelf } = options;
+    const { metrics, store } = options;
     this.#skipped = metrics.counter(
       'projection_skipped_total',
       'Messages of the stream that are no valid events.',
@@ -72,73 +83,73 @@ export class Projector {
     this.#batchSizes = metrics.histogram('projection_batch_events', 'Events in one transaction.', {
       buckets: [1, 10, 100, 1000, 10_000],
     });
-    metrics.gauge('projection_position', 'Last sequence that was projected.', () => {
-      return shelf.archive.position?.sequence ?? 0;
+    metrics.gauge('projection_position', 'Last sequence in the archive.', () => {
+      return store.lastSequence;
     });
   }
 
-  /** Whether the end that the stream had at the start has been reached once. */
+  /** Whether the archive has once reached the end that the stream had at the first start. */
   get caughtUp(): boolean {
     return this.#caughtUp;
   }
 
-  /** Before the feed starts: @returns the sequence after which it reads */
-  align(state: StreamState): number {
-    this.flush();
+  /** Prepares the archive for a start of the feed. @returns the sequence after which to read */
+  alignWith(stream: LogBounds): number {
+    this.writeBatch();
     clearTimeout(this.#retry);
-    const after = this.#options.shelf.align(state);
+    const after = this.#options.store.alignWith(stream);
     this.#received = after;
-    this.#following = true;
-    this.#target ??= state.lastSequence;
-    this.#advance(after);
-    // Reading the last record once more tells whether the stream still is what was projected.
-    const overlaps = after >= state.firstSequence;
-    this.#unverified = overlaps ? state : undefined;
+    this.#state = 'following';
+    this.#target ??= stream.lastSequence;
+    this.#setProgress(after);
+    // Reading the last record once more tells whether the stream still is what was archived.
+    const overlaps = after >= stream.firstSequence;
+    this.#unverified = overlaps ? stream : undefined;
     return overlaps ? after - 1 : after;
   }
 
-  receive(record: LogRecord): void {
-    if (!this.#following) return;
-    if (this.#unverified) this.#verify(record, this.#unverified);
-    if (!this.#following || record.sequence <= this.#received) return;
+  /** Takes the stream's next record; it is written with the next batch. */
+  receiveRecord(record: LogRecord): void {
+    if (this.#unverified && this.#state === 'following') this.#verify(record, this.#unverified);
+    if (this.#state !== 'following' || record.sequence <= this.#received) return;
     if (record.sequence > this.#received + 1) {
       // Nothing is ever deleted from the middle of this stream, so a jump means that retention
-      // was faster than the projection.
+      // removed events before they were archived.
       this.#missing.push({ from: this.#received + 1, to: record.sequence - 1 });
     }
     this.#received = record.sequence;
-    this.#follow(record);
-    this.#read(record);
+    this.#collectTrace(record);
+    this.#collectEvent(record);
     const { batchMax } = this.#options;
-    if (this.#events.length >= batchMax || this.#length >= BATCH_LENGTH_MAX) this.flush();
-    else this.#scheduled ??= setImmediate(() => this.flush());
+    if (this.#events.length >= batchMax || this.#length >= BATCH_LENGTH_MAX) this.writeBatch();
+    else this.#scheduled ??= setImmediate(() => this.writeBatch());
   }
 
   /** Writes what has been received. */
-  flush(): void {
+  writeBatch(): void {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
-    const { archive } = this.#options.shelf;
-    if (!this.#following || this.#received === archive.position?.sequence) return;
+    const { archive } = this.#options.store;
+    if (this.#state !== 'following' || this.#received === archive.bounds?.lastSequence) return;
     const events = this.#events;
     try {
-      this.#write();
+      this.#writeTraced();
       this.#batchSizes.observe(events.length);
       this.#clear();
     } catch (error) {
       this.#stall(error);
       return;
     }
-    this.#advance(this.#received);
+    this.#setProgress(this.#received);
   }
 
   stop(): void {
-    this.flush();
-    this.#following = false;
+    this.writeBatch();
+    this.#state = 'stopped';
     clearTimeout(this.#retry);
   }
 
-  #follow({ headers }: LogRecord): void {
+  #collectTrace({ headers }: LogRecord): void {
     const { tracer } = this.#options;
     if (!tracer.enabled || this.#traced.length >= LINKS_MAX) return;
     if (!tracer.follows(headers.get('traceparent'))) return;
@@ -146,13 +157,29 @@ export class Projector {
     if (context) this.#traced.push(context);
   }
 
-  /** The span of a transaction belongs to the trace of its first sampled event, and links to the others. */
-  #write(): void {
-    const { tracer, shelf } = this.#options;
-    const append = () => shelf.archive.append(this.#events, this.#missing, this.#received);
+  #collectEvent(record: LogRecord): void {
+    const { sequence, timeMs } = record;
+    const stored = readStored(record);
+    if (!stored.valid) {
+      this.#skip(sequence, stored.reason);
+      return;
+    }
+    const { topic, type, source } = stored.event;
+    const json = toText(stored.json);
+    this.#length += json.length;
+    this.#events.push({ sequence, timeMs, topic, type, source, json });
+  }
+
+  /**
+   * Writes the batch. Its span belongs to the trace of its first sampled event and links to the
+   * other sampled ones.
+   */
+  #writeTraced(): void {
+    const { tracer, store } = this.#options;
+    const write = () => store.archive.appendEvents(this.#events, this.#missing, this.#received);
     const [parent, ...links] = this.#traced;
     if (parent === undefined) {
-      append();
+      write();
       return;
     }
     const attributes = {
@@ -161,7 +188,7 @@ export class Projector {
     };
     const span = tracer.span(PROCESS_SPAN, { kind: 'consumer', parent, links, attributes });
     try {
-      append();
+      write();
     } catch (error) {
       fail(span, error);
       throw error;
@@ -170,46 +197,29 @@ export class Projector {
     }
   }
 
-  #read(record: LogRecord): void {
-    const { sequence, timeMs, topic } = record;
-    if (topic === undefined) {
-      this.#skip(sequence, 'the subject holds no topic');
-      return;
-    }
-    const { payload, headers } = record;
-    const stored = readStored({ topic, payload, headers });
-    if (!stored.valid) {
-      this.#skip(sequence, stored.reason);
-      return;
-    }
-    const { type, source } = stored.event;
-    const json = decode(stored.json);
-    this.#length += json.length;
-    this.#events.push({ sequence, timeMs, topic, type, source, json });
-  }
-
   /**
-   * A stream that lost its end in a crash may have grown past our position since. Its event there
-   * is another one then, and how far back they differ is unknown: what it holds is read again.
+   * A stream that lost its end in a crash may have grown past the archive's end since. It then has
+   * another event there. How far back the two differ is unknown, so the archive removes all that the
+   * stream still holds and reads it again.
    */
-  #verify(record: LogRecord, { firstSequence }: StreamState): void {
+  #verify(record: LogRecord, { firstSequence }: LogBounds): void {
     this.#unverified = undefined;
-    const { shelf, restart } = this.#options;
-    const kept = shelf.archive.event(record.sequence);
-    if (!kept || record.topic === undefined) return;
-    const { topic, payload, headers } = record;
-    const stored = readStored({ topic, payload, headers });
-    if (stored.valid && decode(stored.json) === kept.json) return;
+    const { store, restart } = this.#options;
+    const archived = store.archive.findEvent(record.sequence);
+    if (!archived || record.topic === undefined) return;
+    const stored = readStored(record);
+    if (stored.valid && toText(stored.json) === archived.json) return;
     // The same message, which an earlier version read in another way.
-    if (record.timeMs === kept.timeMs) return;
-    this.#following = false;
+    if (record.timeMs === archived.timeMs) return;
+    this.#state = 'stalled';
     this.#clear();
-    shelf.takeBack(firstSequence - 1, 'the stream has other events than the archive: reading anew');
-    restart('the stream has other events than the archive');
+    const reason = 'the stream has other events than the archive';
+    store.truncateAfter(firstSequence - 1, `${reason}: they are read again`);
+    restart(reason);
   }
 
   #stall(error: unknown): void {
-    this.#following = false;
+    this.#state = 'stalled';
     this.#clear();
     if (!isFileFault(error)) {
       // A broken invariant ends the process, whoever called.
@@ -218,9 +228,9 @@ export class Projector {
       });
       return;
     }
-    const { log, restart } = this.#options;
-    log.error({ err: error, retryMs: RETRY_MS }, 'the projection cannot be written');
-    this.#retry = setTimeout(() => restart('the projection could not be written'), RETRY_MS);
+    const { logger, restart } = this.#options;
+    logger.error({ err: error, retryMs: RETRY_MS }, 'the archive cannot be written');
+    this.#retry = setTimeout(() => restart('the archive could not be written'), RETRY_MS);
   }
 
   #clear(): void {
@@ -230,8 +240,8 @@ export class Projector {
     this.#length = 0;
   }
 
-  #advance(sequence: number): void {
-    this.progress.advance(sequence);
+  #setProgress(sequence: number): void {
+    this.progress.setSequence(sequence);
     if (this.#target !== undefined && sequence >= this.#target) this.#caughtUp = true;
   }
 
@@ -240,11 +250,11 @@ export class Projector {
     const nowMs = performance.now();
     if (nowMs - this.#skippedLoggedMs < SKIPPED_LOG_MS) return;
     this.#skippedLoggedMs = nowMs;
-    this.#options.log.warn({ sequence, reason }, 'skipped a message that is no valid event');
+    this.#options.logger.warn({ sequence, reason }, 'skipped a message that is no valid event');
   }
 }
 
-function decode({ buffer, byteOffset, byteLength }: Uint8Array): string {
+function toText({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString();
 }
 

@@ -1,6 +1,7 @@
+import assert from 'node:assert';
 import { isLiteral, overlaps } from '@tidemark/protocol';
 
-/** Names from `from` on and below `below`, in byte order. */
+/** The names from `from` on and below `below`, in byte order. */
 export interface NameRange {
   readonly from: string;
   readonly below: string;
@@ -9,7 +10,7 @@ export interface NameRange {
 /** Sorts behind every topic. */
 const END = '\x7f';
 
-/** Where in the sorted list of topics those of the patterns stand: disjoint, in order. */
+/** The parts of the sorted list of topics that hold all matches: disjoint and in order. */
 export function topicRanges(patterns: readonly string[]): NameRange[] {
   const ranges = patterns.map(topicRange).sort((left, right) => compare(left.from, right.from));
   // Two ranges are disjoint or one lies within the other, and the outer one sorts first.
@@ -22,7 +23,7 @@ export function topicRanges(patterns: readonly string[]): NameRange[] {
   return outer;
 }
 
-/** For each asked pattern and each grant that meets it, the narrower of the two. */
+/** The narrower of the two, for each asked pattern and each grant that overlaps it. */
 export function narrowed(asked: readonly string[], granted: readonly string[]): string[] {
   return asked.flatMap((pattern) =>
     granted
@@ -40,7 +41,9 @@ function topicRange(pattern: string): NameRange {
 
 function prefix(pattern: string): string {
   if (isLiteral(pattern)) return pattern;
-  return /^(?:[^.*>]+\.)*/.exec(pattern)?.[0] ?? '';
+  const match = /^(?:[^.*>]+\.)*/.exec(pattern);
+  assert(match, 'The expression matches the empty text.');
+  return match[0];
 }
 
 function compare(left: string, right: string): number {

@@ -1,7 +1,7 @@
 import { covers } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matchesAny } from './facets.ts';
+import { matchesAny } from './filters.ts';
 import { narrowed, topicRanges } from './topic-ranges.ts';
 
 const token = fc.constantFrom('a', 'ab', 'A', '0', '-', '_x');

@@ -1,33 +1,30 @@
+import type { ArchivedEvent, LogBounds, SequenceRange } from '@tidemark/protocol';
 import type { Database, Statement } from 'better-sqlite3';
-import type { Dictionaries } from './facets.ts';
-import type { ArchivePosition, MissingRange } from './windows.ts';
+import type { Dictionaries } from './dictionary.ts';
 
-export interface NewEvent {
-  readonly sequence: number;
-  readonly timeMs: number;
-  readonly topic: string;
+/** An event to be archived, with the names that it is indexed by beside its topic. */
+export interface IndexedEvent extends ArchivedEvent {
   readonly type: string;
   readonly source: string;
-  readonly json: string;
 }
 
 export interface Batch {
-  /** In stream order, all beyond the position. */
-  readonly events: readonly NewEvent[];
-  readonly missing: readonly MissingRange[];
-  /** The position after the batch: further than its last event where messages were skipped. */
+  /** In stream order, all after the archive's last sequence. */
+  readonly events: readonly IndexedEvent[];
+  readonly missing: readonly SequenceRange[];
+  /** The last sequence after the batch: beyond its last event where messages were skipped. */
   readonly through: number;
-  /** The position that the batch follows. */
-  readonly position: ArchivePosition;
+  /** The bounds that the batch follows. */
+  readonly bounds: LogBounds;
 }
 
-/** Every change to the archive; each is one transaction. */
+/** Makes every change to the archive; each is one transaction. */
 export class Writer {
   readonly #database: Database;
   readonly #dictionaries: Dictionaries;
   readonly #insert: Statement<[number, number, number, number, number, string]>;
   readonly #insertMissing: Statement<[number, number]>;
-  readonly #move: Statement<[number, string, number]>;
+  readonly #moveEnd: Statement<[number, string, number]>;
   #lastTimeMs: number;
 
   constructor(database: Database, dictionaries: Dictionaries) {
@@ -40,35 +37,38 @@ export class Writer {
     this.#insertMissing = database.prepare(
       'INSERT INTO missing (from_sequence, to_sequence) VALUES (?, ?)',
     );
-    this.#move = database.prepare(
+    this.#moveEnd = database.prepare(
       'UPDATE position SET sequence = ? WHERE epoch = ? AND sequence = ?',
     );
-    this.#lastTimeMs = this.#readLastTime();
+    this.#lastTimeMs = this.#readLastTimeMs();
   }
 
-  begin({ epoch, firstSequence, sequence }: ArchivePosition): void {
+  /** Gives a new archive to an epoch. */
+  begin({ epoch, firstSequence, lastSequence }: LogBounds): void {
     this.#transact(() => {
       this.#database
         .prepare('INSERT INTO position (one, epoch, first_sequence, sequence) VALUES (1, ?, ?, ?)')
-        .run(epoch, firstSequence, sequence);
+        .run(epoch, firstSequence, lastSequence);
       if (firstSequence > 1) this.#insertMissing.run(1, firstSequence - 1);
     });
   }
 
-  append({ events, missing, through, position }: Batch): void {
+  /** @throws Error when another process has changed the same file meanwhile */
+  appendBatch({ events, missing, through, bounds }: Batch): void {
     this.#transact(() => {
-      this.#movePosition(position, through);
-      for (const event of events) this.#store(event);
+      this.#setLastSequence(bounds, through);
+      for (const event of events) this.#insertEvent(event);
       for (const { from, to } of missing) this.#insertMissing.run(from, to);
-      this.#flush();
+      this.#writeCounts();
     });
   }
 
-  truncate(sequence: number, position: ArchivePosition): number {
+  /** Removes what lies after a sequence. @returns how many events were removed */
+  truncateAfter(sequence: number, bounds: LogBounds): number {
     return this.#transact(() => {
-      this.#movePosition(position, sequence);
+      this.#setLastSequence(bounds, sequence);
       const removed = this.#database.prepare('DELETE FROM events WHERE sequence > ?').run(sequence);
-      for (const column of ['topic', 'type', 'source']) this.#recount(column, sequence);
+      for (const column of ['topic', 'type', 'source']) this.#correctCounts(column, sequence);
       this.#database.prepare('DELETE FROM missing WHERE from_sequence > ?').run(sequence);
       this.#database
         .prepare('UPDATE missing SET to_sequence = @sequence WHERE to_sequence > @sequence')
@@ -76,13 +76,13 @@ export class Writer {
       this.#database
         .prepare('UPDATE position SET first_sequence = min(first_sequence, ? + 1)')
         .run(sequence);
-      this.#forget();
-      this.#lastTimeMs = this.#readLastTime();
+      this.#clearCaches();
+      this.#lastTimeMs = this.#readLastTimeMs();
       return removed.changes;
     });
   }
 
-  #store({ sequence, timeMs, topic, type, source, json }: NewEvent): void {
+  #insertEvent({ sequence, timeMs, topic, type, source, json }: IndexedEvent): void {
     const { topics, types, sources } = this.#dictionaries;
     // The stream's time steps back when its leader moves to a server whose clock is behind. Reads
     // by time need an order, so such an event gets the time of the one before it.
@@ -90,21 +90,21 @@ export class Writer {
     this.#insert.run(
       sequence,
       this.#lastTimeMs,
-      topics.add(topic, sequence),
-      types.add(type, sequence),
-      sources.add(source, sequence),
+      topics.countEvent(topic, sequence),
+      types.countEvent(type, sequence),
+      sources.countEvent(source, sequence),
       json,
     );
   }
 
-  /** @throws when another process has moved the position of the same file meanwhile */
-  #movePosition({ epoch, sequence }: ArchivePosition, through: number): void {
-    if (this.#move.run(through, epoch, sequence).changes === 1) return;
-    throw new Error('Another process writes to this database.');
+  /** @throws Error when another process has changed the same file meanwhile */
+  #setLastSequence({ epoch, lastSequence }: LogBounds, through: number): void {
+    if (this.#moveEnd.run(through, epoch, lastSequence).changes === 1) return;
+    throw new Error('Another process writes to this archive.');
   }
 
-  /** Corrects what the names that stood beyond a sequence count, and drops those left empty. */
-  #recount(column: string, sequence: number): void {
+  /** Corrects the counts of names with events after a sequence; drops names without any others. */
+  #correctCounts(column: string, sequence: number): void {
     const table = `${column}s`;
     this.#database.prepare(`DELETE FROM ${table} WHERE first_sequence > ?`).run(sequence);
     this.#database
@@ -121,21 +121,21 @@ export class Writer {
     try {
       return this.#database.transaction(change).immediate();
     } catch (error) {
-      // Memory may name rows that were rolled back.
-      this.#forget();
+      // The dictionaries may name rows that were rolled back.
+      this.#clearCaches();
       throw error;
     }
   }
 
-  #flush(): void {
-    for (const dictionary of Object.values(this.#dictionaries)) dictionary.flush();
+  #writeCounts(): void {
+    for (const dictionary of Object.values(this.#dictionaries)) dictionary.writeCounts();
   }
 
-  #forget(): void {
-    for (const dictionary of Object.values(this.#dictionaries)) dictionary.forget();
+  #clearCaches(): void {
+    for (const dictionary of Object.values(this.#dictionaries)) dictionary.clearCache();
   }
 
-  #readLastTime(): number {
+  #readLastTimeMs(): number {
     const last = this.#database
       .prepare<[], number>('SELECT time_ms FROM events ORDER BY sequence DESC LIMIT 1')
       .pluck();

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { createLogger } from '@tidemark/telemetry';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Criteria, MERGED_TOPICS_MAX, matchesAny } from '../selection/filters.ts';
+import { STEP_ROWS_MAX } from '../selection/selection.ts';
+import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-range.ts';
+import type { IndexedEvent } from '../sqlite/writer.ts';
 import { Archive } from './archive.ts';
-import { type Criteria, MERGED_TOPICS_MAX, matchesAny } from './facets.ts';
-import { STEP_ROWS_MAX } from './selection.ts';
-import { examined, isEmpty, type Order, type Range } from './windows.ts';
-import type { NewEvent } from './writer.ts';
 
-const log = createLogger('test', 'silent');
+const logger = createLogger('test', 'silent');
 const EPOCH = 'e1';
 
 let folder: string;
@@ -18,7 +18,7 @@ let archive: Archive;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tidemark-archive-'));
-  archive = new Archive(join(folder, 'archive.db'), log);
+  archive = new Archive(join(folder, 'archive.db'), logger);
   archive.begin(EPOCH, 1);
 });
 
@@ -27,17 +27,17 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function event(sequence: number, parts: Partial<NewEvent> = {}): NewEvent {
+function event(sequence: number, parts: Partial<IndexedEvent> = {}): IndexedEvent {
   const { topic = 'orders.1', type = 'order.paid', source = '/shop' } = parts;
   const json = JSON.stringify({ specversion: '1.0', id: `${sequence}`, source, type, topic });
   return { sequence, timeMs: 1000 + sequence, topic, type, source, json, ...parts };
 }
 
-function append(events: readonly NewEvent[]): void {
-  archive.append(events, [], events.at(-1)?.sequence ?? 0);
+function append(events: readonly IndexedEvent[]): void {
+  archive.appendEvents(events, [], events.at(-1)?.sequence ?? 0);
 }
 
-function meets({ patterns, types, source }: Criteria, candidate: NewEvent): boolean {
+function meets({ patterns, types, source }: Criteria, candidate: IndexedEvent): boolean {
   return (
     matchesAny(patterns, candidate.topic) &&
     (types?.includes(candidate.type) ?? true) &&
@@ -46,21 +46,26 @@ function meets({ patterns, types, source }: Criteria, candidate: NewEvent): bool
 }
 
 /** Reads a range to its end with the given page sizes, checking that each step moves on. */
-function readAll(criteria: Criteria, range: Range, order: Order, sizes: readonly number[]) {
+function readAll(criteria: Criteria, range: LogRange, order: Order, sizes: readonly number[]) {
   const selection = archive.select(criteria);
   const sequences: number[] = [];
   const texts: string[] = [];
   let left = range;
   for (let step = 0; !isEmpty(left); step++) {
     const eventsMax = sizes[step % sizes.length] ?? 1;
-    const { rows, remaining } = selection.read({ ...left, order, eventsMax, bytesMax: 1 << 20 });
-    expect(rows.length).toBeLessThanOrEqual(eventsMax);
-    const seen = examined(left, remaining, order);
+    const { events, remaining } = selection.readPage({
+      ...left,
+      order,
+      eventsMax,
+      bytesMax: 1 << 20,
+    });
+    expect(events.length).toBeLessThanOrEqual(eventsMax);
+    const seen = examinedPart(left, remaining, order);
     expect(seen.through - seen.after).toBeGreaterThan(0);
-    expect(rows.every((row) => row.sequence > seen.after)).toBe(true);
-    expect(rows.every((row) => row.sequence <= seen.through)).toBe(true);
-    sequences.push(...rows.map(({ sequence }) => sequence));
-    texts.push(...rows.map(({ json }) => json));
+    expect(events.every((found) => found.sequence > seen.after)).toBe(true);
+    expect(events.every((found) => found.sequence <= seen.through)).toBe(true);
+    sequences.push(...events.map(({ sequence }) => sequence));
+    texts.push(...events.map(({ json }) => json));
     left = remaining;
   }
   return { sequences, texts };
@@ -107,7 +112,7 @@ describe('selection', () => {
         fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 5 }),
         fc.tuple(fc.nat(70), fc.nat(200)),
         (steps, criteria, order, sizes, [after, width]) => {
-          archive.truncate(0);
+          archive.truncateAfter(0);
           let sequence = 0;
           const events = steps.map(({ step, ...parts }) => {
             sequence += step;
@@ -166,14 +171,14 @@ describe('selection', () => {
     const selection = archive.select({ patterns: ['t.*.y'] });
     const range = { after: 0, through: count };
     const ends = [];
-    for (let left: Range = range; !isEmpty(left); ) {
-      const { rows, remaining } = selection.read({
+    for (let left: LogRange = range; !isEmpty(left); ) {
+      const { events, remaining } = selection.readPage({
         ...left,
         order: 'asc',
         eventsMax: 10,
         bytesMax: 1000,
       });
-      expect(rows).toEqual([]);
+      expect(events).toEqual([]);
       left = remaining;
       ends.push(left.after);
     }
@@ -181,64 +186,64 @@ describe('selection', () => {
   });
 
   test('selection: an immense hole in the log: crossed in one step', () => {
-    archive.append([event(1)], [], 1);
-    archive.append([event(9_000_000_000)], [{ from: 2, to: 8_999_999_999 }], 9_000_000_000);
+    archive.appendEvents([event(1)], [], 1);
+    archive.appendEvents([event(9_000_000_000)], [{ from: 2, to: 8_999_999_999 }], 9_000_000_000);
     const range = { after: 0, through: 9_000_000_000 };
     const { sequences } = readAll({ patterns: ['>'] }, range, 'asc', [1]);
     expect(sequences).toEqual([1, 9_000_000_000]);
-    expect(archive.missing({ after: 100, through: 200 })).toEqual([{ from: 101, to: 200 }]);
+    expect(archive.missingRanges({ after: 100, through: 200 })).toEqual([{ from: 101, to: 200 }]);
   });
 
   test('selection: more bytes than the limit: ends before the event that passes it', () => {
     const json = JSON.stringify({ text: 'ü'.repeat(100) });
     append([1, 2, 3].map((sequence) => event(sequence, { json })));
     const bytesMax = 2 * Buffer.byteLength(json);
-    const window = { after: 0, through: 3, order: 'asc', eventsMax: 10 } as const;
+    const request = { after: 0, through: 3, order: 'asc', eventsMax: 10 } as const;
     const selection = archive.select({ patterns: ['>'] });
-    expect(selection.read({ ...window, bytesMax })).toMatchObject({
-      rows: [{ sequence: 1 }, { sequence: 2 }],
+    expect(selection.readPage({ ...request, bytesMax })).toMatchObject({
+      events: [{ sequence: 1 }, { sequence: 2 }],
       remaining: { after: 2, through: 3 },
     });
-    expect(selection.read({ ...window, bytesMax: 1 })).toMatchObject({
-      rows: [{ sequence: 1 }],
+    expect(selection.readPage({ ...request, bytesMax: 1 })).toMatchObject({
+      events: [{ sequence: 1 }],
       remaining: { after: 1, through: 3 },
     });
   });
 });
 
 describe('archive', () => {
-  test('archive: a batch that fails half way: leaves position, rows and counts as they were', () => {
+  test('archive: a batch that fails half way: leaves bounds, events and counts as they were', () => {
     append([event(1), event(2)]);
-    expect(() => archive.append([event(3), event(3)], [], 3)).toThrow('UNIQUE');
-    expect(archive.position?.sequence).toBe(2);
+    expect(() => archive.appendEvents([event(3), event(3)], [], 3)).toThrow('UNIQUE');
+    expect(archive.bounds?.lastSequence).toBe(2);
     append([event(3), event(4, { topic: 'new' })]);
-    expect(archive.topics.find('orders.1')).toMatchObject({ count: 3, lastSequence: 3 });
-    expect(archive.topics.find('new')).toMatchObject({ count: 1, firstSequence: 4 });
+    expect(archive.topics.findEntry('orders.1')).toMatchObject({ count: 3, lastSequence: 3 });
+    expect(archive.topics.findEntry('new')).toMatchObject({ count: 1, firstSequence: 4 });
   });
 
-  test('archive: truncated: rows, counts and missing ranges beyond are gone', () => {
+  test('archive: truncated: events, counts and missing ranges beyond are gone', () => {
     append([event(1), event(2), event(3, { topic: 'late' })]);
-    archive.append([event(9)], [{ from: 4, to: 8 }], 9);
-    expect(archive.truncate(5)).toBe(1);
-    expect(archive.position).toEqual({ epoch: EPOCH, firstSequence: 1, sequence: 5 });
-    expect(archive.missing({ after: 0, through: 99 })).toEqual([{ from: 4, to: 5 }]);
-    expect(archive.topics.find('orders.1')).toMatchObject({ count: 2, lastSequence: 2 });
-    expect(archive.truncate(2)).toBe(1);
-    expect(archive.topics.find('late')).toBeUndefined();
+    archive.appendEvents([event(9)], [{ from: 4, to: 8 }], 9);
+    expect(archive.truncateAfter(5)).toBe(1);
+    expect(archive.bounds).toEqual({ epoch: EPOCH, firstSequence: 1, lastSequence: 5 });
+    expect(archive.missingRanges({ after: 0, through: 99 })).toEqual([{ from: 4, to: 5 }]);
+    expect(archive.topics.findEntry('orders.1')).toMatchObject({ count: 2, lastSequence: 2 });
+    expect(archive.truncateAfter(2)).toBe(1);
+    expect(archive.topics.findEntry('late')).toBeUndefined();
     expect(readAll({ patterns: ['>'] }, { after: 0, through: 2 }, 'asc', [9]).sequences).toEqual([
       1, 2,
     ]);
   });
 
   test('archive: two processes on one file: the second writer is refused', () => {
-    const other = new Archive(archive.path, log);
+    const other = new Archive(archive.path, logger);
     append([event(1)]);
-    expect(() => other.append([event(2)], [], 2)).toThrow('Another process');
+    expect(() => other.appendEvents([event(2)], [], 2)).toThrow('Another process');
     other.close();
-    expect(archive.event(2)).toBeUndefined();
+    expect(archive.findEvent(2)).toBeUndefined();
   });
 
-  test('archive: times of any events: sequenceAt is the last one stored before', () => {
+  test('archive: times of any events: sequenceBefore is the last one stored before', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ time: fc.nat(50), step: fc.integer({ min: 1, max: 4 }) }), {
@@ -246,7 +251,7 @@ describe('archive', () => {
         }),
         fc.integer({ min: -1, max: 52 }),
         (steps, timeMs) => {
-          archive.truncate(0);
+          archive.truncateAfter(0);
           let sequence = 0;
           let latest = 0;
           // The archive's own rule: an event is never older than the one before it.
@@ -259,7 +264,7 @@ describe('archive', () => {
           });
           append(events);
           const before = times.filter(([, time]) => time < timeMs).map(([found]) => found);
-          expect(archive.sequenceAt(timeMs)).toBe(before.at(-1) ?? 0);
+          expect(archive.sequenceBefore(timeMs)).toBe(before.at(-1) ?? 0);
         },
       ),
       { numRuns: 200 },

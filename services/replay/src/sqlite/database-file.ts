@@ -11,29 +11,32 @@ const COMPANIONS = ['-wal', '-shm'] as const;
 const SET_ASIDE_MAX = 1000;
 
 /**
- * Opens the database, creating it and its folder where they are missing. One of another schema
- * version, or one that SQLite finds damaged, is set aside and a new one begun.
+ * Opens an archive's file. It creates the file and its folder where they are missing. A file of
+ * another schema version, or one that SQLite finds damaged, is set aside and a new one begun.
  *
- * @throws ConfigurationError when the file cannot be written or is not one of ours
+ * @throws ConfigurationError when the file cannot be written or belongs to another program
  */
-export function openDatabase(path: string, log: Logger): Database.Database {
+export function openDatabase(path: string, logger: Logger): Database.Database {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    return openChecked(path, log);
+    return openChecked(path, logger);
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    if (isDamage(code)) {
+    if (meansDamage(code)) {
       const kept = setAside(path, 'damaged');
-      log.error({ path, kept, reason: message }, 'the database is damaged: it is built anew');
-      return openChecked(path, log);
+      logger.error(
+        { path, kept, reason: message },
+        'the archive is damaged: a new one is built from the stream',
+      );
+      return openChecked(path, logger);
     }
     throw refused(path, `cannot be opened for writing (${message})`);
   }
 }
 
 /**
- * Renames a closed database to `<name>.<label>.db`, so that the operator still has it.
+ * Renames the file of a closed database to `<name>.<label>.db`, so that the operator still has it.
  *
  * @returns its new path
  */
@@ -44,13 +47,13 @@ export function setAside(path: string, label: string): string {
     const kept = `${stem}.${label}${count === 1 ? '' : `-${count}`}${extension || '.db'}`;
     if (existsSync(kept)) continue;
     renameSync(path, kept);
-    for (const companion of COMPANIONS) moveIfThere(path + companion, kept + companion);
+    for (const companion of COMPANIONS) moveIfPresent(path + companion, kept + companion);
     return kept;
   }
   throw refused(path, `was set aside ${SET_ASIDE_MAX} times: remove the old files`);
 }
 
-function openChecked(path: string, log: Logger): Database.Database {
+function openChecked(path: string, logger: Logger): Database.Database {
   removeStrayCompanions(path);
   const database = new Database(path);
   try {
@@ -63,11 +66,11 @@ function openChecked(path: string, log: Logger): Database.Database {
     if (tables !== 0 && version !== SCHEMA_VERSION) {
       database.close();
       const kept = setAside(path, `schema-${version}`);
-      log.warn(
+      logger.warn(
         { path, kept, found: version, needed: SCHEMA_VERSION },
-        'the database has another schema version: it is built anew from the stream',
+        'the archive has another schema version: a new one is built from the stream',
       );
-      return openChecked(path, log);
+      return openChecked(path, logger);
     }
     for (const pragma of PRAGMAS) database.pragma(pragma);
     if (tables === 0) database.transaction(() => database.exec(SCHEMA))();
@@ -79,19 +82,19 @@ function openChecked(path: string, log: Logger): Database.Database {
 }
 
 /**
- * Deletes a write-ahead log that has lost its database: when someone deletes only the `.db` of a
- * process that was killed, SQLite would play the old log into the new file.
+ * Deletes a write-ahead log without a database. When someone deletes only the `.db` file of a
+ * process that was killed, SQLite would otherwise apply the old log to the new file.
  */
 function removeStrayCompanions(path: string): void {
   if (existsSync(path)) return;
   for (const companion of COMPANIONS) rmSync(path + companion, { force: true });
 }
 
-function moveIfThere(from: string, to: string): void {
+function moveIfPresent(from: string, to: string): void {
   if (existsSync(from)) renameSync(from, to);
 }
 
-function isDamage(code: string | undefined): boolean {
+function meansDamage(code: string | undefined): boolean {
   return code?.startsWith('SQLITE_CORRUPT') ?? false;
 }
 

@@ -1,24 +1,24 @@
-/** `TIDE`: tells our files from other SQLite databases (`PRAGMA application_id`). */
+/** `TIDE` in ASCII: tells archives from other SQLite databases (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54_49_44_45;
 
-/** Raised with every change below; a file of another version is set aside and built anew. */
+/** Raised with every change below; a file of another version is set aside and a new one begun. */
 export const SCHEMA_VERSION = 1;
 
-/** Pages that gather in the write-ahead log before they move into the file: 16 MiB. */
+/** Pages in the write-ahead log at which they are moved into the file: 16 MiB. */
 const WAL_PAGES = 4096;
 
-/** What the write-ahead log may keep on disk when it is empty. */
+/** Bytes of disk that an empty write-ahead log may keep. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
 const MEMORY_MAP_BYTES = 1024 * 1024 * 1024;
 const CACHE_KIB = 64 * 1024;
-/** Waiting for another process's lock stops the event loop, so it is short; the write is retried. */
+/** A wait for another process's lock stops the event loop, so it is short; the write is retried. */
 const BUSY_TIMEOUT_MS = 100;
 
 /**
  * With `synchronous=NORMAL` a power cut may take the last transactions, never the file's order.
- * Rows and position go together, so what was lost is read from the stream again; FULL would only
- * add an fsync to each batch.
+ * The last sequence is part of the same transactions, so what was lost is read from the stream
+ * again; FULL would only add an fsync to each batch.
  */
 export const PRAGMAS = [
   'journal_mode = WAL',
@@ -34,8 +34,10 @@ export const PRAGMAS = [
  * `sequence` is the row's own number, so each index on events holds it too and gives the events of
  * one topic, type or source in stream order.
  *
- * The event stands last in its row, where SQLite need not read it to get at the rest, and as text,
+ * The event stands last in its row, so that SQLite need not read it to get at the rest. It is text,
  * which arrives in JavaScript twice as fast as a blob (730,000 against 370,000 rows a second).
+ *
+ * The table `position` holds the archive's bounds; its `sequence` is the last sequence.
  */
 export const SCHEMA = `
   CREATE TABLE position (

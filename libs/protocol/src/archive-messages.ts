@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import { ERROR_CODES, type ErrorCode, TidemarkError } from './errors.ts';
+import type { LogBounds, SequenceRange } from './log-bounds.ts';
+import type { EventHeader } from './stored-events.ts';
+import { parsePatterns } from './topics.ts';
+
+/*
+ * The JSON that gateways and replay services exchange over NATS (ARCHITECTURE.md, "The archive").
+ * The two may run different versions for a while, so each side checks what the other sent.
+ */
+
+/** What a gateway asks of the archive: the events of some topics in a range of sequences. */
+export interface ArchiveQuery {
+  /** The epoch that the sequences belong to. */
+  readonly epoch: string;
+  /** Events whose topic matches any of these patterns. */
+  readonly patterns: readonly string[];
+  /** The range begins after this sequence. */
+  readonly after: number;
+  /** The range ends with this sequence. */
+  readonly through: number;
+  /** Most events in the answer. */
+  readonly eventsMax: number;
+  /** Most bytes of JSON in the answer; one event is answered even when it alone is larger. */
+  readonly bytesMax: number;
+}
+
+/** An event of the archive, with its JSON as text, which is how SQLite gives it. */
+export interface ArchivedEvent extends EventHeader {
+  readonly json: string;
+}
+
+/**
+ * The first line of an answered page. It describes the events, whose JSON follows on the next line.
+ * The five columns hold one number for each event, because a list of objects took three times as
+ * long to parse.
+ */
+export interface ArchivePageHeader {
+  /** What the archive held when it was read. */
+  readonly state: LogBounds;
+  /** The page is complete up to this sequence. */
+  readonly through: number;
+  /** Parts of the range that had left the stream before the archive saw them. */
+  readonly missing: readonly SequenceRange[];
+  /** Each topic of the page once. */
+  readonly topics: readonly string[];
+  readonly sequences: readonly number[];
+  /** Positions in `topics`. */
+  readonly topicIndexes: readonly number[];
+  /** When the stream stored each event, in milliseconds since 1970. */
+  readonly timesMs: readonly number[];
+  /** Length of each event's JSON. */
+  readonly bytes: readonly number[];
+}
+
+const sequence = z.int().min(0);
+const limit = z.int().min(1);
+
+const archiveQuery = z.object({
+  epoch: z.string(),
+  patterns: z.array(z.string()),
+  after: sequence,
+  through: sequence,
+  eventsMax: limit,
+  bytesMax: limit,
+});
+
+const timeQuery = z.object({ timeMs: z.number() });
+
+const bounds = z.object({ epoch: z.string(), firstSequence: sequence, lastSequence: sequence });
+const sequenceAnswer = z.object({ sequence });
+const errorAnswer = z.object({
+  error: z.object({
+    code: z.enum(Object.keys(ERROR_CODES) as ErrorCode[]).catch('internal'),
+    message: z.string(),
+  }),
+});
+
+// Plain loops: a page has thousands of values, and a schema for each takes ten times as long.
+const column = z.custom<readonly number[]>(isColumn, 'must be a list of whole numbers');
+const texts = z.custom<readonly string[]>(isTextList, 'must be a list of texts');
+
+const pageHeader = z.object({
+  state: bounds,
+  through: sequence,
+  missing: z.array(z.object({ from: sequence, to: sequence })),
+  topics: texts,
+  sequences: column,
+  topicIndexes: column,
+  timesMs: column,
+  bytes: column,
+});
+
+/**
+ * Reads the request for a page.
+ *
+ * @throws TidemarkError `invalid_json`, `invalid_query` or `invalid_pattern`
+ */
+export function parseArchiveQuery(text: string): ArchiveQuery {
+  const query = parseRequest(archiveQuery, text);
+  return { ...query, patterns: parsePatterns(query.patterns) };
+}
+
+/**
+ * Reads the request for the last sequence before a time, in milliseconds since 1970.
+ *
+ * @throws TidemarkError `invalid_json` or `invalid_query`
+ */
+export function parseArchiveTimeQuery(text: string): { readonly timeMs: number } {
+  return parseRequest(timeQuery, text);
+}
+
+/** Reads the answer to a request for the archive's bounds. @throws TidemarkError `unavailable` */
+export function parseBoundsAnswer(text: string): LogBounds {
+  return parseAnswer(bounds, text);
+}
+
+/** Reads the answer to a request for a sequence. @throws TidemarkError `unavailable` */
+export function parseSequenceAnswer(text: string): number {
+  return parseAnswer(sequenceAnswer, text).sequence;
+}
+
+/** Reads the first line of a page. @throws TidemarkError `unavailable` */
+export function parsePageHeader(text: string): ArchivePageHeader {
+  return parseAnswer(pageHeader, text);
+}
+
+/**
+ * Reads an answered error; a code that this version does not know becomes `internal`.
+ *
+ * @throws TidemarkError `unavailable` where the text is no such answer
+ */
+export function parseErrorAnswer(text: string): TidemarkError {
+  const { code, message } = parseAnswer(errorAnswer, text).error;
+  return new TidemarkError(code, message);
+}
+
+/** The error for an answer that breaks its format, as one of another version may. */
+export function unreadableAnswer(cause?: unknown): TidemarkError {
+  return new TidemarkError('unavailable', "The archive's answer cannot be read.", { cause });
+}
+
+function parseRequest<T>(schema: z.ZodType<T>, text: string): T {
+  const { success, data, error } = schema.safeParse(parseJson(text));
+  if (success) return data;
+  const faults = error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+  const [first] = faults;
+  const message = `The archive's request is wrong: ${first?.path} ${first?.message}.`;
+  throw new TidemarkError('invalid_query', message, { faults });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TidemarkError('invalid_json', "The archive's request is not JSON.", { cause });
+  }
+}
+
+function parseAnswer<T>(schema: z.ZodType<T>, text: string): T {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw unreadableAnswer(cause);
+  }
+}
+
+function isColumn(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  for (const number of value) if (!Number.isSafeInteger(number) || number < 0) return false;
+  return true;
+}
+
+function isTextList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
+}

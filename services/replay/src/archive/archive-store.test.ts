@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLogger } from '@tidemark/telemetry';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ArchiveStore } from './archive-store.ts';
+
+const logger = createLogger('test', 'silent');
+
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidemark-archive-'));
+  path = join(folder, 'archive.db');
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function event(sequence: number) {
+  const json = `{"id":"${sequence}"}`;
+  return { sequence, timeMs: sequence, topic: 'a', type: 't', source: '/s', json };
+}
+
+/** Opens the archive, lets the work happen, and closes it. */
+function withStore(work: (store: ArchiveStore) => void): void {
+  const store = new ArchiveStore(path, logger);
+  try {
+    work(store);
+  } finally {
+    store.close();
+  }
+}
+
+describe('archive store: the archive in line with the stream', () => {
+  test('archive store: new archive: begins where the stream begins and notes what was before', () => {
+    withStore((store) => {
+      expect(store.alignWith({ epoch: 'e1', firstSequence: 6, lastSequence: 9 })).toBe(5);
+      expect(store.archive.missingRanges({ after: 0, through: 9 })).toEqual([{ from: 1, to: 5 }]);
+    });
+  });
+
+  test('archive store: same stream after a restart: goes on after the last sequence', () => {
+    withStore((store) => {
+      store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 0 });
+      store.archive.appendEvents([event(1), event(2)], [], 2);
+    });
+    withStore((store) => {
+      expect(store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 5 })).toBe(2);
+      expect(store.archive.missingRanges({ after: 0, through: 9 })).toEqual([]);
+    });
+  });
+
+  test('archive store: stream dropped events unseen: the range is noted and reading goes on behind', () => {
+    withStore((store) => {
+      store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 2 });
+      store.archive.appendEvents([event(1), event(2)], [], 2);
+      expect(store.alignWith({ epoch: 'e1', firstSequence: 8, lastSequence: 9 })).toBe(7);
+      expect(store.archive.missingRanges({ after: 0, through: 9 })).toEqual([{ from: 3, to: 7 }]);
+      expect(store.archive.findEvent(2)?.json).toBe('{"id":"2"}');
+    });
+  });
+
+  test('archive store: stream lost its end: events beyond it are removed', () => {
+    withStore((store) => {
+      store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 3 });
+      store.archive.appendEvents([event(1), event(2), event(3)], [], 3);
+      expect(store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 1 })).toBe(1);
+      expect(store.archive.findEvent(2)).toBeUndefined();
+      expect(store.archive.findEvent(1)).toBeDefined();
+    });
+  });
+
+  test('archive store: another stream: the old file is kept and a new one begins', () => {
+    withStore((store) => {
+      store.alignWith({ epoch: 'old', firstSequence: 1, lastSequence: 1 });
+      store.archive.appendEvents([event(1)], [], 1);
+      expect(store.alignWith({ epoch: 'new', firstSequence: 1, lastSequence: 0 })).toBe(0);
+      expect(store.archive.bounds?.epoch).toBe('new');
+      expect(store.archive.findEvent(1)).toBeUndefined();
+    });
+    const kept = new Database(join(folder, 'archive.old.db'), { readonly: true });
+    expect(kept.prepare('SELECT count(*) FROM events').pluck().get()).toBe(1);
+    kept.close();
+  });
+});
+
+describe('archive store: files', () => {
+  test('file: killed without closing: opens with all that was committed', () => {
+    const killed = new ArchiveStore(path, logger);
+    killed.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 1 });
+    killed.archive.appendEvents([event(1)], [], 1);
+    expect(existsSync(`${path}-wal`)).toBe(true);
+    withStore((store) => expect(store.archive.findEvent(1)?.topic).toBe('a'));
+    killed.close();
+  });
+
+  test('file: only the .db was deleted: its old write-ahead log is not played back', () => {
+    const killed = new ArchiveStore(path, logger);
+    killed.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 1 });
+    rmSync(path);
+    withStore((store) => expect(store.archive.bounds).toBeUndefined());
+    killed.close();
+  });
+
+  test('file: another schema version: set aside, and a new one begins', () => {
+    withStore((store) => store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 0 }));
+    const database = new Database(path);
+    database.pragma('user_version = 77');
+    database.close();
+    withStore((store) => expect(store.archive.bounds).toBeUndefined());
+    expect(readdirSync(folder)).toContain('archive.schema-77.db');
+  });
+
+  test('file: damaged: set aside, and a new one begins', () => {
+    withStore((store) => store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 0 }));
+    const database = new Database(path);
+    database.unsafeMode();
+    database.pragma('writable_schema = ON');
+    database.exec("UPDATE sqlite_schema SET sql = 'CREATE TABLE nonsense' WHERE name = 'events'");
+    database.close();
+    withStore((store) => expect(store.archive.bounds).toBeUndefined());
+    expect(readdirSync(folder)).toContain('archive.damaged.db');
+  });
+
+  test('file: database of another program: refused and left alone', () => {
+    const foreign = new Database(path);
+    foreign.exec('CREATE TABLE invoices (id INTEGER)');
+    foreign.close();
+    expect(() => new ArchiveStore(path, logger)).toThrow('is a database of another program');
+    expect(readdirSync(folder)).toEqual(['archive.db']);
+  });
+
+  test('file: no database at all: refused and left alone', () => {
+    writeFileSync(path, 'rubbish '.repeat(1000));
+    expect(() => new ArchiveStore(path, logger)).toThrow('not a database');
+    expect(readdirSync(folder)).toEqual(['archive.db']);
+  });
+
+  test('file: a folder in its place: refused in one sentence', () => {
+    mkdirSync(path);
+    expect(() => new ArchiveStore(path, logger)).toThrow(
+      /TIDEMARK_REPLAY_DATABASE=\S+ cannot be opened/,
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import {
+  formatCursor,
+  type GapReason,
+  type Position,
+  type SequenceRange,
+  TidemarkError,
+} from '@tidemark/protocol';
+import type { ArchiveSnapshot, ArchiveStore } from '../archive/archive-store.ts';
+import type { Progress } from '../projector/progress.ts';
+import type { LogRange } from '../sqlite/log-range.ts';
+import type { HistoryQuery } from './query.ts';
+
+/** How long a request waits for the archive to reach an event that the stream has already. */
+export const ARCHIVE_WAIT_MS = 2000;
+
+/** Events after `from`, up to and with `to`, are not there (PROTOCOL.md section 5). */
+export interface Gap {
+  readonly from: string;
+  readonly to: string;
+  readonly reason: GapReason;
+}
+
+/** What history reads from. */
+export interface HistorySource {
+  readonly store: ArchiveStore;
+  readonly progress: Progress;
+  /** The stream's last sequence now. @throws TidemarkError `unavailable` when NATS is away */
+  readonly readLastSequence: () => Promise<number>;
+}
+
+/** The part of the archive that a query is about, fixed when the query began. */
+export interface HistoryRange extends ArchiveSnapshot {
+  readonly range: LogRange;
+  /** Set when the query named a cursor of another epoch than the archive's. */
+  readonly gap: Gap | undefined;
+}
+
+/** Finds the range of a query, after a wait where the query names an event just stored. */
+export async function resolveRange(
+  query: HistoryQuery,
+  source: HistorySource,
+): Promise<HistoryRange> {
+  await waitForArchive(source, furthestPosition(query));
+  const snapshot = source.store.snapshot();
+  const { archive, bounds } = snapshot;
+  const { before, fromMs, toMs } = query;
+  const foreign = foreignPosition(query, bounds.epoch);
+  const earliest = bounds.firstSequence - 1;
+  let after = startOf(query, snapshot);
+  let through = bounds.lastSequence;
+  if (before) {
+    const known = before.epoch === bounds.epoch;
+    // Events of another epoch count as older than all of this one.
+    through = Math.min(through, known ? before.sequence - 1 : earliest);
+  }
+  if (fromMs !== undefined) after = Math.max(after, archive.sequenceBefore(fromMs));
+  if (toMs !== undefined) through = Math.min(through, archive.sequenceBefore(toMs));
+  return {
+    ...snapshot,
+    range: { after, through },
+    gap: foreign && {
+      from: formatCursor(foreign),
+      to: formatCursor({ epoch: bounds.epoch, sequence: earliest }),
+      reason: 'epoch',
+    },
+  };
+}
+
+/**
+ * Waits until the archive has reached a position, if the stream has passed it already.
+ *
+ * @throws TidemarkError `unavailable` when the archive does not reach it in `ARCHIVE_WAIT_MS`
+ */
+export async function waitForArchive(
+  { store, progress, readLastSequence }: HistorySource,
+  needed: Position | undefined,
+): Promise<void> {
+  if (!needed) return;
+  const { bounds } = store.snapshot();
+  if (needed.epoch !== bounds.epoch || needed.sequence <= bounds.lastSequence) return;
+  if ((await readLastSequence()) < needed.sequence) return;
+  if (await progress.waitForSequence(needed.sequence, ARCHIVE_WAIT_MS)) return;
+  throw new TidemarkError('unavailable', 'The archive has not reached that event yet.');
+}
+
+/** What the archive never got of a range, as clients are told. */
+export function toGap({ from, to }: SequenceRange, epoch: string): Gap {
+  return {
+    from: formatCursor({ epoch, sequence: from - 1 }),
+    to: formatCursor({ epoch, sequence: to }),
+    reason: 'expired',
+  };
+}
+
+function startOf({ after, fromMs }: HistoryQuery, { archive, bounds }: ArchiveSnapshot): number {
+  const earliest = bounds.firstSequence - 1;
+  // A query by time begins at 0, so that the answer tells what is missing before the archive.
+  if (after === undefined) return fromMs === undefined ? earliest : 0;
+  if (after.kind === 'earliest') return earliest;
+  if (after.kind === 'latest') return bounds.lastSequence;
+  if (after.kind === 'time') return archive.sequenceBefore(after.timeMs);
+  return after.position.epoch === bounds.epoch ? after.position.sequence : earliest;
+}
+
+/** The furthest event that the query's cursors name. */
+function furthestPosition({ after, before }: HistoryQuery): Position | undefined {
+  const start = after?.kind === 'cursor' ? after.position : undefined;
+  if (!before || before.sequence === 0) return start;
+  const last = { epoch: before.epoch, sequence: before.sequence - 1 };
+  return start && start.epoch === last.epoch && start.sequence > last.sequence ? start : last;
+}
+
+function foreignPosition({ after, before }: HistoryQuery, epoch: string): Position | undefined {
+  const positions = [after?.kind === 'cursor' ? after.position : undefined, before];
+  return positions.find((position) => position !== undefined && position.epoch !== epoch);
+}

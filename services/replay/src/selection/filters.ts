@@ -1,0 +1,93 @@
+import { isLiteral, matches } from '@tidemark/protocol';
+import type { Column, Dictionaries, Dictionary, DictionaryEntry } from '../sqlite/dictionary.ts';
+import type { EventKeys } from '../sqlite/event-table.ts';
+import { topicRanges } from './topic-ranges.ts';
+
+/** Most topics of a pattern that are read one by one; with more of them the events are scanned. */
+export const MERGED_TOPICS_MAX = 2000;
+
+/** Names looked at to find the topics of a pattern before the events are scanned instead: 10 ms. */
+const RESOLVED_NAMES_MAX = 5000;
+const NAMES_PER_READ = 1000;
+
+/** Which events a reader wants. */
+export interface Criteria {
+  /** Events whose topic matches any of these. */
+  readonly patterns: readonly string[];
+  /** Events of any of these types; all when absent. */
+  readonly types?: readonly string[];
+  /** Events of this source; all when absent. */
+  readonly source?: string;
+}
+
+/** A condition on one column. */
+export interface Filter {
+  readonly column: Column;
+  /** The names that pass it; absent where they are too many to be read one by one. */
+  readonly entries?: readonly DictionaryEntry[];
+  readonly accepts: (keys: EventKeys) => boolean;
+}
+
+/** The criteria as conditions on ids. A criterion that every event meets needs no filter. */
+export function createFilters(criteria: Criteria, dictionaries: Dictionaries): Filter[] {
+  const { patterns, types: typeNames, source } = criteria;
+  const { topics, types, sources } = dictionaries;
+  const filters: Filter[] = [];
+  if (!patterns.includes('>')) filters.push(topicFilter(patterns, topics));
+  if (typeNames) filters.push(nameFilter('type', typeNames, types));
+  if (source !== undefined) filters.push(nameFilter('source', [source], sources));
+  return filters;
+}
+
+export function matchesAny(patterns: readonly string[], topic: string): boolean {
+  return patterns.some((pattern) => matches(pattern, topic));
+}
+
+function nameFilter(column: Column, names: readonly string[], dictionary: Dictionary): Filter {
+  return entriesFilter(
+    column,
+    [...new Set(names)].flatMap((name) => dictionary.findEntry(name) ?? []),
+  );
+}
+
+function topicFilter(patterns: readonly string[], topics: Dictionary): Filter {
+  if (patterns.every(isLiteral)) return nameFilter('topic', patterns, topics);
+  const entries = findMatching(patterns, topics);
+  if (entries) return entriesFilter('topic', entries);
+  const verdicts = new Map<number, boolean>();
+  return {
+    column: 'topic',
+    accepts: ({ topic }) => {
+      let verdict = verdicts.get(topic);
+      if (verdict === undefined) {
+        verdict = matchesAny(patterns, topics.nameOf(topic));
+        verdicts.set(topic, verdict);
+      }
+      return verdict;
+    },
+  };
+}
+
+function entriesFilter(column: Column, entries: readonly DictionaryEntry[]): Filter {
+  const ids = new Set(entries.map(({ id }) => id));
+  return { column, entries, accepts: (keys) => ids.has(keys[column]) };
+}
+
+/** The topics of the patterns, or `undefined` where it would take too long to find them. */
+function findMatching(
+  patterns: readonly string[],
+  topics: Dictionary,
+): DictionaryEntry[] | undefined {
+  const found: DictionaryEntry[] = [];
+  let looked = 0;
+  for (const range of topicRanges(patterns)) {
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const entries = topics.listEntries({ ...range, after, limit: NAMES_PER_READ });
+      looked += entries.length;
+      found.push(...entries.filter(({ name }) => matchesAny(patterns, name)));
+      if (found.length > MERGED_TOPICS_MAX || looked > RESOLVED_NAMES_MAX) return undefined;
+      after = entries.length < NAMES_PER_READ ? undefined : entries.at(-1)?.name;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert';
+import type { Database, Statement } from 'better-sqlite3';
+
+/** Names whose ids are kept in memory; beyond it all are forgotten and read again. */
+const CACHED_NAMES_MAX = 100_000;
+
+/** The columns of an event that hold a name by its id. */
+export type Column = 'topic' | 'type' | 'source';
+
+/** A name and what the archive holds under it. */
+export interface DictionaryEntry {
+  readonly id: number;
+  readonly name: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly count: number;
+}
+
+export interface Dictionaries {
+  readonly topics: Dictionary;
+  readonly types: Dictionary;
+  readonly sources: Dictionary;
+}
+
+/** Events that were counted since the last write of the counts. */
+interface PendingCount {
+  lastSequence: number;
+  count: number;
+}
+
+const COLUMNS = `id, name, first_sequence AS firstSequence, last_sequence AS lastSequence,
+  event_count AS count`;
+
+/** The names that events repeat (topics, types or sources), each stored once and counted. */
+export class Dictionary {
+  readonly #find: Statement<[string], DictionaryEntry>;
+  readonly #name: Statement<[number], string>;
+  readonly #range: Statement<[string, string, string, number], DictionaryEntry>;
+  readonly #insert: Statement<[string, number, number]>;
+  readonly #count: Statement<[number, number, number]>;
+  readonly #ids = new Map<string, number>();
+  readonly #pending = new Map<number, PendingCount>();
+
+  constructor(database: Database, table: 'topics' | 'types' | 'sources') {
+    this.#find = database.prepare(`SELECT ${COLUMNS} FROM ${table} WHERE name = ?`);
+    this.#name = database
+      .prepare<[number], string>(`SELECT name FROM ${table} WHERE id = ?`)
+      .pluck();
+    this.#range = database.prepare(
+      `SELECT ${COLUMNS} FROM ${table}
+       WHERE name >= ? AND name < ? AND name > ? ORDER BY name LIMIT ?`,
+    );
+    this.#insert = database.prepare(
+      `INSERT INTO ${table} (name, first_sequence, last_sequence, event_count) VALUES (?, ?, ?, 0)`,
+    );
+    this.#count = database.prepare(
+      `UPDATE ${table} SET last_sequence = ?, event_count = event_count + ? WHERE id = ?`,
+    );
+  }
+
+  findEntry(name: string): DictionaryEntry | undefined {
+    return this.#find.get(name);
+  }
+
+  /** The name of an id that an event has. */
+  nameOf(id: number): string {
+    const name = this.#name.get(id);
+    assert(name !== undefined, `No name has the id ${id}.`);
+    return name;
+  }
+
+  /** At most `limit` names from `from` on, below `below` and after `after`, in byte order. */
+  listEntries(names: {
+    from: string;
+    below: string;
+    after: string;
+    limit: number;
+  }): DictionaryEntry[] {
+    return this.#range.all(names.from, names.below, names.after, names.limit);
+  }
+
+  /**
+   * Counts an event under a name. The count is written by the next `writeCounts`.
+   *
+   * @returns the id of the name, which is given on its first use
+   */
+  countEvent(name: string, sequence: number): number {
+    const id = this.#ids.get(name) ?? this.#intern(name, sequence);
+    const pending = this.#pending.get(id);
+    if (pending) {
+      pending.count++;
+      pending.lastSequence = sequence;
+    } else {
+      this.#pending.set(id, { count: 1, lastSequence: sequence });
+    }
+    return id;
+  }
+
+  /** Writes what was counted since the last time: one update for each name, not for each event. */
+  writeCounts(): void {
+    for (const [id, { count, lastSequence }] of this.#pending) {
+      this.#count.run(lastSequence, count, id);
+    }
+    this.#pending.clear();
+  }
+
+  /** Forgets what memory holds, after a transaction that was rolled back or that removed rows. */
+  clearCache(): void {
+    this.#ids.clear();
+    this.#pending.clear();
+  }
+
+  #intern(name: string, sequence: number): number {
+    const known = this.#find.get(name)?.id;
+    const id = known ?? Number(this.#insert.run(name, sequence, sequence).lastInsertRowid);
+    if (this.#ids.size >= CACHED_NAMES_MAX) this.#ids.clear();
+    this.#ids.set(name, id);
+    return id;
+  }
+}
