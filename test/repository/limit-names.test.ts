@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** How the code names a limit that it counts. */
 const COUNTED =
-  /(?:\.hit|\.rate|\.places|\.failures)\(\s*'(\w+)'|\blimit: '(\w+)'|connectionLimit\('(\w+)'|: \['(\w+)', 4\d\d\]|WS_ERR_\w+: '(\w+)'/g;
+  /(?:\.hit|\.rate|\.semaphore|\.failures)\(\s*'(\w+)'|\blimit: '(\w+)'|connectionLimit\('(\w+)'|: \['(\w+)', 4\d\d\]|WS_ERR_\w+: '(\w+)'/g;
 
 function sources(): string {
   return ['libs', 'services']

@@ -49,16 +49,16 @@ test('failures: as many as a second allows: not tried any more, and then again; 
   await failures.check('alice');
 });
 
-test('places: all taken: refused until one is given back, which counts once', async () => {
+test('semaphore: all taken: refused until one is given back, which counts once', async () => {
   const { metrics, limits } = makeLimits();
-  const places = limits.places('tests', { max: 2, of: 'tests' });
-  const leave = places.enter('alice');
-  places.enter('alice');
-  expect(() => places.enter('alice')).toThrow('At most 2 tests are taken at once.');
-  places.enter('bob');
-  leave();
-  leave();
-  places.enter('alice');
-  expect(() => places.enter('alice')).toThrow(TidemarkError);
+  const semaphore = limits.semaphore('tests', { max: 2, of: 'tests' });
+  const release = semaphore.acquire('alice');
+  semaphore.acquire('alice');
+  expect(() => semaphore.acquire('alice')).toThrow('At most 2 tests are taken at once.');
+  semaphore.acquire('bob');
+  release();
+  release();
+  semaphore.acquire('alice');
+  expect(() => semaphore.acquire('alice')).toThrow(TidemarkError);
   expect(await hits(metrics, 'tests')).toBe(2);
 });

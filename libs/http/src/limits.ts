@@ -8,10 +8,10 @@ export interface Rate {
   take(key: string, count?: number): Promise<void>;
 }
 
-/** Something that may be done so many times at once. */
-export interface Places {
-  /** @returns gives the places back, once. @throws TidemarkError `limit_exceeded` */
-  enter(key: string, count?: number): () => void;
+/** A keyed semaphore: bounds what each key holds at one time. */
+export interface Semaphore {
+  /** @returns releases the permits, once. @throws TidemarkError `limit_exceeded` */
+  acquire(key: string, count?: number): () => void;
 }
 
 /** Something that may fail so many times in a second before it is not tried any more. */
@@ -79,11 +79,11 @@ export class Limits {
     };
   }
 
-  /** Places for each key. */
-  places(limit: string, { max, of }: LimitOptions): Places {
+  /** A semaphore for each key. */
+  semaphore(limit: string, { max, of }: LimitOptions): Semaphore {
     const taken = new Map<string, number>();
     return {
-      enter: (key, count = 1) => {
+      acquire: (key, count = 1) => {
         const before = taken.get(key) ?? 0;
         if (before + count > max) {
           this.hit(limit);

@@ -4,9 +4,9 @@ import type { Duplex } from 'node:stream';
 import { ConfigurationError } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { ConnectionLimiter } from './connection-limiter.ts';
 import { refuseUpgrade } from './error-response.ts';
 import type { Limits } from './limits.ts';
-import type { SocketDoor } from './socket-door.ts';
 
 /** Longer than the 60 s after which common proxies give up a connection they keep for reuse. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
@@ -36,7 +36,7 @@ export interface ServerOptions {
   /** Told when one of these is reached. */
   readonly limits?: Pick<Limits, 'hit'>;
   /** Limits the sockets of an address. */
-  readonly door?: SocketDoor;
+  readonly connectionLimiter?: ConnectionLimiter;
 }
 
 /** What is said to a client whose request Node could not read, by the code of Node's error. */
@@ -81,7 +81,7 @@ export class HttpServer {
     // as the address that a proxy appends.
     this.server.maxHeadersCount = 0;
     this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
-    this.server.on('connection', (socket) => this.#keepSocket(socket, options.door));
+    this.server.on('connection', (socket) => this.#keepSocket(socket, options.connectionLimiter));
     this.server.on('request', (_request, response) => {
       // Not for every socket: a WebSocket would hold the timer for as long as it lives.
       response.socket?.setTimeout(answerStallMs);
@@ -126,9 +126,9 @@ export class HttpServer {
     clearTimeout(deadline);
   }
 
-  #keepSocket(socket: Socket, door: SocketDoor | undefined): void {
-    const holder = door?.enter(socket);
-    if (holder === 'full') {
+  #keepSocket(socket: Socket, connectionLimiter: ConnectionLimiter | undefined): void {
+    const counted = connectionLimiter?.acquire(socket);
+    if (counted === 'full') {
       // Nothing was asked yet that could be answered.
       socket.destroy();
       return;
@@ -137,7 +137,7 @@ export class HttpServer {
     // Not `once`, which holds four objects more for each socket.
     socket.on('close', () => {
       this.#sockets.delete(socket);
-      if (typeof holder === 'object') door?.leave(holder);
+      if (typeof counted === 'object') connectionLimiter?.release(counted);
     });
   }
 

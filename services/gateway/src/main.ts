@@ -1,12 +1,12 @@
 import { RevocationList } from '@tidemark/auth';
 import { readGatewayConfiguration, tables } from '@tidemark/config';
 import {
+  ConnectionLimiter,
   createApps,
   HttpServer,
   Limits,
   listenForOperators,
   runService,
-  SocketDoor,
 } from '@tidemark/http';
 import { Appender, connectNats, type Feed, type NatsLink, toLinkOptions } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
@@ -103,7 +103,7 @@ runService({
       socketBufferBytes: LOW_WATER_BYTES,
       socketsMax: configuration.connectionsMax + SOCKETS_RESERVE,
       limits,
-      door: new SocketDoor({
+      connectionLimiter: new ConnectionLimiter({
         socketsPerAddressMax: configuration.connectionsPerAddressMax + SOCKETS_RESERVE,
         trustedProxies: configuration.trustedProxies,
         limits,

@@ -15,7 +15,7 @@ import {
   type TraceContext,
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
-import { BodyRoom, type BodyRoomOptions } from './body-room.ts';
+import { BodyBudget, type BodyBudgetOptions } from './body-budget.ts';
 import type { AppendRequest, EventLog, Stored } from './event-log.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
@@ -23,7 +23,7 @@ import { readSubmission, type Submission } from './submission.ts';
 /** Events of one request that get a span of their own; the rest of a batch goes without. */
 const APPEND_SPANS_MAX = 100;
 
-export interface EventsEndpointOptions extends BodyRoomOptions {
+export interface EventsEndpointOptions extends BodyBudgetOptions {
   readonly events: EventLog;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
@@ -45,7 +45,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     max: options.publishesPerSecondMax,
     of: 'events of one user',
   });
-  const room = new BodyRoom(options);
+  const budget = new BodyBudget(options);
   const bytes = metrics.counter('ingest_body_bytes_total', 'Bytes of bodies, inflated.');
 
   async function accept(request: Request, response: Response, principal: Principal) {
@@ -90,15 +90,15 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     path: '/v1/events',
     methods: {
       POST: async (request, response, principal) => {
-        let leave = (): void => {};
+        let release = (): void => {};
         try {
-          leave = room.enter(request, principal.subject);
+          release = budget.acquire(request, principal.subject);
           await accept(request, response, principal);
         } catch (error) {
           refused.inc({ code: asTidemarkError(error).code });
           throw error;
         } finally {
-          leave();
+          release();
         }
       },
     },

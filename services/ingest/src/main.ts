@@ -1,6 +1,7 @@
 import { RevocationList } from '@tidemark/auth';
 import { readIngestConfiguration, tables } from '@tidemark/config';
 import {
+  ConnectionLimiter,
   configureAuthentication,
   confirmWith,
   createApps,
@@ -9,7 +10,6 @@ import {
   listenForOperators,
   parseOrigins,
   runService,
-  SocketDoor,
 } from '@tidemark/http';
 import { connectNats, followRevocations, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
@@ -63,7 +63,7 @@ runService({
     const http = new HttpServer(app, log, {
       ...configuration,
       limits,
-      door: new SocketDoor({ ...configuration, limits }),
+      connectionLimiter: new ConnectionLimiter({ ...configuration, limits }),
     });
     onStop(() => http.stop(configuration.drainMs));
     await http.listen({ host, port });

@@ -1,6 +1,7 @@
 import { RevocationList } from '@tidemark/auth';
 import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
 import {
+  ConnectionLimiter,
   configureAuthentication,
   confirmWith,
   createApps,
@@ -10,7 +11,6 @@ import {
   listenForOperators,
   parseOrigins,
   runService,
-  SocketDoor,
 } from '@tidemark/http';
 import {
   connectNats,
@@ -83,7 +83,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const server = new HttpServer(app, log, {
     ...config,
     limits,
-    door: new SocketDoor({ ...config, limits }),
+    connectionLimiter: new ConnectionLimiter({ ...config, limits }),
   });
   await server.listen(config);
   onStop(() => server.stop(config.drainMs));

@@ -9,10 +9,10 @@ import {
   type Endpoint,
   type Limits,
   type Origins,
-  type Places,
   parseOrigins,
   parseProxies,
   type Rate,
+  type Semaphore,
 } from '@tidemark/http';
 import { type NatsLink, TicketStore } from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
@@ -41,7 +41,7 @@ export interface Access {
   /** Events that a user publishes. */
   readonly publishes: Rate;
   /** Subscriptions of a user that catch up. */
-  readonly catchUps: Places;
+  readonly catchUps: Semaphore;
   readonly origins: Origins;
   readonly ticketEndpoint: Endpoint;
   readonly administrationEndpoints: readonly Endpoint[];
@@ -76,7 +76,7 @@ export function openAccess(
       max: configuration.publishesPerSecondMax,
       of: 'events of one user',
     }),
-    catchUps: limits.places('catch_ups_per_user', {
+    catchUps: limits.semaphore('catch_ups_per_user', {
       max: configuration.catchUpsPerUserMax,
       of: 'catch-ups of this user',
     }),

@@ -1,7 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { Principal } from '@tidemark/auth';
-import { type Authenticate, clientOf, type Limits, type Places, type Rate } from '@tidemark/http';
+import {
+  type Authenticate,
+  clientOf,
+  type Limits,
+  type Rate,
+  type Semaphore,
+} from '@tidemark/http';
 import type { Registry } from '../connections/registry.ts';
 
 export interface AdmissionLimits {
@@ -13,21 +19,21 @@ export interface AdmissionLimits {
 export interface AdmissionOptions extends AdmissionLimits {
   readonly registry: Registry;
   readonly limits: Limits;
-  /** Proxies whose word is taken for where a request comes from. */
+  /** Proxies whose `X-Forwarded-For` is trusted. */
   readonly proxies: BlockList;
 }
 
-/** A request whose sender is to be told. */
+/** The parts of a request that identify its sender. */
 export type ConnectRequest = Pick<IncomingMessage, 'headers' | 'url' | 'socket'>;
 
-/** Who may open a connection now: what one address and one user may take from the others. */
+/** Admits connections within the limits of the gateway, of one address and of one user. */
 export class Admission {
   readonly #registry: Registry;
   readonly #limits: Limits;
   readonly #proxies: BlockList;
   readonly #handshakes: Rate;
-  readonly #addresses: Places;
-  readonly #users: Places;
+  readonly #addresses: Semaphore;
+  readonly #users: Semaphore;
 
   constructor(options: AdmissionOptions) {
     const { registry, limits, proxies } = options;
@@ -38,17 +44,17 @@ export class Admission {
       max: options.handshakesPerSecondMax,
       of: 'handshakes from one address',
     });
-    this.#addresses = limits.places('connections_per_address', {
+    this.#addresses = limits.semaphore('connections_per_address', {
       max: options.connectionsPerAddressMax,
       of: 'connections from this address',
     });
-    this.#users = limits.places('connections_per_user', {
+    this.#users = limits.semaphore('connections_per_user', {
       max: options.connectionsPerUserMax,
       of: 'connections of this user',
     });
   }
 
-  /** Lets an address ask so many times in a second, before it costs a look at its token. */
+  /** Limits the handshakes of an address, before its token is checked. */
   guard(authenticate: Authenticate): (request: ConnectRequest) => Promise<Principal> {
     return async (request) => {
       await this.#handshakes.take(clientOf(request, this.#proxies));
@@ -56,7 +62,7 @@ export class Admission {
     };
   }
 
-  /** Takes places that the end of the socket gives back. @throws TidemarkError */
+  /** Counts the connection until its socket closes. @throws TidemarkError `limit_exceeded` */
   admit(request: ConnectRequest, { subject }: Principal): void {
     try {
       this.#registry.admit();
@@ -66,13 +72,13 @@ export class Admission {
     }
     const { socket } = request;
     if (socket.closed) return;
-    const leaveAddress = this.#addresses.enter(clientOf(request, this.#proxies));
+    const releaseAddress = this.#addresses.acquire(clientOf(request, this.#proxies));
     try {
-      socket.on('close', this.#users.enter(subject));
+      socket.on('close', this.#users.acquire(subject));
     } catch (error) {
-      leaveAddress();
+      releaseAddress();
       throw error;
     }
-    socket.on('close', leaveAddress);
+    socket.on('close', releaseAddress);
   }
 }

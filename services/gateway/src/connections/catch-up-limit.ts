@@ -1,42 +1,42 @@
-import type { Places } from '@tidemark/http';
+import type { Semaphore } from '@tidemark/http';
 import type { Position, Start } from '@tidemark/protocol';
 import type { Gap } from './encoder.ts';
 import type { CatchUp, ConnectionObserver } from './observer.ts';
 
-interface Place {
-  readonly leave: () => void;
+interface Permit {
+  readonly release: () => void;
   /** Given back by the end of the catch-up. */
   taken: boolean;
 }
 
 /**
- * Holds one of its user's places for each subscription of a connection that catches up, beside the
- * observer that reports on it: it is told the same.
+ * Holds a permit of the user's semaphore for each subscription of a connection that catches up, and
+ * passes every call on to the observer that reports on it.
  */
 export class CatchUpLimit implements ConnectionObserver {
   readonly #observer: ConnectionObserver;
-  readonly #places: Places;
+  readonly #semaphore: Semaphore;
   readonly #subject: string;
   /** Created when needed: most connections never catch up. */
-  #beginning: Map<string, Place> | undefined;
+  #beginning: Map<string, Permit> | undefined;
 
-  constructor(observer: ConnectionObserver, places: Places, subject: string) {
+  constructor(observer: ConnectionObserver, semaphore: Semaphore, subject: string) {
     this.#observer = observer;
-    this.#places = places;
+    this.#semaphore = semaphore;
     this.#subject = subject;
   }
 
-  /** Subscribes, if a place is free or none is needed. @throws TidemarkError `limit_exceeded` */
+  /** Subscribes, if a permit is free or none is needed. @throws TidemarkError `limit_exceeded` */
   async begin(id: string, start: Start, subscribe: () => Promise<void>): Promise<void> {
     if (start.kind === 'latest') return subscribe();
-    const place: Place = { leave: this.#places.enter(this.#subject), taken: false };
+    const permit: Permit = { release: this.#semaphore.acquire(this.#subject), taken: false };
     this.#beginning ??= new Map();
-    const beginning = this.#beginning.set(id, place);
+    const beginning = this.#beginning.set(id, permit);
     try {
       await subscribe();
     } finally {
-      if (beginning.get(id) === place) beginning.delete(id);
-      if (!place.taken) place.leave();
+      if (beginning.get(id) === permit) beginning.delete(id);
+      if (!permit.taken) permit.release();
     }
   }
 
@@ -45,13 +45,13 @@ export class CatchUpLimit implements ConnectionObserver {
     at: { readonly position: Position; readonly head: number },
   ): CatchUp | undefined {
     const catchUp = this.#observer.subscribed(subscription, at);
-    const place = this.#beginning?.get(subscription.id);
-    if (!catchUp || !place) return catchUp;
-    place.taken = true;
+    const permit = this.#beginning?.get(subscription.id);
+    if (!catchUp || !permit) return catchUp;
+    permit.taken = true;
     return {
       carried: (tier, entries) => catchUp.carried(tier, entries),
       end: (how) => {
-        place.leave();
+        permit.release();
         catchUp.end(how);
       },
     };

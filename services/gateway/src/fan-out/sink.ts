@@ -1,6 +1,6 @@
 import type { CloseReason } from '@tidemark/protocol';
 
-/** Where a connection's bytes go: a socket, or a simulation's idea of one. */
+/** Sink: takes a connection's bytes, for a socket or a simulated one. */
 export interface Sink {
   /** False while the socket holds `LOW_WATER_BYTES` or more unsent; a drain follows. */
   readonly writable: boolean;
@@ -13,8 +13,8 @@ export interface Sink {
    * @returns whether the network has them all, so that the bytes may be overwritten
    */
   write(bytes: Uint8Array): boolean;
-  /** Asks the peer for a sign of life, where the transport can. */
+  /** Sends a ping, where the transport has one. */
   ping(): void;
-  /** Says why, then closes. */
+  /** Sends the reason, then closes. */
   close(reason: CloseReason, message: string): void;
 }

@@ -1,5 +1,5 @@
 import type { Principal } from '@tidemark/auth';
-import type { Authenticate, Confirm, Limits, Origins, Places, Rate } from '@tidemark/http';
+import type { Authenticate, Confirm, Limits, Origins, Rate, Semaphore } from '@tidemark/http';
 import type { Appender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -23,7 +23,7 @@ export interface Gateway {
   /** Limits the events that a user publishes. */
   readonly publishes: Rate;
   /** Limits the subscriptions of a user that catch up. */
-  readonly catchUps: Places;
+  readonly catchUps: Semaphore;
   /** The web pages that may connect: any page with a token, where none is configured. */
   readonly origins: Origins;
   /** `undefined` until NATS has been reached for the first time. */

@@ -3,10 +3,10 @@ import type { CloseReason } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { Sink } from '../fan-out/sink.ts';
 
-/** How long a peer may take to take or answer a close before its socket is destroyed. */
+/** A peer that has not read or answered a close within this time is cut. */
 export const CLOSE_TIMEOUT_MS = 5000;
 
-/** What only the transport knows how to do. */
+/** The control messages of a transport. */
 export interface TransportControl {
   ping(): void;
   close(reason: CloseReason, message: string): void;
@@ -38,7 +38,7 @@ export class SocketSink implements Sink {
   }
 
   get takenBytes(): number {
-    // A write that the kernel took in part counters only when it is through; the handle knows more.
+    // A write that the kernel took in part counts only when it is through; the handle knows more.
     const { _handle } = this.#socket as { _handle?: { writeQueueSize?: number } };
     const underWay = _handle?.writeQueueSize ?? 0;
     return this.#socket.bytesWritten - this.#socket.writableLength - underWay;

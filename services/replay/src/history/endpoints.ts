@@ -34,7 +34,7 @@ export interface HistoryOptions extends HistorySource {
 /** The endpoints that answer from the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options);
-  const reads = options.limits.places('reads_per_user', {
+  const reads = options.limits.semaphore('reads_per_user', {
     max: options.readsPerUserMax,
     of: 'history requests of this user',
   });
@@ -48,10 +48,10 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
     { response, principal }: Exchange,
     answer: () => Promise<void>,
   ) => {
-    const leave = reads.enter(principal.subject);
+    const release = reads.acquire(principal.subject);
     // An answer that its client does not read still occupies memory.
-    if (response.closed) leave();
-    else response.once('close', leave);
+    if (response.closed) release();
+    else response.once('close', release);
     const end = durations.startTimer({ query });
     const parent = spanOf(response);
     try {

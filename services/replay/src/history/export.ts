@@ -1,4 +1,4 @@
-import type { Limits, Places, Response } from '@tidemark/http';
+import type { Limits, Response, Semaphore } from '@tidemark/http';
 import { asTidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import { isEmpty } from '../sqlite/log-range.ts';
@@ -19,24 +19,24 @@ export interface ExportsOptions {
 /** Streams whole ranges as NDJSON (PROTOCOL.md section 11). */
 export class Exports {
   readonly #written;
-  readonly #places: Places;
+  readonly #semaphore: Semaphore;
   #running = 0;
 
   constructor({ metrics, limits, exportsMax }: ExportsOptions) {
-    this.#places = limits.places('exports', { max: exportsMax, of: 'exports' });
+    this.#semaphore = limits.semaphore('exports', { max: exportsMax, of: 'exports' });
     this.#written = metrics.counter('history_export_bytes_total', 'Bytes of NDJSON written.');
     metrics.gauge('history_exports', 'NDJSON exports under way.', () => this.#running);
   }
 
   /** Writes a whole answer. @throws TidemarkError `limit_exceeded` */
   async write(response: Response, request: ExportRequest): Promise<void> {
-    const leave = this.#places.enter('all');
+    const release = this.#semaphore.acquire('all');
     this.#running++;
     try {
       await writeExport(response, request, (bytes) => this.#written.inc(bytes));
     } finally {
       this.#running--;
-      leave();
+      release();
     }
   }
 }

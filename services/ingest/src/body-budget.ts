@@ -1,6 +1,6 @@
-import type { Limits, Places, Request } from '@tidemark/http';
+import type { Limits, Request, Semaphore } from '@tidemark/http';
 
-export interface BodyRoomOptions {
+export interface BodyBudgetOptions {
   readonly limits: Limits;
   readonly bodyBytesMax: number;
   readonly bodiesBytesPerUserMax: number;
@@ -8,35 +8,35 @@ export interface BodyRoomOptions {
 }
 
 /** The memory that bodies may take at once: whoever sends many slowly must leave room for others. */
-export class BodyRoom {
+export class BodyBudget {
   readonly #bodyBytesMax: number;
-  readonly #users: Places;
-  readonly #all: Places;
+  readonly #users: Semaphore;
+  readonly #all: Semaphore;
 
-  constructor({ limits, bodyBytesMax, bodiesBytesPerUserMax, bodiesBytesMax }: BodyRoomOptions) {
+  constructor({ limits, bodyBytesMax, bodiesBytesPerUserMax, bodiesBytesMax }: BodyBudgetOptions) {
     this.#bodyBytesMax = bodyBytesMax;
-    this.#users = limits.places('bodies_bytes_per_user', {
+    this.#users = limits.semaphore('bodies_bytes_per_user', {
       max: bodiesBytesPerUserMax,
       of: 'bytes of bodies of this user',
     });
-    this.#all = limits.places('bodies_bytes', { max: bodiesBytesMax, of: 'bytes of bodies' });
+    this.#all = limits.semaphore('bodies_bytes', { max: bodiesBytesMax, of: 'bytes of bodies' });
   }
 
   /** @returns gives the room back. @throws TidemarkError `limit_exceeded` */
-  enter({ headers }: Pick<Request, 'headers'>, subject: string): () => void {
+  acquire({ headers }: Pick<Request, 'headers'>, subject: string): () => void {
     const plain = headers['content-encoding'] === undefined;
     const claimed = Number(headers['content-length'] ?? Number.POSITIVE_INFINITY);
     // A body that does not tell its size, or is to be inflated, may become as large as any.
     const bytes = plain ? Math.min(claimed, this.#bodyBytesMax) : this.#bodyBytesMax;
-    const leaveUser = this.#users.enter(subject, bytes);
+    const releaseUser = this.#users.acquire(subject, bytes);
     try {
-      const leaveAll = this.#all.enter('all', bytes);
+      const releaseAll = this.#all.acquire('all', bytes);
       return () => {
-        leaveUser();
-        leaveAll();
+        releaseUser();
+        releaseAll();
       };
     } catch (error) {
-      leaveUser();
+      releaseUser();
       throw error;
     }
   }
