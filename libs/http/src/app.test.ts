@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { createVerifier, requirePermission, signToken } from '@tidemark/auth';
+import { createVerifier, RevocationList, requirePermission, signToken } from '@tidemark/auth';
 import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { pino } from 'pino';
@@ -58,10 +58,19 @@ const sink = new Writable({
 const log = pino({ level: 'debug' }, sink);
 const checks = { nats: true, stream: true };
 const verifier = createVerifier({ secret });
+const noRevocations = new RevocationList({
+  tokenLifetimeSecondsMax: 3600,
+  tokenClockToleranceSeconds: 0,
+});
+noRevocations.complete();
 const app = createApp({
   log,
   metrics: new Metrics('test', { defaults: false }),
-  authenticate: createAuthentication({ verifier, cookieName: 'tidemark' }),
+  authenticate: createAuthentication({
+    verifier,
+    cookieName: 'tidemark',
+    revocations: noRevocations,
+  }),
   checks: { nats: () => checks.nats, stream: () => checks.stream },
   endpoints,
 });

@@ -27,8 +27,8 @@ export interface AuthenticationOptions {
   readonly verifier: TokenVerifier;
   /** The cookie that may carry a token; empty reads none. */
   readonly cookieName: string;
-  /** Nobody is let in until it is complete; absent where nothing can be revoked. */
-  readonly revocations?: RevocationList;
+  /** Every token is refused with `unavailable` until the list is complete. */
+  readonly revocations: RevocationList;
   /** The pages that may use the cookie; none but the service's own, where absent. */
   readonly origins?: Origins;
 }
@@ -119,7 +119,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       throw new TidemarkError('unauthenticated', 'Send a token as Authorization: Bearer <token>.');
     }
     const principal = await verifier.verify(token);
-    if (revocations) refuseRevoked(principal, revocations);
+    refuseRevoked(principal, revocations);
     return principal;
   };
 }

@@ -1,4 +1,4 @@
-import { createVerifier, signToken } from '@tidemark/auth';
+import { createVerifier, RevocationList, signToken } from '@tidemark/auth';
 import { createLogger, Metrics } from '@tidemark/telemetry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from './app.ts';
@@ -15,6 +15,12 @@ interface Running {
   stop(): Promise<void>;
 }
 
+const noRevocations = new RevocationList({
+  tokenLifetimeSecondsMax: 3600,
+  tokenClockToleranceSeconds: 0,
+});
+noRevocations.complete();
+
 async function run(allowed: string): Promise<Running> {
   const origins = parseOrigins(allowed);
   const app = createApp({
@@ -23,6 +29,7 @@ async function run(allowed: string): Promise<Running> {
     authenticate: createAuthentication({
       verifier: createVerifier({ secret }),
       cookieName: 'tidemark',
+      revocations: noRevocations,
       origins,
     }),
     origins,
