@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
-import { connectNats, reconcileStream, STREAM_NAME } from '@tidemark/nats';
+import { NatsLink, reconcileStream, STREAM_NAME } from '@tidemark/nats';
 import { createLogger } from '@tidemark/telemetry';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import { makeToken, type Service, startService } from '../support/services.ts';
@@ -67,7 +67,7 @@ export async function startIngest(options: IngestOptions = {}): Promise<IngestSe
 
 export async function createStream(natsUrl: string): Promise<void> {
   const log = createLogger('test', 'silent');
-  const link = await connectNats({ servers: natsUrl, name: 'test', log });
+  const link = await new NatsLink({ servers: natsUrl, name: 'test', logger: log }).connect();
   await reconcileStream(link, readReplayConfiguration({}), log);
   await link.close();
 }

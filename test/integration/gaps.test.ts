@@ -8,6 +8,7 @@ import { type Received, TRANSPORTS, untilEvents } from '../support/clients.ts';
 import {
   ids,
   metric,
+  numbered,
   type System,
   type SystemOptions,
   series,
@@ -16,6 +17,7 @@ import {
   withNats,
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
+import { WebSocketClient } from '../support/web-socket-client.ts';
 
 /* Promise 3 where the log lost something: it says what, and goes on at the first event there is. */
 
@@ -246,4 +248,27 @@ test('gap: future: the log lost its end and grew past it before the gateway look
     expect(withoutLive(listener.received)).toEqual([...ids(6, 15), gap, ...ids(16, 30)]);
     expect(listener.connections).toBe(1);
   }
+});
+
+test('epoch: the stream is made anew while a client publishes: its cursors are of the new one', async () => {
+  const system = await start();
+  const client = new WebSocketClient(system.gateway.url, { token: system.token });
+  cleanups.push(() => client.close());
+  const publish = async (n: number): Promise<string> => {
+    const id = `p${n}`;
+    client.send({ type: 'publish', id, event: numbered(TOPIC, n) });
+    return (await client.first('published', id)).cursor;
+  };
+  const old = [await publish(1), await publish(2), await publish(3)];
+  await system.replay.kill('SIGKILL');
+  await withNats(system.nats.url, async (connection) => {
+    await (await jetstreamManager(connection)).streams.delete(STREAM_NAME);
+  });
+  await system.replay.restart();
+  // At once: the gateway's feed learns of the new stream only seconds later.
+  const [first, second] = [await publish(4), await publish(5)];
+  const stored = await system.publisher.store(numbered(TOPIC, 6));
+  const [epoch] = stored.cursor.split('-');
+  expect(old[0]?.startsWith(`${epoch}-`)).toBe(false);
+  expect([first, second, stored.cursor]).toEqual(ids(1, 3).map((n) => `${epoch}-${n}`));
 });

@@ -5,8 +5,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
 import {
   CONSUMER_HEARTBEAT_MS,
-  connectNats,
-  type NatsLink,
+  NatsLink,
   OrderedConsumer,
   type Pace,
   type PacedTask,
@@ -30,7 +29,7 @@ let link: NatsLink;
 let stored = 0;
 beforeAll(async () => {
   nats = await startNatsServer();
-  link = await connectNats({ servers: nats.url, name: 'test', log });
+  link = await new NatsLink({ servers: nats.url, name: 'test', logger: log }).connect();
   await reconcileStream(link, readReplayConfiguration({}), log);
 });
 afterAll(async () => {

@@ -1,4 +1,4 @@
-import { ArchiveClient, connectNats, type NatsLink } from '@tidemark/nats';
+import { ArchiveClient, NatsLink } from '@tidemark/nats';
 import { createLogger } from '@tidemark/telemetry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   client = await OutsideClient.connect(nats.url);
   replay = await startReplay(nats.url);
   const log = createLogger('test', 'silent');
-  link = await connectNats({ servers: nats.url, name: 'test', log });
+  link = await new NatsLink({ servers: nats.url, name: 'test', logger: log }).connect();
   archive = new ArchiveClient(link, { timeoutMs: 2000 });
   published = await client.publish(range(1, 1000), (number) => ({
     topic: `user.${number % 50}.${number % 2 === 0 ? 'inbox' : 'sent'}`,

@@ -114,7 +114,6 @@ export class SimulatedGateway {
       registry: this.registry,
       logger: { error: ({ err }: { err: unknown }) => this.#world.fail(err) },
       authenticate: async () => principal(this.#grant),
-      appender: () => undefined,
       limits: { hit: () => {} },
     } as unknown as Gateway;
     const session = new WebSocketSession({

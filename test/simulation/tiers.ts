@@ -82,5 +82,5 @@ export function createArchiveTier(world: World): ArchiveReader {
     return { data };
   };
   const link = { connection: { request } } as unknown as NatsLink;
-  return new ArchiveReader({ nats: () => link, timeoutMs: 1000 });
+  return new ArchiveReader({ link, timeoutMs: 1000 });
 }

@@ -48,14 +48,13 @@ export interface Appended {
  */
 export class Appender {
   readonly #link: NatsLink;
-  readonly #stream: JetStreamClient;
   readonly #options: AppenderOptions;
+  #stream: JetStreamClient | undefined;
   #pending = 0;
 
   constructor(link: NatsLink, options: AppenderOptions) {
     this.#link = link;
     this.#options = options;
-    this.#stream = jetstream(link.connection, { timeout: options.timeoutMs });
   }
 
   /** Appends that wait for their acknowledgement. */
@@ -75,6 +74,7 @@ export class Appender {
       throw unavailable(`${this.#pending} events wait for the stream already.`);
     }
     this.#pending++;
+    this.#stream ??= jetstream(this.#link.connection, { timeout: this.#options.timeoutMs });
     try {
       const { seq, duplicate } = await this.#stream.publish(toSubject(event.topic), payload, {
         headers: headersFor(event, options),
@@ -93,19 +93,61 @@ export class Appender {
   async lastSequence(topic: string): Promise<number> {
     if (!this.#link.connected) throw unavailable('NATS is away.');
     const request = { last_by_subj: toSubject(topic) };
-    try {
-      const { connection } = this.#link;
-      // Asked of the leader, not by direct get: a follower may be behind what was just refused.
-      const reply = await connection.request(
-        `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`,
-        JSON.stringify(request),
-        { timeout: this.#options.timeoutMs },
-      );
-      const { message } = reply.json<{ message?: { seq: number } }>();
-      return message?.seq ?? 0;
-    } catch (error) {
-      throw toTidemarkError(error);
+    const message = await requestMessage(this.#link, request, this.#options.timeoutMs);
+    return message?.sequence ?? 0;
+  }
+
+  /**
+   * The sequence of an event whose conditional append was refused, if an earlier attempt had stored
+   * it and only the answer was lost. NATS checks the condition before it looks for duplicates, so such
+   * a repeat fails. If the first attempt succeeded, its event is the topic's next one after the
+   * sequence that the condition names.
+   *
+   * @throws TidemarkError `unavailable`
+   */
+  async findEarlierAppend(
+    event: CloudEvent,
+    expectedLastSequence: number,
+  ): Promise<number | undefined> {
+    const next = { seq: expectedLastSequence + 1, next_by_subj: toSubject(event.topic) };
+    const message = await requestMessage(this.#link, next, this.#options.timeoutMs);
+    const isSame = message?.headers.includes(`\r\n${MESSAGE_ID_HEADER}: ${messageId(event)}\r\n`);
+    return isSame ? message?.sequence : undefined;
+  }
+}
+
+interface StoredMessage {
+  readonly sequence: number;
+  /** The NATS headers as text. */
+  readonly headers: string;
+}
+
+/**
+ * Reads a message from the leader, not by direct get: a follower may lag behind a refused append.
+ *
+ * @returns `undefined` where the stream has none
+ * @throws TidemarkError `unavailable`
+ */
+async function requestMessage(
+  { connection, connected }: NatsLink,
+  request: object,
+  timeoutMs: number,
+): Promise<StoredMessage | undefined> {
+  if (!connected) throw unavailable('NATS is away.');
+  try {
+    const subject = `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`;
+    const reply = await connection.request(subject, JSON.stringify(request), {
+      timeout: timeoutMs,
+    });
+    const { message } = Object(reply.json()) as { message?: unknown };
+    if (message === undefined) return undefined;
+    const { seq, hdrs = '' } = Object(message) as { seq?: unknown; hdrs?: unknown };
+    if (!Number.isSafeInteger(seq) || typeof hdrs !== 'string') {
+      throw new Error('NATS answered a message that cannot be read.');
     }
+    return { sequence: seq as number, headers: Buffer.from(hdrs, 'base64').toString() };
+  } catch (error) {
+    throw unavailable('NATS did not answer in time.', error);
   }
 }
 

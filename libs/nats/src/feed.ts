@@ -40,7 +40,7 @@ export class Feed {
   #stopping: AbortController | undefined;
   #opening = false;
   #stale = false;
-  #forgetReconnect: () => void = () => {};
+  #forgetConnect: () => void = () => {};
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -54,12 +54,12 @@ export class Feed {
   start(): void {
     this.#stopping = new AbortController();
     // The consumer lives in the server's memory: after a reconnect it may be gone.
-    this.#forgetReconnect = this.#options.link.onReconnect(() => this.restart('NATS came back'));
+    this.#forgetConnect = this.#options.link.onConnect(() => this.restart('NATS came back'));
     void this.#open();
   }
 
   stop(): void {
-    this.#forgetReconnect();
+    this.#forgetConnect();
     this.#stopping?.abort(new Error('The feed is stopped.'));
     this.#drop();
   }

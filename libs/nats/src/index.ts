@@ -3,6 +3,7 @@ export * from './archive-client.ts';
 export * from './archive-pages.ts';
 export * from './archive-server.ts';
 export * from './control.ts';
+export * from './event-appender.ts';
 export * from './feed.ts';
 export * from './link.ts';
 export * from './ordered-consumer.ts';

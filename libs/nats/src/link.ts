@@ -3,16 +3,18 @@ import {
   connect,
   createInbox,
   type NatsConnection,
+  type NodeConnectionOptions,
   type TlsOptions,
 } from '@nats-io/transport-node';
 import { ConfigurationError, type NatsConfiguration } from '@tidemark/config';
+import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 
-/** Pause between two tries to reach NATS, and what is added at random so that not all come at once. */
+/** Pause between two attempts to reach NATS, and a random addition that spreads the clients. */
 const RECONNECT_WAIT_MS = 250;
 const RECONNECT_JITTER_MS = 250;
 
-/** A silent server is given up after this much: two pings without an answer. */
+/** A server that leaves two pings unanswered counts as gone. */
 const PING_INTERVAL_MS = 10_000;
 const PINGS_OUT_MAX = 2;
 
@@ -26,12 +28,10 @@ export interface LinkOptions {
   readonly tlsCaFile?: string;
   /** Shown by NATS as the client's name; its inboxes are below `_INBOX.<name>`. */
   readonly name: string;
-  readonly log: Logger;
-  /** Ends the wait for a server that does not come. */
-  readonly signal?: AbortSignal;
+  readonly logger: Logger;
 }
 
-/** Where NATS is and who we are there, as the settings say. */
+/** Where NATS is, and as which user to connect, from the settings. */
 export function toLinkOptions(
   settings: NatsConfiguration,
 ): Pick<LinkOptions, 'servers' | 'credentials' | 'tlsCaFile'> {
@@ -44,41 +44,126 @@ export function toLinkOptions(
 }
 
 /**
- * Connects to NATS, waiting as long as it takes, so that services may start in any order.
+ * The connection of a process to NATS. It exists before NATS is reached, so that everything that uses
+ * it can be built first.
  *
- * @throws the signal's reason once it is aborted
+ *     unreached --connect()--> connected <--> away --close()--> closed
  */
-export async function connectNats(options: LinkOptions): Promise<NatsLink> {
-  const { servers, credentials, name, log, signal } = options;
-  const tls = tlsOptions(options);
-  for (let attempt = 1; ; attempt++) {
-    signal?.throwIfAborted();
-    try {
-      const connection = await connect({
-        servers: servers.split(',').map((server) => server.trim()),
-        name,
-        inboxPrefix: inboxPrefix(name),
-        ...credentials,
-        ...(tls && { tls }),
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: RECONNECT_WAIT_MS,
-        reconnectJitter: RECONNECT_JITTER_MS,
-        reconnectJitterTLS: RECONNECT_JITTER_MS,
-        pingInterval: PING_INTERVAL_MS,
-        maxPingOut: PINGS_OUT_MAX,
-        timeout: CONNECT_TIMEOUT_MS,
-        ignoreAuthErrorAbort: true,
-        // Capturing a stack for each request halves the rate of pipelined appends.
-        noAsyncTraces: true,
-      });
-      const user = credentials?.user ?? 'none';
-      log.info({ server: connection.getServer(), user }, 'connected to NATS');
-      return new NatsLink(connection, { name, log });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (attempt === 1 || attempt % 20 === 0) log.warn({ reason, attempt }, 'waiting for NATS');
-      await pause(RECONNECT_WAIT_MS + Math.random() * RECONNECT_JITTER_MS, signal);
+export class NatsLink {
+  readonly #options: LinkOptions;
+  readonly #tls: TlsOptions | undefined;
+  readonly #listeners = new Set<() => void>();
+  #connection: NatsConnection | undefined;
+  #connected = false;
+
+  /** @throws ConfigurationError when the authority's file cannot be read */
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#tls = tlsOptions(options);
+  }
+
+  /** Whether NATS can be reached now; `false` before the first connection. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** @throws TidemarkError `unavailable` before the first connection */
+  get connection(): NatsConnection {
+    if (this.#connection) return this.#connection;
+    throw new TidemarkError('unavailable', 'NATS has not been reached yet.', {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /**
+   * Connects, and waits as long as it takes, so that services may start in any order. Afterwards the
+   * connection restores itself.
+   *
+   * @returns this
+   * @throws the signal's reason once it is aborted
+   */
+  async connect(signal?: AbortSignal): Promise<this> {
+    const { logger, credentials } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted();
+      try {
+        this.#connection = await connect(this.#connectOptions());
+        break;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        if (attempt === 1 || attempt % 20 === 0)
+          logger.warn({ reason, attempt }, 'waiting for NATS');
+        await pause(RECONNECT_WAIT_MS + Math.random() * RECONNECT_JITTER_MS, signal);
+      }
     }
+    const user = credentials?.user ?? 'none';
+    logger.info({ server: this.#connection.getServer(), user }, 'connected to NATS');
+    void this.#followStatus(this.#connection);
+    this.#noteConnected();
+    return this;
+  }
+
+  /** A subject that only this process may read, where NATS has permissions. */
+  createInbox(): string {
+    return createInbox(inboxPrefix(this.#options.name));
+  }
+
+  /** Calls the listener after the first connection and each later one. @returns ends that */
+  onConnect(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Sends what is buffered, then closes. */
+  async close(): Promise<void> {
+    const connection = this.#connection;
+    if (!connection || connection.isClosed()) return;
+    // Draining waits for the server, which may be away, or go away meanwhile.
+    if (this.#connected) await connection.drain().catch(() => connection.close());
+    else await connection.close();
+  }
+
+  #connectOptions(): NodeConnectionOptions {
+    const { servers, credentials, name } = this.#options;
+    return {
+      servers: servers.split(',').map((server) => server.trim()),
+      name,
+      inboxPrefix: inboxPrefix(name),
+      ...credentials,
+      ...(this.#tls && { tls: this.#tls }),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_WAIT_MS,
+      reconnectJitter: RECONNECT_JITTER_MS,
+      reconnectJitterTLS: RECONNECT_JITTER_MS,
+      pingInterval: PING_INTERVAL_MS,
+      maxPingOut: PINGS_OUT_MAX,
+      timeout: CONNECT_TIMEOUT_MS,
+      ignoreAuthErrorAbort: true,
+      // Capturing a stack for each request halves the rate of pipelined appends.
+      noAsyncTraces: true,
+    };
+  }
+
+  async #followStatus(connection: NatsConnection): Promise<void> {
+    const { logger } = this.#options;
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') {
+        this.#connected = false;
+        logger.warn('NATS is away');
+      } else if (status.type === 'reconnect') {
+        logger.info({ server: status.server }, 'NATS is back');
+        this.#noteConnected();
+      } else if (status.type === 'error') {
+        logger.error({ reason: status.error.message }, 'NATS reports an error');
+      } else if (status.type === 'close') {
+        this.#connected = false;
+      }
+    }
+  }
+
+  #noteConnected(): void {
+    this.#connected = true;
+    for (const listener of this.#listeners) listener();
   }
 }
 
@@ -94,62 +179,6 @@ function tlsOptions({ servers, tlsCaFile }: LinkOptions): TlsOptions | undefined
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new ConfigurationError([`TIDEMARK_NATS_TLS_CA=${tlsCaFile} cannot be read (${code})`]);
-  }
-}
-
-/** One connection to NATS, which comes back by itself, and whether it is there at the moment. */
-export class NatsLink {
-  readonly connection: NatsConnection;
-  #connected = true;
-  readonly #log: Logger;
-  readonly #inboxPrefix: string;
-  readonly #listeners = new Set<() => void>();
-
-  constructor(connection: NatsConnection, { name, log }: Pick<LinkOptions, 'name' | 'log'>) {
-    this.connection = connection;
-    this.#inboxPrefix = inboxPrefix(name);
-    this.#log = log;
-    void this.#follow();
-  }
-
-  get connected(): boolean {
-    return this.#connected;
-  }
-
-  /** A subject that only this process may read, where NATS has permissions. */
-  createInbox(): string {
-    return createInbox(this.#inboxPrefix);
-  }
-
-  /** Calls the listener after each return of the connection. @returns ends that */
-  onReconnect(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  /** Sends what is buffered, then closes. */
-  async close(): Promise<void> {
-    if (this.connection.isClosed()) return;
-    // Draining waits for the server, which may be away, or go away meanwhile.
-    if (this.#connected) await this.connection.drain().catch(() => this.connection.close());
-    else await this.connection.close();
-  }
-
-  async #follow(): Promise<void> {
-    for await (const status of this.connection.status()) {
-      if (status.type === 'disconnect') {
-        this.#connected = false;
-        this.#log.warn('NATS is away');
-      } else if (status.type === 'reconnect') {
-        this.#connected = true;
-        this.#log.info({ server: status.server }, 'NATS is back');
-        for (const listener of this.#listeners) listener();
-      } else if (status.type === 'error') {
-        this.#log.error({ reason: status.error.message }, 'NATS reports an error');
-      } else if (status.type === 'close') {
-        this.#connected = false;
-      }
-    }
   }
 }
 

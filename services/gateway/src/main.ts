@@ -8,8 +8,7 @@ import {
   listenForOperators,
   runService,
 } from '@tidemark/http';
-import { Appender, connectNats, type Feed, type NatsLink, toLinkOptions } from '@tidemark/nats';
-import { TidemarkError } from '@tidemark/protocol';
+import { EventAppender, type Feed, NatsLink, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
@@ -38,11 +37,12 @@ runService({
     const { host, port } = configuration;
     const metrics = new Metrics('gateway');
     const revocations = new RevocationList(configuration);
-    let link: NatsLink | undefined;
-    const tiers = {
-      nats: () => link ?? notReached(),
-      timeoutMs: configuration.coldReadTimeoutMs,
-    };
+    const link = new NatsLink({
+      ...toLinkOptions(configuration),
+      name: 'tidemark-gateway',
+      logger,
+    });
+    const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
     const core = createCore({
       stream: new StreamReader(tiers),
       archive: new ArchiveReader(tiers),
@@ -62,12 +62,11 @@ runService({
     const limits = new Limits(metrics);
     const access = openAccess(configuration, {
       log: logger,
-      nats: tiers.nats,
+      link,
       revocations,
       registry,
       limits,
     });
-    let appender: Appender | undefined;
     let feed: Feed | undefined;
     const gateway: Gateway = {
       core,
@@ -75,7 +74,15 @@ runService({
       registry,
       ...access,
       reports: new Reports({ logger, metrics, tracer }),
-      appender: () => appender,
+      appender: new EventAppender(link, {
+        service: 'gateway',
+        timeoutMs: configuration.appendTimeoutMs,
+        pendingMax: configuration.connectionsMax,
+        logger,
+        metrics,
+        tracer,
+        signal,
+      }),
     };
     exposeMetrics(metrics, core, registry);
 
@@ -116,16 +123,7 @@ runService({
     const operators = await listenForOperators(operations, configuration, logger);
     onStop(() => operators.stop());
 
-    link = await connectNats({
-      ...toLinkOptions(configuration),
-      name: 'tidemark-gateway',
-      log: logger,
-      signal,
-    });
-    appender = new Appender(link, {
-      timeoutMs: configuration.appendTimeoutMs,
-      pendingMax: configuration.connectionsMax,
-    });
+    await link.connect(signal);
     const deliveryTraces = new DeliveryTraces({ tracer });
     feed = startFeed(link, {
       ...core,
@@ -137,10 +135,6 @@ runService({
       feed?.stop();
       enforcement.stop();
     });
-    onStop(() => link?.close());
+    onStop(() => link.close());
   },
 });
-
-function notReached(): never {
-  throw new TidemarkError('unavailable', 'NATS has not been reached yet.');
-}

@@ -7,6 +7,7 @@ import {
   readBody,
   spanOf,
 } from '@tidemark/http';
+import type { AppendRequest, StoredEvent } from '@tidemark/nats';
 import {
   asTidemarkError,
   type CloudEvent,
@@ -15,8 +16,8 @@ import {
   type TraceContext,
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
+import type { Appends } from './appends.ts';
 import { BodyBudget, type BodyBudgetOptions } from './body-budget.ts';
-import type { AppendRequest, EventLog, Stored } from './event-log.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
 
@@ -24,7 +25,7 @@ import { readSubmission, type Submission } from './submission.ts';
 const APPEND_SPANS_MAX = 100;
 
 export interface EventsEndpointOptions extends BodyBudgetOptions {
-  readonly events: EventLog;
+  readonly appends: Appends;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly batchEventsMax: number;
@@ -37,7 +38,7 @@ export interface EventsEndpointOptions extends BodyBudgetOptions {
 
 /** `POST /v1/events`: check everything, then append, then answer. */
 export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
-  const { events, metrics, tracer } = options;
+  const { appends, metrics, tracer } = options;
   const refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
     'code',
   ]);
@@ -62,7 +63,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       return checked;
     });
     await publishes.take(principal.subject, submission.events.length);
-    const answers = await append(events, submission, { precondition, context, parent });
+    const answers = await append(appends, submission, { precondition, context, parent });
     response.status(201);
     const [first] = answers;
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
@@ -115,11 +116,11 @@ interface Sender {
  * answer is the first failure: sending the whole batch again is safe, since `source` and `id` tell
  * which of it are stored already.
  */
-async function append(events: EventLog, submission: Submission, request: AppendRequest) {
+async function append(appends: Appends, submission: Submission, request: AppendRequest) {
   const outcomes = await Promise.allSettled(
     submission.events.map(async (event, index) => {
       const spanned = index < APPEND_SPANS_MAX;
-      return toAnswer(event, await events.append(event, { ...request, spanned }));
+      return toAnswer(event, await appends.append(event, { ...request, spanned }));
     }),
   );
   return outcomes.map((outcome) => {
@@ -128,6 +129,6 @@ async function append(events: EventLog, submission: Submission, request: AppendR
   });
 }
 
-function toAnswer({ id, source, topic }: CloudEvent, { cursor, duplicate }: Stored) {
+function toAnswer({ id, source, topic }: CloudEvent, { cursor, duplicate }: StoredEvent) {
   return { id, source, topic, cursor, duplicate };
 }

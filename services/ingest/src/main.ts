@@ -11,9 +11,9 @@ import {
   parseOrigins,
   runService,
 } from '@tidemark/http';
-import { connectNats, followRevocations, toLinkOptions } from '@tidemark/nats';
+import { EventAppender, followRevocations, NatsLink, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
-import { EventLog } from './event-log.ts';
+import { Appends } from './appends.ts';
 import { eventsEndpoint } from './events-endpoint.ts';
 
 runService({
@@ -25,7 +25,20 @@ runService({
     const metrics = new Metrics('ingest');
     const limits = new Limits(metrics);
     const revocations = new RevocationList(configuration);
-    const events = new EventLog({ ...configuration, log, metrics, tracer });
+    const link = new NatsLink({
+      ...toLinkOptions(configuration),
+      name: 'tidemark-ingest',
+      logger: log,
+    });
+    const appender = new EventAppender(link, {
+      service: 'ingest',
+      timeoutMs: configuration.appendTimeoutMs,
+      pendingMax: configuration.appendsMax,
+      logger: log,
+      metrics,
+      tracer,
+      signal,
+    });
     const origins = parseOrigins(configuration.allowedOrigins);
     const { app, operations } = createApps(
       {
@@ -41,14 +54,14 @@ runService({
         origins,
         limits,
         checks: {
-          nats: () => events.connected,
-          stream: () => events.streamKnown,
+          nats: () => link.connected,
+          stream: () => appender.streamKnown,
           revocations: () => revocations.isComplete,
         },
         endpoints: [
           eventsEndpoint({
             ...configuration,
-            events,
+            appends: new Appends(appender, metrics),
             metrics,
             tracer,
             limits,
@@ -70,15 +83,9 @@ runService({
     const operators = await listenForOperators(operations, configuration, log);
     onStop(() => operators.stop());
 
-    const link = await connectNats({
-      ...toLinkOptions(configuration),
-      name: 'tidemark-ingest',
-      log,
-      signal,
-    });
+    await link.connect(signal);
     const following = followRevocations(link, revocations, log);
     onStop(() => following.stop());
     onStop(() => link.close());
-    events.open(link, signal);
   },
 });

@@ -1,8 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Position, parseCursor, TidemarkError } from '@tidemark/protocol';
-
-/** What must be the topic's last event for an append to happen: nothing, or the one at a position. */
-export type Precondition = 'empty' | Position;
+import type { Precondition } from '@tidemark/nats';
+import { parseCursor, TidemarkError } from '@tidemark/protocol';
 
 const STRONG_TAG = /^\s*"([^"]*)"\s*$/;
 

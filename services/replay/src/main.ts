@@ -13,10 +13,9 @@ import {
   runService,
 } from '@tidemark/http';
 import {
-  connectNats,
   Feed,
   followRevocations,
-  type NatsLink,
+  NatsLink,
   readStreamState,
   serveArchive,
   toLinkOptions,
@@ -42,7 +41,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const limits = new Limits(metrics);
   const store = new ArchiveStore(config.databasePath, log);
   const revocations = new RevocationList(config);
-  let link: NatsLink | undefined;
+  const link = new NatsLink({ ...toLinkOptions(config), name: 'tidemark-replay', logger: log });
   let feed: Feed | undefined;
   const projector = new Projector({
     store,
@@ -90,7 +89,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const operators = await listenForOperators(operations, config, log);
   onStop(() => operators.stop());
 
-  link = await connectNats({ ...toLinkOptions(config), name: 'tidemark-replay', log, signal });
+  await link.connect(signal);
   const keeper = new StreamKeeper({ link, config, logger: log });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
     Math.max(0, keeper.lastSequence - store.lastSequence),
@@ -117,9 +116,9 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
 }
 
-async function readLastSequence(link: NatsLink | undefined): Promise<number> {
+async function readLastSequence(link: NatsLink): Promise<number> {
   try {
-    const bounds = link?.connected ? await readStreamState(link) : undefined;
+    const bounds = link.connected ? await readStreamState(link) : undefined;
     if (bounds) return bounds.lastSequence;
   } catch (cause) {
     throw new TidemarkError('unavailable', 'The stream does not answer.', { cause });

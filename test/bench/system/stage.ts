@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectNats, type NatsLink, readStreamState } from '@tidemark/nats';
+import { NatsLink, readStreamState } from '@tidemark/nats';
 import { formatCursor } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
@@ -72,7 +72,7 @@ export class Stage {
     process.once('exit', removeFolder);
     await createStream(nats.url, folder);
     const log = createLogger('bench', 'error');
-    const link = await connectNats({ servers: nats.url, name: 'bench', log });
+    const link = await new NatsLink({ servers: nats.url, name: 'bench', logger: log }).connect();
     const state = await readStreamState(link);
     if (!state) throw new Error('Replay is ready and there is no stream.');
     const { epoch } = state;

@@ -23,8 +23,7 @@ import { redeemFrom, ticketEndpoint } from './tickets.ts';
 
 export interface AccessOptions {
   readonly log: Logger;
-  /** @throws TidemarkError `unavailable` while NATS has not been reached */
-  readonly nats: () => NatsLink;
+  readonly link: NatsLink;
   readonly revocations: RevocationList;
   readonly registry: Registry;
   readonly limits: Limits;
@@ -50,7 +49,7 @@ export interface Access {
 /** @throws ConfigurationError for keys or origins that are not safe */
 export function openAccess(
   configuration: GatewayConfiguration,
-  { log, nats, revocations, registry, limits }: AccessOptions,
+  { log, link, revocations, registry, limits }: AccessOptions,
 ): Access {
   const timeoutMs = configuration.appendTimeoutMs;
   const origins = parseOrigins(configuration.allowedOrigins);
@@ -61,7 +60,7 @@ export function openAccess(
     limits,
   });
   const confirm = confirmWith(revocations);
-  const tickets = () => new TicketStore(nats(), { timeoutMs });
+  const tickets = new TicketStore(link, { timeoutMs });
   const proxies = parseProxies(configuration.trustedProxies);
   const admission = new Admission({ ...configuration, registry, limits, proxies });
   return {
@@ -91,6 +90,6 @@ export function openAccess(
       ),
       authenticate: admission.guard(authenticate),
     },
-    administrationEndpoints: administrationEndpoints({ log, nats, timeoutMs, confirm }),
+    administrationEndpoints: administrationEndpoints({ log, link, timeoutMs, confirm }),
   };
 }

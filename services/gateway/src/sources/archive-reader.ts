@@ -6,14 +6,14 @@ import type { TierOptions } from './stream-reader.ts';
 
 /** Reads the archive of a replay service, over NATS. */
 export class ArchiveReader implements ArchiveTier {
-  readonly #client: () => ArchiveClient;
+  readonly #client: ArchiveClient;
 
-  constructor({ nats, timeoutMs }: TierOptions) {
-    this.#client = () => new ArchiveClient(nats(), { timeoutMs });
+  constructor({ link, timeoutMs }: TierOptions) {
+    this.#client = new ArchiveClient(link, { timeoutMs });
   }
 
   async bounds(): Promise<LogBounds> {
-    return this.#client().readBounds();
+    return this.#client.readBounds();
   }
 
   async read({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<{
@@ -28,7 +28,7 @@ export class ArchiveReader implements ArchiveTier {
       eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
       bytesMax: PAGE_BYTES_MAX,
     };
-    const { bounds, events, missing, ...answer } = await this.#client().readPage(
+    const { bounds, events, missing, ...answer } = await this.#client.readPage(
       query,
       ({ sequence, topic, timeMs }, json) =>
         new EventEntry({ epoch, sequence }, { topic, timeMs, json }),
@@ -45,6 +45,6 @@ export class ArchiveReader implements ArchiveTier {
   }
 
   async sequenceBefore(timeMs: number): Promise<number> {
-    return this.#client().sequenceBefore(timeMs);
+    return this.#client.sequenceBefore(timeMs);
   }
 }

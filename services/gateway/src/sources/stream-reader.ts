@@ -10,8 +10,7 @@ import { decode } from './decoding.ts';
 const READ_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface TierOptions {
-  /** @throws TidemarkError `unavailable` until NATS has been reached for the first time */
-  readonly nats: () => NatsLink;
+  readonly link: NatsLink;
   readonly timeoutMs: number;
 }
 
@@ -20,20 +19,20 @@ export interface TierOptions {
  * `ColdReads` bounds how many exist at once.
  */
 export class StreamReader implements StreamTier {
-  readonly #nats: () => NatsLink;
+  readonly #link: NatsLink;
   readonly #timeoutMs: number;
 
-  constructor({ nats, timeoutMs }: TierOptions) {
-    this.#nats = nats;
+  constructor({ link, timeoutMs }: TierOptions) {
+    this.#link = link;
     this.#timeoutMs = timeoutMs;
   }
 
   get connected(): boolean {
-    return this.#nats().connected;
+    return this.#link.connected;
   }
 
   async bounds(): Promise<LogBounds> {
-    const state = await readStreamState(this.#nats());
+    const state = await readStreamState(this.#link);
     if (!state) throw new Error('There is no stream.');
     return state;
   }
@@ -81,7 +80,7 @@ export class StreamReader implements StreamTier {
       const timer = setTimeout(() => {
         end(() => reject(new Error(`No end of the read within ${timeoutMs} ms.`)));
       }, timeoutMs);
-      const consumer = new OrderedConsumer(this.#nats(), {
+      const consumer = new OrderedConsumer(this.#link, {
         start,
         subjects,
         timeoutMs,
@@ -104,7 +103,7 @@ export class StreamReader implements StreamTier {
   #subjects({ list }: PatternSet): readonly string[] {
     const [first] = list;
     if (first !== undefined && list.length === 1) return [toSubject(first)];
-    const { version = '0.0' } = this.#nats().connection.info ?? {};
+    const { version = '0.0' } = this.#link.connection.info ?? {};
     const [major = 0, minor = 0] = version.split('.').map(Number);
     const several = major > 2 || (major === 2 && minor >= 10);
     // The server refuses overlapping filters; literals never overlap.

@@ -1,6 +1,6 @@
 import type { Principal } from '@tidemark/auth';
 import type { Authenticate, Confirm, Limits, Origins, Rate, Semaphore } from '@tidemark/http';
-import type { Appender } from '@tidemark/nats';
+import type { EventAppender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Admission, ConnectRequest } from '../access/admission.ts';
@@ -26,8 +26,7 @@ export interface Gateway {
   readonly catchUps: Semaphore;
   /** The web pages that may connect: any page with a token, where none is configured. */
   readonly origins: Origins;
-  /** `undefined` until NATS has been reached for the first time. */
-  readonly appender: () => Appender | undefined;
+  readonly appender: EventAppender;
 }
 
 /**

@@ -23,7 +23,7 @@ export interface StreamKeeperOptions {
 export class StreamKeeper {
   readonly #options: StreamKeeperOptions;
   readonly #timer: NodeJS.Timeout;
-  readonly #forgetReconnect: () => void;
+  readonly #forgetConnect: () => void;
   #reconciled = false;
   #seen = false;
   #busy = false;
@@ -32,7 +32,7 @@ export class StreamKeeper {
   constructor(options: StreamKeeperOptions) {
     this.#options = options;
     this.#timer = setInterval(() => void this.checkStream(), CHECK_MS);
-    this.#forgetReconnect = options.link.onReconnect(() => {
+    this.#forgetConnect = options.link.onConnect(() => {
       this.#reconciled = false;
       void this.checkStream();
     });
@@ -65,6 +65,6 @@ export class StreamKeeper {
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#forgetReconnect();
+    this.#forgetConnect();
   }
 }

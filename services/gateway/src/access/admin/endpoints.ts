@@ -9,16 +9,15 @@ const BODY_BYTES_MAX = 4096;
 
 export interface AdministrationOptions {
   readonly log: Logger;
-  /** @throws TidemarkError `unavailable` while NATS has not been reached */
-  readonly nats: () => NatsLink;
+  readonly link: NatsLink;
   readonly timeoutMs: number;
   readonly confirm: Confirm;
 }
 
 /** What operators may do to tokens and connections (PROTOCOL.md section 13). */
 export function administrationEndpoints(options: AdministrationOptions): Endpoint[] {
-  const { log, nats, timeoutMs, confirm } = options;
-  const store = () => new RevocationStore(nats(), { timeoutMs });
+  const { log, link, timeoutMs, confirm } = options;
+  const store = new RevocationStore(link, { timeoutMs });
 
   /** The body may have come long after the token was checked. */
   const read = async (request: Request, principal: Principal): Promise<unknown> => {
@@ -30,19 +29,19 @@ export function administrationEndpoints(options: AdministrationOptions): Endpoin
 
   const revoke: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
-    await store().add(revocation);
+    await store.add(revocation);
     log.warn({ revocation, by: principal.subject }, 'revoked');
     response.status(204).end();
   };
   const lift: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
-    await store().remove(revocation);
+    await store.remove(revocation);
     log.warn({ revocation, by: principal.subject }, 'revocation lifted');
     response.status(204).end();
   };
   const disconnect: Serve = async (request, response, principal) => {
     const target = parseDisconnectTarget(await read(request, principal));
-    await requestDisconnect(nats(), target);
+    await requestDisconnect(link, target);
     log.warn({ target, by: principal.subject }, 'disconnecting');
     response.status(202).end();
   };

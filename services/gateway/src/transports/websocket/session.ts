@@ -1,19 +1,20 @@
 import type { Principal } from '@tidemark/auth';
 import { permits, requireAdmin, requirePermission, requireUnexpired } from '@tidemark/auth';
+import type { StoredEvent } from '@tidemark/nats';
 import {
   asTidemarkError,
   type ClientMessage,
+  type CloudEvent,
   completeEvent,
-  formatCursor,
   parseClientMessage,
   parseEvent,
   TidemarkError,
+  withContext,
 } from '@tidemark/protocol';
-import type { Span } from '@tidemark/telemetry';
+import { type Span, sampledContextOf } from '@tidemark/telemetry';
 import type { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import type { Connection } from '../../connections/connection.ts';
 import type { ConnectionReport } from '../../observability/reports/connection-report.ts';
-import type { Stored } from '../../observability/reports/publishes.ts';
 import type { Gateway } from '../gateway.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
 
@@ -154,7 +155,7 @@ export class WebSocketSession {
     connection.send(textFrame({ type: 'published', id, ...stored }));
   }
 
-  async #append(input: unknown, span: Span): Promise<Stored> {
+  async #append(input: unknown, span: Span): Promise<StoredEvent> {
     const { gateway, limits, newId } = this.#options;
     const publisher = this.#principal.subject;
     const completed = completeEvent(input, { publisher, nowMs: Date.now(), newId });
@@ -163,16 +164,11 @@ export class WebSocketSession {
     if (this.#publishing >= limits.publishesMax) {
       throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);
     }
-    const appender = gateway.appender();
-    if (!appender) throw new TidemarkError('unavailable', 'NATS is away.');
     this.#publishing++;
     try {
       await gateway.publishes.take(publisher);
-      const { epoch } = gateway.core.log;
-      return await gateway.reports.publishes.send(event, span, async (sent, context) => {
-        const { sequence, duplicate } = await appender.append(sent, { context });
-        return { cursor: formatCursor({ epoch, sequence }), duplicate };
-      });
+      const sent = withContext(event, sampledContextOf(span)) as CloudEvent;
+      return await gateway.appender.append(sent, { parent: span });
     } finally {
       this.#publishing--;
       // Later, so that a failure has been answered as well.

@@ -1,34 +1,45 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Appended, type NatsLink, waitForStream } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { Appended } from './appender.ts';
+import type { NatsLink } from './link.ts';
+import { STREAM_NAME, waitForStream } from './stream.ts';
 
-/** How long an append that is stored waits for the epoch that its cursor needs. */
+/** The server tells here that the stream was created or deleted (`<event>.<stream>`). */
+const STREAM_ADVISORY = `$JS.EVENT.ADVISORY.STREAM.*.${STREAM_NAME}`;
+
+/** Advisories that leave the stream what it is. */
+const HARMLESS_ADVISORIES = new Set(['UPDATED']);
+
+/** How long a stored append waits for the epoch that its cursor needs. */
 const EPOCH_WAIT_MS = 400;
 
 /**
- * The stream's incarnation as of now. A cursor with the wrong epoch would send its client to a
- * place that does not exist, so the epoch is forgotten and read again whenever the stream may have
- * become another one.
+ * The stream's epoch as of now. A cursor with the wrong epoch would name an event that does not exist,
+ * so the epoch is dropped and read again whenever the stream may have become another one.
  *
  *     unknown ── read ──> known
- *        ^                  │  NATS is back, or a sequence went backwards
- *        └──────────────────┘
+ *        ^                  │  NATS is back, the server reports a created or deleted stream,
+ *        └──────────────────┘  or a sequence went backwards
+ *
+ * An advisory may be lost, and a sequence goes backwards only for who has appended before: either
+ * alone would miss a new stream.
  */
 export class Epoch {
   readonly #link: NatsLink;
-  readonly #log: Logger;
+  readonly #logger: Logger;
   readonly #signal: AbortSignal;
   #value: string | undefined;
   #highestSequence = 0;
+  #followsAdvisories = false;
   #read: { readonly done: Promise<void>; readonly abort: AbortController } | undefined;
 
-  constructor(link: NatsLink, log: Logger, signal: AbortSignal) {
+  constructor(link: NatsLink, logger: Logger, signal: AbortSignal) {
     this.#link = link;
-    this.#log = log;
+    this.#logger = logger;
     this.#signal = signal;
-    link.onReconnect(() => this.#readAgain());
-    this.#readAgain();
+    link.onConnect(() => this.#begin());
+    if (link.connected) this.#begin();
   }
 
   /** `undefined` while it is being read. */
@@ -49,13 +60,26 @@ export class Epoch {
     });
   }
 
+  #begin(): void {
+    if (!this.#followsAdvisories) {
+      this.#followsAdvisories = true;
+      this.#link.connection.subscribe(STREAM_ADVISORY, {
+        callback: (error, { subject }) => {
+          const [, , , , event = ''] = subject.split('.');
+          if (!error && !HARMLESS_ADVISORIES.has(event)) this.#readAgain();
+        },
+      });
+    }
+    this.#readAgain();
+  }
+
   #readAgain(): void {
     // What is being read was asked over an older connection, and its answer may never come.
     this.#read?.abort.abort();
     this.#value = undefined;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const done = waitForStream(this.#link, { log: this.#log, signal }).then(
+    const done = waitForStream(this.#link, { log: this.#logger, signal }).then(
       ({ epoch }) => {
         // A read that was aborted can still succeed; the one that followed it decides.
         if (!signal.aborted) this.#value = epoch;

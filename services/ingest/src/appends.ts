@@ -1,0 +1,28 @@
+import type { AppendRequest, EventAppender, StoredEvent } from '@tidemark/nats';
+import { asTidemarkError, type CloudEvent } from '@tidemark/protocol';
+import type { Metrics } from '@tidemark/telemetry';
+
+/** The appends of ingest, counted by result. */
+export class Appends {
+  readonly #appender: EventAppender;
+  readonly #results;
+
+  constructor(appender: EventAppender, metrics: Metrics) {
+    this.#appender = appender;
+    this.#results = metrics.counter('ingest_events_total', 'Appends by how they ended.', [
+      'result',
+    ]);
+  }
+
+  /** @throws TidemarkError like `EventAppender.append` */
+  async append(event: CloudEvent, request: AppendRequest): Promise<StoredEvent> {
+    try {
+      const stored = await this.#appender.append(event, request);
+      this.#results.inc({ result: stored.duplicate ? 'duplicate' : 'stored' });
+      return stored;
+    } catch (error) {
+      this.#results.inc({ result: asTidemarkError(error).code });
+      throw error;
+    }
+  }
+}
