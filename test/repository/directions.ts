@@ -6,6 +6,7 @@ export const PARTS: Readonly<Record<string, readonly string[]>> = {
   'libs/auth': ['jose'],
   'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
   'libs/http': ['express', 'rate-limiter-flexible'],
+  'libs/service': [],
   'services/ingest': ['zod'],
   'services/gateway': ['ws'],
   'services/replay': ['better-sqlite3', 'zod'],

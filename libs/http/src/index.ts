@@ -7,7 +7,5 @@ export * from './connection-limiter.ts';
 export * from './error-response.ts';
 export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
-export * from './operations.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
-export * from './process.ts';
 export * from './server.ts';

@@ -1,15 +1,6 @@
-import { RevocationList } from '@tidemark/auth';
 import { readGatewayConfiguration, tables } from '@tidemark/config';
-import {
-  ConnectionLimiter,
-  createApps,
-  HttpServer,
-  Limits,
-  listenForOperators,
-  runService,
-} from '@tidemark/http';
-import { EventAppender, type Feed, NatsLink, toLinkOptions } from '@tidemark/nats';
-import { Metrics } from '@tidemark/telemetry';
+import { EventAppender, type Feed } from '@tidemark/nats';
+import { createHttpFront, createParts, runService } from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
 import { Registry } from './connections/registry.ts';
@@ -26,22 +17,17 @@ import type { Gateway } from './transports/gateway.ts';
 import { sseEndpoint } from './transports/sse/endpoint.ts';
 import { serveWebSockets } from './transports/websocket/endpoint.ts';
 
-/** Sockets beside those of connections: handshakes, tickets, and what operators ask. */
+/** Sockets beside those of connections: handshakes, tickets, and admin requests. */
 const SOCKETS_RESERVE = 1000;
 
 runService({
   name: 'gateway',
   settings: tables.gateway,
   configure: readGatewayConfiguration,
-  async start(configuration, { log: logger, tracer, signal, onStop }) {
-    const { host, port } = configuration;
-    const metrics = new Metrics('gateway');
-    const revocations = new RevocationList(configuration);
-    const link = new NatsLink({
-      ...toLinkOptions(configuration),
-      name: 'tidemark-gateway',
-      logger,
-    });
+  async start(configuration, lifetime) {
+    const parts = createParts('gateway', configuration, lifetime);
+    const { log: logger, metrics, tracer, link, revocations, signal, onStop } = parts;
+    let feed: Feed | undefined;
     const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
     const core = createCore({
       stream: new StreamReader(tiers),
@@ -51,23 +37,8 @@ runService({
       coldReadsMax: configuration.coldReadsMax,
       coldWaitMs: configuration.archiveWaitMs,
     });
-    const { clock, tasks, counters } = core;
-    const registry = new Registry({
-      ...configuration,
-      clock,
-      tasks,
-      counters,
-      wallMs: Date.now,
-    });
-    const limits = new Limits(metrics);
-    const access = openAccess(configuration, {
-      log: logger,
-      link,
-      revocations,
-      registry,
-      limits,
-    });
-    let feed: Feed | undefined;
+    const registry = new Registry({ ...configuration, ...core, wallMs: Date.now });
+    const access = openAccess(configuration, { ...parts, registry });
     const gateway: Gateway = {
       core,
       logger,
@@ -79,49 +50,31 @@ runService({
         timeoutMs: configuration.appendTimeoutMs,
         pendingMax: configuration.connectionsMax,
         logger,
-        metrics,
-        tracer,
-        signal,
+        ...parts,
       }),
     };
     exposeMetrics(metrics, core, registry);
 
-    const { app, operations } = createApps(
-      {
-        log: logger,
-        metrics,
-        tracer,
-        ...access,
-        checks: {
-          feed: () => feed?.reading ?? false,
-          open: () => !registry.closing,
-          revocations: () => revocations.isComplete,
-        },
-        endpoints: [
-          sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
-          access.ticketEndpoint,
-        ],
-        operations: access.administrationEndpoints,
-      },
-      configuration,
-    );
-    const http = new HttpServer(app, logger, {
+    const server = {
       ...configuration,
       socketBufferBytes: LOW_WATER_BYTES,
       socketsMax: configuration.connectionsMax + SOCKETS_RESERVE,
-      limits,
-      connectionLimiter: new ConnectionLimiter({
-        socketsPerAddressMax: configuration.connectionsPerAddressMax + SOCKETS_RESERVE,
-        trustedProxies: configuration.trustedProxies,
-        limits,
-      }),
+      socketsPerAddressMax: configuration.connectionsPerAddressMax + SOCKETS_RESERVE,
+    };
+    const front = createHttpFront(parts, server, {
+      endpoints: [
+        sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
+        access.ticketEndpoint,
+      ],
+      adminEndpoints: access.adminEndpoints,
+      checks: {
+        feed: () => feed?.reading ?? false,
+        open: () => !registry.closing,
+      },
     });
-    serveWebSockets(http.server, gateway, configuration);
+    serveWebSockets(front.http.server, gateway, configuration);
     onStop(() => registry.drain(configuration.drainMs));
-    onStop(() => http.stop(configuration.drainMs));
-    await http.listen({ host, port });
-    const operators = await listenForOperators(operations, configuration, logger);
-    onStop(() => operators.stop());
+    await front.listen();
 
     await link.connect(signal);
     const deliveryTraces = new DeliveryTraces({ tracer });

@@ -1,27 +1,13 @@
-import { RevocationList } from '@tidemark/auth';
 import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
-import {
-  ConnectionLimiter,
-  configureAuthentication,
-  confirmWith,
-  createApps,
-  HttpServer,
-  type Lifetime,
-  Limits,
-  listenForOperators,
-  parseOrigins,
-  runService,
-} from '@tidemark/http';
 import {
   Feed,
   followRevocations,
-  NatsLink,
+  type NatsLink,
   readStreamState,
   serveArchive,
-  toLinkOptions,
 } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
-import { Metrics } from '@tidemark/telemetry';
+import { createHttpFront, createParts, type Lifetime, runService } from '@tidemark/service';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Projector } from './projector/projector.ts';
@@ -36,12 +22,9 @@ runService({
 });
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
-  const { log, tracer, signal, onStop } = lifetime;
-  const metrics = new Metrics('replay');
-  const limits = new Limits(metrics);
+  const parts = createParts('replay', config, lifetime);
+  const { log, metrics, tracer, limits, link, revocations, confirm, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, log);
-  const revocations = new RevocationList(config);
-  const link = new NatsLink({ ...toLinkOptions(config), name: 'tidemark-replay', logger: log });
   let feed: Feed | undefined;
   const projector = new Projector({
     store,
@@ -54,41 +37,22 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
 
   // History is answered from the file, also while NATS is away. It only needs to have learnt once
   // which tokens are revoked.
-  const origins = parseOrigins(config.allowedOrigins);
-  const { app, operations } = createApps(
-    {
-      log,
+  const front = createHttpFront(parts, config, {
+    endpoints: historyEndpoints({
+      store,
       metrics,
       tracer,
-      authenticate: configureAuthentication(config, { log, revocations, origins, limits }),
-      origins,
+      progress: projector.progress,
       limits,
-      checks: { projection: () => projector.caughtUp, revocations: () => revocations.isComplete },
-      endpoints: historyEndpoints({
-        store,
-        metrics,
-        tracer,
-        progress: projector.progress,
-        limits,
-        confirm: confirmWith(revocations),
-        pageEventsMax: config.pageEventsMax,
-        readsPerUserMax: config.readsPerUserMax,
-        exportsMax: config.exportsMax,
-        readLastSequence: () => readLastSequence(link),
-      }),
-    },
-    config,
-  );
-  const server = new HttpServer(app, log, {
-    ...config,
-    limits,
-    connectionLimiter: new ConnectionLimiter({ ...config, limits }),
+      confirm,
+      pageEventsMax: config.pageEventsMax,
+      readsPerUserMax: config.readsPerUserMax,
+      exportsMax: config.exportsMax,
+      readLastSequence: () => readLastSequence(link),
+    }),
+    checks: { projection: () => projector.caughtUp },
   });
-  await server.listen(config);
-  onStop(() => server.stop(config.drainMs));
-  const operators = await listenForOperators(operations, config, log);
-  onStop(() => operators.stop());
-
+  await front.listen();
   await link.connect(signal);
   const keeper = new StreamKeeper({ link, config, logger: log });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>

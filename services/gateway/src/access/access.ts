@@ -1,32 +1,24 @@
-import type { RevocationList } from '@tidemark/auth';
 import type { GatewayConfiguration } from '@tidemark/config';
 import {
   type Authenticate,
   acceptTickets,
   type Confirm,
-  configureAuthentication,
-  confirmWith,
   type Endpoint,
   type Limits,
   type Origins,
-  parseOrigins,
   parseProxies,
   type Rate,
   type Semaphore,
 } from '@tidemark/http';
-import { type NatsLink, TicketStore } from '@tidemark/nats';
-import type { Logger } from '@tidemark/telemetry';
+import { TicketStore } from '@tidemark/nats';
+import type { ServiceParts } from '@tidemark/service';
 import type { Registry } from '../connections/registry.ts';
-import { administrationEndpoints } from './admin/endpoints.ts';
+import { adminEndpoints } from './admin/endpoints.ts';
 import { Admission } from './admission.ts';
 import { redeemFrom, ticketEndpoint } from './tickets.ts';
 
-export interface AccessOptions {
-  readonly log: Logger;
-  readonly link: NatsLink;
-  readonly revocations: RevocationList;
+export interface AccessOptions extends ServiceParts {
   readonly registry: Registry;
-  readonly limits: Limits;
 }
 
 /** Who gets in, with what, how much of it, and who decides on it. */
@@ -43,23 +35,15 @@ export interface Access {
   readonly catchUps: Semaphore;
   readonly origins: Origins;
   readonly ticketEndpoint: Endpoint;
-  readonly administrationEndpoints: readonly Endpoint[];
+  readonly adminEndpoints: readonly Endpoint[];
 }
 
 /** @throws ConfigurationError for keys or origins that are not safe */
 export function openAccess(
   configuration: GatewayConfiguration,
-  { log, link, revocations, registry, limits }: AccessOptions,
+  { log, link, limits, origins, authenticate, confirm, registry }: AccessOptions,
 ): Access {
   const timeoutMs = configuration.appendTimeoutMs;
-  const origins = parseOrigins(configuration.allowedOrigins);
-  const authenticate = configureAuthentication(configuration, {
-    log,
-    revocations,
-    origins,
-    limits,
-  });
-  const confirm = confirmWith(revocations);
   const tickets = new TicketStore(link, { timeoutMs });
   const proxies = parseProxies(configuration.trustedProxies);
   const admission = new Admission({ ...configuration, registry, limits, proxies });
@@ -90,6 +74,6 @@ export function openAccess(
       ),
       authenticate: admission.guard(authenticate),
     },
-    administrationEndpoints: administrationEndpoints({ log, link, timeoutMs, confirm }),
+    adminEndpoints: adminEndpoints({ log, link, timeoutMs, confirm }),
   };
 }

@@ -7,7 +7,7 @@ import type { Logger } from '@tidemark/telemetry';
 /** Such bodies name one token, user or connection. */
 const BODY_BYTES_MAX = 4096;
 
-export interface AdministrationOptions {
+export interface AdminOptions {
   readonly log: Logger;
   readonly link: NatsLink;
   readonly timeoutMs: number;
@@ -15,7 +15,7 @@ export interface AdministrationOptions {
 }
 
 /** What operators may do to tokens and connections (PROTOCOL.md section 13). */
-export function administrationEndpoints(options: AdministrationOptions): Endpoint[] {
+export function adminEndpoints(options: AdminOptions): Endpoint[] {
   const { log, link, timeoutMs, confirm } = options;
   const store = new RevocationStore(link, { timeoutMs });
 

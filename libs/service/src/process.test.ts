@@ -11,7 +11,7 @@ interface Result {
 /** Runs a service whose `start` is the given code, until it logs "started" or ends. */
 async function run(start: string, environment: Record<string, string> = {}) {
   const program = `
-    import { runService } from '@tidemark/http';
+    import { runService } from '@tidemark/service';
     import { readIngestConfiguration } from '@tidemark/config';
     runService({
       name: 'sample',

@@ -1,0 +1,26 @@
+import type { RequestListener } from 'node:http';
+import { HttpServer } from '@tidemark/http';
+import type { Lifetime } from './process.ts';
+
+/** Where admin endpoints, health and metrics are served apart from the service's own port. */
+export interface AdminPort {
+  readonly adminHost: string;
+  /** 0 opens none. */
+  readonly adminPort: number;
+}
+
+/**
+ * Opens the admin port, where there is one. It answers until the rest of the service has stopped.
+ *
+ * @throws ConfigurationError when the address cannot be listened on
+ */
+export async function openAdminPort(
+  application: RequestListener | undefined,
+  { adminHost, adminPort }: AdminPort,
+  log: Lifetime['log'],
+): Promise<{ stop(): Promise<void> }> {
+  if (!application) return { stop: async () => {} };
+  const server = new HttpServer(application, log.child({ for: 'operators' }));
+  await server.listen({ host: adminHost, port: adminPort });
+  return { stop: () => server.stop(0) };
+}

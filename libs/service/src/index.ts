@@ -1,0 +1,3 @@
+export * from './http-front.ts';
+export * from './parts.ts';
+export * from './process.ts';

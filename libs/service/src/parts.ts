@@ -1,0 +1,64 @@
+import { RevocationList } from '@tidemark/auth';
+import type { AddressConfiguration, NatsConfiguration, TokenConfiguration } from '@tidemark/config';
+import {
+  type Authenticate,
+  type Confirm,
+  configureAuthentication,
+  confirmWith,
+  Limits,
+  type Origins,
+  parseOrigins,
+} from '@tidemark/http';
+import { NatsLink, toLinkOptions } from '@tidemark/nats';
+import { Metrics } from '@tidemark/telemetry';
+import type { Lifetime } from './process.ts';
+
+/** The settings that every service has. */
+export type CommonConfiguration = NatsConfiguration &
+  TokenConfiguration &
+  AddressConfiguration & { readonly allowedOrigins: string };
+
+/** What every service is built from. */
+export interface ServiceParts extends Lifetime {
+  readonly metrics: Metrics;
+  readonly limits: Limits;
+  /** Not connected yet: the service connects it when its port listens. */
+  readonly link: NatsLink;
+  /** Not complete yet: the service follows the revocations when NATS is connected. */
+  readonly revocations: RevocationList;
+  readonly origins: Origins;
+  readonly authenticate: Authenticate;
+  readonly confirm: Confirm;
+}
+
+/**
+ * Creates the parts that every service has. Nothing of them waits or connects.
+ *
+ * @param name `ingest`, `gateway` or `replay`: for metrics, and the client's name in NATS
+ * @throws ConfigurationError where keys or origins are unsafe, or a file cannot be read
+ */
+export function createParts(
+  name: string,
+  configuration: CommonConfiguration,
+  lifetime: Lifetime,
+): ServiceParts {
+  const { log } = lifetime;
+  const metrics = new Metrics(name);
+  const limits = new Limits(metrics);
+  const revocations = new RevocationList(configuration);
+  const origins = parseOrigins(configuration.allowedOrigins);
+  return {
+    ...lifetime,
+    metrics,
+    limits,
+    revocations,
+    origins,
+    link: new NatsLink({
+      ...toLinkOptions(configuration),
+      name: `tidemark-${name}`,
+      logger: log,
+    }),
+    authenticate: configureAuthentication(configuration, { log, revocations, origins, limits }),
+    confirm: confirmWith(revocations),
+  };
+}
