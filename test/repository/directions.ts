@@ -3,7 +3,7 @@ export const PARTS: Readonly<Record<string, readonly string[]>> = {
   'libs/protocol': ['zod'],
   'libs/config': [],
   'libs/telemetry': ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
-  'libs/auth': ['jose'],
+  'libs/auth': ['jose', 'zod'],
   'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
   'libs/http': ['express', 'rate-limiter-flexible'],
   'libs/service': [],

@@ -8,7 +8,8 @@ const inflate = promisify(gunzip);
 /**
  * Reads a whole body, at most `bytesMax` bytes of it, before and after inflation. A body that is
  * too large is refused as soon as that is known; Node discards what still comes of it, within the
- * request timeout, so that the client reads the answer instead of a reset connection.
+ * request timeout, so that the client reads the answer instead of a reset connection. `express.raw`
+ * would answer only after the whole of such a body has come.
  *
  * @throws TidemarkError `too_large`, `unsupported_media_type` or `invalid_query`
  */

@@ -1,4 +1,4 @@
-import type { Principal } from '@tidemark/auth';
+import { parsePrincipal } from '@tidemark/auth';
 import type { Endpoint, Rate, Redeem } from '@tidemark/http';
 import type { TicketStore } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
@@ -21,7 +21,7 @@ export function ticketEndpoint(store: TicketStore, tickets: Rate): Endpoint {
 /** Who got a ticket, with the permissions and the expiry of the token, which may be over by now. */
 export function redeemFrom(store: TicketStore): Redeem {
   return async (ticket) => {
-    const principal = (await store.redeem(ticket)) as Principal | undefined;
+    const principal = parsePrincipal(await store.redeem(ticket));
     if (!principal) throw new TidemarkError('unauthenticated', 'The ticket is not valid any more.');
     return principal;
   };
