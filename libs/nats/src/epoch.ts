@@ -11,7 +11,7 @@ const STREAM_ADVISORY = `$JS.EVENT.ADVISORY.STREAM.*.${STREAM_NAME}`;
 /** Advisories that leave the stream what it is. */
 const HARMLESS_ADVISORIES = new Set(['UPDATED']);
 
-/** How long a stored append waits for the epoch that its cursor needs. */
+/** How long an append waits for the epoch that it needs while that is read. */
 const EPOCH_WAIT_MS = 400;
 
 /**
@@ -53,11 +53,24 @@ export class Epoch {
       if (sequence < this.#highestSequence) this.#readAgain();
       this.#highestSequence = sequence;
     }
-    if (this.#value === undefined) await Promise.race([this.#read?.done, sleep(EPOCH_WAIT_MS)]);
-    if (this.#value !== undefined) return this.#value;
+    const value = this.#value ?? (await this.waitForValue());
+    if (value !== undefined) return value;
     throw new TidemarkError('unavailable', 'The event is stored; its cursor is not known yet.', {
       retryAfterSeconds: 1,
     });
+  }
+
+  /** Waits a moment while the epoch is read. @returns `undefined` where that was not enough */
+  async waitForValue(): Promise<string | undefined> {
+    const deadlineMs = performance.now() + EPOCH_WAIT_MS;
+    for (let leftMs = EPOCH_WAIT_MS; leftMs > 0; leftMs = deadlineMs - performance.now()) {
+      const waiting = new AbortController();
+      const late = sleep(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined);
+      await Promise.race([this.#read?.done ?? late, late]);
+      waiting.abort();
+      if (this.#value !== undefined || this.#signal.aborted) break;
+    }
+    return this.#value;
   }
 
   #begin(): void {

@@ -103,7 +103,7 @@ export class EventAppender {
   }
 
   async #append(event: CloudEvent, { precondition, context }: AppendRequest): Promise<StoredEvent> {
-    const epoch = this.#requireEpoch();
+    const epoch = this.#knownEpoch() ?? (await this.#waitForEpoch());
     const expectedLastSequence = toExpectedSequence(precondition, epoch);
     try {
       const appended = await this.#appender.append(event, {
@@ -138,11 +138,17 @@ export class EventAppender {
     });
   }
 
-  #requireEpoch(): string {
-    const { value } = this.#epoch;
-    if (this.#link.connected && value !== undefined) return value;
-    const missing = this.#link.connected ? 'The stream is not there yet.' : 'NATS is away.';
-    throw new TidemarkError('unavailable', missing, { retryAfterSeconds: 1 });
+  #knownEpoch(): string | undefined {
+    if (this.#link.connected) return this.#epoch.value;
+    throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1 });
+  }
+
+  async #waitForEpoch(): Promise<string> {
+    const epoch = await this.#epoch.waitForValue();
+    if (epoch !== undefined) return epoch;
+    throw new TidemarkError('unavailable', 'The stream is not there yet.', {
+      retryAfterSeconds: 1,
+    });
   }
 }
 
