@@ -147,7 +147,7 @@ describe('export that is under way', () => {
   }
 
   test.each([
-    ['has expired', 'token_expired', async () => sleep(1300)],
+    ['has expired', 'token_expired', async () => sleep(BRIEF_SECONDS * 1000)],
     ['was revoked', 'unauthenticated', () => revoke('exporter')],
   ])('the token %s: its last line tells so', async (_, code, endToken) => {
     const [subject, seconds] =

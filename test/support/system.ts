@@ -132,9 +132,12 @@ function range(first: number, last: number): number[] {
 
 /** The value of a metric such as `gateway_gaps_total`, the sum where it has further labels. */
 export async function metric({ url }: Service, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
+  const response = await fetch(`${url}/metrics`);
+  const text = await response.text();
   const lines = text.split('\n').filter((one) => one.startsWith(`tidemark_${name}{`));
-  if (lines.length === 0) throw new Error(`There is no metric ${name}.`);
+  if (lines.length === 0) {
+    throw new Error(`No metric ${name} in ${response.status} ${text.slice(0, 500)}`);
+  }
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 
