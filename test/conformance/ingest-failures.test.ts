@@ -8,6 +8,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
 import { afterEach, describe, expect, test } from 'vitest';
+import { freeze } from '../support/freeze.ts';
 import { startNatsServer } from '../support/nats-server.ts';
 import { makeToken, startService } from '../support/services.ts';
 import {
@@ -131,7 +132,7 @@ describe('ingest, NATS fails under load', () => {
     const { post, stored } = await start({ natsConfig: `pid_file: ${JSON.stringify(pidFile)}` });
     const pid = Number(await readFile(pidFile, 'utf8'));
     await post(event('before'));
-    process.kill(pid, 'SIGSTOP');
+    await freeze(pid);
     expectUnavailable(await timed(post(event('frozen'))));
     process.kill(pid, 'SIGCONT');
     const again = await post(event('frozen'));

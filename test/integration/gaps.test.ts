@@ -5,6 +5,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM_NAME } from '@tidemark/nats';
 import { afterEach, expect, test } from 'vitest';
 import { type Received, TRANSPORTS, untilEvents } from '../support/clients.ts';
+import { freeze } from '../support/freeze.ts';
 import {
   ids,
   metric,
@@ -106,7 +107,7 @@ test('gap: expired: retention overtook the archive: told in its place, the rest 
   });
   const early = await system.publisher.storeAll(series(TOPIC, 1, 100));
   await until(async () => (await metric(system.replay, 'projection_position')) === 100);
-  process.kill(system.replay.pid, 'SIGSTOP');
+  await freeze(system.replay.pid);
   await system.publisher.storeAll(series(TOPIC, 101, 1500));
   const { first } = await streamState(system.nats.url);
   expect(first).toBeGreaterThan(200);
@@ -236,7 +237,7 @@ test('gap: future: the log lost its end and grew past it before the gateway look
   const lost = await system.publisher.storeAll(series(TOPIC, 11, 15));
   for (const listener of listeners) await untilEvents(listener, 10);
 
-  process.kill(system.gateway.pid, 'SIGSTOP');
+  await freeze(system.gateway.pid);
   await loseEnd();
   // Sequences 11 to 25: the gateway knows other events under the first five of them.
   await system.publisher.storeAll(series(TOPIC, 16, 30));

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
+import { freeze } from '../support/freeze.ts';
 import {
   ids,
   nameOf,
@@ -171,7 +172,7 @@ describe('frozen (SIGSTOP)', () => {
     for (const listener of listeners) await until(() => listener.live);
     await storeArchived(frozen, series(TOPIC, 1, 100));
     for (const listener of listeners) await untilEvents(listener, 100);
-    process.kill(gateway.pid, 'SIGSTOP');
+    await freeze(gateway.pid);
     try {
       const flood = series(TOPIC, 101, FLOOD).map((event) => ({ ...event, data: LARGE_TEXT }));
       await storeArchived(frozen, flood);
