@@ -19,7 +19,11 @@ export default defineConfig({
     teardownTimeout: 15_000,
     projects: [
       project('unit', UNIT_TESTS, 10_000),
-      project('launcher', ['infra/**/*.test.ts', 'test/feed/**/*.test.ts'], 120_000),
+      project(
+        'launcher',
+        ['infra/**/*.test.ts', 'test/feed/**/*.test.ts', 'test/runner/**/*.test.ts'],
+        120_000,
+      ),
       project(
         'integration',
         ['test/integration/**/*.test.ts', 'test/support/**/*.test.ts'],

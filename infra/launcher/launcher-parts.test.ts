@@ -11,7 +11,6 @@ import { readable } from './log-lines.mjs';
 import { freePorts } from './ports.mjs';
 import { createSecret, currentSecret, secretFile } from './secret.mjs';
 import { restartDelayMs } from './supervised-process.mjs';
-import { count, format, lacking, sum } from './test-report.mjs';
 
 let folder: string;
 beforeEach(() => {
@@ -109,32 +108,4 @@ test('log lines: nats-server: warnings are shown, what is usual is not', () => {
   expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [WRN] low on disk')).toMatch(
     /nats {5}WRN low on disk$/,
   );
-});
-
-test('test report: passed, failed, skipped, a file that broke: all counted', () => {
-  const tests = (...statuses: string[]) => statuses.map((status) => ({ status }));
-  const counts = count({
-    testResults: [
-      { status: 'passed', assertionResults: tests('passed', 'passed', 'pending', 'todo') },
-      { status: 'failed', assertionResults: tests('passed', 'failed') },
-      { status: 'failed', assertionResults: [] },
-    ],
-  });
-  expect(counts).toEqual({ passed: 3, failed: 2, skipped: 2 });
-  expect(format(sum([counts, counts]))).toBe('6 passed, 4 failed, 4 skipped');
-});
-
-test('test report: skipped tests whose names say what they need: counted by that', () => {
-  const assertionResults = [
-    { status: 'skipped', fullName: 'nginx (needs nginx) one' },
-    { status: 'skipped', fullName: 'nginx (needs nginx) another' },
-    { status: 'pending', fullName: 'alone (needs Go)' },
-    { status: 'skipped', fullName: 'for another reason' },
-    { status: 'passed', fullName: 'there it is (needs Jaeger)' },
-  ];
-  const needs = lacking({ testResults: [{ status: 'passed', assertionResults }] });
-  expect([...needs]).toEqual([
-    ['nginx', 2],
-    ['Go', 1],
-  ]);
 });

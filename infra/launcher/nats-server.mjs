@@ -43,31 +43,6 @@ export async function provideNatsServer(environment, say) {
 }
 
 /**
- * What the tests run against: the newest server first, and an old one the second time.
- *
- * @param {NodeJS.ProcessEnv} environment
- * @param {(text: string) => void} say
- * @returns {Promise<{ newest: NatsServer, old: NatsServer | undefined }>}
- */
-export async function provideTestServers(environment, say) {
-  const path = await onPath(environment);
-  const newest =
-    (await configured(environment)) ??
-    (path && !isDebian(path) ? path : undefined) ??
-    (await cached(environment, NEWEST)) ??
-    (await builtWithGo(environment, say)) ??
-    (await provideNatsServer(environment, say));
-  if (isDebian(newest)) return { newest, old: newest };
-  const old = path && isDebian(path) ? path : await fromDebian(environment, say);
-  return { newest, old };
-}
-
-/** @param {NatsServer} server */
-export function isDebian(server) {
-  return server.version === DEBIAN;
-}
-
-/**
  * Asks a program for its version, since a file of that name may be for another machine.
  *
  * @param {string} path
@@ -80,7 +55,7 @@ export async function probe(path) {
 }
 
 /** @param {NodeJS.ProcessEnv} environment */
-async function configured(environment) {
+export async function configured(environment) {
   const path = environment.TIDEMARK_NATS_SERVER_BIN;
   if (!path) return undefined;
   const server = await probe(path);
@@ -89,7 +64,7 @@ async function configured(environment) {
 }
 
 /** @param {NodeJS.ProcessEnv} environment */
-async function onPath(environment) {
+export async function onPath(environment) {
   for (const folder of (environment.PATH ?? '').split(delimiter)) {
     const path = join(folder, EXECUTABLE);
     const server = folder && existsSync(path) ? await probe(path) : undefined;
@@ -111,13 +86,13 @@ export function cacheFolder(/** @type {NodeJS.ProcessEnv} */ environment) {
 }
 
 /** @param {NodeJS.ProcessEnv} environment @param {string} version */
-async function cached(environment, version) {
+export async function cached(environment, version) {
   const path = join(cacheFolder(environment), version, EXECUTABLE);
   return existsSync(path) ? probe(path) : undefined;
 }
 
 /** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
-async function builtWithGo(environment, say) {
+export async function builtWithGo(environment, say) {
   if (!(await succeeds('go', ['version'], { env: environment }))) return undefined;
   say(`Building nats-server ${NEWEST} with Go, once for this user (a minute or two) …`);
   return intoCache(environment, async (folder) => {
@@ -132,7 +107,7 @@ async function builtWithGo(environment, say) {
 }
 
 /** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
-async function fromDebian(environment, say) {
+export async function fromDebian(environment, say) {
   const earlier = await cached(environment, DEBIAN);
   if (earlier) return earlier;
   const env = environment;

@@ -1,17 +1,17 @@
-import './node-version.mjs';
+import '../../infra/launcher/node-version.mjs';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endOnSignals, run } from './command.mjs';
-import { runMain } from './failure.mjs';
+import { endOnSignals, run } from '../../infra/launcher/command.mjs';
+import { runMain } from '../../infra/launcher/failure.mjs';
+import { ROOT } from '../../infra/launcher/settings.mjs';
+import { setUp } from '../../infra/launcher/setup.mjs';
 import { provideJaeger } from './jaeger.mjs';
-import { provideTestServers } from './nats-server.mjs';
-import { ROOT } from './settings.mjs';
-import { setUp } from './setup.mjs';
-import { count, format, lacking, NOTHING, readReport, sum, total } from './test-report.mjs';
+import { provideTestServers } from './nats-servers.mjs';
+import { count, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
 
 /*
- * `npm test [-- <vitest's file filters and options>]`: everything against the newest nats-server,
+ * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
  * and then the integration tests against Debian's, the oldest that Tidemark works with.
  */
 
@@ -49,7 +49,7 @@ async function test() {
 
 /**
  * @param {readonly string[]} args
- * @param {import('./nats-server.mjs').NatsServer} server
+ * @param {import('../../infra/launcher/nats-server.mjs').NatsServer} server
  * @param {Readonly<Record<string, string>>} env
  */
 async function vitest(args, { path, version }, env) {
@@ -96,7 +96,7 @@ function endWith(folder) {
  * Says loudly what is not tested, and counts it as skipped.
  *
  * @param {readonly string[]} args
- * @param {import('./nats-server.mjs').NatsServer} server
+ * @param {import('../../infra/launcher/nats-server.mjs').NatsServer} server
  */
 async function withoutOldServer(args, server) {
   const { output } = await run(
