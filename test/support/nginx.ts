@@ -93,12 +93,12 @@ export async function startNginx(
 /** As many gateways as the system has, of those that are shipped. */
 function upstreams({ gateways, ingest, replay }: System): string {
   return readFileSync(join(SHIPPED, 'upstreams.conf'), 'utf8')
-    .replace(/^ *server gateway-(\d):8080(.*)\n/gm, (_, number, options) => {
+    .replace(/^ *server gateway-(\d):\d+(.*)\n/gm, (_, number, options) => {
       const gateway = gateways[number - 1];
       return gateway ? `  server 127.0.0.1:${gateway.port}${options}\n` : '';
     })
-    .replace('ingest:8081', `127.0.0.1:${ingest.port}`)
-    .replace('replay:8082', `127.0.0.1:${replay.port}`);
+    .replace(/ingest:\d+/, `127.0.0.1:${ingest.port}`)
+    .replace(/replay:\d+/, `127.0.0.1:${replay.port}`);
 }
 
 function rewrite(file: string, replacements: readonly [RegExp | string, string][]): void {

@@ -1,3 +1,4 @@
+import { DATA_FOLDER, HOST, JAEGER_PORT, NATS_PORT, SERVICE_PORTS } from './defaults.mjs';
 import {
   commonLimits,
   gatewayLimits,
@@ -20,7 +21,7 @@ export const common = {
   natsUrl: {
     variable: 'NATS_URL',
     type: 'text',
-    default: 'nats://127.0.0.1:4222',
+    default: `nats://127.0.0.1:${NATS_PORT}`,
     meaning: 'NATS servers, separated by commas; tls:// demands TLS.',
   },
   natsUser: {
@@ -45,7 +46,7 @@ export const common = {
   host: {
     variable: 'TIDEMARK_HOST',
     type: 'text',
-    default: '127.0.0.1',
+    default: HOST,
     meaning: 'Address that the HTTP ports listen on; 0.0.0.0 opens them to the network.',
   },
   logLevel: {
@@ -67,7 +68,7 @@ export const common = {
   adminHost: {
     variable: 'TIDEMARK_ADMIN_HOST',
     type: 'text',
-    default: '127.0.0.1',
+    default: HOST,
     meaning: "Address of the operators' ports.",
   },
 } as const satisfies Table;
@@ -91,7 +92,7 @@ export const ingest = {
   port: {
     variable: 'TIDEMARK_INGEST_PORT',
     type: 'integer',
-    default: 8081,
+    default: SERVICE_PORTS.ingest,
     min: 0,
     max: 65535,
     unit: 'port',
@@ -179,7 +180,7 @@ export const gateway = {
   port: {
     variable: 'TIDEMARK_GATEWAY_PORT',
     type: 'integer',
-    default: 8080,
+    default: SERVICE_PORTS.gateway,
     min: 0,
     max: 65535,
     unit: 'port',
@@ -398,7 +399,7 @@ export const replay = {
   port: {
     variable: 'TIDEMARK_REPLAY_PORT',
     type: 'integer',
-    default: 8082,
+    default: SERVICE_PORTS.replay,
     min: 0,
     max: 65535,
     unit: 'port',
@@ -462,7 +463,7 @@ export const launcher = {
   natsPort: {
     variable: 'TIDEMARK_NATS_PORT',
     type: 'integer',
-    default: 4222,
+    default: NATS_PORT,
     min: 0,
     max: 65535,
     unit: 'port',
@@ -477,7 +478,7 @@ export const launcher = {
   jaegerPort: {
     variable: 'TIDEMARK_JAEGER_PORT',
     type: 'integer',
-    default: 16686,
+    default: JAEGER_PORT,
     min: 0,
     max: 65535,
     unit: 'port',
@@ -486,7 +487,7 @@ export const launcher = {
   dataFolder: {
     variable: 'TIDEMARK_DATA',
     type: 'text',
-    default: 'data',
+    default: DATA_FOLDER,
     meaning: 'Folder for the data of `npm start`: the stream, the projection and the secret.',
   },
 } as const satisfies Table;
