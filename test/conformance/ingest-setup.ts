@@ -66,9 +66,9 @@ export async function startIngest(options: IngestOptions = {}): Promise<IngestSe
 }
 
 export async function createStream(natsUrl: string): Promise<void> {
-  const log = createLogger('test', 'silent');
-  const link = await new NatsLink({ servers: natsUrl, name: 'test', logger: log }).connect();
-  await reconcileStream(link, readReplayConfiguration({}), log);
+  const logger = createLogger('test', 'silent');
+  const link = await new NatsLink({ servers: natsUrl, name: 'test', logger }).connect();
+  await reconcileStream(link, readReplayConfiguration({}), logger);
   await link.close();
 }
 

@@ -23,14 +23,14 @@ import { until } from '../support/until.ts';
 /** Two looks at whether the server says anything, and some more. */
 const SILENT_MS = 2 * 2 * CONSUMER_HEARTBEAT_MS + 500;
 
-const log = createLogger('test', 'silent');
+const logger = createLogger('test', 'silent');
 let nats: NatsServer;
 let link: NatsLink;
 let stored = 0;
 beforeAll(async () => {
   nats = await startNatsServer();
-  link = await new NatsLink({ servers: nats.url, name: 'test', logger: log }).connect();
-  await reconcileStream(link, readReplayConfiguration({}), log);
+  link = await new NatsLink({ servers: nats.url, name: 'test', logger }).connect();
+  await reconcileStream(link, readReplayConfiguration({}), logger);
 });
 afterAll(async () => {
   await link.close();

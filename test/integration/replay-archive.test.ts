@@ -26,8 +26,8 @@ beforeAll(async () => {
   nats = await startNatsServer();
   client = await OutsideClient.connect(nats.url);
   replay = await startReplay(nats.url);
-  const log = createLogger('test', 'silent');
-  link = await new NatsLink({ servers: nats.url, name: 'test', logger: log }).connect();
+  const logger = createLogger('test', 'silent');
+  link = await new NatsLink({ servers: nats.url, name: 'test', logger }).connect();
   archive = new ArchiveClient(link, { timeoutMs: 2000 });
   published = await client.publish(range(1, 1000), (number) => ({
     topic: `user.${number % 50}.${number % 2 === 0 ? 'inbox' : 'sent'}`,

@@ -55,7 +55,7 @@ const sink = new Writable({
     done();
   },
 });
-const log = pino({ level: 'debug' }, sink);
+const logger = pino({ level: 'debug' }, sink);
 const checks = { nats: true, stream: true };
 const verifier = createVerifier({ secret });
 const noRevocations = new RevocationList({
@@ -64,7 +64,7 @@ const noRevocations = new RevocationList({
 });
 noRevocations.complete();
 const app = createApp({
-  log,
+  logger,
   metrics: new Metrics('test', { defaults: false }),
   authenticate: createAuthentication({
     verifier,
@@ -74,7 +74,7 @@ const app = createApp({
   checks: { nats: () => checks.nats, stream: () => checks.stream },
   endpoints,
 });
-const http = new HttpServer(app, log);
+const http = new HttpServer(app, logger);
 let base = '';
 let port = 0;
 let token = '';

@@ -35,7 +35,7 @@ export interface Endpoint {
 }
 
 export interface AppOptions {
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   /** Makes a span of each request; none, where absent. */
   readonly tracer?: Tracer;
@@ -88,7 +88,7 @@ function builder(options: AppOptions) {
     app.use((request) => {
       throw new TidemarkError('not_found', `There is no ${request.path} here.`);
     });
-    app.use(answerErrors(options.log, options.limits));
+    app.use(answerErrors(options.logger, options.limits));
     return withoutPages(app);
   };
 }

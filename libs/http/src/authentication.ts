@@ -48,7 +48,7 @@ export function confirmWith(revocations: RevocationList, now: () => number = Dat
 }
 
 export interface AuthenticationParts {
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly revocations: RevocationList;
   readonly origins: Origins;
   readonly limits: Limits;
@@ -57,10 +57,10 @@ export interface AuthenticationParts {
 /** As a service's settings say. @throws ConfigurationError when no token could be checked safely */
 export function configureAuthentication(
   settings: TokenConfiguration & AddressConfiguration,
-  { log, limits, ...rest }: AuthenticationParts,
+  { logger, limits, ...rest }: AuthenticationParts,
 ): Authenticate {
   const observer = {
-    onFailure: (reason: string) => log.error({ reason }, 'the JWK set cannot be fetched'),
+    onFailure: (reason: string) => logger.error({ reason }, 'the JWK set cannot be fetched'),
     onLate: () => limits.hit('jwks_time'),
   };
   const authenticate = createAuthentication({

@@ -38,18 +38,18 @@ export function toErrorResponse(error: TidemarkError): ErrorResponse {
 }
 
 /** The one place where an error becomes an answer; express calls it for whatever is thrown. */
-export function answerErrors(log: Logger, limits?: Pick<Limits, 'hit'>): ErrorRequestHandler {
+export function answerErrors(logger: Logger, limits?: Pick<Limits, 'hit'>): ErrorRequestHandler {
   return (thrown, request, response, _next) => {
     const error = asTidemarkError(fromExpress(thrown));
     if (error.limit !== undefined) limits?.hit(error.limit);
     if (error.code === 'internal') {
-      log.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
+      logger.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
     }
     const told = TOLD[error.status];
     if (told) {
       const { code, message: reason } = error;
       const { method, path } = request;
-      log.info({ method, path, code, reason, ...traceIds(spanOf(response)) }, told);
+      logger.info({ method, path, code, reason, ...traceIds(spanOf(response)) }, told);
     }
     if (response.headersSent) {
       // Half an answer must not look like a whole one.

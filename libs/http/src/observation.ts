@@ -14,7 +14,7 @@ import type { Request, RequestHandler, Response } from 'express';
 const TRACED_PATHS = '/v1/';
 
 export interface ObservationOptions {
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracer?: Tracer;
 }
@@ -29,7 +29,7 @@ export function spanOf(response: Response): Span {
  * hold a token; the label is the route's pattern, so that paths made up by clients add no series.
  */
 export function observe(options: ObservationOptions): RequestHandler {
-  const { log, metrics, tracer = new Tracer() } = options;
+  const { logger, metrics, tracer = new Tracer() } = options;
   const answers = metrics.counter('http_answers_total', 'HTTP requests answered.', [
     'route',
     'status',
@@ -46,7 +46,7 @@ export function observe(options: ObservationOptions): RequestHandler {
       const route = request.route?.path ?? 'none';
       answers.inc({ route, status });
       const finished = response.writableFinished;
-      log.debug({ method, path, status, durationMs, finished, ...traceIds(span) }, 'answered');
+      logger.debug({ method, path, status, durationMs, finished, ...traceIds(span) }, 'answered');
       endRequestSpan(response, route);
     });
     next();

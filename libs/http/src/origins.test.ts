@@ -8,7 +8,7 @@ import { HttpServer } from './server.ts';
 
 const secret = 'a secret of more than thirty-two bytes';
 const PAGE = 'https://app.example';
-const log = createLogger('test', 'silent');
+const logger = createLogger('test', 'silent');
 
 interface Running {
   readonly base: string;
@@ -24,7 +24,7 @@ noRevocations.complete();
 async function run(allowed: string): Promise<Running> {
   const origins = parseOrigins(allowed);
   const app = createApp({
-    log,
+    logger,
     metrics: new Metrics('test', { defaults: false }),
     authenticate: createAuthentication({
       verifier: createVerifier({ secret }),
@@ -41,7 +41,7 @@ async function run(allowed: string): Promise<Running> {
       },
     ],
   });
-  const http = new HttpServer(app, log);
+  const http = new HttpServer(app, logger);
   const port = await http.listen({ host: '127.0.0.1', port: 0 });
   return { base: `http://127.0.0.1:${port}`, stop: () => http.stop(0) };
 }

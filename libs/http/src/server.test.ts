@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { refuseUpgrade } from './error-response.ts';
 import { HttpServer } from './server.ts';
 
-const log = createLogger('test', 'silent');
+const logger = createLogger('test', 'silent');
 const local = { host: '127.0.0.1', port: 0 };
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -19,7 +19,7 @@ const application: RequestListener = ({ url }, response) => {
 };
 
 test('stop: a request is running: it is answered, nothing new is taken', async () => {
-  const http = new HttpServer(application, log);
+  const http = new HttpServer(application, logger);
   const url = `http://127.0.0.1:${await http.listen(local)}`;
   await (await fetch(`${url}/first`)).text();
   const slow = fetch(`${url}/slow`);
@@ -35,7 +35,7 @@ test('stop: a request is running: it is answered, nothing new is taken', async (
 });
 
 test('stop: an answer does not end: it is cut when the drain is over', async () => {
-  const http = new HttpServer(application, log);
+  const http = new HttpServer(application, logger);
   const answer = await fetch(`http://127.0.0.1:${await http.listen(local)}/endless`);
   const startMs = performance.now();
   await http.stop(200);
@@ -44,9 +44,9 @@ test('stop: an answer does not end: it is cut when the drain is over', async () 
 });
 
 test('listen: port in use: one sentence that names it', async () => {
-  const first = new HttpServer(application, log);
+  const first = new HttpServer(application, logger);
   const port = await first.listen(local);
-  const second = new HttpServer(application, log);
+  const second = new HttpServer(application, logger);
   const error = await second.listen({ ...local, port }).catch((reason) => reason);
   expect(error).toBeInstanceOf(ConfigurationError);
   expect(error.faults).toEqual([`127.0.0.1:${port} is in use by another process`]);
@@ -54,7 +54,7 @@ test('listen: port in use: one sentence that names it', async () => {
 });
 
 test('upgrade refused: the client reads the status, the headers and the JSON', async () => {
-  const http = new HttpServer(application, log);
+  const http = new HttpServer(application, logger);
   http.server.on('upgrade', (_request, socket) => {
     refuseUpgrade(socket, new TidemarkError('unavailable', 'Füll.', { retryAfterSeconds: 3 }));
   });

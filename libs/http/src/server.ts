@@ -54,17 +54,17 @@ const UNREADABLE: Readonly<Record<string, readonly [limit: string, status: numbe
 export class HttpServer {
   /** For `upgrade`; requests belong to the application. */
   readonly server: Server;
-  readonly #log: Logger;
+  readonly #logger: Logger;
   readonly #sockets = new Set<Socket>();
   readonly #answers = new Set<ServerResponse>();
   readonly #answerOf = new WeakMap<Duplex, ServerResponse>();
   readonly #limits: ServerOptions['limits'];
   #draining = false;
 
-  constructor(application: RequestListener, log: Logger, options: ServerOptions = {}) {
+  constructor(application: RequestListener, logger: Logger, options: ServerOptions = {}) {
     const { headersTimeoutMs = 10_000, requestTimeoutMs = 30_000, limits } = options;
     const { answerStallMs = 30_000 } = options;
-    this.#log = log;
+    this.#logger = logger;
     this.#limits = limits;
     this.server = createServer({
       ...(options.socketBufferBytes !== undefined && { highWaterMark: options.socketBufferBytes }),
@@ -105,7 +105,7 @@ export class HttpServer {
       this.server.listen({ host, port }, () => {
         this.server.off('error', refuse);
         const address = this.server.address() as AddressInfo;
-        this.#log.info({ host, port: address.port }, 'listening');
+        this.#logger.info({ host, port: address.port }, 'listening');
         resolve(address.port);
       });
     });
@@ -118,7 +118,10 @@ export class HttpServer {
     for (const answer of this.#answers) announceClose(answer);
     const deadline = setTimeout(() => {
       if (this.#sockets.size > 0) {
-        this.#log.warn({ connections: this.#sockets.size }, 'cutting connections that did not end');
+        this.#logger.warn(
+          { connections: this.#sockets.size },
+          'cutting connections that did not end',
+        );
       }
       for (const socket of this.#sockets) socket.destroy();
     }, drainMs);

@@ -26,7 +26,7 @@ export async function requestDisconnect(
 export function serveDisconnects(
   { connection }: NatsLink,
   disconnect: (target: DisconnectTarget) => void,
-  log: Logger,
+  logger: Logger,
 ): void {
   connection.subscribe(DISCONNECT_SUBJECT, {
     callback: (error, message) => {
@@ -34,7 +34,7 @@ export function serveDisconnects(
         if (error) throw error;
         disconnect(parseDisconnectTarget(message.json()));
       } catch (reason) {
-        log.error({ err: reason }, 'a request to disconnect cannot be read');
+        logger.error({ err: reason }, 'a request to disconnect cannot be read');
       }
     },
   });

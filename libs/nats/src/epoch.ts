@@ -92,7 +92,7 @@ export class Epoch {
     this.#value = undefined;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const done = waitForStream(this.#link, { log: this.#logger, signal }).then(
+    const done = waitForStream(this.#link, { logger: this.#logger, signal }).then(
       ({ epoch }) => {
         // A read that was aborted can still succeed; the one that followed it decides.
         if (!signal.aborted) this.#value = epoch;

@@ -13,7 +13,7 @@ export interface FeedOptions {
   readonly link: NatsLink;
   /** The events stream if absent. */
   readonly stream?: string;
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly pace?: Pace;
   readonly onRecord: (record: LogRecord) => void;
   /**
@@ -67,8 +67,8 @@ export class Feed {
   /** Starts again with a new consumer. */
   restart(reason: string): void {
     if (this.#stopping?.signal.aborted ?? true) return;
-    const { log, stream = STREAM_NAME } = this.#options;
-    log.info({ stream, reason }, 'the feed starts again');
+    const { logger, stream = STREAM_NAME } = this.#options;
+    logger.info({ stream, reason }, 'the feed starts again');
     this.#drop();
     if (this.#opening) this.#stale = true;
     else void this.#open();
@@ -93,8 +93,8 @@ export class Feed {
         consumer?.close();
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        const { log, stream = STREAM_NAME } = this.#options;
-        log.warn({ stream, reason, waitMs }, 'the feed could not start');
+        const { logger, stream = STREAM_NAME } = this.#options;
+        logger.warn({ stream, reason, waitMs }, 'the feed could not start');
       }
       await pause(waitMs, signal).catch(() => undefined);
       waitMs = Math.min(waitMs * 2, RETRY_LAST_MS);

@@ -28,13 +28,13 @@ interface StoredRevocation {
 export function followRevocations(
   link: NatsLink,
   sink: RevocationSink,
-  log: Logger,
+  logger: Logger,
 ): { stop(): void } {
   let received = 0;
   let waiting = Number.POSITIVE_INFINITY;
   const feed = new Feed({
     link,
-    log,
+    logger,
     stream: bucketStream(REVOCATION_BUCKET),
     // All of them again: they are few, and telling one twice changes nothing.
     onStart: () => {
@@ -44,7 +44,7 @@ export function followRevocations(
     },
     onRecord: (record) => {
       received++;
-      apply(record, sink, log);
+      apply(record, sink, logger);
       if (received === waiting) sink.complete();
     },
     onOpen: (count) => {
@@ -119,9 +119,13 @@ export class RevocationStore {
   }
 }
 
-function apply({ payload, timeMs, sequence }: LogRecord, sink: RevocationSink, log: Logger): void {
+function apply(
+  { payload, timeMs, sequence }: LogRecord,
+  sink: RevocationSink,
+  logger: Logger,
+): void {
   const stored = decode(payload);
-  if (!stored) log.error({ sequence }, 'a stored revocation cannot be read');
+  if (!stored) logger.error({ sequence }, 'a stored revocation cannot be read');
   else if (stored.lifted) sink.remove(stored.revocation);
   else sink.add(stored.revocation, timeMs);
 }

@@ -56,10 +56,10 @@ export function desiredStream(config: StreamConfiguration): Partial<StreamConfig
 export async function reconcileStream(
   link: NatsLink,
   config: StoreConfiguration,
-  log: Logger,
+  logger: Logger,
 ): Promise<LogBounds> {
-  for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, log);
-  return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, log);
+  for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, logger);
+  return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
 }
 
 /** A stream's state now, that of the events if none is named, or `undefined` when there is none. */
@@ -79,40 +79,40 @@ export async function readStoredMs(link: NatsLink, sequence: number): Promise<nu
 }
 
 export interface WaitOptions {
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly signal?: AbortSignal;
 }
 
 /** Waits until the stream's owner, replay, has created the stream. */
 export async function waitForStream(
   link: NatsLink,
-  { log, signal }: WaitOptions,
+  { logger, signal }: WaitOptions,
 ): Promise<LogBounds> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
       const state = await readStreamState(link);
       if (state) return state;
-      if (attempt === 1) log.info({ stream: STREAM_NAME }, 'waiting for the stream');
+      if (attempt === 1) logger.info({ stream: STREAM_NAME }, 'waiting for the stream');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (attempt % 20 === 1) log.warn({ reason }, 'waiting for JetStream');
+      if (attempt % 20 === 1) logger.warn({ reason }, 'waiting for JetStream');
     }
     await pause(WAIT_MS, signal);
   }
 }
 
-async function reconcile(link: NatsLink, desired: NamedStream, log: Logger): Promise<LogBounds> {
+async function reconcile(link: NatsLink, desired: NamedStream, logger: Logger): Promise<LogBounds> {
   const { name: stream } = desired;
   const { streams } = await manager(link);
   const found = await readInfo(link, stream);
   if (!found) {
-    log.info({ stream }, 'creating the stream');
+    logger.info({ stream }, 'creating the stream');
     return toState(await streams.add(desired));
   }
   const changes = differences(found.config, desired);
   if (changes.length === 0) return toState(found);
-  log.info({ stream, changes }, 'updating the stream');
+  logger.info({ stream, changes }, 'updating the stream');
   return toState(await streams.update(stream, { ...found.config, ...desired }));
 }
 

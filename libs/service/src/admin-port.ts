@@ -17,10 +17,10 @@ export interface AdminPort {
 export async function openAdminPort(
   application: RequestListener | undefined,
   { adminHost, adminPort }: AdminPort,
-  log: Lifetime['log'],
+  logger: Lifetime['logger'],
 ): Promise<{ stop(): Promise<void> }> {
   if (!application) return { stop: async () => {} };
-  const server = new HttpServer(application, log.child({ for: 'operators' }));
+  const server = new HttpServer(application, logger.child({ for: 'operators' }));
   await server.listen({ host: adminHost, port: adminPort });
   return { stop: () => server.stop(0) };
 }

@@ -41,10 +41,10 @@ export function createHttpFront(
   configuration: FrontConfiguration,
   { endpoints, adminEndpoints = [], checks }: FrontOptions,
 ): HttpFront {
-  const { log, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
+  const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { app, operations } = createApps(
     {
-      log,
+      logger,
       metrics,
       tracer,
       authenticate,
@@ -57,13 +57,13 @@ export function createHttpFront(
     configuration,
   );
   const connectionLimiter = new ConnectionLimiter({ ...configuration, limits });
-  const http = new HttpServer(app, log, { ...configuration, limits, connectionLimiter });
+  const http = new HttpServer(app, logger, { ...configuration, limits, connectionLimiter });
   return {
     http,
     async listen() {
       onStop(() => http.stop(configuration.drainMs));
       await http.listen(configuration);
-      const admin = await openAdminPort(operations, configuration, log);
+      const admin = await openAdminPort(operations, configuration, logger);
       onStop(() => admin.stop());
     },
   };

@@ -42,7 +42,7 @@ export function createParts(
   configuration: CommonConfiguration,
   lifetime: Lifetime,
 ): ServiceParts {
-  const { log } = lifetime;
+  const { logger } = lifetime;
   const metrics = new Metrics(name);
   const limits = new Limits(metrics);
   const revocations = new RevocationList(configuration);
@@ -56,9 +56,9 @@ export function createParts(
     link: new NatsLink({
       ...toLinkOptions(configuration),
       name: `tidemark-${name}`,
-      logger: log,
+      logger,
     }),
-    authenticate: configureAuthentication(configuration, { log, revocations, origins, limits }),
+    authenticate: configureAuthentication(configuration, { logger, revocations, origins, limits }),
     confirm: confirmWith(revocations),
   };
 }

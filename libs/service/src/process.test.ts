@@ -16,7 +16,7 @@ async function run(start: string, environment: Record<string, string> = {}) {
     runService({
       name: 'sample',
       configure: readIngestConfiguration,
-      start: async (configuration, { log, signal, onStop }) => { ${start}; log.info('started'); },
+      start: async (configuration, { logger, signal, onStop }) => { ${start}; logger.info('started'); },
     });`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: import.meta.dirname,
@@ -72,7 +72,7 @@ test('service: the parent drops the IPC channel: stops with exit code 0', async 
 });
 
 test('service: SIGTERM while the start still waits: exit code 0', async () => {
-  const { child, ended } = await run(`${alive}; log.info('started');
+  const { child, ended } = await run(`${alive}; logger.info('started');
     await new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason));
     })`);
@@ -103,7 +103,7 @@ test.each([
 
 test('service: SIGUSR2: debug lines from then on, and none after the next', async () => {
   const { child, ended } = await run(`${alive};
-    process.on('SIGUSR2', () => { log.debug('seen'); process.send(log.level); })`);
+    process.on('SIGUSR2', () => { logger.debug('seen'); process.send(logger.level); })`);
   for (const level of ['debug', 'info']) {
     const told = once(child, 'message');
     child.kill('SIGUSR2');

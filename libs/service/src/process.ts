@@ -11,7 +11,7 @@ export interface ServiceConfiguration {
 }
 
 export interface Lifetime {
-  readonly log: Logger;
+  readonly logger: Logger;
   /** Off where the environment names no OTLP endpoint. */
   readonly tracer: Tracer;
   /** Aborted when the process is told to stop, for waits that would hold it up. */
@@ -39,11 +39,11 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
  */
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
   const configuration = orExit(() => service.configure(process.env));
-  const log = createLogger(service.name, configuration.logLevel);
+  const logger = createLogger(service.name, configuration.logLevel);
   const { settings } = service;
   if (settings) {
     const values = configuration as unknown as Values<Table>;
-    log.info({ configuration: redact(settings, values) }, 'configured');
+    logger.info({ configuration: redact(settings, values) }, 'configured');
   }
   const stopping = new AbortController();
   const steps: (() => void | Promise<void>)[] = [];
@@ -52,16 +52,16 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
 
   const fail = (error: unknown) => {
     if (error instanceof ConfigurationError) exitWith(error);
-    log.fatal({ err: error }, 'ending after a fault');
+    logger.fatal({ err: error }, 'ending after a fault');
     process.exit(1);
   };
 
   const stop = async (reason: string) => {
     if (stopping.signal.aborted) return;
-    log.info({ reason }, 'stopping');
+    logger.info({ reason }, 'stopping');
     stopping.abort();
     setTimeout(() => {
-      log.error('the stop took too long; ending with work left');
+      logger.error('the stop took too long; ending with work left');
       process.exit(1);
     }, configuration.drainMs + STOP_RESERVE_MS);
     let code = 0;
@@ -69,18 +69,18 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
       try {
         await step();
       } catch (error) {
-        log.error({ err: error }, 'a step of the stop failed; the others go on');
+        logger.error({ err: error }, 'a step of the stop failed; the others go on');
         code = 1;
       }
     }
-    log.info('stopped');
+    logger.info('stopped');
     process.exit(code);
   };
 
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop(name));
-  process.on('SIGUSR2', () => turnDebug(log, configuration.logLevel));
+  process.on('SIGUSR2', () => turnDebug(logger, configuration.logLevel));
   process.on('disconnect', () => stop('parent gone'));
   // The parent may have gone before the line above; without a channel this is undefined.
   if (process.connected === false) stop('parent gone');
@@ -88,10 +88,10 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
   const { signal } = stopping;
   const onStop = (step: () => void | Promise<void>) => void steps.push(step);
   const start = async () => {
-    const tracing = await startTracing({ service: service.name, environment: process.env, log });
+    const tracing = await startTracing({ service: service.name, environment: process.env, logger });
     endTracing = tracing.stop;
     signal.throwIfAborted();
-    await service.start(configuration, { log, tracer: tracing.tracer, signal, onStop });
+    await service.start(configuration, { logger, tracer: tracing.tracer, signal, onStop });
   };
   start().catch((error) => {
     // What an aborted wait throws is part of the stop, which ends the process itself.
@@ -100,9 +100,9 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
 }
 
 /** SIGUSR2 turns debug lines on, and the next one back to what the configuration says. */
-function turnDebug(log: Logger, configured: string): void {
-  log.level = log.level === configured ? 'debug' : configured;
-  log.info({ logLevel: log.level }, 'log level changed');
+function turnDebug(logger: Logger, configured: string): void {
+  logger.level = logger.level === configured ? 'debug' : configured;
+  logger.info({ logLevel: logger.level }, 'log level changed');
 }
 
 function orExit<T>(read: () => T): T {

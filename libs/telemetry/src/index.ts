@@ -1,4 +1,4 @@
-export * from './log.ts';
+export * from './logger.ts';
 export * from './messaging.ts';
 export * from './metrics.ts';
 export * from './tracer.ts';

@@ -8,7 +8,7 @@ import { startTracing } from './tracing.ts';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const PARENT = { traceparent: TRACEPARENT, tracestate: 'one=1,two=2' };
-const log = pino({ level: 'silent' });
+const logger = pino({ level: 'silent' });
 
 describe('tracing without an endpoint', () => {
   test.each([
@@ -22,7 +22,7 @@ describe('tracing without an endpoint', () => {
       { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_TRACES_EXPORTER: 'none' },
     ],
   ])('tracing: %s: every span is the one that does nothing', async (_, environment) => {
-    const { tracer, stop } = await startTracing({ service: 'test', environment, log });
+    const { tracer, stop } = await startTracing({ service: 'test', environment, logger });
     expect(tracer.enabled).toBe(false);
     expect(tracer.follows(TRACEPARENT)).toBe(false);
     const span = tracer.span('name', { parent: PARENT });
@@ -53,7 +53,7 @@ describe('tracing with an endpoint', () => {
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = endpoint;
     try {
       const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
-      const { tracer, stop } = await startTracing({ service: 'test', environment, log });
+      const { tracer, stop } = await startTracing({ service: 'test', environment, logger });
       expect(tracer.follows(TRACEPARENT)).toBe(true);
       expect(tracer.follows(`${TRACEPARENT.slice(0, -2)}00`)).toBe(false);
       const span = tracer.span('told apart', { kind: 'consumer', parent: PARENT });
@@ -77,7 +77,7 @@ describe('tracing with an endpoint', () => {
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = 'http://127.0.0.1:9';
     try {
       const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' };
-      const { tracer, stop } = await startTracing({ service: 'test', environment, log });
+      const { tracer, stop } = await startTracing({ service: 'test', environment, logger });
       tracer.span('lost').end();
       const startMs = performance.now();
       await stop();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DiagLogLevel, diag, trace } from '@opentelemetry/api';
-import type { Logger } from './log.ts';
+import type { Logger } from './logger.ts';
 import { Tracer } from './tracer.ts';
 
 /** How long the end of a process waits for its last spans to be taken. */
@@ -21,7 +21,7 @@ export interface TracingOptions {
   readonly service: string;
   /** With the standard `OTEL_*` variables, of which the SDK reads all but the endpoint's itself. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly log: Logger;
+  readonly logger: Logger;
 }
 
 /**
@@ -29,10 +29,13 @@ export interface TracingOptions {
  * logs go their own ways (`/metrics`, standard output), whatever the variables say.
  */
 export async function startTracing(options: TracingOptions): Promise<Tracing> {
-  const { service, environment, log } = options;
+  const { service, environment, logger } = options;
   if (!isWanted(environment)) return OFF;
   const { NodeSDK, resources } = await import('@opentelemetry/sdk-node');
-  diag.setLogger(complaintsTo(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  diag.setLogger(complaintsTo(logger), {
+    logLevel: DiagLogLevel.WARN,
+    suppressOverrideMessage: true,
+  });
   const sdk = new NodeSDK({
     serviceName: environment.OTEL_SERVICE_NAME || `tidemark-${service}`,
     resource: resources.resourceFromAttributes({
@@ -69,13 +72,13 @@ function isWanted(environment: TracingOptions['environment']): boolean {
   );
 }
 
-function complaintsTo(log: Logger) {
+function complaintsTo(logger: Logger) {
   let lastMs = Number.NEGATIVE_INFINITY;
   const complain = (message: string): void => {
     const nowMs = performance.now();
     if (nowMs - lastMs < COMPLAINT_MS) return;
     lastMs = nowMs;
-    log.warn({ reason: message }, 'tracing has trouble');
+    logger.warn({ reason: message }, 'tracing has trouble');
   };
   const quiet = (): void => {};
   return { error: complain, warn: complain, info: quiet, debug: quiet, verbose: quiet };

@@ -26,7 +26,7 @@ runService({
   configure: readGatewayConfiguration,
   async start(configuration, lifetime) {
     const parts = createParts('gateway', configuration, lifetime);
-    const { log: logger, metrics, tracer, link, revocations, signal, onStop } = parts;
+    const { logger, metrics, tracer, link, revocations, signal, onStop } = parts;
     let feed: Feed | undefined;
     const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
     const core = createCore({
@@ -49,7 +49,6 @@ runService({
         service: 'gateway',
         timeoutMs: configuration.appendTimeoutMs,
         pendingMax: configuration.connectionsMax,
-        logger,
         ...parts,
       }),
     };
@@ -83,7 +82,7 @@ runService({
       logger,
       openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
     });
-    const enforcement = enforce({ link, log: logger, registry, revocations });
+    const enforcement = enforce({ link, logger, registry, revocations });
     onStop(() => {
       feed?.stop();
       enforcement.stop();

@@ -10,12 +10,11 @@ runService({
   configure: readIngestConfiguration,
   async start(configuration, lifetime) {
     const parts = createParts('ingest', configuration, lifetime);
-    const { link, log, metrics, revocations, signal, onStop } = parts;
+    const { link, logger, metrics, revocations, signal, onStop } = parts;
     const appender = new EventAppender(link, {
       service: 'ingest',
       timeoutMs: configuration.appendTimeoutMs,
       pendingMax: configuration.appendsMax,
-      logger: log,
       ...parts,
     });
     const appends = new Appends(appender, metrics);
@@ -29,7 +28,7 @@ runService({
     // The port answers before NATS does, so that publishers get 503 and not silence.
     await front.listen();
     await link.connect(signal);
-    const following = followRevocations(link, revocations, log);
+    const following = followRevocations(link, revocations, logger);
     onStop(() => following.stop());
     onStop(() => link.close());
   },

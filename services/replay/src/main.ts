@@ -23,12 +23,12 @@ runService({
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
   const parts = createParts('replay', config, lifetime);
-  const { log, metrics, tracer, limits, link, revocations, confirm, signal, onStop } = parts;
-  const store = new ArchiveStore(config.databasePath, log);
+  const { logger, metrics, tracer, limits, link, revocations, confirm, signal, onStop } = parts;
+  const store = new ArchiveStore(config.databasePath, logger);
   let feed: Feed | undefined;
   const projector = new Projector({
     store,
-    logger: log,
+    logger,
     metrics,
     tracer,
     batchMax: config.projectionBatchMax,
@@ -54,20 +54,20 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
   await front.listen();
   await link.connect(signal);
-  const keeper = new StreamKeeper({ link, config, logger: log });
+  const keeper = new StreamKeeper({ link, config, logger });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
     Math.max(0, keeper.lastSequence - store.lastSequence),
   );
   await keeper.checkStream();
-  const following = followRevocations(link, revocations, log);
+  const following = followRevocations(link, revocations, logger);
   feed = new Feed({
     link,
-    log,
+    logger,
     onStart: (stream) => projector.alignWith(stream),
     onRecord: (record) => projector.receiveRecord(record),
   });
   feed.start();
-  const archive = serveArchive(link, createArchiveSource(store), log);
+  const archive = serveArchive(link, createArchiveSource(store), logger);
 
   onStop(async () => {
     keeper.stop();

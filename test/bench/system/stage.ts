@@ -71,8 +71,8 @@ export class Stage {
     const removeFolder = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     process.once('exit', removeFolder);
     await createStream(nats.url, folder);
-    const log = createLogger('bench', 'error');
-    const link = await new NatsLink({ servers: nats.url, name: 'bench', logger: log }).connect();
+    const logger = createLogger('bench', 'error');
+    const link = await new NatsLink({ servers: nats.url, name: 'bench', logger }).connect();
     const state = await readStreamState(link);
     if (!state) throw new Error('Replay is ready and there is no stream.');
     const { epoch } = state;

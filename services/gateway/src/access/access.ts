@@ -41,7 +41,7 @@ export interface Access {
 /** @throws ConfigurationError for keys or origins that are not safe */
 export function openAccess(
   configuration: GatewayConfiguration,
-  { log, link, limits, origins, authenticate, confirm, registry }: AccessOptions,
+  { logger, link, limits, origins, authenticate, confirm, registry }: AccessOptions,
 ): Access {
   const timeoutMs = configuration.appendTimeoutMs;
   const tickets = new TicketStore(link, { timeoutMs });
@@ -74,6 +74,6 @@ export function openAccess(
       ),
       authenticate: admission.guard(authenticate),
     },
-    adminEndpoints: adminEndpoints({ log, link, timeoutMs, confirm }),
+    adminEndpoints: adminEndpoints({ logger, link, timeoutMs, confirm }),
   };
 }

@@ -45,7 +45,7 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
 
   const feed = new Feed({
     link,
-    log: logger,
+    logger,
     pace: {
       nowMs: () => clock.nowMs(),
       wake: (task) => tasks.scheduleFeed(task),

@@ -8,7 +8,7 @@ import type { Logger } from '@tidemark/telemetry';
 const BODY_BYTES_MAX = 4096;
 
 export interface AdminOptions {
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly link: NatsLink;
   readonly timeoutMs: number;
   readonly confirm: Confirm;
@@ -16,7 +16,7 @@ export interface AdminOptions {
 
 /** What operators may do to tokens and connections (PROTOCOL.md section 13). */
 export function adminEndpoints(options: AdminOptions): Endpoint[] {
-  const { log, link, timeoutMs, confirm } = options;
+  const { logger, link, timeoutMs, confirm } = options;
   const store = new RevocationStore(link, { timeoutMs });
 
   /** The body may have come long after the token was checked. */
@@ -30,19 +30,19 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
   const revoke: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
     await store.add(revocation);
-    log.warn({ revocation, by: principal.subject }, 'revoked');
+    logger.warn({ revocation, by: principal.subject }, 'revoked');
     response.status(204).end();
   };
   const lift: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
     await store.remove(revocation);
-    log.warn({ revocation, by: principal.subject }, 'revocation lifted');
+    logger.warn({ revocation, by: principal.subject }, 'revocation lifted');
     response.status(204).end();
   };
   const disconnect: Serve = async (request, response, principal) => {
     const target = parseDisconnectTarget(await read(request, principal));
     await requestDisconnect(link, target);
-    log.warn({ target, by: principal.subject }, 'disconnecting');
+    logger.warn({ target, by: principal.subject }, 'disconnecting');
     response.status(202).end();
   };
   return [

@@ -10,13 +10,13 @@ import type { Member, Registry } from '../../connections/registry.ts';
 
 export interface Enforcement {
   readonly link: NatsLink;
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly registry: Registry;
   readonly revocations: RevocationList;
 }
 
 /** Ends connections as operators say, whichever gateway they said it to. @returns ends that */
-export function enforce({ link, log, registry, revocations }: Enforcement): { stop(): void } {
+export function enforce({ link, logger, registry, revocations }: Enforcement): { stop(): void } {
   serveDisconnects(
     link,
     (target) => {
@@ -26,19 +26,19 @@ export function enforce({ link, log, registry, revocations }: Enforcement): { st
         'disconnected',
         'Disconnected by an operator; come back.',
       );
-      log.info({ target, connections: count }, 'disconnected');
+      logger.info({ target, connections: count }, 'disconnected');
     },
-    log,
+    logger,
   );
   const sink: RevocationSink = {
     add(revocation, storedMs) {
       if (!revocations.add(revocation, storedMs)) return;
       const concerns = ({ principal }: Member) => revokes(revocation, principal);
       const count = registry.closeWhere(concerns, 'revoked', 'The token is revoked.');
-      if (count > 0) log.info({ connections: count }, 'connections closed by a revocation');
+      if (count > 0) logger.info({ connections: count }, 'connections closed by a revocation');
     },
     remove: (revocation) => revocations.remove(revocation),
     complete: () => revocations.complete(),
   };
-  return followRevocations(link, sink, log);
+  return followRevocations(link, sink, logger);
 }
