@@ -113,7 +113,7 @@ async function readEverywhere(): Promise<void> {
   await client.close();
 }
 
-async function administer(): Promise<void> {
+async function callAdmin(): Promise<void> {
   const body = JSON.stringify({ sub: 'nobody' });
   for (const path of ['revocations', 'disconnect', 'nothing']) {
     const headers = await bearer();
@@ -124,7 +124,7 @@ async function administer(): Promise<void> {
 test('traces and metrics: hold no token, ticket, cookie, secret or payload', async () => {
   await publishEverywhere();
   await readEverywhere();
-  await administer();
+  await callAdmin();
   const services = [system.gateway, system.ingest, system.replay];
   const metrics = await Promise.all(
     services.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),

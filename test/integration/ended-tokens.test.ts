@@ -115,7 +115,7 @@ describe('body whose end comes after that of the token', () => {
     expect(await storedTopics()).not.toContain('ended.slow');
   });
 
-  test("administration, the operator's token was revoked: 401, nothing happens", async () => {
+  test("admin call, the operator's token was revoked: 401, nothing happens", async () => {
     const url = `${system.gateway.url}/v1/admin/revocations`;
     const request = await begin(url, await makeToken('admin', 'sacked'), '{"sub":"victim"}');
     await sleep(100);

@@ -64,7 +64,7 @@ describe('permissions', () => {
     return !refused;
   }
 
-  const administration = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
+  const deletions = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
     `$JS.API.STREAM.DELETE.${stream}`,
     `$JS.API.STREAM.PURGE.${stream}`,
     `$JS.API.STREAM.MSG.DELETE.${stream}`,
@@ -77,7 +77,7 @@ describe('permissions', () => {
     [
       'ingest',
       [
-        ...administration,
+        ...deletions,
         ...ownership,
         '$KV.TIDEMARK_REVOCATIONS.sub.x',
         '$KV.TIDEMARK_TICKETS.x',
@@ -86,11 +86,11 @@ describe('permissions', () => {
         'tidemark.archive.read',
       ],
     ],
-    ['gateway', [...administration, ...ownership, '$JS.API.STREAM.CREATE.OTHER']],
+    ['gateway', [...deletions, ...ownership, '$JS.API.STREAM.CREATE.OTHER']],
     [
       'replay',
       [
-        ...administration,
+        ...deletions,
         'tidemark.events.forged',
         '$KV.TIDEMARK_REVOCATIONS.sub.x',
         '$KV.TIDEMARK_TICKETS.x',

@@ -29,7 +29,7 @@ function openAs(token: string, gateway = 0) {
   return system.open({ token, gateway });
 }
 
-async function administer(path: string, body: unknown, { method = 'POST', token = '' } = {}) {
+async function callAdmin(path: string, body: unknown, { method = 'POST', token = '' } = {}) {
   return fetch(`${system.gateway.url}/v1/admin/${path}`, {
     method,
     headers: { authorization: `Bearer ${token || (await makeToken('admin', 'operator'))}` },
@@ -136,7 +136,7 @@ describe('revocation', () => {
     const other = openAs(await makeToken(everything, 'alice'));
     await Promise.all([...clients, other].map((client) => client.first('welcome')));
     const stream = lastWords(token);
-    expect((await administer('revocations', { sub: 'mallory' })).status).toBe(204);
+    expect((await callAdmin('revocations', { sub: 'mallory' })).status).toBe(204);
     for (const client of clients) expect((await client.closed).code).toBe(4501);
     expect((await stream).code).toBe('unauthenticated');
     await expectRefusedEverywhere(token);
@@ -150,7 +150,7 @@ describe('revocation', () => {
     const token = await makeToken(everything, 'racer');
     const clients = Array.from({ length: 400 }, () => openAs(token));
     await until(() => clients.some(({ opened }) => opened));
-    expect((await administer('revocations', { sub: 'racer' })).status).toBe(204);
+    expect((await callAdmin('revocations', { sub: 'racer' })).status).toBe(204);
     await expectRefusedEverywhere(token);
     await until(() => clients.every(({ socket }) => socket.readyState === socket.CLOSED));
     const codes = await Promise.all(clients.map(async ({ closed }) => (await closed).code));
@@ -171,7 +171,7 @@ describe('revocation', () => {
     const socket = (client.socket as unknown as { _socket: { pause(): void; resume(): void } })
       ._socket;
     socket.pause();
-    expect((await administer('revocations', { jti })).status).toBe(204);
+    expect((await callAdmin('revocations', { jti })).status).toBe(204);
     await expectRefusedEverywhere(revoked);
     client.send({ type: 'publish', id: 'p', event: { type: 'revoked.publish', data: 1 } });
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -193,12 +193,12 @@ describe('revocation', () => {
       });
     const [old, young] = [await sign(Date.now() - 60_000), await sign(Date.now())];
     const issuedBefore = new Date(Date.now() - 30_000).toISOString();
-    expect((await administer('revocations', { sub: 'carol', issuedBefore })).status).toBe(204);
+    expect((await callAdmin('revocations', { sub: 'carol', issuedBefore })).status).toBe(204);
     await expectRefusedEverywhere(old);
     expect(await statusOf(system.gateway.url, young)).toBe(200);
     // An earlier time must not let in again what a later one keeps out.
     const earlier = new Date(Date.now() - 120_000).toISOString();
-    expect((await administer('revocations', { sub: 'carol', issuedBefore: earlier })).status).toBe(
+    expect((await callAdmin('revocations', { sub: 'carol', issuedBefore: earlier })).status).toBe(
       204,
     );
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -207,16 +207,16 @@ describe('revocation', () => {
 
   test('taken back: the token is accepted again', async () => {
     const token = await makeToken(everything, 'pardoned');
-    await administer('revocations', { sub: 'pardoned' });
+    await callAdmin('revocations', { sub: 'pardoned' });
     await expectRefusedEverywhere(token);
-    const answer = await administer('revocations', { sub: 'pardoned' }, { method: 'DELETE' });
+    const answer = await callAdmin('revocations', { sub: 'pardoned' }, { method: 'DELETE' });
     expect(answer.status).toBe(204);
     await until(async () => (await statusOf(system.gateway.url, token)) === 200);
   });
 
   test('restart of NATS and of every service: still revoked', async () => {
     const token = await makeToken(everything, 'persistent');
-    await administer('revocations', { sub: 'persistent' });
+    await callAdmin('revocations', { sub: 'persistent' });
     await expectRefusedEverywhere(token);
     await system.nats.kill();
     await system.nats.restart();
@@ -232,14 +232,14 @@ describe('revocation', () => {
 
   test('NATS away: the call fails, what is known still holds', async () => {
     const token = await makeToken(everything, 'known');
-    await administer('revocations', { sub: 'known' });
+    await callAdmin('revocations', { sub: 'known' });
     await expectRefusedEverywhere(token);
     await system.nats.kill();
-    expect((await administer('revocations', { sub: 'late' })).status).toBe(503);
-    expect((await administer('disconnect', { sub: 'late' })).status).toBe(503);
+    expect((await callAdmin('revocations', { sub: 'late' })).status).toBe(503);
+    expect((await callAdmin('disconnect', { sub: 'late' })).status).toBe(503);
     expect(await statusOf(system.replay.url, token)).toBe(401);
     await system.nats.restart();
-    await until(async () => (await administer('revocations', { sub: 'late' })).status === 204);
+    await until(async () => (await callAdmin('revocations', { sub: 'late' })).status === 204);
     await expectRefusedEverywhere(await makeToken(everything, 'late'));
   });
 });
@@ -251,7 +251,7 @@ describe('disconnect', () => {
     await Promise.all(clients.map((client) => client.first('welcome')));
     const stream = lastWords(token);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect((await administer('disconnect', { sub: 'dora' })).status).toBe(202);
+    expect((await callAdmin('disconnect', { sub: 'dora' })).status).toBe(202);
     for (const client of clients) expect((await client.closed).code).toBe(4006);
     expect((await stream).code).toBe('unavailable');
     const again = openAs(token);
@@ -264,7 +264,7 @@ describe('disconnect', () => {
     const [one, two] = [openAs(token, 1), openAs(token, 1)];
     const { connection } = await one.first('welcome');
     await two.first('welcome');
-    expect((await administer('disconnect', { connection })).status).toBe(202);
+    expect((await callAdmin('disconnect', { connection })).status).toBe(202);
     expect((await one.closed).code).toBe(4006);
     two.send({ type: 'ping' });
     await two.first('pong');
@@ -272,11 +272,11 @@ describe('disconnect', () => {
   });
 });
 
-describe('administration', () => {
+describe('admin calls', () => {
   test('without scope admin: forbidden, and nothing happens', async () => {
     const token = await makeToken(everything('x'), 'x');
     for (const path of ['revocations', 'disconnect']) {
-      const answer = await administer(path, { sub: 'alice' }, { token });
+      const answer = await callAdmin(path, { sub: 'alice' }, { token });
       expect(answer.status).toBe(403);
     }
     const alice = await makeToken('subscribe:>', 'alice');
@@ -295,7 +295,7 @@ describe('administration', () => {
     ['disconnect', { sub: ['a'] }],
     ['disconnect', { sub: 'a', connection: 'b' }],
   ])('%s with %j: 400', async (path, body) => {
-    expect((await administer(path, body)).status).toBe(400);
+    expect((await callAdmin(path, body)).status).toBe(400);
   });
 });
 

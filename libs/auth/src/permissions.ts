@@ -14,7 +14,7 @@ export interface Grant {
 export interface Principal {
   readonly subject: string;
   readonly grants: readonly Grant[];
-  /** The scope word `admin`. It opens administration, and no topic. */
+  /** The scope word `admin`. It permits admin calls, and no topic. */
   readonly admin: boolean;
   /** The token's `exp`, with the tolerated difference of clocks. */
   readonly expiresAtMs: number;

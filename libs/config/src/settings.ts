@@ -69,7 +69,7 @@ export const common = {
     variable: 'TIDEMARK_ADMIN_HOST',
     type: 'text',
     default: HOST,
-    meaning: "Address of the operators' ports.",
+    meaning: 'Address of the admin ports.',
   },
 } as const satisfies Table;
 
@@ -105,8 +105,7 @@ export const ingest = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning:
-      "Operators' port of ingest: /metrics and /v1/admin, and then only there; 0 opens none.",
+    meaning: 'Admin port of ingest: /metrics and /v1/admin, and then only there; 0 opens none.',
   },
   bodyBytesMax: {
     variable: 'TIDEMARK_INGEST_BODY_BYTES_MAX',
@@ -193,8 +192,7 @@ export const gateway = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning:
-      "Operators' port of gateway: /metrics and /v1/admin, and then only there; 0 opens none.",
+    meaning: 'Admin port of gateway: /metrics and /v1/admin, and then only there; 0 opens none.',
   },
   heartbeatMs: {
     variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
@@ -412,8 +410,7 @@ export const replay = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning:
-      "Operators' port of replay: /metrics and /v1/admin, and then only there; 0 opens none.",
+    meaning: 'Admin port of replay: /metrics and /v1/admin, and then only there; 0 opens none.',
   },
   databasePath: {
     variable: 'TIDEMARK_REPLAY_DATABASE',

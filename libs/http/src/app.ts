@@ -47,24 +47,24 @@ export interface AppOptions {
   readonly origins?: Origins;
   /** Told when a request is too large. */
   readonly limits?: Limits;
-  /** What operators use beside the metrics. */
-  readonly operations?: readonly Endpoint[];
+  /** The endpoints of the admin port, which also has the metrics. */
+  readonly adminEndpoints?: readonly Endpoint[];
 }
 
-/** The application of a service and that of its operators, for a port each. */
+/** The application of a service and that of its admin port. */
 export interface Apps {
   readonly app: RequestListener;
-  /** Absent where operators have no port of their own; the application then is for them too. */
-  readonly operations?: RequestListener;
+  /** Absent where no admin port is configured; the application then has the admin endpoints as well. */
+  readonly admin?: RequestListener;
 }
 
-/** One application for all: endpoints, operations, health, readiness and metrics, errors as JSON. */
+/** One application for all: endpoints, admin endpoints, health, readiness and metrics, errors as JSON. */
 export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
-  return build([...options.endpoints, ...(options.operations ?? [])], { metrics: true });
+  return build([...options.endpoints, ...(options.adminEndpoints ?? [])], { metrics: true });
 }
 
-/** With a port for operators, what is theirs is not to be found on the port of the others. */
+/** With an admin port, admin endpoints and metrics are on that port only. */
 export function createApps(
   options: AppOptions,
   { adminPort }: { readonly adminPort: number },
@@ -73,7 +73,7 @@ export function createApps(
   const build = builder(options);
   return {
     app: build(options.endpoints, { metrics: false }),
-    operations: build(options.operations ?? [], { metrics: true }),
+    admin: build(options.adminEndpoints ?? [], { metrics: true }),
   };
 }
 

@@ -1,4 +1,4 @@
-export * from './administration.ts';
+export * from './admin.ts';
 export * from './archive-messages.ts';
 export * from './binary-mode.ts';
 export * from './cursors.ts';

@@ -20,7 +20,7 @@ export async function openAdminPort(
   logger: Lifetime['logger'],
 ): Promise<{ stop(): Promise<void> }> {
   if (!application) return { stop: async () => {} };
-  const server = new HttpServer(application, logger.child({ for: 'operators' }));
+  const server = new HttpServer(application, logger.child({ for: 'admin' }));
   await server.listen({ host: adminHost, port: adminPort });
   return { stop: () => server.stop(0) };
 }

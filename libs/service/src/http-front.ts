@@ -42,7 +42,7 @@ export function createHttpFront(
   { endpoints, adminEndpoints = [], checks }: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
-  const { app, operations } = createApps(
+  const { app, admin } = createApps(
     {
       logger,
       metrics,
@@ -52,7 +52,7 @@ export function createHttpFront(
       limits,
       checks: { ...checks, revocations: () => revocations.isComplete },
       endpoints,
-      operations: adminEndpoints,
+      adminEndpoints,
     },
     configuration,
   );
@@ -63,8 +63,8 @@ export function createHttpFront(
     async listen() {
       onStop(() => http.stop(configuration.drainMs));
       await http.listen(configuration);
-      const admin = await openAdminPort(operations, configuration, logger);
-      onStop(() => admin.stop());
+      const adminPort = await openAdminPort(admin, configuration, logger);
+      onStop(() => adminPort.stop());
     },
   };
 }

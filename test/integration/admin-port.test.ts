@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeToken, type Service, startService } from '../support/services.ts';
 import { type System, startSystem } from '../support/system.ts';
 
-/* PROTOCOL.md section 13: operators may have a port of their own on each service. */
+/* PROTOCOL.md section 13: each service may have an admin port. */
 
 const NAMES = ['gateway', 'ingest', 'replay'] as const;
 
@@ -34,7 +34,7 @@ function service(name: string): Service {
   return { gateway: system.gateway, ingest: system.ingest, replay: system.replay }[name] as Service;
 }
 
-const operators = (name: string) => `http://127.0.0.1:${ports.get(name)}`;
+const adminUrl = (name: string) => `http://127.0.0.1:${ports.get(name)}`;
 
 async function status(url: string, init: RequestInit = {}): Promise<number> {
   const response = await fetch(url, init);
@@ -42,29 +42,29 @@ async function status(url: string, init: RequestInit = {}): Promise<number> {
   return response.status;
 }
 
-describe.each(NAMES)("operators' port: %s", (name) => {
+describe.each(NAMES)('admin port: %s', (name) => {
   test('metrics: are there without a token, and on the other port not at all', async () => {
-    const text = await (await fetch(`${operators(name)}/metrics`)).text();
+    const text = await (await fetch(`${adminUrl(name)}/metrics`)).text();
     expect(text).toContain('tidemark_http_answers_total');
     expect(await status(`${service(name).url}/metrics`)).toBe(404);
   });
 
   test('health: is on both', async () => {
-    for (const base of [operators(name), service(name).url]) {
+    for (const base of [adminUrl(name), service(name).url]) {
       expect(await status(`${base}/healthz`)).toBe(200);
       expect(await status(`${base}/readyz`)).toBe(200);
     }
   });
 
-  test("what is not the operators': is not on their port", async () => {
+  test('what is not for admin: is not on the admin port', async () => {
     const headers = { authorization: `Bearer ${system.token}` };
     for (const path of ['sse?topics=a', 'tickets', 'events', 'topics', 'ws']) {
-      expect(await status(`${operators(name)}/v1/${path}`, { headers })).toBe(404);
+      expect(await status(`${adminUrl(name)}/v1/${path}`, { headers })).toBe(404);
     }
   });
 });
 
-describe('administration', () => {
+describe('admin calls', () => {
   const call = async (base: string, path: string, scope: string) => {
     const headers = { authorization: `Bearer ${await makeToken(scope)}` };
     const body = JSON.stringify({ sub: 'nobody' });
@@ -75,8 +75,8 @@ describe('administration', () => {
     ['revocations', 204],
     ['disconnect', 202],
   ])('%s: on its port with scope admin, on the other not even with it', async (path, success) => {
-    expect(await call(operators('gateway'), path, 'admin')).toBe(success);
-    expect(await call(operators('gateway'), path, 'publish:>')).toBe(403);
+    expect(await call(adminUrl('gateway'), path, 'admin')).toBe(success);
+    expect(await call(adminUrl('gateway'), path, 'publish:>')).toBe(403);
     expect(await call(system.gateway.url, path, 'admin')).toBe(404);
   });
 

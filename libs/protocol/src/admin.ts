@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseTime } from './cursors.ts';
 import { TidemarkError } from './errors.ts';
 
-/** Longest `sub`, `jti` or connection id that an administration call may name. */
+/** Longest `sub`, `jti` or connection id that an admin call may name. */
 const NAME_LENGTH_MAX = 256;
 
 /** Which tokens are not accepted any more (PROTOCOL.md section 13.1). */
