@@ -20,8 +20,8 @@ export interface PostOptions {
   readonly token?: string | null;
 }
 
-/** A message of the stream as a plain NATS client reads it. */
-export interface StoredMessage {
+/** A message of the stream, parsed, as a plain NATS client receives it. */
+export interface ReceivedMessage {
   readonly sequence: number;
   readonly subject: string;
   readonly event: Record<string, unknown>;
@@ -36,7 +36,7 @@ export interface IngestSetup {
   /** Posts to `/v1/events`: objects as bare JSON, strings and bytes as they are. */
   post(body: unknown, options?: PostOptions): Promise<Answer>;
   /** Everything stored, in order. */
-  stored(): Promise<StoredMessage[]>;
+  stored(): Promise<ReceivedMessage[]>;
   stop(): Promise<void>;
 }
 
@@ -86,14 +86,14 @@ export async function postTo(url: string, body: unknown, options: PostOptions): 
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
-export async function readStream(natsUrl: string): Promise<StoredMessage[]> {
+export async function readStream(natsUrl: string): Promise<ReceivedMessage[]> {
   const connection = await connect({ servers: natsUrl });
   try {
     const { streams } = await jetstreamManager(connection);
     const { state } = await streams.info(STREAM_NAME);
     if (state.messages === 0) return [];
     const consumer = await jetstream(connection).consumers.get(STREAM_NAME);
-    const messages: StoredMessage[] = [];
+    const messages: ReceivedMessage[] = [];
     for await (const message of await consumer.consume()) {
       messages.push({
         sequence: message.seq,

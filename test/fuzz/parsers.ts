@@ -1,6 +1,7 @@
 import { createVerifier, findTicket, findToken, parseScope } from '@tidemark/auth';
 import { clientOf, parseProxies } from '@tidemark/http';
 import {
+  decodeStored,
   decodeUtf8,
   encodeEvent,
   formatCursor,
@@ -12,7 +13,6 @@ import {
   parsePatternList,
   parseStart,
   parseTopic,
-  readStored,
   sseError,
   TidemarkError,
 } from '@tidemark/protocol';
@@ -101,7 +101,7 @@ const checks: readonly [
         ),
         (payload, pairs) =>
           typed(outcomes, () => {
-            const stored = readStored({ topic: 'fuzz.a', payload, headers: new Map(pairs) });
+            const stored = decodeStored({ topic: 'fuzz.a', payload, headers: new Map(pairs) });
             if (stored.valid) checkLine(stored.json);
             else throw new TidemarkError('invalid_event', stored.reason);
           }),

@@ -4,13 +4,13 @@ import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
 import {
+  type Backlog,
   CONSUMER_HEARTBEAT_MS,
   NatsLink,
   OrderedConsumer,
-  type Pace,
-  type PacedTask,
   parseDelivery,
   reconcileStream,
+  type Scheduler,
   STREAM_NAME,
 } from '@tidemark/nats';
 import { createLogger } from '@tidemark/telemetry';
@@ -66,13 +66,13 @@ async function publishRaw(head: string): Promise<void> {
   socket.destroy();
 }
 
-async function read(after: number, pace?: Pace) {
+async function read(after: number, scheduler?: Scheduler) {
   const sequences: number[] = [];
   const lost: string[] = [];
   const consumer = new OrderedConsumer(link, {
     start: { after },
     timeoutMs: 5000,
-    ...(pace && { pace }),
+    ...(scheduler && { scheduler }),
     onRecord: ({ sequence }) => sequences.push(sequence),
     onLost: (reason) => lost.push(reason),
   });
@@ -85,9 +85,12 @@ describe('ordered consumer', () => {
   test('reader is held for longer than a silent server is given: it goes on where it stood', async () => {
     const before = stored;
     await store(5000);
-    const tasks = new Set<PacedTask>();
-    const pace: Pace = { nowMs: () => performance.now(), wake: (task) => void tasks.add(task) };
-    const { sequences, lost } = await read(before, pace);
+    const tasks = new Set<Backlog>();
+    const scheduler: Scheduler = {
+      nowMs: () => performance.now(),
+      schedule: (task) => void tasks.add(task),
+    };
+    const { sequences, lost } = await read(before, scheduler);
     const work = () => {
       for (const task of tasks) task.run(Number.POSITIVE_INFINITY);
     };

@@ -44,7 +44,7 @@ export class SimulatedStream implements StreamTier {
         if (!record || record.sequence > through) return { entries, through };
         position = record.sequence;
         if (record.valid && patterns.matches(record.topic)) {
-          entries.push(new EventEntry({ epoch, sequence: position }, record));
+          entries.push(new EventEntry(epoch, record));
           bytes += record.json.length;
         }
         const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;

@@ -13,7 +13,7 @@ export interface NewEvent {
 }
 
 /** What ingest answers for a stored event. */
-export interface Stored {
+export interface PublishedEvent {
   readonly id: string;
   readonly source: string;
   readonly topic: string;
@@ -34,19 +34,19 @@ export class Publisher {
   }
 
   /** Stores an event, however long that takes, always under the same `id`. */
-  async store(event: NewEvent): Promise<Stored> {
-    return (await this.#repeat('application/json', event)) as Stored;
+  async store(event: NewEvent): Promise<PublishedEvent> {
+    return (await this.#repeat('application/json', event)) as PublishedEvent;
   }
 
   /** Stores events in order. */
-  async storeAll(events: readonly NewEvent[]): Promise<Stored[]> {
-    const stored: Stored[] = [];
+  async storeAll(events: readonly NewEvent[]): Promise<PublishedEvent[]> {
+    const stored: PublishedEvent[] = [];
     for (let start = 0; start < events.length; start += BATCH_EVENTS_MAX) {
       const batch = events
         .slice(start, start + BATCH_EVENTS_MAX)
         .map((event) => ({ specversion: '1.0', ...event }));
       const answer = await this.#repeat('application/cloudevents-batch+json', batch);
-      stored.push(...(answer as Stored[]));
+      stored.push(...(answer as PublishedEvent[]));
     }
     return stored;
   }

@@ -4,7 +4,7 @@ import { STREAM_NAME } from '@tidemark/nats';
 import type { CloudEvent } from '@tidemark/protocol';
 import { type Listener, listen, type Transport } from './clients.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
-import { type NewEvent, Publisher, type Stored } from './publisher.ts';
+import { type NewEvent, type PublishedEvent, Publisher } from './publisher.ts';
 import { makeToken, type Service, startService } from './services.ts';
 import { until } from './until.ts';
 import { WebSocketClient, type WebSocketOptions } from './web-socket-client.ts';
@@ -211,8 +211,8 @@ const ARCHIVED_EVENTS = 200;
 export async function storeArchived(
   { publisher, replay }: Pick<System, 'publisher' | 'replay'>,
   events: readonly NewEvent[],
-): Promise<Stored[]> {
-  const stored: Stored[] = [];
+): Promise<PublishedEvent[]> {
+  const stored: PublishedEvent[] = [];
   for (let start = 0; start < events.length; start += ARCHIVED_EVENTS) {
     stored.push(...(await publisher.storeAll(events.slice(start, start + ARCHIVED_EVENTS))));
     const last = sequenceOf(stored.at(-1)?.cursor ?? '');

@@ -116,7 +116,8 @@ export class Appender {
   }
 }
 
-interface StoredMessage {
+/** The parts of a raw NATS answer that the appender needs. */
+interface RawMessage {
   readonly sequence: number;
   /** The NATS headers as text. */
   readonly headers: string;
@@ -132,7 +133,7 @@ async function requestMessage(
   { connection, connected }: NatsLink,
   request: object,
   timeoutMs: number,
-): Promise<StoredMessage | undefined> {
+): Promise<RawMessage | undefined> {
   if (!connected) throw unavailable('NATS is away.');
   try {
     const subject = `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`;

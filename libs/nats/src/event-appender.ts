@@ -43,8 +43,8 @@ export interface AppendRequest {
   readonly spanned?: boolean;
 }
 
-/** Where the stream stored an event. */
-export interface StoredEvent {
+/** An event that the stream has stored, as the publisher is told of it. */
+export interface AppendedEvent {
   readonly cursor: string;
   /** The stream had this `source` and `id` already: `cursor` is that of the first one. */
   readonly duplicate: boolean;
@@ -90,7 +90,7 @@ export class EventAppender {
    *
    * @throws TidemarkError `unavailable`, `too_large` or `precondition_failed`
    */
-  async append(event: CloudEvent, request: AppendRequest = {}): Promise<StoredEvent> {
+  async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
     const { parent, spanned = true } = request;
     const endTimer = this.#seconds.startTimer();
     try {
@@ -102,7 +102,10 @@ export class EventAppender {
     }
   }
 
-  async #append(event: CloudEvent, { precondition, context }: AppendRequest): Promise<StoredEvent> {
+  async #append(
+    event: CloudEvent,
+    { precondition, context }: AppendRequest,
+  ): Promise<AppendedEvent> {
     const epoch = this.#knownEpoch() ?? (await this.#waitForEpoch());
     const expectedLastSequence = toExpectedSequence(precondition, epoch);
     try {
@@ -121,7 +124,7 @@ export class EventAppender {
   }
 
   /** A refused condition: the event is stored already, or another event is the topic's last. */
-  async #explainRefusal(event: CloudEvent, expectedLastSequence: number): Promise<StoredEvent> {
+  async #explainRefusal(event: CloudEvent, expectedLastSequence: number): Promise<AppendedEvent> {
     const [earlier, last] = await Promise.all([
       this.#appender.findEarlierAppend(event, expectedLastSequence),
       this.#appender.lastSequence(event.topic),

@@ -1,8 +1,9 @@
 import type { LogBounds } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
-import { OrderedConsumer, type Pace } from './ordered-consumer.ts';
+import { OrderedConsumer } from './ordered-consumer.ts';
 import type { LogRecord } from './records.ts';
+import type { Scheduler } from './scheduler.ts';
 import { readStreamState, STREAM_NAME } from './stream.ts';
 
 const OPEN_TIMEOUT_MS = 5000;
@@ -14,7 +15,8 @@ export interface FeedOptions {
   /** The events stream if absent. */
   readonly stream?: string;
   readonly logger: Logger;
-  readonly pace?: Pace;
+  /** Processes records in slices; on arrival where absent. */
+  readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord) => void;
   /**
    * Called before each start, the first and those after a loss, with the stream as it is then.
@@ -103,7 +105,7 @@ export class Feed {
   }
 
   async #openOnce(): Promise<OrderedConsumer | undefined> {
-    const { link, stream = STREAM_NAME, onStart, onRecord, onOpen, pace } = this.#options;
+    const { link, stream = STREAM_NAME, onStart, onRecord, onOpen, scheduler } = this.#options;
     const state = await readStreamState(link, stream);
     if (!state) return undefined;
     const after = await onStart(state);
@@ -111,7 +113,7 @@ export class Feed {
       stream,
       start: { after },
       timeoutMs: OPEN_TIMEOUT_MS,
-      ...(pace && { pace }),
+      ...(scheduler && { scheduler }),
       onRecord,
       onLost: (reason) => this.restart(reason),
     });

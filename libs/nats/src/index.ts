@@ -9,5 +9,6 @@ export * from './link.ts';
 export * from './ordered-consumer.ts';
 export * from './records.ts';
 export * from './revocations.ts';
+export * from './scheduler.ts';
 export * from './stream.ts';
 export * from './tickets.ts';

@@ -8,6 +8,7 @@ import {
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { NatsLink } from './link.ts';
 import { type Delivery, type LogRecord, parseDelivery, toRecord } from './records.ts';
+import type { Backlog, Scheduler } from './scheduler.ts';
 import { STREAM_NAME } from './stream.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
@@ -35,30 +36,14 @@ const REQUEST_BYTES = 4 * 1024 * 1024 - 3;
  */
 const REQUEST_EXPIRES_MS = 24 * 60 * 60 * 1000;
 
-/** How long the server keeps a consumer that nobody asks any more; */
+/** How long the server keeps a consumer that sends no further requests. */
 const INACTIVE_MS = 5000;
 
-/** and one whose reader has a pace, which may let everything wait for as long as a fan-out takes. */
-const INACTIVE_PACED_MS = 60_000;
+/** The same for a consumer with a scheduler, where messages may wait for as long as a fan-out takes. */
+const INACTIVE_SCHEDULED_MS = 60_000;
 
 /** In the status that ends a request early: how many of its messages will not come. */
 const UNFILLED_HEADER = 'Nats-Pending-Messages';
-
-/**
- * Decides when messages are worked on; without one that is when they arrive. Node reads a busy
- * socket up to 32 times before it does anything else, which is some 5,000 messages: a process that
- * must not be away for longer than a few milliseconds takes them in slices.
- */
-export interface Pace {
-  nowMs(): number;
-  /** Calls `run` soon; again for as long as it returns true. */
-  wake(task: PacedTask): void;
-}
-
-export interface PacedTask {
-  /** Works until the deadline, on the clock of `Pace`. @returns whether there is more to do */
-  run(deadlineMs: number): boolean;
-}
 
 /** Messages between two looks at the clock. */
 const MESSAGES_PER_CLOCK = 32;
@@ -72,7 +57,7 @@ export interface ConsumerOptions {
   /** NATS subjects; all events where none is given. Several need a server of 2.10 or newer. */
   readonly subjects?: readonly string[];
   readonly timeoutMs: number;
-  readonly pace?: Pace;
+  readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord, delivery: Delivery) => void;
   /** The order is broken or the server is silent: nothing more will come. Called once. */
   readonly onLost: (reason: string) => void;
@@ -83,7 +68,7 @@ export interface ConsumerOptions {
  * memory and disappears when nobody asks for more. It does not repair itself: who owns it starts
  * another one at the place where it stands (see `Feed`).
  */
-export class OrderedConsumer implements PacedTask {
+export class OrderedConsumer implements Backlog {
   readonly #link: NatsLink;
   readonly #options: ConsumerOptions;
   #subscription: Subscription | undefined;
@@ -139,7 +124,7 @@ export class OrderedConsumer implements PacedTask {
   }
 
   run(deadlineMs: number): boolean {
-    const { pace } = this.#options;
+    const { scheduler } = this.#options;
     const messages = this.#waiting;
     // The server is silent while nothing is asked for: its time begins when we ask again.
     this.#heard = true;
@@ -147,7 +132,7 @@ export class OrderedConsumer implements PacedTask {
     for (const message of messages) {
       next++;
       this.#receive(message);
-      if (next % MESSAGES_PER_CLOCK === 0 && pace && pace.nowMs() >= deadlineMs) break;
+      if (next % MESSAGES_PER_CLOCK === 0 && scheduler && scheduler.nowMs() >= deadlineMs) break;
     }
     // Nothing is added meanwhile, but the consumer may have been closed.
     if (this.#waiting === messages) this.#waiting = messages.slice(next);
@@ -156,13 +141,13 @@ export class OrderedConsumer implements PacedTask {
 
   #arrive(message: Msg): void {
     this.#heard = true;
-    const { pace } = this.#options;
-    if (!pace) {
+    const { scheduler } = this.#options;
+    if (!scheduler) {
       this.#receive(message);
       return;
     }
     this.#waiting.push(message);
-    pace.wake(this);
+    scheduler.schedule(this);
   }
 
   /** Asks for more as soon as one request has been worked off. */
@@ -185,12 +170,12 @@ export class OrderedConsumer implements PacedTask {
   }
 
   #config(): Partial<ConsumerConfig> {
-    const { start, subjects = [], pace } = this.#options;
+    const { start, subjects = [], scheduler } = this.#options;
     return {
       ack_policy: AckPolicy.None,
       replay_policy: ReplayPolicy.Instant,
       max_deliver: 1,
-      inactive_threshold: (pace ? INACTIVE_PACED_MS : INACTIVE_MS) * NANOSECONDS_PER_MS,
+      inactive_threshold: (scheduler ? INACTIVE_SCHEDULED_MS : INACTIVE_MS) * NANOSECONDS_PER_MS,
       mem_storage: true,
       num_replicas: 1,
       ...('after' in start

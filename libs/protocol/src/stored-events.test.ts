@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeEvent, parseEvent } from './events.ts';
-import { readStored, type StoredEvent } from './stored-events.ts';
+import { type DecodedEvent, decodeStored } from './stored-events.ts';
 
 const NO_HEADERS = new Map<string, string>();
 const EVENT = { specversion: '1.0', id: '1', source: '/s', type: 't', topic: 'a.b' };
 
-function read(payload: Uint8Array | string, headers = NO_HEADERS): StoredEvent {
+function read(payload: Uint8Array | string, headers = NO_HEADERS): DecodedEvent {
   const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  return readStored({ topic: 'a.b', payload: bytes, headers });
+  return decodeStored({ topic: 'a.b', payload: bytes, headers });
 }
 
 describe('stored events', () => {

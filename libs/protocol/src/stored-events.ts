@@ -3,12 +3,17 @@ import { asTidemarkError } from './errors.ts';
 import { type CloudEvent, EVENT_BYTES_MAX, encodeEvent, parseEvent } from './events.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
-/** What the log knows of an event beside its JSON. */
+/** An event without its content: what the log knows of it beside its JSON. */
 export interface EventHeader {
   readonly sequence: number;
   readonly topic: string;
   /** When the stream stored it, in milliseconds since 1970. */
   readonly timeMs: number;
+}
+
+/** An event of the log with its JSON as bytes, which is how NATS delivers it and sockets take it. */
+export interface LogEvent extends EventHeader {
+  readonly json: Uint8Array;
 }
 
 /** A message of the events stream, as its publisher wrote it. */
@@ -23,7 +28,8 @@ export interface StoredMessage {
   readonly headers: ReadonlyMap<string, string>;
 }
 
-export type StoredEvent =
+/** A message of the stream as an event, or the reason why it is none. */
+export type DecodedEvent =
   /** `json`: the event on one line, its `topic` the subject's, ready for both transports. */
   | { readonly valid: true; readonly event: CloudEvent; readonly json: Uint8Array }
   | { readonly valid: false; readonly reason: string };
@@ -39,7 +45,7 @@ const OPENING_BRACE = 123;
  *
  * What ingest wrote passes with its bytes unchanged, which keeps encoding off the fan-out path.
  */
-export function readStored({ topic, payload, headers }: StoredMessage): StoredEvent {
+export function decodeStored({ topic, payload, headers }: StoredMessage): DecodedEvent {
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
   try {
     const binary = isBinaryMode(headers);

@@ -1,4 +1,4 @@
-import type { AppendRequest, EventAppender, StoredEvent } from '@tidemark/nats';
+import type { AppendedEvent, AppendRequest, EventAppender } from '@tidemark/nats';
 import { asTidemarkError, type CloudEvent } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 
@@ -15,7 +15,7 @@ export class Appends {
   }
 
   /** @throws TidemarkError like `EventAppender.append` */
-  async append(event: CloudEvent, request: AppendRequest): Promise<StoredEvent> {
+  async append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {
     try {
       const stored = await this.#appender.append(event, request);
       this.#results.inc({ result: stored.duplicate ? 'duplicate' : 'stored' });

@@ -7,7 +7,7 @@ import {
   readBody,
   spanOf,
 } from '@tidemark/http';
-import type { AppendRequest, StoredEvent } from '@tidemark/nats';
+import type { AppendedEvent, AppendRequest } from '@tidemark/nats';
 import {
   asTidemarkError,
   type CloudEvent,
@@ -129,6 +129,6 @@ async function append(appends: Appends, submission: Submission, request: AppendR
   });
 }
 
-function toAnswer({ id, source, topic }: CloudEvent, { cursor, duplicate }: StoredEvent) {
+function toAnswer({ id, source, topic }: CloudEvent, { cursor, duplicate }: AppendedEvent) {
   return { id, source, topic, cursor, duplicate };
 }

@@ -3,7 +3,7 @@ import { EventEntry } from '../log/event-entry.ts';
 import { CONFLATED_TOPICS_MAX, Conflation } from './conflation.ts';
 
 function entry(sequence: number, topic: string): EventEntry {
-  return new EventEntry({ epoch: 'e', sequence }, { topic, timeMs: 0, json: new Uint8Array(2) });
+  return new EventEntry('e', { sequence, topic, timeMs: 0, json: new Uint8Array(2) });
 }
 
 function sequences(entries: readonly { readonly sequence: number }[]): number[] {
@@ -42,7 +42,7 @@ describe('conflation', () => {
     const page = Buffer.from('{"n":1}{"n":2}'.padEnd(100_000));
     const events = ['a', 'b'].map((topic, index) => {
       const json = page.subarray(index * 7, index * 7 + 7);
-      return new EventEntry({ epoch: 'e', sequence: index + 1 }, { topic, timeMs: 0, json });
+      return new EventEntry('e', { sequence: index + 1, topic, timeMs: 0, json });
     });
     conflation.addEntries(events, 2, true);
     const texts = conflation.entries.map(({ json }) => Buffer.from(json).toString());

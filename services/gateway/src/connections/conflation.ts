@@ -1,3 +1,4 @@
+import type { EventHeader } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
 
 /** Topics conflated at a time. At this number the kept events are written, and it starts again. */
@@ -10,7 +11,7 @@ const CONFLATED_BYTES_MAX = 4 * 1024 * 1024;
 const SKIPPED_MAX = 65_536;
 
 /** An event that was skipped in favour of a newer one of its topic. */
-export type SkippedEvent = Pick<EventEntry, 'sequence' | 'topic'>;
+export type SkippedEvent = Pick<EventHeader, 'sequence' | 'topic'>;
 
 /**
  * Conflation: keeps the newest event of each topic in a part of the log, for subscriptions with
@@ -73,6 +74,10 @@ export class Conflation {
 }
 
 function copyOf(entry: EventEntry): EventEntry {
-  const { topic, timeMs, json, deliveryTrace } = entry;
-  return new EventEntry(entry, { topic, timeMs, json: new Uint8Array(json) }, deliveryTrace);
+  const { epoch, sequence, topic, timeMs, json, deliveryTrace } = entry;
+  return new EventEntry(
+    epoch,
+    { sequence, topic, timeMs, json: new Uint8Array(json) },
+    deliveryTrace,
+  );
 }

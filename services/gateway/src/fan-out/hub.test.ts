@@ -35,8 +35,8 @@ function createHub(eventsMax: number) {
     tail,
     publish(topic: string): number {
       const sequence = tail.head + 1;
-      const event = { topic, timeMs: 0, json: Buffer.from('{}') };
-      const entry = new EventEntry({ epoch: 'e', sequence }, event);
+      const event = { sequence, topic, timeMs: 0, json: Buffer.from('{}') };
+      const entry = new EventEntry('e', event);
       hub.deliverEvent(entry, tail.appendEntry(entry));
       for (let task = due.shift(); task; task = due.shift()) task();
       return sequence;

@@ -48,7 +48,7 @@ class Member implements LiveConnection {
 
 function entry(sequence: number, bytes = 10): EventEntry {
   const json = Buffer.alloc(bytes, 'x');
-  return new EventEntry({ epoch: 'e', sequence }, { topic: 'a', timeMs: 0, json });
+  return new EventEntry('e', { sequence, topic: 'a', timeMs: 0, json });
 }
 
 function createGroup() {

@@ -5,7 +5,7 @@ import { EventEntry } from './event-entry.ts';
 
 function entry(sequence: number, timeMs: number): EventEntry {
   const json = Buffer.from('{}');
-  return new EventEntry({ epoch: 'e', sequence }, { topic: 'a', timeMs, json });
+  return new EventEntry('e', { sequence, topic: 'a', timeMs, json });
 }
 
 /** Pushes so many entries, or shifts so many; enough to pass the length at which a queue is cut. */

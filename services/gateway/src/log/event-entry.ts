@@ -1,4 +1,4 @@
-import type { Position } from '@tidemark/protocol';
+import type { LogEvent, Position } from '@tidemark/protocol';
 
 /** Encodes an event for one transport. `slot` is where an entry keeps the encoded frame. */
 export interface EventEncoder {
@@ -26,11 +26,11 @@ export interface DeliveryTrace {
 const ENTRY_OVERHEAD_BYTES = 400;
 
 /**
- * One event of the log. The first connection of each transport encodes it, and every other connection
+ * One event of the log with its epoch, its delivery trace and its encoded frames. The first connection of each transport encodes it, and every other connection
  * of that transport writes the same bytes. Encoding a 300-byte event for each of 1,000 connections
  * would cost ten times what writing it costs.
  */
-export class EventEntry implements Position {
+export class EventEntry implements LogEvent, Position {
   readonly epoch: string;
   readonly sequence: number;
   readonly topic: string;
@@ -40,13 +40,9 @@ export class EventEntry implements Position {
   #webSocketFrame: Buffer | undefined;
   #sseFrame: Buffer | undefined;
 
-  constructor(
-    position: Position,
-    event: { topic: string; timeMs: number; json: Uint8Array },
-    deliveryTrace?: DeliveryTrace,
-  ) {
-    this.epoch = position.epoch;
-    this.sequence = position.sequence;
+  constructor(epoch: string, event: LogEvent, deliveryTrace?: DeliveryTrace) {
+    this.epoch = epoch;
+    this.sequence = event.sequence;
     this.topic = event.topic;
     this.timeMs = event.timeMs;
     this.json = event.json;

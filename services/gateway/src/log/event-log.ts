@@ -1,4 +1,4 @@
-import type { GapReason, LogBounds } from '@tidemark/protocol';
+import type { GapReason, LogBounds, LogEvent } from '@tidemark/protocol';
 import { type DeliveryTrace, EventEntry } from './event-entry.ts';
 import { Slab } from './slab.ts';
 import { Tail, type TailLimits } from './tail.ts';
@@ -30,14 +30,6 @@ export interface EventLogOptions {
   readonly onAppended: (entry: EventEntry, topic: Topic) => void;
   /** Called when the tail restarts, before listeners restore their positions. */
   readonly onRestarted: () => void;
-}
-
-/** An event of the feed. */
-export interface FeedEvent {
-  readonly sequence: number;
-  readonly topic: string;
-  readonly timeMs: number;
-  readonly json: Uint8Array;
 }
 
 /**
@@ -123,12 +115,11 @@ export class EventLog {
   }
 
   /** Appends the feed's next event and gives it to those who are live on its topic. */
-  appendEvent(event: FeedEvent, deliveryTrace?: DeliveryTrace): void {
+  appendEvent(event: LogEvent, deliveryTrace?: DeliveryTrace): void {
     const { sequence, topic, timeMs, json } = event;
     this.#checkSequence(sequence);
-    const position = { epoch: this.#epoch, sequence };
-    const kept = { topic, timeMs, json: this.#slab.copy(json) };
-    const entry = new EventEntry(position, kept, deliveryTrace);
+    const kept = { sequence, topic, timeMs, json: this.#slab.copy(json) };
+    const entry = new EventEntry(this.#epoch, kept, deliveryTrace);
     this.#onAppended(entry, this.tail.appendEntry(entry));
     this.#wakeHeadWaiters();
   }

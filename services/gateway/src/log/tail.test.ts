@@ -42,8 +42,9 @@ function fill(
   for (const { topic: name, bytes, skipped } of events) {
     for (let count = 0; count < skipped; count++) tail.advanceHead(++sequence);
     const json = Buffer.alloc(bytes);
-    const event = { topic: name, timeMs: Math.floor(++sequence / 2), json };
-    const entry = new EventEntry({ epoch: 'e', sequence }, event);
+    sequence++;
+    const event = { sequence, topic: name, timeMs: Math.floor(sequence / 2), json };
+    const entry = new EventEntry('e', event);
     tail.appendEntry(entry);
     all.push(entry);
   }

@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts';
 export const FEED_SLICE_MS = 6;
 export const TASK_SLICE_MS = 8;
 
+/** Work that is done in slices. */
 export interface Task {
   /** Works until the deadline, on the clock's time. @returns whether there is more to do */
   run(deadlineMs: number): boolean;

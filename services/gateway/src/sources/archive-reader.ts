@@ -31,7 +31,7 @@ export class ArchiveReader implements ArchiveTier {
     const { bounds, events, missing, ...answer } = await this.#client.readPage(
       query,
       ({ sequence, topic, timeMs }, json) =>
-        new EventEntry({ epoch, sequence }, { topic, timeMs, json }),
+        new EventEntry(epoch, { sequence, topic, timeMs, json }),
     );
     if (after + 1 < bounds.firstSequence || answer.through <= after) return { bounds };
     const [hole] = missing;

@@ -1,15 +1,21 @@
 import type { LogRecord } from '@tidemark/nats';
-import { readStored } from '@tidemark/protocol';
-import type { FeedEvent } from '../log/event-log.ts';
+import { decodeStored, type LogEvent } from '@tidemark/protocol';
 
-export type Decoded =
-  | { readonly valid: true; readonly event: FeedEvent }
+/** A record of the stream as an event of the log, or the reason why it is none. */
+export type DecodedRecord =
+  | { readonly valid: true; readonly event: LogEvent }
   | { readonly valid: false; readonly reason: string };
 
-/** Decodes a message of the stream, or says why it is not an event. */
-export function decode({ sequence, timeMs, topic, payload, headers }: LogRecord): Decoded {
+/** Decodes a record of the stream. */
+export function decodeRecord({
+  sequence,
+  timeMs,
+  topic,
+  payload,
+  headers,
+}: LogRecord): DecodedRecord {
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
-  const stored = readStored({ topic, payload, headers });
+  const stored = decodeStored({ topic, payload, headers });
   if (!stored.valid) return stored;
   return { valid: true, event: { sequence, timeMs, topic, json: stored.json } };
 }

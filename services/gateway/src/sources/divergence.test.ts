@@ -22,8 +22,8 @@ interface Case {
 async function find({ read, tailMax, kept, grown, expired }: Case) {
   const tail = new Tail(0, { bytesMax: 1e9, eventsMax: tailMax });
   for (let sequence = 1; sequence <= read; sequence++) {
-    const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
-    tail.appendEntry(new EventEntry({ epoch: EPOCH, sequence }, event));
+    const event = { sequence, topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
+    tail.appendEntry(new EventEntry(EPOCH, event));
   }
   let asked = 0;
   const lastSequence = kept + grown;
@@ -68,8 +68,8 @@ test('divergence: lost, and grown by any number: where the events begin to diffe
 test('divergence: the events expire while it is asked for: nothing is taken back', async () => {
   const tail = new Tail(0, { bytesMax: 1e9, eventsMax: 10 });
   for (let sequence = 1; sequence <= 10; sequence++) {
-    const event = { topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
-    tail.appendEntry(new EventEntry({ epoch: EPOCH, sequence }, event));
+    const event = { sequence, topic: 'a', timeMs: sequence, json: Buffer.from('{}') };
+    tail.appendEntry(new EventEntry(EPOCH, event));
   }
   const bounds = { epoch: EPOCH, firstSequence: 1, lastSequence: 10 };
   expect(await lastInCommon(tail, bounds, async () => undefined)).toBeUndefined();

@@ -5,7 +5,7 @@ import type { DeliveryTrace } from '../log/event-entry.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
-import { decode } from './decoding.ts';
+import { decodeRecord } from './decoding.ts';
 import { lastInCommon } from './divergence.ts';
 
 /** Each of the first invalid messages is logged; later ones are only counted. */
@@ -28,7 +28,7 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
   const appendRecord = (record: LogRecord): void => {
     counters.feedBytes += record.payload.length;
     counters.feedLagMs = Date.now() - record.timeMs;
-    const decoded = decode(record);
+    const decoded = decodeRecord(record);
     if (decoded.valid) {
       const deliveryTrace = openTrace(record, log.epoch);
       counters.feedEvents++;
@@ -46,9 +46,9 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
   const feed = new Feed({
     link,
     logger,
-    pace: {
+    scheduler: {
       nowMs: () => clock.nowMs(),
-      wake: (task) => tasks.scheduleFeed(task),
+      schedule: (backlog) => tasks.scheduleFeed(backlog),
     },
     onStart: async (stream) => {
       counters.feedRestarts++;

@@ -4,7 +4,7 @@ import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { ColdQuery, StreamTier } from './cold-reads.ts';
-import { decode } from './decoding.ts';
+import { decodeRecord } from './decoding.ts';
 
 /** Bytes of JSON in one read. */
 const READ_BYTES_MAX = 4 * 1024 * 1024;
@@ -43,9 +43,9 @@ export class StreamReader implements StreamTier {
     let bytes = 0;
     return this.#consume({ after }, this.#subjects(patterns), (record, pending) => {
       if (record.sequence > through) return { entries, through };
-      const decoded = decode(record);
+      const decoded = decodeRecord(record);
       if (decoded.valid && patterns.matches(decoded.event.topic)) {
-        entries.push(new EventEntry({ epoch, sequence: record.sequence }, decoded.event));
+        entries.push(new EventEntry(epoch, decoded.event));
         bytes += decoded.event.json.length;
       }
       const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
@@ -68,7 +68,7 @@ export class StreamReader implements StreamTier {
   #consume<T>(
     start: ConstructorParameters<typeof OrderedConsumer>[1]['start'],
     subjects: readonly string[],
-    onRecord: (record: Parameters<typeof decode>[0], pending: number) => T | undefined,
+    onRecord: (record: Parameters<typeof decodeRecord>[0], pending: number) => T | undefined,
   ): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       const end = (act: () => void): void => {

@@ -32,12 +32,15 @@ const gap = fc.record({
 
 type Written = { readonly position: { epoch: string; sequence: number }; readonly json: string };
 
-function frameOf(encoder: Encoder, { position: place, json: text }: Written): Buffer {
-  const payload = { topic: 'a', timeMs: 0, json: Buffer.from(text) };
-  return new EventEntry(place, payload).frame(encoder);
+function entryOf({ position: { epoch, sequence }, json: text }: Written): EventEntry {
+  return new EventEntry(epoch, { sequence, topic: 'a', timeMs: 0, json: Buffer.from(text) });
 }
 
-/** What `ws` makes of the bytes, when they come cut at a place. */
+function frameOf(encoder: Encoder, written: Written): Buffer {
+  return entryOf(written).frame(encoder);
+}
+
+/** What `ws` makes of the bytes, when they come cut in two. */
 async function receive(bytes: Buffer, cutAt: number): Promise<unknown[]> {
   const messages: unknown[] = [];
   const receiver = new Receiver({ isServer: false, allowSynchronousEvents: true });
@@ -79,8 +82,7 @@ describe('WebSocket frames', () => {
   test('events: the room that is asked for a frame: is what it takes', () => {
     fc.assert(
       fc.property(fc.constantFrom(webSocketEncoder, sseEncoder), event, (encoder, one) => {
-        const payload = { topic: 'a', timeMs: 0, json: Buffer.from(one.json) };
-        const entry = new EventEntry(one.position, payload);
+        const entry = entryOf(one);
         const target = Buffer.alloc(entry.frameBytes(encoder) + 8);
         expect(entry.writeFrame(encoder, target, 3)).toBe(target.length - 5);
         expect(target.subarray(3, -5).equals(entry.frame(encoder))).toBe(true);

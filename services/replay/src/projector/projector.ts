@@ -1,8 +1,8 @@
 import type { LogRecord } from '@tidemark/nats';
 import {
   contextInHeaders,
+  decodeStored,
   type LogBounds,
-  readStored,
   type SequenceRange,
   type TraceContext,
 } from '@tidemark/protocol';
@@ -159,7 +159,7 @@ export class Projector {
 
   #collectEvent(record: LogRecord): void {
     const { sequence, timeMs } = record;
-    const stored = readStored(record);
+    const stored = decodeStored(record);
     if (!stored.valid) {
       this.#skip(sequence, stored.reason);
       return;
@@ -207,7 +207,7 @@ export class Projector {
     const { store, restart } = this.#options;
     const archived = store.archive.findEvent(record.sequence);
     if (!archived || record.topic === undefined) return;
-    const stored = readStored(record);
+    const stored = decodeStored(record);
     if (stored.valid && toText(stored.json) === archived.json) return;
     // The same message, which an earlier version read in another way.
     if (record.timeMs === archived.timeMs) return;

@@ -5,7 +5,7 @@ import type { Column, DictionaryEntry } from './dictionary.ts';
 import type { LogRange, Order } from './log-range.ts';
 
 type KeyParameters = [id: number, after: number, through: number, limit: number];
-type EventRow = readonly [sequence: number, timeMs: number, json: string];
+type TopicEventRow = readonly [sequence: number, timeMs: number, json: string];
 
 /** Reads the events of one key, which is a topic, a type or a source. `T` is what it reads of each. */
 export interface KeyReader<T> {
@@ -72,7 +72,7 @@ function sequenceReader(database: Database, column: Column, order: Order): KeyRe
 
 function eventReader(database: Database, order: Order): KeyReader<ArchivedEvent> {
   const sql = select('topic', order, 'sequence, time_ms, json');
-  const statement = database.prepare<KeyParameters, EventRow>(sql).raw();
+  const statement = database.prepare<KeyParameters, TopicEventRow>(sql).raw();
   return {
     readItems: ({ id, name: topic }, { after, through }, limit) => {
       const rows = statement.all(id, after, through, limit);

@@ -1,4 +1,4 @@
-import type { StoredEvent } from '@tidemark/nats';
+import type { AppendedEvent } from '@tidemark/nats';
 import { asTidemarkError, readTraceContext, type TraceCarrier } from '@tidemark/protocol';
 import type { Metrics, Span, Tracer } from '@tidemark/telemetry';
 
@@ -19,8 +19,8 @@ export class Publishes {
   /** From the message to its answer. A message has no headers: its event brings the context. */
   async follow(
     { event, connection }: { readonly event: unknown; readonly connection: string },
-    publish: (span: Span) => Promise<StoredEvent>,
-  ): Promise<StoredEvent> {
+    publish: (span: Span) => Promise<AppendedEvent>,
+  ): Promise<AppendedEvent> {
     const parent = readTraceContext(Object(event) as TraceCarrier);
     const attributes = { 'tidemark.connection': connection, 'tidemark.transport': 'websocket' };
     const options = { kind: 'server', parent, attributes } as const;

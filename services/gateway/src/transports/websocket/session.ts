@@ -1,6 +1,6 @@
 import type { Principal } from '@tidemark/auth';
 import { permits, requireAdmin, requirePermission, requireUnexpired } from '@tidemark/auth';
-import type { StoredEvent } from '@tidemark/nats';
+import type { AppendedEvent } from '@tidemark/nats';
 import {
   asTidemarkError,
   type ClientMessage,
@@ -155,7 +155,7 @@ export class WebSocketSession {
     connection.send(textFrame({ type: 'published', id, ...stored }));
   }
 
-  async #append(input: unknown, span: Span): Promise<StoredEvent> {
+  async #append(input: unknown, span: Span): Promise<AppendedEvent> {
     const { gateway, limits, newId } = this.#options;
     const publisher = this.#principal.subject;
     const completed = completeEvent(input, { publisher, nowMs: Date.now(), newId });
