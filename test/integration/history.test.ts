@@ -328,7 +328,7 @@ describe('history: exports', () => {
     }
   });
 
-  test('history: clients that break off an export: free their places', async () => {
+  test('history: clients that break off an export: free their permits', async () => {
     const exports = await Promise.all(range(1, 20).map(openExportOf));
     await until(async () => (await metric(replay, 'history_exports')) === 20);
     for (const { socket } of exports) socket.destroy();

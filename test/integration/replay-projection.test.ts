@@ -133,7 +133,7 @@ describe('projection', () => {
     expect(backwards.items.map(sequenceOf)).toEqual(range(1, 10).reverse());
   });
 
-  test('projection: messages that are no events: counted, logged and passed over', async () => {
+  test('projection: messages that are no events: counted, logged and skipped', async () => {
     const service = await start();
     const event = { specversion: '1.0', id: '1', source: '/s', type: 't', topic: 'a.b' };
     const { connection } = client;

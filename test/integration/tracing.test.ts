@@ -74,7 +74,10 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
     const send = named(SEND);
     const handshake = named('GET /v1/ws');
     const catchUp = named('catch up');
-    const receipt = one(spans, ({ name, service }) => name === PROCESS && /gateway/.test(service));
+    const deliveryTrace = one(
+      spans,
+      ({ name, service }) => name === PROCESS && /gateway/.test(service),
+    );
     const projection = one(
       spans,
       ({ name, service }) => name === PROCESS && /replay/.test(service),
@@ -97,14 +100,16 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
       'tidemark.cursor': cursor,
       'tidemark.duplicate': false,
     });
-    expect(receipt).toMatchObject({ parent: send.id, kind: 'consumer' });
-    expect(receipt.tags).toMatchObject({ 'w3c.tracestate': TRACESTATE });
-    expect(receipt.tags).toMatchObject({
+    expect(deliveryTrace).toMatchObject({ parent: send.id, kind: 'consumer' });
+    expect(deliveryTrace.tags).toMatchObject({ 'w3c.tracestate': TRACESTATE });
+    expect(deliveryTrace.tags).toMatchObject({
       'messaging.operation.type': 'process',
       'tidemark.connections': 2,
       'tidemark.cursor': cursor,
     });
-    expect(Number(receipt.tags['tidemark.append_to_last_write_ms'])).toBeGreaterThanOrEqual(0);
+    expect(Number(deliveryTrace.tags['tidemark.append_to_last_write_ms'])).toBeGreaterThanOrEqual(
+      0,
+    );
     expect(projection).toMatchObject({ parent: send.id, kind: 'consumer' });
     expect(projection.tags).toMatchObject({ 'messaging.batch.message_count': 1 });
     expect(catchUp).toMatchObject({ parent: handshake.id });
@@ -115,7 +120,7 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
     });
     expect(catchUp.links).toContain(spanId);
 
-    const order = [request, validate, send, receipt, handshake, catchUp].map(
+    const order = [request, validate, send, deliveryTrace, handshake, catchUp].map(
       (span) => span.startUs,
     );
     expect(order).toEqual(order.toSorted((left, right) => left - right));
@@ -226,14 +231,17 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
       return found.some(({ name }) => name === 'deliver') && found.length >= 6;
     });
     const delivery = one(spans, ({ name }) => name === 'deliver');
-    const receipt = one(spans, ({ name, service }) => name === PROCESS && /gateway/.test(service));
+    const deliveryTrace = one(
+      spans,
+      ({ name, service }) => name === PROCESS && /gateway/.test(service),
+    );
     const { connection } = await watched.first('welcome');
-    expect(delivery.parent).toBe(receipt.id);
+    expect(delivery.parent).toBe(deliveryTrace.id);
     expect(delivery.tags).toMatchObject({
       'tidemark.connection': connection,
       'tidemark.transport': 'websocket',
     });
-    expect(receipt.tags['tidemark.connections']).toBe(2);
+    expect(deliveryTrace.tags['tidemark.connections']).toBe(2);
     await watched.close();
   });
 

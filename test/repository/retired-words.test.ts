@@ -16,6 +16,11 @@ const RETIRED: Readonly<Record<string, string>> = {
   shaken: 'accepted',
   shelf: 'archive store',
   facet: 'filter',
+  tally: 'histogram',
+  receipt: 'delivery trace',
+  pace: 'rate or scheduler',
+  paced: 'scheduled',
+  intake: 'slice of the feed',
 };
 
 const SKIPPED = new Set(['node_modules', 'dist', 'data', '.git']);

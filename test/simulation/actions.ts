@@ -159,7 +159,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     world.loseNats();
     world.history.beginEpoch();
     world.unseenLoss = false;
-    return `a new stream: ${world.history.place.epoch}`;
+    return `a new stream: ${world.history.version.epoch}`;
   },
   toggleArchive(world) {
     world.archiveUp = !world.archiveUp;
@@ -197,7 +197,7 @@ function connect(world: World, gateway: SimulatedGateway, away: Reader[]): strin
   const count = device.transport === 'sse' || alike ? 1 : random.pick([1, 1, 2, 3, 5]);
   const asked: string[] = [];
   for (let index = 0; index < count && away.length > 0; index++) {
-    asked.push(subscribe(world, device, random.take(away)));
+    asked.push(subscribe(world, device, random.removeAny(away)));
   }
   return `${device.name} connects to ${gateway.name} by ${device.transport}: ${asked.join('; ')}`;
 }
@@ -236,7 +236,7 @@ function own(position: NonNullable<Reader['cursor']>): Start {
 
 function anyStart({ random, history, clock }: World): Start {
   const kind = random.pick(['latest', 'earliest', 'time', 'cursor', 'beyond', 'other'] as const);
-  const { epoch } = history.place;
+  const { epoch } = history.version;
   if (kind === 'latest' || kind === 'earliest') return { kind };
   if (kind === 'time') {
     return { kind, timeMs: Math.floor(clock.nowMs - random.pick([0, 100, 2000, 20_000])) };

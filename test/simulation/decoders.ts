@@ -1,5 +1,5 @@
 import type { ServerMessage } from '@tidemark/protocol';
-import type { Place } from './history.ts';
+import type { LogVersion } from './history.ts';
 
 /** What a client makes of the bytes: messages, and events with their JSON as it came. */
 export type Received =
@@ -7,11 +7,11 @@ export type Received =
   | { readonly type: 'heartbeat'; readonly cursor?: string }
   | { readonly type: 'event'; readonly cursor: string; readonly json: Buffer };
 
-export type Receive = (message: Received, place: Place) => void;
+export type Receive = (message: Received, version: LogVersion) => void;
 
 export interface Decoder {
-  /** Takes bytes as they come, cut anywhere. */
-  push(bytes: Buffer, place: Place): void;
+  /** Decodes bytes as they come, cut anywhere. */
+  decode(bytes: Buffer, version: LogVersion): void;
 }
 
 const EVENT = /^\{"type":"event","cursor":"([^"]+)","event":/;
@@ -25,20 +25,20 @@ export class WebSocketDecoder implements Decoder {
     this.#receive = receive;
   }
 
-  push(bytes: Buffer, place: Place): void {
+  decode(bytes: Buffer, version: LogVersion): void {
     this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
-    for (let frame = this.#take(); frame; frame = this.#take()) {
+    for (let frame = this.#nextFrame(); frame; frame = this.#nextFrame()) {
       const event = EVENT.exec(frame.toString('latin1', 0, 100));
       if (event?.[1]) {
         const json = frame.subarray(event[0].length, -1);
-        this.#receive({ type: 'event', cursor: event[1], json }, place);
+        this.#receive({ type: 'event', cursor: event[1], json }, version);
       } else {
-        this.#receive(JSON.parse(frame.toString()), place);
+        this.#receive(JSON.parse(frame.toString()), version);
       }
     }
   }
 
-  #take(): Buffer | undefined {
+  #nextFrame(): Buffer | undefined {
     const rest = this.#rest;
     if (rest.length < 2) return undefined;
     if (rest[0] !== 0x81) throw new Error(`A frame begins with ${rest[0]}.`);
@@ -66,13 +66,13 @@ export class SseDecoder implements Decoder {
     this.#receive = receive;
   }
 
-  push(bytes: Buffer, place: Place): void {
+  decode(bytes: Buffer, version: LogVersion): void {
     this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     for (let end = this.#rest.indexOf('\n\n'); end !== -1; end = this.#rest.indexOf('\n\n')) {
       const block = this.#rest.subarray(0, end);
       this.#rest = this.#rest.subarray(end + 2);
       const message = this.#read(block);
-      if (message) this.#receive(message, place);
+      if (message) this.#receive(message, version);
     }
   }
 

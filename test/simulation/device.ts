@@ -3,7 +3,7 @@ import type { Connection } from '../../services/gateway/src/connections/connecti
 import type { Member } from '../../services/gateway/src/connections/registry.ts';
 import { type Decoder, type Received, SseDecoder, WebSocketDecoder } from './decoders.ts';
 import type { SimulatedGateway } from './gateway.ts';
-import type { History, Place } from './history.ts';
+import type { History, LogVersion } from './history.ts';
 import type { Reader } from './reader.ts';
 import { SimulatedSocket } from './socket.ts';
 import { ensure } from './violation.ts';
@@ -44,15 +44,15 @@ export class Device {
     this.transport = transport;
     this.#history = history;
     this.#onClosed = onClosed;
-    const receive = (message: Received, place: Place) => this.#receive(message, place);
+    const receive = (message: Received, version: LogVersion) => this.#receive(message, version);
     const decoder: Decoder =
       transport === 'sse' ? new SseDecoder(receive) : new WebSocketDecoder(receive);
     this.socket = new SimulatedSocket(
       {
-        place: () => gateway.place,
+        version: () => gateway.version,
         wrote: () => wrote(this),
         drained: () => this.connection?.drained(),
-        received: (bytes, place) => decoder.push(bytes, place),
+        received: (bytes, version) => decoder.decode(bytes, version),
         closed: (reason) => this.end(reason),
       },
       kernelBytesMax,
@@ -97,27 +97,31 @@ export class Device {
     this.#onClosed(this, reason);
   }
 
-  #receive(message: Received, place: Place): void {
-    if (message.type === 'event') this.#receiveEvent(message, place);
-    else if (message.type === 'heartbeat') this.#receiveHeartbeat(message.cursor, place);
-    else if ('id' in message && message.id !== undefined) this.#receiveNamed(message, place);
+  #receive(message: Received, version: LogVersion): void {
+    if (message.type === 'event') this.#receiveEvent(message, version);
+    else if (message.type === 'heartbeat') this.#receiveHeartbeat(message.cursor, version);
+    else if ('id' in message && message.id !== undefined) this.#receiveNamed(message, version);
   }
 
-  #receiveNamed(message: Exclude<Received, { type: 'event' | 'heartbeat' }>, place: Place): void {
+  #receiveNamed(
+    message: Exclude<Received, { type: 'event' | 'heartbeat' }>,
+    version: LogVersion,
+  ): void {
     const moves = this.transport === 'sse';
-    if (message.type === 'subscribed') this.#named(message.id).confirm(message.cursor, place);
-    else if (message.type === 'gap') this.#named(message.id).passGap(message, place);
-    else if (message.type === 'live') this.#named(message.id).goLive(message.cursor, place, moves);
-    else if (message.type === 'skipped') this.#receiveSkipped(message, place);
+    if (message.type === 'subscribed') this.#named(message.id).confirm(message.cursor, version);
+    else if (message.type === 'gap') this.#named(message.id).passGap(message, version);
+    else if (message.type === 'live')
+      this.#named(message.id).goLive(message.cursor, version, moves);
+    else if (message.type === 'skipped') this.#receiveSkipped(message, version);
     else if (message.type === 'unsubscribed') this.#forget(message.id);
     else if (message.type === 'error') this.#receiveError(message.id ?? '', message.code);
   }
 
   #receiveSkipped(
     { id, count, cursor }: Extract<Received, { type: 'skipped' }>,
-    place: Place,
+    version: LogVersion,
   ): void {
-    this.#named(id).skip(count, cursor, place);
+    this.#named(id).skip(count, cursor, version);
   }
 
   #receiveError(id: string, code: string): void {
@@ -126,30 +130,30 @@ export class Device {
     if (this.readers.has(id)) this.#forget(id);
   }
 
-  #receiveEvent({ cursor, json }: { cursor: string; json: Buffer }, place: Place): void {
+  #receiveEvent({ cursor, json }: { cursor: string; json: Buffer }, version: LogVersion): void {
     const position = parseCursor(cursor);
     const record = this.#history.find(json);
     if (!record) throw new Error(`${this.name} received what nobody stored.`);
     const { sequence, topic } = record;
     const right = position.epoch === record.epoch && position.sequence === sequence;
     ensure(right, 'cursor', () => `${this.name} got ${record.epoch}-${sequence} as ${cursor}`);
-    ensure(this.#history.has(place, record) || record.lost, 'view', () => {
-      return `${this.name} got ${cursor}, which the log of ${place.epoch}/${place.view} has not`;
+    ensure(this.#history.has(version, record) || record.lost, 'view', () => {
+      return `${this.name} got ${cursor}, which the log of ${version.epoch}/${version.view} has not`;
     });
     const readers = [...this.readers.values()];
     const wanted = readers.some((reader) => reader.state === 'confirmed' && reader.matches(topic));
     ensure(wanted, 'topics', () => `${this.name} got ${topic}, which it has not subscribed to`);
-    let takers = 0;
-    for (const reader of readers) if (reader.take(record, position, place)) takers++;
-    ensure(takers > 0, 'once, in order', () => {
+    let receivers = 0;
+    for (const reader of readers) if (reader.receive(record, position, version)) receivers++;
+    ensure(receivers > 0, 'once, in order', () => {
       const cursors = readers.map((reader) => `${reader.id}@${reader.cursor?.sequence}`);
       return `${this.name} got ${cursor} ${topic} again (${cursors.join(' ')})`;
     });
   }
 
-  #receiveHeartbeat(cursor: string | undefined, place: Place): void {
+  #receiveHeartbeat(cursor: string | undefined, version: LogVersion): void {
     if (cursor === undefined) return;
-    for (const reader of this.readers.values()) reader.passHeartbeat(cursor, place);
+    for (const reader of this.readers.values()) reader.passHeartbeat(cursor, version);
   }
 
   #forget(id: string): void {

@@ -4,7 +4,7 @@ import type { StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
 import type { World } from './world.ts';
 
-/** The one feed of a gateway: what has arrived waits for the intake of the next turn. */
+/** The one feed of a gateway: what has arrived waits for the feed slice of the next turn. */
 export class SimulatedFeed implements Task {
   readonly #world: World;
   readonly #core: ConnectionContext;

@@ -13,7 +13,7 @@ import { WebSocketSession } from '../../services/gateway/src/transports/websocke
 import { LoopClock } from './clock.ts';
 import type { Device } from './device.ts';
 import { SimulatedFeed } from './feed.ts';
-import type { Place } from './history.ts';
+import type { LogVersion } from './history.ts';
 import { createArchiveTier, SimulatedStream } from './tiers.ts';
 import { ensure, Violation } from './violation.ts';
 import type { World } from './world.ts';
@@ -36,7 +36,7 @@ export class SimulatedGateway {
   readonly core: ConnectionContext;
   readonly registry: Registry;
   /** What the gateway takes the log for, since its feed last began. */
-  place: Place = { epoch: '', view: 0 };
+  version: LogVersion = { epoch: '', view: 0 };
   readonly feed: SimulatedFeed;
   readonly #world: World;
   /** What the next token permits. */
@@ -74,7 +74,7 @@ export class SimulatedGateway {
   }
 
   openFeed(): void {
-    this.place = this.#world.history.place;
+    this.version = this.#world.history.version;
     this.feed.begin();
   }
 
@@ -128,7 +128,7 @@ export class SimulatedGateway {
       },
       newId: () => 'id',
       report: { resumed: () => {}, limited: () => {}, refused: () => {} },
-      catchUps: { begin: async (_id, _start, subscribe) => subscribe() },
+      catchUpLimit: { begin: async (_id, _start, subscribe) => subscribe() },
       onTrace: () => {},
       onPrincipal: () => {},
     });

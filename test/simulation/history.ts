@@ -25,7 +25,7 @@ interface Epoch {
 }
 
 /** What a reader of the log may rely on: an epoch and, within it, what crashes made of it. */
-export interface Place {
+export interface LogVersion {
   readonly epoch: string;
   readonly view: number;
 }
@@ -44,7 +44,7 @@ export class History {
     this.#current = this.#begin();
   }
 
-  get place(): Place {
+  get version(): LogVersion {
     return { epoch: this.#current.name, view: this.#current.views.length - 1 };
   }
 
@@ -136,8 +136,8 @@ export class History {
     return record?.json.equals(json) ? record : undefined;
   }
 
-  /** Whether an event is what a place has under its sequence. */
-  has({ epoch, view }: Place, record: StoredRecord): boolean {
+  /** Whether an event is what a version of the log has under its sequence. */
+  has({ epoch, view }: LogVersion, record: StoredRecord): boolean {
     return this.#epochs.get(epoch)?.views[view]?.[record.sequence] === record;
   }
 
@@ -148,9 +148,9 @@ export class History {
     return Math.min(Number.POSITIVE_INFINITY, ...bases.slice(low + 1, high + 1));
   }
 
-  /** Events of a place in a range, the ends as in "after" and "through". */
-  *range(place: Place, after: number, through: number): Iterable<StoredRecord> {
-    const view = this.#epochs.get(place.epoch)?.views[place.view] ?? [];
+  /** Events of a version of the log in a range, the ends as in "after" and "through". */
+  *range(version: LogVersion, after: number, through: number): Iterable<StoredRecord> {
+    const view = this.#epochs.get(version.epoch)?.views[version.view] ?? [];
     const last = Math.min(through, view.length - 1);
     for (let sequence = after + 1; sequence <= last; sequence++) {
       const record = view[sequence];

@@ -70,7 +70,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: '    if (this.#sequence > tail.head) {',
   },
   {
-    mistake: 'looks ahead for the newest, and goes live without writing them',
+    mistake: 'conflates, and goes live without writing the kept events',
     file: 'connections/catch-up-reader.ts',
     text: 'if (!this.#writeConflated()) return false;',
     replacement: '',
@@ -82,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "subscriptions.some(({ deliver }) => deliver === 'latest')",
   },
   {
-    mistake: 'counts what was passed over up to the first that is not told yet',
+    mistake: 'counts what was skipped up to the first that is not told yet',
     file: 'connections/catch-up-reader.ts',
     text: 'const isFinal = event.sequence <= this.#sequence;',
     replacement: 'if (event.sequence > this.#sequence) break;\n        const isFinal = true;',
@@ -225,7 +225,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'nowMs < progress.behind.sinceMs',
   },
   {
-    mistake: "the archive's holes are passed over",
+    mistake: "the archive's holes are skipped",
     file: 'sources/archive-reader.ts',
     text: 'const [hole] = missing;',
     replacement: 'const [hole] = missing.slice(missing.length);',

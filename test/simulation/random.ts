@@ -30,12 +30,12 @@ export class Random {
     return item;
   }
 
-  /** Takes one out of the list; the others may change places. */
-  take<T>(items: T[]): T {
+  /** Takes one out of the list; the order of the others may change. */
+  removeAny<T>(items: T[]): T {
     const index = Math.floor(this.next() * items.length);
     const item = items[index];
     const last = items.pop();
-    if (item === undefined || last === undefined) throw new Error('There is nothing to take.');
+    if (item === undefined || last === undefined) throw new Error('There is nothing to remove.');
     if (index < items.length) items[index] = last;
     return item;
   }

@@ -6,7 +6,7 @@ import {
   parseCursor,
   type Start,
 } from '@tidemark/protocol';
-import type { History, Place, StoredRecord } from './history.ts';
+import type { History, LogVersion, StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
 
 /** What the readers can see of the world. */
@@ -51,9 +51,9 @@ export class Reader {
   received = 0;
   readonly #truth: Truth;
   readonly #matched = new Map<string, boolean>();
-  /** Topics of which an event was passed over, so that a newer one has to come. */
+  /** Topics of which an event was skipped, so that a newer one has to come. */
   readonly #awaited = new Map<string, number>();
-  /** Events passed over since it was last told how many. */
+  /** Events skipped since it was last told how many. */
   #untold = 0;
   /** Some of these may be lost by now; the gateway counted them when they were there. */
   #lossy = false;
@@ -90,7 +90,7 @@ export class Reader {
     // A new start forgets what it had.
     this.cursor = undefined;
     this.#awaited.clear();
-    this.#view = this.#truth.history.place.view;
+    this.#view = this.#truth.history.version.view;
   }
 
   leave(): void {
@@ -100,41 +100,41 @@ export class Reader {
   }
 
   /** The subscription begins after this cursor. */
-  confirm(cursor: string, place: Place): void {
+  confirm(cursor: string, version: LogVersion): void {
     ensure(this.state === 'asked', 'subscribed', () => `${this.id} had not asked`);
     const asked = this.#asked;
     if (!asked) throw new Error('A reader that asked knows what.');
-    const to = this.#read(cursor, place);
+    const to = this.#read(cursor, version);
     this.state = 'confirmed';
     const { start } = asked;
     if (start.kind === 'cursor') {
       const { position } = start;
       if (formatCursor(position) !== cursor) this.#owedGap = { from: position, to };
-      else this.#resume(position, place, asked);
+      else this.#resume(position, version, asked);
       return;
     }
-    this.#checkStart(asked, to, place);
+    this.#checkStart(asked, to, version);
     this.cursor = to;
-    this.#view = place.view;
+    this.#view = version.view;
   }
 
   /** An event arrived on its connection. @returns whether it is for this one */
-  take(record: StoredRecord, position: Position, place: Place): boolean {
+  receive(record: StoredRecord, position: Position, version: LogVersion): boolean {
     if (this.state !== 'confirmed' || !this.matches(record.topic)) return false;
     ensure(!this.#owedGap, 'gap told', () => `${this.id} got an event before the gap it was owed`);
     const { cursor } = this;
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
     if (cursor.epoch === position.epoch && position.sequence <= cursor.sequence) return false;
-    this.#pass(position.sequence - 1, position, place, 'no hole');
-    this.#move(position, place);
+    this.#pass(position.sequence - 1, position, version, 'no hole');
+    this.#move(position, version);
     this.#awaited.delete(record.topic);
     this.received++;
     return true;
   }
 
-  passGap(gap: { from: string; to: string; reason: string }, place: Place): void {
+  passGap(gap: { from: string; to: string; reason: string }, version: LogVersion): void {
     const from = parseCursor(gap.from);
-    const to = this.#read(gap.to, place);
+    const to = this.#read(gap.to, version);
     if (this.#owedGap) {
       const owed = this.#owedGap;
       this.#owedGap = undefined;
@@ -146,18 +146,18 @@ export class Reader {
       );
       this.cursor ??= owed.from;
     }
-    if (gap.reason === 'epoch') this.#passEpoch(from, to, place);
-    else if (gap.reason === 'future') this.#passFuture(from, to, place);
-    else this.#passExpired(from, to, place);
+    if (gap.reason === 'epoch') this.#passEpoch(from, to, version);
+    else if (gap.reason === 'future') this.#passFuture(from, to, version);
+    else this.#passExpired(from, to, version);
     this.#lossy ||= gap.reason !== 'expired';
     this.#awaited.clear();
-    this.#move(to, place);
+    this.#move(to, version);
   }
 
-  /** Told how many events up to a cursor were passed over for newer ones. */
-  skip(count: number, cursor: string, place: Place): void {
-    const position = this.#read(cursor, place);
-    this.#pass(position.sequence, position, place, 'skipped');
+  /** Told how many events up to a cursor were skipped for newer ones. */
+  skip(count: number, cursor: string, version: LogVersion): void {
+    const position = this.#read(cursor, version);
+    this.#pass(position.sequence, position, version, 'skipped');
     ensure(
       count === this.#untold || this.#lossy,
       'skipped',
@@ -168,55 +168,59 @@ export class Reader {
   }
 
   /** The position of a whole connection, which everything on it has passed. */
-  passHeartbeat(cursor: string, place: Place): void {
+  passHeartbeat(cursor: string, version: LogVersion): void {
     if (this.state !== 'confirmed' || !this.cursor) return;
-    const position = this.#read(cursor, place);
+    const position = this.#read(cursor, version);
     if (position.epoch === this.cursor.epoch && position.sequence <= this.cursor.sequence) return;
-    this.#pass(position.sequence, position, place, 'heartbeat');
-    this.#move(position, place);
+    this.#pass(position.sequence, position, version, 'heartbeat');
+    this.#move(position, version);
   }
 
   /** @param moves whether the transport makes this cursor the client's own */
-  goLive(cursor: string, place: Place, moves: boolean): void {
+  goLive(cursor: string, version: LogVersion, moves: boolean): void {
     ensure(this.state === 'confirmed', 'live', () => `${this.id} is live and was never confirmed`);
     ensure(!this.live, 'live', () => `${this.id} was told live twice`);
     this.live = true;
-    const position = this.#read(cursor, place);
+    const position = this.#read(cursor, version);
     const behind =
       this.cursor?.epoch === position.epoch && position.sequence < this.cursor.sequence;
     ensure(!behind, 'live', () => `${this.id} was told live at ${cursor}, behind its own cursor`);
-    this.#pass(position.sequence, position, place, 'live');
+    this.#pass(position.sequence, position, version, 'live');
     this.#checkNewest('live');
-    if (moves) this.#move(position, place);
+    if (moves) this.#move(position, version);
   }
 
   /** At the end: whether it has everything there is. */
-  checkComplete(place: Place): void {
+  checkComplete(version: LogVersion): void {
     const at = this.cursor ? formatCursor(this.cursor) : 'no cursor';
     ensure(this.state === 'confirmed' && this.live && !this.closing, 'settled', () => {
       return `${this.id} is ${this.state}, live: ${this.live}, at ${at}`;
     });
-    const position = { epoch: place.epoch, sequence: Number.MAX_SAFE_INTEGER };
-    this.#pass(position.sequence, position, place, 'settled');
+    const position = { epoch: version.epoch, sequence: Number.MAX_SAFE_INTEGER };
+    this.#pass(position.sequence, position, version, 'settled');
     this.#checkNewest('settled');
   }
 
-  #resume(position: Position, place: Place, { head, lastSequence }: Asked): void {
+  #resume(position: Position, version: LogVersion, { head, lastSequence }: Asked): void {
     const { epoch, sequence } = position;
-    ensure(epoch === place.epoch, 'epoch', () => `${this.id} was confirmed in another epoch`);
+    ensure(epoch === version.epoch, 'epoch', () => `${this.id} was confirmed in another epoch`);
     const before = this.cursor;
     this.cursor = position;
     // Where a lost end has grown again past the cursor, nobody can tell that it was lost.
-    const common = this.#truth.history.commonTo(epoch, this.#view, place.view);
+    const common = this.#truth.history.commonTo(epoch, this.#view, version.view);
     const last = Math.max(head, lastSequence, this.#truth.history.lastSequence);
     // So it is where this gateway has yet to see a new stream: the gap then comes with that.
-    const changed = this.#truth.history.place.epoch !== epoch;
+    const changed = this.#truth.history.version.epoch !== epoch;
     const told = !before || changed || sequence <= common || sequence <= last;
     ensure(told, 'gap told', () => `${this.id} resumed at ${sequence}, beyond the end ${last}`);
-    this.#view = place.view;
+    this.#view = version.view;
   }
 
-  #checkStart({ start, head, first, lastSequence }: Asked, to: Position, place: Place): void {
+  #checkStart(
+    { start, head, first, lastSequence }: Asked,
+    to: Position,
+    version: LogVersion,
+  ): void {
     const { history } = this.#truth;
     const { sequence } = to;
     if (start.kind === 'latest') {
@@ -228,64 +232,64 @@ export class Reader {
     const early = (record: StoredRecord): boolean => {
       return start.kind === 'time' ? record.timeMs >= start.timeMs : start.kind === 'earliest';
     };
-    for (const record of history.range(place, 0, sequence)) {
+    for (const record of history.range(version, 0, sequence)) {
       const missed = early(record) && this.matches(record.topic) && !this.#truth.gone(record);
       ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
     }
     if (start.kind !== 'time') return;
     // What has left the stream meanwhile may have been late in the archive: then it is early.
     const after = Math.max(sequence, first - 1, history.firstSequence - 1);
-    for (const record of history.range(place, after, head)) {
+    for (const record of history.range(version, after, head)) {
       const right = record.timeMs >= start.timeMs || this.#truth.gone(record);
       ensure(right, 'start', () => `${this.id} got ${sequence}, too early for ${start.timeMs}`);
     }
   }
 
-  #passExpired(from: Position, to: Position, place: Place): void {
+  #passExpired(from: Position, to: Position, version: LogVersion): void {
     ensure(to.sequence > from.sequence && to.epoch === from.epoch, 'gap true', () => {
       return `${this.id} was told an empty gap ${from.sequence} to ${to.sequence}`;
     });
-    this.#pass(from.sequence, from, place, 'no hole');
+    this.#pass(from.sequence, from, version, 'no hole');
     const after = Math.max(from.sequence, this.cursor?.sequence ?? 0);
     const ahead = this.cursor !== undefined && this.cursor.sequence >= to.sequence;
     ensure(!ahead, 'gap true', () => `${this.id} was told a gap that it had passed`);
-    this.#checkGone(place, after, to.sequence);
+    this.#checkGone(version, after, to.sequence);
   }
 
-  #passEpoch(from: Position, to: Position, place: Place): void {
+  #passEpoch(from: Position, to: Position, version: LogVersion): void {
     const { epochs } = this.#truth.history;
     const later = epochs.indexOf(to.epoch) > epochs.indexOf(from.epoch);
     ensure(later, 'gap true', () => `${this.id} was sent from ${from.epoch} to ${to.epoch}`);
     ensure(from.epoch === this.cursor?.epoch, 'gap true', () => {
       return `${this.id} was told a gap from ${from.epoch}, and is at ${this.cursor?.epoch}`;
     });
-    this.#checkGone(place, 0, to.sequence);
+    this.#checkGone(version, 0, to.sequence);
   }
 
-  #passFuture(from: Position, to: Position, place: Place): void {
+  #passFuture(from: Position, to: Position, version: LogVersion): void {
     const beyond = from.epoch === to.epoch && from.sequence > to.sequence;
     ensure(beyond, 'gap true', () => `${this.id} was told a future gap that is none`);
     const { history } = this.#truth;
     const { cursor } = this;
     if (cursor?.epoch !== to.epoch) throw new Error('A future gap is within an epoch.');
-    const common = history.commonTo(to.epoch, this.#view, place.view);
+    const common = history.commonTo(to.epoch, this.#view, version.view);
     const beyondEnd = from.sequence > Math.min(common, this.#asked?.lastSequence ?? common);
-    // Events that were passed over for lost ones count again: the gap leads back before them.
+    // Events that were skipped for lost ones count again: the gap leads back before them.
     const leadsBack = this.deliver === 'latest' && this.#awaited.size > 0;
     ensure(beyondEnd || leadsBack, 'gap true', () => {
       return `${this.id} was told that ${from.sequence} is lost`;
     });
     // What it lacked before its cursor's view ended must have come; beyond that nobody can tell.
     const through = Math.min(common, to.sequence);
-    for (const record of history.range(place, cursor.sequence, through)) {
+    for (const record of history.range(version, cursor.sequence, through)) {
       const had = record.lost || !this.matches(record.topic);
       ensure(had, 'no hole', () => `${this.id} never got ${record.sequence}`);
     }
-    this.#view = place.view;
+    this.#view = version.view;
   }
 
-  #checkGone(place: Place, after: number, through: number): void {
-    for (const record of this.#truth.history.range(place, after, through)) {
+  #checkGone(version: LogVersion, after: number, through: number): void {
+    for (const record of this.#truth.history.range(version, after, through)) {
       const right = !this.matches(record.topic) || this.#truth.gone(record);
       ensure(
         right,
@@ -296,7 +300,7 @@ export class Reader {
   }
 
   /** Everything up to and with a sequence must have come. */
-  #pass(through: number, { epoch }: Position, place: Place, check: string): void {
+  #pass(through: number, { epoch }: Position, version: LogVersion, check: string): void {
     const { cursor } = this;
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
     ensure(!this.#owedGap, 'gap told', () => `${this.id} is still owed a gap`);
@@ -304,15 +308,15 @@ export class Reader {
       return `${this.id} came from ${formatCursor(cursor)} to ${epoch} without a gap`;
     });
     const { history } = this.#truth;
-    if (place.view !== this.#view) {
-      // The newer event for which one was passed over may be among the lost.
+    if (version.view !== this.#view) {
+      // The newer event for which one was skipped may be among the lost.
       this.#awaited.clear();
-      const common = history.commonTo(epoch, place.view, this.#view);
+      const common = history.commonTo(epoch, version.view, this.#view);
       ensure(cursor.sequence <= common, 'gap told', () => {
         return `${this.id} stood at ${cursor.sequence}, and the log was cut to ${common}`;
       });
     }
-    for (const record of history.range(place, cursor.sequence, through)) {
+    for (const record of history.range(version, cursor.sequence, through)) {
       if (!this.matches(record.topic)) continue;
       this.#lossy ||= record.lost;
       if (record.lost) continue;
@@ -325,22 +329,22 @@ export class Reader {
     }
   }
 
-  /** Once it is current: whatever was passed over, a newer event of its topic has come. */
+  /** Once it is current: whatever was skipped, a newer event of its topic has come. */
   #checkNewest(check: string): void {
     const [first] = this.#awaited;
     ensure(!first, check, () => `${this.id} lacks what is newer than ${first?.join(' ')}`);
   }
 
-  #move(position: Position, place: Place): void {
+  #move(position: Position, version: LogVersion): void {
     this.cursor = position;
-    this.#view = place.view;
+    this.#view = version.view;
   }
 
   /** A cursor of the server, which must be of the epoch that the server then was in. */
-  #read(cursor: string, place: Place): Position {
+  #read(cursor: string, version: LogVersion): Position {
     const position = parseCursor(cursor);
-    ensure(position.epoch === place.epoch, 'epoch', () => {
-      return `${this.id} was sent ${cursor} by a gateway in ${place.epoch}`;
+    ensure(position.epoch === version.epoch, 'epoch', () => {
+      return `${this.id} was sent ${cursor} by a gateway in ${version.epoch}`;
     });
     return position;
   }

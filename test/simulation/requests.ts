@@ -28,13 +28,13 @@ export class Requests {
 
   /** Any of them arrives, not always the oldest. @returns which */
   arrive(): string {
-    const { what, resolve } = this.#random.take(this.#underWay);
+    const { what, resolve } = this.#random.removeAny(this.#underWay);
     resolve();
     return what;
   }
 
   lose(): string {
-    const { what, reject } = this.#random.take(this.#underWay);
+    const { what, reject } = this.#random.removeAny(this.#underWay);
     reject(new Error('No answer in time.'));
     return what;
   }

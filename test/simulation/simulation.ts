@@ -117,7 +117,7 @@ async function rest(world: World): Promise<void> {
   checkAdvanced(world, before);
   await pass(world, 3 * heartbeatMs);
   checkAdvanced(world, world.history.lastSequence);
-  for (const reader of world.readers) reader.checkComplete(world.history.place);
+  for (const reader of world.readers) reader.checkComplete(world.history.version);
   for (const { connection, name } of world.devices) {
     ensure(connection?.live ?? false, 'settled', () => `${name} is not live`);
   }
@@ -145,7 +145,7 @@ async function pass(world: World, ms: number): Promise<void> {
 async function goOn(world: World): Promise<boolean> {
   const actions = [...SETTLING];
   while (actions.length > 0) {
-    if (await act(world, world.random.take(actions))) return true;
+    if (await act(world, world.random.removeAny(actions))) return true;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 import type { CloseReason } from '@tidemark/protocol';
 import { BATCH_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/batch.ts';
 import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
-import type { Place } from './history.ts';
+import type { LogVersion } from './history.ts';
 import { ensure } from './violation.ts';
 
 /** PROTOCOL.md section 8.2: bytes that a socket holds unsent, one larger event apart. */
@@ -15,16 +15,16 @@ const HEADER_BYTES_MAX = 10;
 /** What a write was, and what the gateway took the log for when it wrote. */
 interface Piece {
   readonly bytes: Buffer;
-  readonly place: Place;
+  readonly version: LogVersion;
 }
 
 export interface SocketEvents {
   /** Where the gateway stands that writes. */
-  readonly place: () => Place;
+  readonly version: () => LogVersion;
   /** A write was made, which costs time. */
   readonly wrote: (socket: SimulatedSocket) => void;
   readonly drained: () => void;
-  readonly received: (bytes: Buffer, place: Place) => void;
+  readonly received: (bytes: Buffer, version: LogVersion) => void;
   readonly closed: (reason: CloseReason) => void;
 }
 
@@ -77,7 +77,7 @@ export class SimulatedSocket implements Sink {
     if (isEvent(buffer)) this.#checkEvents(buffer);
     else this.#controlBytes += buffer.length;
     this.unsentBytes += buffer.length;
-    this.#unsent.push({ bytes: buffer, place: this.#events.place() });
+    this.#unsent.push({ bytes: buffer, version: this.#events.version() });
     if (this.unsentBytes >= LOW_WATER_BYTES) this.#needsDrain = true;
     this.#events.wrote(this);
     return taken;
@@ -105,7 +105,7 @@ export class SimulatedSocket implements Sink {
       const taken = cut(this.#unsent, room);
       room -= taken.bytes.length;
       this.unsentBytes -= taken.bytes.length;
-      this.#take(taken);
+      this.#passToKernel(taken);
     }
     if (this.unsentBytes > 0) return;
     this.#controlBytes = 0;
@@ -121,7 +121,7 @@ export class SimulatedSocket implements Sink {
       const taken = cut(this.#kernel, room);
       room -= taken.bytes.length;
       this.#kernelBytes -= taken.bytes.length;
-      this.#events.received(taken.bytes, taken.place);
+      this.#events.received(taken.bytes, taken.version);
       if (this.#destroyed) return;
     }
     if (this.#closing && this.#unsent.length === 0 && this.#kernel.length === 0) {
@@ -130,7 +130,7 @@ export class SimulatedSocket implements Sink {
     }
   }
 
-  #take(piece: Piece): void {
+  #passToKernel(piece: Piece): void {
     this.takenBytes += piece.bytes.length;
     this.#kernelBytes += piece.bytes.length;
     this.#kernel.push(piece);
@@ -153,8 +153,8 @@ function cut(pieces: Piece[], bytesMax: number): Piece {
     pieces.shift();
     return first;
   }
-  pieces[0] = { bytes: first.bytes.subarray(bytesMax), place: first.place };
-  return { bytes: first.bytes.subarray(0, bytesMax), place: first.place };
+  pieces[0] = { bytes: first.bytes.subarray(bytesMax), version: first.version };
+  return { bytes: first.bytes.subarray(0, bytesMax), version: first.version };
 }
 
 /** Whether a write holds events: of both transports' messages only they begin like this. */

@@ -31,7 +31,7 @@ export class SimulatedStream implements StreamTier {
   }
 
   /** Whatever stream is there now is read, and taken for that of the epoch: as it really is. */
-  async read(query: ColdQuery): Promise<Slice> {
+  async readSlice(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;
     const { history } = this.#world;
     const entries: EventEntry[] = [];

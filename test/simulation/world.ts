@@ -144,7 +144,7 @@ export class World implements Truth {
   #checkHeld(gateway: SimulatedGateway): void {
     for (const { name, connection, socket, ...device } of this.devices) {
       if (device.gateway !== gateway || socket.writable) continue;
-      // A reader that looks for the newest events keeps them while it waits for the next page.
+      // A catch-up reader that conflates keeps its events while it waits for the next page.
       if ([...device.readers.values()].some(({ deliver }) => deliver === 'latest')) continue;
       const { heldEvents = 0 } = connection ?? {};
       ensure(heldEvents === 0, 'bounded memory', () => `${name} holds ${heldEvents} events`);

@@ -55,14 +55,14 @@ export async function startNatsCluster(): Promise<NatsCluster> {
   };
 }
 
-interface Place {
+interface ServerPlan {
   readonly store: string;
   readonly route: number;
   readonly monitor: number;
   readonly routes: readonly number[];
 }
 
-function configuration({ store, route, monitor, routes }: Place): string {
+function configuration({ store, route, monitor, routes }: ServerPlan): string {
   const named = NAMES.reduce(
     (text, name, index) => text.replace(`${name}:6222`, `127.0.0.1:${routes[index]}`),
     CONFIG,

@@ -24,7 +24,7 @@ export interface Principal {
   readonly tokenId?: string;
 }
 
-/** Reads the `scope` claim; words that are unknown or malformed grant nothing and are passed over. */
+/** Reads the `scope` claim; words that are unknown or malformed grant nothing. */
 export function parseScope(scope: string): Pick<Principal, 'grants' | 'admin'> {
   const words = scope.split(' ');
   const grants = words.flatMap((word) => parseGrant(word) ?? []);

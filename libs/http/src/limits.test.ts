@@ -19,8 +19,8 @@ function makeLimits() {
 test('rate: more than a second allows: refused with the time to wait, others are not', async () => {
   const { metrics, limits } = makeLimits();
   const rate = limits.rate('tests_per_second', { max: 3, of: 'tests' });
-  for (let n = 0; n < 3; n++) await rate.take('alice');
-  const error = await rate.take('alice').catch((reason) => reason);
+  for (let n = 0; n < 3; n++) await rate.consume('alice');
+  const error = await rate.consume('alice').catch((reason) => reason);
   expect(error).toBeInstanceOf(TidemarkError);
   expect(error.toBody()).toEqual({
     code: 'limit_exceeded',
@@ -28,10 +28,10 @@ test('rate: more than a second allows: refused with the time to wait, others are
     retryable: true,
     retryAfterSeconds: 1,
   });
-  await rate.take('bob', 3);
+  await rate.consume('bob', 3);
   expect(await hits(metrics, 'tests_per_second')).toBe(1);
   await sleep(1100);
-  await rate.take('alice', 3);
+  await rate.consume('alice', 3);
 });
 
 test('failures: as many as a second allows: not tried any more, and then again; others are', async () => {

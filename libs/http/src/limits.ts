@@ -5,7 +5,7 @@ import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 /** Something that may be done so many times in a second. */
 export interface Rate {
   /** @throws TidemarkError `limit_exceeded` that tells when to come again */
-  take(key: string, count?: number): Promise<void>;
+  consume(key: string, count?: number): Promise<void>;
 }
 
 /** A keyed semaphore: bounds what each key holds at one time. */
@@ -49,7 +49,7 @@ export class Limits {
   rate(limit: string, { max, of }: LimitOptions): Rate {
     const limiter = new RateLimiterMemory({ points: max, duration: 1 });
     return {
-      take: async (key, count = 1) => {
+      consume: async (key, count = 1) => {
         try {
           await limiter.consume(key, count);
         } catch (reason) {

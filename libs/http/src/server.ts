@@ -88,7 +88,7 @@ export class HttpServer {
       this.#keepAnswer(response);
     });
     this.server.on('request', application);
-    // What it expects beside 100-continue may be passed over (RFC 9110 section 10.1.1).
+    // Other expectations than 100-continue may be ignored (RFC 9110 section 10.1.1).
     this.server.on('checkExpectation', (...exchange) => this.server.emit('request', ...exchange));
     this.server.on('clientError', (error, socket) => this.#refuse(error, socket));
     if (options.socketsMax !== undefined) this.server.maxConnections = options.socketsMax;

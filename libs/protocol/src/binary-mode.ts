@@ -7,7 +7,7 @@ export const BATCH_TYPE = 'application/cloudevents-batch+json';
  * the body holds the data. The rule is the same over HTTP (HTTP binding, section 3.1) and on NATS
  * (NATS binding, section 3.1). What comes out is unchecked: give it to `parseEvent`.
  *
- * @param headers names in any case with their first value; others than `ce-` are passed over
+ * @param headers names in any case with their first value; those without `ce-` are ignored
  * @param contentType of the body, `undefined` when there is none
  * @param body the data as it was sent; no bytes mean no data
  * @throws SyntaxError when the body calls itself JSON and is not

@@ -62,7 +62,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       span.setAttribute('tidemark.events', checked.submission.events.length);
       return checked;
     });
-    await publishes.take(principal.subject, submission.events.length);
+    await publishes.consume(principal.subject, submission.events.length);
     const answers = await append(appends, submission, { precondition, context, parent });
     response.status(201);
     const [first] = answers;

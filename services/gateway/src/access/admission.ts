@@ -57,7 +57,7 @@ export class Admission {
   /** Limits the handshakes of an address, before its token is checked. */
   guard(authenticate: Authenticate): (request: ConnectRequest) => Promise<Principal> {
     return async (request) => {
-      await this.#handshakes.take(clientOf(request, this.#proxies));
+      await this.#handshakes.consume(clientOf(request, this.#proxies));
       return authenticate(request);
     };
   }
@@ -65,7 +65,7 @@ export class Admission {
   /** Counts the connection until its socket closes. @throws TidemarkError `limit_exceeded` */
   admit(request: ConnectRequest, { subject }: Principal): void {
     try {
-      this.#registry.admit();
+      this.#registry.requireCapacity();
     } catch (error) {
       if (!this.#registry.closing) this.#limits.hit('connections');
       throw error;

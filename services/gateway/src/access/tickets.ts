@@ -10,7 +10,7 @@ export function ticketEndpoint(store: TicketStore, tickets: Rate): Endpoint {
     methods: {
       async POST(_request, response, principal) {
         // They share a bucket that one user could fill for all.
-        await tickets.take(principal.subject);
+        await tickets.consume(principal.subject);
         const { ticket, expiresAtMs } = await store.issue(principal);
         response.status(201).json({ ticket, expiresAt: new Date(expiresAtMs).toISOString() });
       },

@@ -1,12 +1,12 @@
 import type { Semaphore } from '@tidemark/http';
 import type { Position, Start } from '@tidemark/protocol';
 import type { Gap } from './encoder.ts';
-import type { CatchUp, ConnectionObserver } from './observer.ts';
+import type { CatchUpObserver, ConnectionObserver } from './observer.ts';
 
 interface Permit {
   readonly release: () => void;
-  /** Given back by the end of the catch-up. */
-  taken: boolean;
+  /** Whether a catch-up keeps it, which releases it at its end. */
+  kept: boolean;
 }
 
 /**
@@ -29,30 +29,30 @@ export class CatchUpLimit implements ConnectionObserver {
   /** Subscribes, if a permit is free or none is needed. @throws TidemarkError `limit_exceeded` */
   async begin(id: string, start: Start, subscribe: () => Promise<void>): Promise<void> {
     if (start.kind === 'latest') return subscribe();
-    const permit: Permit = { release: this.#semaphore.acquire(this.#subject), taken: false };
+    const permit: Permit = { release: this.#semaphore.acquire(this.#subject), kept: false };
     this.#beginning ??= new Map();
     const beginning = this.#beginning.set(id, permit);
     try {
       await subscribe();
     } finally {
       if (beginning.get(id) === permit) beginning.delete(id);
-      if (!permit.taken) permit.release();
+      if (!permit.kept) permit.release();
     }
   }
 
   subscribed(
     subscription: { readonly id: string; readonly patterns: readonly string[] },
     at: { readonly position: Position; readonly head: number },
-  ): CatchUp | undefined {
-    const catchUp = this.#observer.subscribed(subscription, at);
+  ): CatchUpObserver | undefined {
+    const catchUpObserver = this.#observer.subscribed(subscription, at);
     const permit = this.#beginning?.get(subscription.id);
-    if (!catchUp || !permit) return catchUp;
-    permit.taken = true;
+    if (!catchUpObserver || !permit) return catchUpObserver;
+    permit.kept = true;
     return {
-      carried: (tier, entries) => catchUp.carried(tier, entries),
+      written: (tier, entries) => catchUpObserver.written(tier, entries),
       end: (how) => {
         permit.release();
-        catchUp.end(how);
+        catchUpObserver.end(how);
       },
     };
   }

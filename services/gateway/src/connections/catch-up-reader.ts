@@ -138,7 +138,7 @@ export class CatchUpReader implements Task, HeadWaiter {
   #readTail(): boolean {
     const { tail } = this.#log;
     this.#tier = 'tail';
-    const slice = tail.read(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
+    const slice = tail.readEntries(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
     if (!this.#deliverEntries(slice.entries, slice.through)) return false;
     this.#owner.context.counters.catchUpTailEvents += slice.entries.length;
     if (this.#readFrom < tail.head) return true;
@@ -165,7 +165,7 @@ export class CatchUpReader implements Task, HeadWaiter {
 
   #readPage(after: number): Promise<ColdAnswer> {
     const { epoch, tail } = this.#log;
-    return this.#owner.context.coldReads.read({
+    return this.#owner.context.coldReads.readPage({
       epoch,
       patterns: this.patterns,
       after,
@@ -279,11 +279,13 @@ export class CatchUpReader implements Task, HeadWaiter {
 
   get #isObserved(): boolean {
     const { onWritten } = this.#owner;
-    return onWritten !== undefined || this.subscriptions.some(({ catchUp }) => catchUp);
+    return onWritten !== undefined || this.subscriptions.some((one) => one.catchUpObserver);
   }
 
   #reportWritten(written: readonly EventEntry[]): void {
-    for (const { catchUp } of this.subscriptions) catchUp?.carried(this.#tier, written);
+    for (const { catchUpObserver } of this.subscriptions) {
+      catchUpObserver?.written(this.#tier, written);
+    }
     const { onWritten } = this.#owner;
     if (!onWritten) return;
     for (const { deliveryTrace } of written) if (deliveryTrace) onWritten(deliveryTrace);

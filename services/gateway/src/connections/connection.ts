@@ -85,7 +85,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   }
 
   /** The patterns of each subscription, by id. */
-  patterns(): Map<string, readonly string[]> {
+  patternsById(): Map<string, readonly string[]> {
     return new Map([...this.#all()].map(({ id, patterns }) => [id, patterns.list]));
   }
 
@@ -259,7 +259,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     const position = this.#positionAt(sequence);
     const { head } = this.#log.tail;
     const patterns = subscription.patterns.list;
-    subscription.catchUp = this.#observer.subscribed({ id, patterns }, { position, head });
+    subscription.catchUpObserver = this.#observer.subscribed({ id, patterns }, { position, head });
     this.send(this.encoder.subscribed(id, position));
     if (gap) {
       this.context.counters.gaps++;
@@ -385,8 +385,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
 
 function endCatchUps(subscriptions: Iterable<Subscription>, how: CatchUpEnd): void {
   for (const subscription of subscriptions) {
-    subscription.catchUp?.end(how);
-    subscription.catchUp = undefined;
+    subscription.catchUpObserver?.end(how);
+    subscription.catchUpObserver = undefined;
   }
 }
 

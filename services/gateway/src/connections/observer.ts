@@ -9,19 +9,19 @@ export type Tier = (typeof TIERS)[number];
 export type CatchUpEnd = 'live' | 'failed' | 'left';
 
 /** Is told how one subscription catches up. */
-export interface CatchUp {
+export interface CatchUpObserver {
   /** Entries that were written for it, in order. */
-  carried(tier: Tier, entries: readonly EventEntry[]): void;
+  written(tier: Tier, entries: readonly EventEntry[]): void;
   end(how: CatchUpEnd): void;
 }
 
 /** Is told what happens to a connection, for the log, the metrics and the traces. */
 export interface ConnectionObserver {
-  /** @returns follows the catch-up where the subscription begins behind the head */
+  /** @returns an observer of the catch-up, where the subscription begins behind the head */
   subscribed(
     subscription: { readonly id: string; readonly patterns: readonly string[] },
-    place: { readonly position: Position; readonly head: number },
-  ): CatchUp | undefined;
+    at: { readonly position: Position; readonly head: number },
+  ): CatchUpObserver | undefined;
   unsubscribed(id: string): void;
   gap(id: string, gap: Gap): void;
   closing(reason: CloseReason): void;

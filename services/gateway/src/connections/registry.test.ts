@@ -92,7 +92,13 @@ function principal(expiresAtMs: number): Principal {
 beforeEach(() => {
   clock = new ManualClock();
   sink = new RecordingSink();
-  const tier = { connected: true, bounds: away, read: away, sequenceBefore: away };
+  const tier = {
+    connected: true,
+    bounds: away,
+    readSlice: away,
+    readPage: away,
+    sequenceBefore: away,
+  };
   const context = createCore({
     stream: tier,
     archive: tier,

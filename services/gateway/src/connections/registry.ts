@@ -99,7 +99,7 @@ export class Registry implements Task {
   }
 
   /** @throws TidemarkError `unavailable` while draining, `limit_exceeded` when the gateway is full */
-  admit(): void {
+  requireCapacity(): void {
     if (this.#closing) throw goingAwayError();
     const { connectionsMax } = this.#options;
     if (this.#members.size < connectionsMax) return;

@@ -1,6 +1,6 @@
 import type { Deliver } from '@tidemark/protocol';
 import type { PatternSet } from '../log/pattern-set.ts';
-import type { CatchUp } from './observer.ts';
+import type { CatchUpObserver } from './observer.ts';
 
 /**
  * One subscription of a connection.
@@ -18,8 +18,8 @@ export class Subscription {
   after = 0;
   /** `live` is sent once, when it has caught up for the first time. */
   sentLive = false;
-  /** While it catches up for the first time, where that is observed. */
-  catchUp: CatchUp | undefined;
+  /** Set while it catches up for the first time, where somebody observes that. */
+  catchUpObserver: CatchUpObserver | undefined;
   /** Events skipped for newer ones of their topics, and not reported to the client yet. */
   skipped = 0;
   /** After this sequence some were skipped for newer ones that have not been written yet. */

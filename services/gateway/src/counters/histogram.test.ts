@@ -2,14 +2,14 @@ import { Metrics } from '@tidemark/telemetry';
 import { expect, test } from 'vitest';
 import { Histogram } from './histogram.ts';
 
-test('tally: values on, under and above the bounds: shown as a histogram of Prometheus', async () => {
-  const tally = new Histogram([1, 10]);
-  tally.add(0);
-  tally.add(1, 2);
-  tally.add(10);
-  tally.add(11, 3);
+test('histogram: values on, under and above the bounds: shown as a histogram of Prometheus', async () => {
+  const histogram = new Histogram([1, 10]);
+  histogram.observe(0);
+  histogram.observe(1, 2);
+  histogram.observe(10);
+  histogram.observe(11, 3);
   const metrics = new Metrics('test', { defaults: false });
-  metrics.keptHistogram('sizes', 'Sizes.', tally);
+  metrics.keptHistogram('sizes', 'Sizes.', histogram);
   const lines = (await metrics.registry.metrics()).trim().split('\n');
   expect(lines).toEqual([
     '# HELP tidemark_sizes Sizes.',

@@ -1,5 +1,5 @@
 /**
- * A histogram as plain numbers, for the hot path: adding a value costs some nanoseconds, in a metrics
+ * A histogram as plain numbers, for the hot path: observing a value costs some nanoseconds, in a metrics
  * library some hundreds.
  */
 export class Histogram {
@@ -14,7 +14,7 @@ export class Histogram {
     this.counts = new Array(bounds.length + 1).fill(0);
   }
 
-  add(value: number, times = 1): void {
+  observe(value: number, times = 1): void {
     let index = 0;
     while (index < this.bounds.length && value > (this.bounds[index] ?? 0)) index++;
     this.counts[index] = (this.counts[index] ?? 0) + times;

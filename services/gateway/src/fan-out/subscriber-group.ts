@@ -122,7 +122,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) {
       const entry = this.#queue.shift();
       entry?.deliveryTrace?.completed();
-      if (entry) counters.deliveryLagMs.add(nowMs - entry.timeMs, this.#members.size);
+      if (entry) counters.deliveryLagMs.observe(nowMs - entry.timeMs, this.#members.size);
     }
     if (this.#queue.length < GROUP_QUEUE_MAX) this.#context.tasks.resumeFeed(this);
   }
@@ -146,7 +146,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
       connection.delivered += batch.events;
       if (batch.deliveryTraces) countWritten(batch, connection);
       counters.deliveries += batch.events;
-      counters.writeEvents.add(batch.events);
+      counters.writeEvents.observe(batch.events);
     }
     return Math.max(1, writes);
   }
@@ -167,7 +167,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
         connection.liveSequence = through;
         connection.delivered += events;
         counters.deliveries += events;
-        counters.writeEvents.add(events);
+        counters.writeEvents.observe(events);
         for (const end = written + events; written < end; written++) {
           const deliveryTrace = waiting[written]?.deliveryTrace;
           if (!deliveryTrace) continue;

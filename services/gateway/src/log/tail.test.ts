@@ -21,7 +21,7 @@ const patterns = fc.uniqueArray(
 const stored = fc.record({
   topic,
   bytes: fc.integer({ min: 2, max: 400 }),
-  /** Sequences that the feed passed over before it. */
+  /** Sequences that the feed skipped before it. */
   skipped: fc.constantFrom(0, 0, 0, 1, 3),
 });
 
@@ -56,7 +56,7 @@ function readOn(tail: Tail, set: PatternSet, after: number, eventsMax: number): 
   const entries: EventEntry[] = [];
   let position = after;
   while (position < tail.head) {
-    const slice = tail.read(set, position, { eventsMax });
+    const slice = tail.readEntries(set, position, { eventsMax });
     expect(slice.entries.length).toBeLessThanOrEqual(eventsMax);
     expect(slice.through).toBeGreaterThan(position);
     entries.push(...slice.entries);
@@ -143,7 +143,7 @@ describe('tail', () => {
       return { topic: `n.${index % 200}`, bytes: 2, skipped: 0 };
     });
     const { tail, all } = fill(events, { bytesMax: 100_000_000, eventsMax: 100_000 });
-    const slice = tail.read(new PatternSet(['n.*']), START, { eventsMax: 100_000 });
+    const slice = tail.readEntries(new PatternSet(['n.*']), START, { eventsMax: 100_000 });
     expect(slice.through).toBeLessThan(tail.head);
     expect(readOn(tail, new PatternSet(['n.*', 'x']), START, 512)).toEqual(all);
   });
@@ -155,7 +155,7 @@ describe('tail', () => {
     });
     tail.reset(7);
     expect(tail).toMatchObject({ length: 0, bytes: 0, floor: 7, head: 7 });
-    expect(tail.read(new PatternSet(['a']), 7, { eventsMax: 5 })).toEqual({
+    expect(tail.readEntries(new PatternSet(['a']), 7, { eventsMax: 5 })).toEqual({
       entries: [],
       through: 7,
     });

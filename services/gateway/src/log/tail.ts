@@ -114,7 +114,7 @@ export class Tail {
   }
 
   /** Matching entries after a sequence that is not below `floor`. */
-  read(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
+  readEntries(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
     const queues = this.#indexed(patterns);
     return queues ? this.#readIndex(queues, after, limits) : this.#scan(patterns, after, limits);
   }

@@ -16,7 +16,7 @@ export class ArchiveReader implements ArchiveTier {
     return this.#client.readBounds();
   }
 
-  async read({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<{
+  async readPage({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<{
     bounds: LogBounds;
     page?: ColdPage;
   }> {

@@ -42,8 +42,8 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
     throw new Error('away');
   };
   return new ColdReads({
-    stream: { connected: true, bounds: away, read: away, sequenceBefore: away, ...stream },
-    archive: { bounds: away, read: away, sequenceBefore: away, ...archive },
+    stream: { connected: true, bounds: away, readSlice: away, sequenceBefore: away, ...stream },
+    archive: { bounds: away, readPage: away, sequenceBefore: away, ...archive },
     clock: createClock(),
     counters: new Counters(),
     readsMax,
@@ -57,32 +57,35 @@ describe('cold reads', () => {
     const firsts = [50, 50, 50, 50, 50, 50, 50, 50, 60, 60, 60];
     const reads = createReads({
       stream: { bounds: async () => bounds(firsts.shift() ?? 60, 100) },
-      archive: { read: async () => ({ bounds: bounds(1, 45) }) },
+      archive: { readPage: async () => ({ bounds: bounds(1, 45) }) },
     });
-    expect(await reads.read(query(45))).toMatchObject({ kind: 'gap', through: 49 });
+    expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 49 });
   });
 
   test('archive: behind the stream for good: a gap, after it has had time', async () => {
     const reads = createReads({
       stream: { bounds: async () => bounds(60, 100) },
-      archive: { bounds: async () => bounds(1, 45), read: async () => ({ bounds: bounds(1, 45) }) },
+      archive: {
+        bounds: async () => bounds(1, 45),
+        readPage: async () => ({ bounds: bounds(1, 45) }),
+      },
     });
-    expect(await reads.read(query(45))).toMatchObject({ kind: 'gap', through: 59 });
+    expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 59 });
   });
 
   test('archive: away while the stream has the range: the stream answers', async () => {
     const reads = createReads({
       stream: {
         bounds: async () => bounds(40, 100),
-        read: async ({ through }) => ({ entries: [], through }),
+        readSlice: async ({ through }) => ({ entries: [], through }),
       },
     });
-    expect(await reads.read(query(45))).toMatchObject({ kind: 'events', through: 100 });
+    expect(await reads.readPage(query(45))).toMatchObject({ kind: 'events', through: 100 });
   });
 
   test('archive: away and the range expired: unavailable, nothing false', async () => {
     const reads = createReads({ stream: { bounds: async () => bounds(60, 100) } });
-    await expect(reads.read(query(45))).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(reads.readPage(query(45))).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('stream: expires in the middle of a read: the page is not taken', async () => {
@@ -90,24 +93,24 @@ describe('cold reads', () => {
     const reads = createReads({
       stream: {
         bounds: async () => answers.shift() ?? bounds(50, 100),
-        read: async ({ through }) => ({ entries: [], through }),
+        readSlice: async ({ through }) => ({ entries: [], through }),
       },
       archive: {
         bounds: async () => bounds(50, 60),
-        read: async () => ({ bounds: bounds(50, 60) }),
+        readPage: async () => ({ bounds: bounds(50, 60) }),
       },
     });
-    expect(await reads.read(query(45))).toMatchObject({ kind: 'gap', through: 49 });
+    expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 49 });
   });
 
   test('stream: another one by now: unavailable rather than its events', async () => {
     const reads = createReads({
       stream: {
         bounds: async () => bounds(1, 100, 'f'),
-        read: async ({ through }) => ({ entries: [], through }),
+        readSlice: async ({ through }) => ({ entries: [], through }),
       },
     });
-    await expect(reads.read(query(45))).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(reads.readPage(query(45))).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('reads: equal ones at a time: one, and the number under way is bounded', async () => {
@@ -117,7 +120,7 @@ describe('cold reads', () => {
     const reads = createReads({
       readsMax: 3,
       archive: {
-        async read({ through }) {
+        async readPage({ through }) {
           begun++;
           most = Math.max(most, ++underWay);
           await new Promise((resolve) => setImmediate(resolve));
@@ -126,7 +129,7 @@ describe('cold reads', () => {
         },
       },
     });
-    const all = Array.from({ length: 60 }, (_, index) => reads.read(query(index % 20)));
+    const all = Array.from({ length: 60 }, (_, index) => reads.readPage(query(index % 20)));
     await Promise.all(all);
     expect(begun).toBe(20);
     expect(most).toBe(3);
@@ -138,12 +141,12 @@ describe('cold reads', () => {
       readsMax: 1,
       stream: {
         bounds: async () => bounds(60, 100),
-        read: async ({ through }) => ({ entries: [], through }),
+        readSlice: async ({ through }) => ({ entries: [], through }),
       },
     });
     const order: string[] = [];
-    const expired = reads.read(query(5)).catch(() => order.push('expired'));
-    const there = reads.read(query(70)).then(() => order.push('there'));
+    const expired = reads.readPage(query(5)).catch(() => order.push('expired'));
+    const there = reads.readPage(query(70)).then(() => order.push('there'));
     await Promise.all([expired, there]);
     expect(order).toEqual(['there', 'expired']);
   });

@@ -27,7 +27,7 @@ export type ColdAnswer = ColdPage & { readonly tier: 'stream' | 'archive' };
 export interface StreamTier {
   readonly connected: boolean;
   bounds(): Promise<LogBounds>;
-  read(query: ColdQuery): Promise<Slice>;
+  readSlice(query: ColdQuery): Promise<Slice>;
   /** The last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<number>;
 }
@@ -36,7 +36,7 @@ export interface StreamTier {
 export interface ArchiveTier {
   bounds(): Promise<LogBounds>;
   /** `page` is absent where the archive has nothing of the query's range yet, or begins after it. */
-  read(query: ColdQuery): Promise<{ readonly bounds: LogBounds; readonly page?: ColdPage }>;
+  readPage(query: ColdQuery): Promise<{ readonly bounds: LogBounds; readonly page?: ColdPage }>;
   sequenceBefore(timeMs: number): Promise<number>;
 }
 
@@ -96,7 +96,7 @@ export class ColdReads {
    * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is unreachable it
    *   goes on waiting: the connection keeps its position, and the client is told nothing false.
    */
-  read(query: ColdQuery): Promise<ColdAnswer> {
+  readPage(query: ColdQuery): Promise<ColdAnswer> {
     const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
     const shared = this.#shared.get(key);
     if (shared) {
@@ -166,13 +166,13 @@ export class ColdReads {
   /** @returns `undefined` where no tier has the answer yet */
   async #askTiers(query: ColdQuery, progress: ReadProgress): Promise<ColdAnswer | undefined> {
     this.#options.counters.coldReads++;
-    const archive = await settle(this.#options.archive.read(query));
+    const archive = await settle(this.#options.archive.readPage(query));
     if (archive.answer?.page) return { ...archive.answer.page, tier: 'archive' };
     const { stream } = this.#options;
     const before = await stream.bounds();
     if (before.epoch !== query.epoch) return undefined;
     if (query.after + 1 >= before.firstSequence) {
-      const slice = await stream.read(query);
+      const slice = await stream.readSlice(query);
       const after = await stream.bounds();
       // Events that expired during the read are missing from it silently.
       const isComplete = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;

@@ -13,7 +13,7 @@ export interface ResolvedStart {
 /** The log as the gateway knows it now. */
 export type LogView = Pick<EventLog, 'epoch' | 'tail'>;
 
-/** TaskScheduler what clients ask for into a place in the log (PROTOCOL.md section 4). */
+/** Resolves what clients ask for to a position in the log (PROTOCOL.md section 4). */
 export class StartResolver {
   readonly #stream: StreamTier;
   readonly #archive: ArchiveTier;

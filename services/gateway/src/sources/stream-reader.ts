@@ -37,7 +37,7 @@ export class StreamReader implements StreamTier {
     return state;
   }
 
-  read(query: ColdQuery): Promise<Slice> {
+  readSlice(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;
     const entries: EventEntry[] = [];
     let bytes = 0;

@@ -1,6 +1,11 @@
 import { formatCursor, isSampled, readTraceContext } from '@tidemark/protocol';
 import { link, type Span, type Tracer } from '@tidemark/telemetry';
-import { type CatchUp, type CatchUpEnd, TIERS, type Tier } from '../../connections/observer.ts';
+import {
+  type CatchUpEnd,
+  type CatchUpObserver,
+  TIERS,
+  type Tier,
+} from '../../connections/observer.ts';
 import type { EventEntry } from '../../log/event-entry.ts';
 import type { CatchUpBegun } from './connection-report.ts';
 
@@ -22,7 +27,7 @@ export interface CatchUpResult {
 }
 
 /** A catch-up from its subscription until it is live, as a span below that of the handshake. */
-export class CatchUpReport implements CatchUp {
+export class CatchUpReport implements CatchUpObserver {
   readonly #span: Span;
   readonly #onEnd: (result: CatchUpResult) => void;
   readonly #startMs = performance.now();
@@ -48,7 +53,7 @@ export class CatchUpReport implements CatchUp {
     });
   }
 
-  carried(tier: Tier, entries: readonly EventEntry[]): void {
+  written(tier: Tier, entries: readonly EventEntry[]): void {
     this.#events[tier] += entries.length;
     this.#last = entries.at(-1)?.sequence ?? this.#last;
     if (this.#span.isRecording()) this.#link(entries);

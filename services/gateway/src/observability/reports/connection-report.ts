@@ -1,7 +1,7 @@
 import { type CloseReason, formatCursor, type GapReason, type Position } from '@tidemark/protocol';
 import { type Logger, type Span, traceIds } from '@tidemark/telemetry';
 import type { Gap } from '../../connections/encoder.ts';
-import type { CatchUp, ConnectionObserver } from '../../connections/observer.ts';
+import type { CatchUpObserver, ConnectionObserver } from '../../connections/observer.ts';
 
 /** What every line about a connection names. */
 export interface ConnectionAbout {
@@ -32,7 +32,7 @@ type Transport = ConnectionAbout['transport'];
 export interface ConnectionEvents {
   readonly logger: Logger;
   readonly onSubscriptions: (more: number) => void;
-  readonly onCatchUp: (begun: CatchUpBegun) => CatchUp;
+  readonly onCatchUp: (begun: CatchUpBegun) => CatchUpObserver;
   readonly onGap: (reason: GapReason) => void;
   readonly onResume: (transport: Transport) => void;
   readonly onEnd: (transport: Transport, reason: string, seconds: number) => void;
@@ -57,7 +57,7 @@ export class ConnectionReport implements ConnectionObserver {
   subscribed(
     { id: subscription, patterns }: { readonly id: string; readonly patterns: readonly string[] },
     { position, head }: { readonly position: Position; readonly head: number },
-  ): CatchUp | undefined {
+  ): CatchUpObserver | undefined {
     this.#open++;
     this.#subscribed++;
     this.#events.onSubscriptions(1);

@@ -53,12 +53,12 @@ export function startSession(gateway: Gateway, socket: Socket, session: SseSessi
   const close = (reason: CloseReason, message: string): void => {
     endWithError(socket, new TidemarkError(CLOSE_ERROR_CODES[reason], message));
   };
-  const catchUps = new CatchUpLimit(report, gateway.catchUps, subject);
+  const catchUpLimit = new CatchUpLimit(report, gateway.catchUps, subject);
   const connection = new Connection({
     context: core,
     sink: new SocketSink(socket, { ping: () => {}, close }, core.counters),
     encoder: sseEncoder,
-    observer: catchUps,
+    observer: catchUpLimit,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
   if (subscribing.start.kind === 'cursor') report.resumed();
@@ -76,7 +76,7 @@ export function startSession(gateway: Gateway, socket: Socket, session: SseSessi
     report.disconnected({ events: connection.delivered, bytes: socket.bytesWritten });
   });
   const subscribe = () => connection.subscribe(SUBSCRIPTION, subscribing);
-  catchUps.begin(SUBSCRIPTION, subscribing.start, subscribe).catch((thrown) => {
+  catchUpLimit.begin(SUBSCRIPTION, subscribing.start, subscribe).catch((thrown) => {
     const { code, message } = asTidemarkError(thrown);
     connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
   });

@@ -133,12 +133,12 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     close: (reason: CloseReason, message: string) => close(webSocket, reason, message),
   };
   const sink = new SocketSink(socket, control, core.counters);
-  const catchUps = new CatchUpLimit(report, gateway.catchUps, principal.subject);
+  const catchUpLimit = new CatchUpLimit(report, gateway.catchUps, principal.subject);
   const connection = new Connection({
     context: core,
     sink,
     encoder: webSocketEncoder,
-    observer: catchUps,
+    observer: catchUpLimit,
   });
   const member: Member = {
     id,
@@ -154,7 +154,7 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     connectionId: id,
     principal,
     limits,
-    catchUps,
+    catchUpLimit,
     newId: randomUUID,
     report,
     onTrace: () => {

@@ -28,7 +28,8 @@ export class MessageRate {
     this.#atMs = nowMs;
   }
 
-  take(nowMs: number): Verdict {
+  /** Counts a message that arrives now. */
+  countMessage(nowMs: number): Verdict {
     const refill = ((nowMs - this.#atMs) / SECOND_MS) * this.#perSecondMax;
     this.#left = Math.min(this.#perSecondMax, this.#left + refill);
     this.#atMs = nowMs;

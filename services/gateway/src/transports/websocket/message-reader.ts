@@ -34,7 +34,7 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
   const countMessage = (): Verdict => {
     const nowMs = clock.nowMs();
     member.lastReceivedMs = nowMs;
-    const verdict = rate.take(nowMs);
+    const verdict = rate.countMessage(nowMs);
     if (verdict !== 'accepted') gateway.limits.hit('messages_per_second');
     if (verdict === 'exceeded') connection.close('limited', 'Messages came too fast for too long.');
     return verdict;

@@ -40,7 +40,7 @@ export interface SessionOptions {
   readonly onTrace: () => void;
   readonly onPrincipal: (principal: Principal) => void;
   /** Bounds the catch-ups of the user. */
-  readonly catchUps: Pick<CatchUpLimit, 'begin'>;
+  readonly catchUpLimit: Pick<CatchUpLimit, 'begin'>;
 }
 
 type MessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
@@ -116,7 +116,7 @@ export class WebSocketSession {
   }
 
   async #subscribe({ id, trace, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
-    const { connection, limits, onTrace, catchUps } = this.#options;
+    const { connection, limits, onTrace, catchUpLimit } = this.#options;
     for (const pattern of subscribing.patterns) {
       requirePermission(this.#principal, 'subscribe', pattern);
     }
@@ -126,7 +126,10 @@ export class WebSocketSession {
     if (connection.subscriptions >= limits.subscriptionsMax) {
       throw connectionLimit('subscriptions', `${limits.subscriptionsMax} subscriptions`);
     }
-    const patterns = [...connection.patterns().values()].reduce((sum, one) => sum + one.length, 0);
+    const patterns = [...connection.patternsById().values()].reduce(
+      (sum, one) => sum + one.length,
+      0,
+    );
     if (patterns + subscribing.patterns.length > limits.connectionPatternsMax) {
       throw connectionLimit('connection_patterns', `${limits.connectionPatternsMax} patterns`);
     }
@@ -136,7 +139,7 @@ export class WebSocketSession {
     }
     if (subscribing.start.kind === 'cursor') this.#options.report.resumed();
     const subscribe = () => connection.subscribe(id, subscribing);
-    await catchUps.begin(id, subscribing.start, subscribe);
+    await catchUpLimit.begin(id, subscribing.start, subscribe);
   }
 
   async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
@@ -166,7 +169,7 @@ export class WebSocketSession {
     }
     this.#publishing++;
     try {
-      await gateway.publishes.take(publisher);
+      await gateway.publishes.consume(publisher);
       const sent = withContext(event, sampledContextOf(span)) as CloudEvent;
       return await gateway.appender.append(sent, { parent: span });
     } finally {
@@ -186,7 +189,7 @@ export class WebSocketSession {
     this.#principal = principal;
     onPrincipal(principal);
     connection.send(textFrame({ type: 'authenticated' }));
-    for (const [id, patterns] of connection.patterns()) {
+    for (const [id, patterns] of connection.patternsById()) {
       const lost = patterns.find((pattern) => !permits(principal, 'subscribe', pattern));
       if (lost === undefined) continue;
       connection.unsubscribe(id);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { appendDirectly, metric, type System, sequenceOf, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
-/* PROTOCOL.md section 6.7: a subscription that is behind may ask for the newest of each topic. */
+/* PROTOCOL.md section 6.7: a subscription that is behind may ask for conflation. */
 
 const TOPICS = 5;
 const EVENTS = 1000;
@@ -67,16 +67,16 @@ describe('deliver: latest', () => {
     const client = system.open();
     const subscribe = { type: 'subscribe', topics: ['price.1'], after: 'earliest' };
     client.send({ ...subscribe, id: 'all' });
-    client.send({ ...subscribe, id: 'newest', deliver: 'latest' });
+    client.send({ ...subscribe, id: 'conflated', deliver: 'latest' });
     await client.first('live', 'all');
-    await client.first('live', 'newest');
+    await client.first('live', 'conflated');
     const received = new Set(client.all('event').map(({ event }) => event.id));
     expect(received.size).toBe(EVENTS / TOPICS);
     expect(client.all('skipped')).toEqual([]);
     await client.close();
   });
 
-  test('a slow client: nothing twice, in order, the newest of each topic, all counted', async () => {
+  test('a slow client: nothing twice, in order, the last of each topic, all counted', async () => {
     const client = system.open();
     client.send({ type: 'subscribe', id: 'r', topics: ['rate.*'], deliver: 'latest' });
     const { cursor } = await client.first('live', 'r');
@@ -87,16 +87,16 @@ describe('deliver: latest', () => {
     );
     await until(async () => (await metric(system.gateway, 'gateway_connections_behind')) === 1);
     client.socket.resume();
-    const newest = new Set([`rate.busy ${FLOOD - 1}`, `rate.rare ${FLOOD}`]);
+    const last = new Set([`rate.busy ${FLOOD - 1}`, `rate.rare ${FLOOD}`]);
     await until(
       () => client.all('event').at(-1)?.event.id === String(FLOOD),
-      'the newest event of all',
+      'the last event of all',
     );
     const events = client.all('event');
     const sequences = events.map((message) => sequenceOf(message.cursor));
     expect(sequences).toEqual([...new Set(sequences)].sort((left, right) => left - right));
-    for (const { event } of events) newest.delete(`${event.topic} ${event.id}`);
-    expect([...newest]).toEqual([]);
+    for (const { event } of events) last.delete(`${event.topic} ${event.id}`);
+    expect([...last]).toEqual([]);
     const skipped = () => client.all('skipped').reduce((sum, { count }) => sum + count, 0);
     await until(() => events.length + skipped() === FLOOD, `${FLOOD} sent or skipped`);
     expect(skipped()).toBeGreaterThan(FLOOD / 4);
