@@ -1,5 +1,4 @@
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
@@ -14,14 +13,14 @@ import {
   STREAM_NAME,
 } from '@tidemark/nats';
 import { createLogger } from '@tidemark/telemetry';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
 
 /* The one way in which the stream is read, against a real server. */
 
-/** Two looks at whether the server says anything, and some more. */
-const SILENT_MS = 2 * 2 * CONSUMER_HEARTBEAT_MS + 500;
+/** Between two looks at whether the server has said anything. */
+const WATCH_MS = 2 * CONSUMER_HEARTBEAT_MS;
 
 const logger = createLogger('test', 'silent');
 let nats: NatsServer;
@@ -40,6 +39,7 @@ afterAll(async () => {
 const cleanups: (() => void)[] = [];
 afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup();
+  vi.useRealTimers();
 });
 
 async function store(count: number, payload: Uint8Array | string = '{}', options = {}) {
@@ -83,6 +83,7 @@ async function read(after: number, scheduler?: Scheduler) {
 
 describe('ordered consumer', () => {
   test('reader is held for longer than a silent server is given: it goes on where it stood', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const before = stored;
     await store(5000);
     const tasks = new Set<Backlog>();
@@ -94,16 +95,23 @@ describe('ordered consumer', () => {
     const work = () => {
       for (const task of tasks) task.run(Number.POSITIVE_INFINITY);
     };
-    await sleep(SILENT_MS);
+    await until(() => tasks.size > 0);
+    vi.advanceTimersByTime(3 * WATCH_MS);
     expect({ sequences, lost }).toEqual({ sequences: [], lost: [] });
     await until(() => {
       work();
       return sequences.length === 5000 || lost.length > 0;
     });
-    await sleep(SILENT_MS);
+    // Nothing is left but heartbeats, which wait for the held reader like messages.
+    tasks.clear();
+    await until(() => tasks.size > 0);
+    vi.advanceTimersByTime(3 * WATCH_MS);
     work();
     expect(sequences.at(-1)).toBe(before + 5000);
     expect(lost).toEqual([]);
+    // Now the server's time runs: two looks in a row at which it has said nothing.
+    vi.advanceTimersByTime(2 * WATCH_MS);
+    expect(lost).toEqual(['no heartbeat of the consumer']);
   });
 
   test('closed while it opens: nothing of it stays', async () => {

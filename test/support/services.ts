@@ -87,7 +87,7 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
       return child.pid ?? 0;
     },
     logs,
-    waitUntilReady: () => waitUntilReady(name, url, logs),
+    waitUntilReady: () => waitUntilReady(service, () => hasEnded(child)),
     kill: (signal = 'SIGTERM') => end(child, signal),
     async restart() {
       await end(child, 'SIGTERM');
@@ -193,12 +193,11 @@ async function listeningPort(
 }
 
 async function waitUntilReady(
-  name: ServiceName,
-  url: string,
-  logs: readonly LogLine[],
+  { name, url, logs }: Pick<Service, 'name' | 'url' | 'logs'>,
+  ended: () => boolean,
 ): Promise<void> {
   const deadline = Date.now() + SERVICE_TIMEOUT_MS;
-  while (Date.now() < deadline) {
+  while (Date.now() < deadline && !ended()) {
     const answer = await fetch(`${url}/readyz`).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.ok) return;
