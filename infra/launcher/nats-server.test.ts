@@ -2,7 +2,9 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { succeeds } from './command.mjs';
 import { cacheFolder, NEWEST, probe, provideNatsServer } from './nats-server.mjs';
+import { WHEEL_VERSION } from './nats-server-wheel.mjs';
 
 const REAL = process.env.TIDEMARK_NATS_SERVER_BIN ?? 'nats-server';
 
@@ -47,6 +49,56 @@ test('nats-server: the first on the PATH does not run: the next is taken', async
   expect(server.path).toBe(join(bin, 'nats-server'));
 });
 
+/** A program that says it is this version. */
+function pretend(place: string, version: string): string {
+  const path = join(place, 'nats-server');
+  writeFileSync(path, `#!/bin/sh\necho nats-server: v${version}\n`, { mode: 0o755 });
+  return path;
+}
+
+test('nats-server: the one on the PATH is too old: said, and the next is taken', async () => {
+  const old = join(folder, 'old');
+  mkdirSync(old);
+  const path = pretend(old, '2.9.10');
+  pretend(bin, '2.12.0');
+  const said: string[] = [];
+  const PATH = [old, bin].join(delimiter);
+  const server = await provideNatsServer({ ...environment, PATH }, (text) => said.push(text));
+  expect(server).toEqual({ path: join(bin, 'nats-server'), version: '2.12.0' });
+  expect(said).toEqual([
+    `Not ${path}: nats-server 2.9.10 is too old, Tidemark needs 2.12.0 or newer.`,
+  ]);
+});
+
+test('nats-server: TIDEMARK_NATS_SERVER_BIN is too old: refused with both versions', async () => {
+  const named = pretend(folder, '2.9.10');
+  await expect(
+    provideNatsServer({ ...environment, TIDEMARK_NATS_SERVER_BIN: named }, silent),
+  ).rejects.toThrow('nats-server 2.9.10 is too old, Tidemark needs 2.12.0 or newer');
+});
+
+test('nats-server: nothing but pip: the pinned wheel, and its user is told whose it is', async (context) => {
+  const python = await succeeds('python3', ['-m', 'pip', '--version']);
+  context.skip(!python, 'needs python3 with pip');
+  const said: string[] = [];
+  writeFileSync(join(bin, 'python3'), `#!/bin/sh\nPATH=${process.env.PATH} exec python3 "$@"\n`, {
+    mode: 0o755,
+  });
+  const alone = { ...process.env, ...environment, TIDEMARK_NATS_SERVER_BIN: '' };
+  const server = await provideNatsServer(alone, (text) => said.push(text)).catch((error) => {
+    context.skip(
+      said.join().includes('pip could not fetch'),
+      'needs the registry of Python packages',
+    );
+    throw error;
+  });
+  expect(server).toEqual({
+    path: join(cacheFolder(environment), WHEEL_VERSION, 'nats-server'),
+    version: WHEEL_VERSION,
+  });
+  expect(said).toEqual([expect.stringContaining('built by a third party')]);
+});
+
 test('nats-server: in the cache only: taken from there', async () => {
   const place = join(cacheFolder(environment), NEWEST);
   mkdirSync(place, { recursive: true });
@@ -57,6 +109,6 @@ test('nats-server: in the cache only: taken from there', async () => {
 
 test('nats-server: nowhere, and nothing to make it with: the commands for each system', async () => {
   await expect(provideNatsServer(environment, silent)).rejects.toThrow(
-    /apt-get install nats-server.*brew install nats-server.*choco install nats-server/s,
+    /releases\/tag.*brew install nats-server.*choco install nats-server/s,
   );
 });

@@ -6,21 +6,27 @@ import { endOnSignals, run } from '../../infra/launcher/command.mjs';
 import { runMain } from '../../infra/launcher/failure.mjs';
 import { ROOT } from '../../infra/launcher/settings.mjs';
 import { setUp } from '../../infra/launcher/setup.mjs';
+import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
 import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-servers.mjs';
 import { count, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
 
 /*
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
- * and then the integration tests against Debian's, the oldest that Tidemark works with.
+ * and those that speak to NATS themselves against the oldest one that is supported. With `--all` the
+ * oldest gets every integration test.
  */
+
+/** The tests of what differs between versions of nats-server: its API, and how it fails. */
+const NATS_TESTS = ['nats-', 'ordered-consumer', 'direct-publishers', 'gaps', 'replay-archive'];
 
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
 async function test() {
-  const given = process.argv.slice(2);
+  const all = process.argv.includes('--all');
+  const given = process.argv.slice(2).filter((arg) => arg !== '--all');
   await setUp(console.log);
-  const { newest, old } = await provideTestServers(process.env, console.log);
+  const { newest, oldest } = await provideTestServers(process.env, console.log);
 
   const jaeger = await provideJaeger(process.env, console.log);
   if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
@@ -29,13 +35,12 @@ async function test() {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-logged-'));
   endWith(folder);
   const kept = collectIn(folder);
-  const all = await vitest(given, newest, kept);
-  const runs = [all];
-  if (old && old.path !== newest.path) {
-    runs.push(await vitest(['--project', 'integration', '--passWithNoTests', ...given], old, kept));
-  } else if (!old) {
-    runs.push(await withoutOldServer(given, newest));
-  }
+  const runs = [await vitest(given, newest, kept)];
+  const some =
+    all || given.length > 0 ? given : NATS_TESTS.map((name) => `test/integration/${name}`);
+  const again = ['--project', 'integration', '--passWithNoTests', ...some];
+  if (oldest) runs.push(await vitest(again, oldest, kept));
+  else runs.push(await withoutOldest(again, newest));
   // Tests that were chosen by name need not have left what this one asks for.
   if (given.length === 0) {
     const complete = { ...kept, LOGS_COMPLETE: 'yes' };
@@ -98,15 +103,14 @@ function endWith(folder) {
  * @param {readonly string[]} args
  * @param {import('../../infra/launcher/nats-server.mjs').NatsServer} server
  */
-async function withoutOldServer(args, server) {
-  const { output } = await run(
-    process.execPath,
-    [VITEST, 'list', '--project', 'integration', '--json', '--passWithNoTests', ...args],
-    { cwd: ROOT, env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: server.path } },
-  );
+async function withoutOldest(args, server) {
+  const { output } = await run(process.execPath, [VITEST, 'list', '--json', ...args], {
+    cwd: ROOT,
+    env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: server.path },
+  });
   const tests = output.match(/"name":/g)?.length ?? 0;
   console.error(
-    `\ntidemark: No nats-server 2.9.10 here, and it can be fetched only as root with apt: ${tests} integration tests are SKIPPED for it.`,
+    `\ntidemark: No nats-server ${OLDEST_NATS_SERVER} here, and no Go to build it: ${tests} integration tests are SKIPPED for it.`,
   );
   return { ...NOTHING, skipped: tests };
 }

@@ -1,5 +1,5 @@
 /*
- * The defaults that the launcher needs too. It runs before anything is installed or built; so this
+ * Defaults and versions that the launcher needs too. It runs before anything is installed or built; so this
  * file is plain JavaScript and imports nothing.
  */
 
@@ -16,3 +16,9 @@ export const HOST = '127.0.0.1';
 
 /** The folder for the data of `npm start`, in the checkout. */
 export const DATA_FOLDER = 'data';
+
+/**
+ * Services and launcher refuse an older nats-server. 2.12 is the first whose JetStream refuses a
+ * request with a field that it does not know, in the place of ignoring it.
+ */
+export const OLDEST_NATS_SERVER = '2.12.0';

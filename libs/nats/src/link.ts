@@ -6,7 +6,7 @@ import {
   type NodeConnectionOptions,
   type TlsOptions,
 } from '@nats-io/transport-node';
-import { ConfigurationError, type NatsConfiguration } from '@tidemark/config';
+import { ConfigurationError, type NatsConfiguration, OLDEST_NATS_SERVER } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 
@@ -76,8 +76,8 @@ export class NatsLink {
   }
 
   /**
-   * Connects, and waits as long as it takes, so that services may start in any order. Afterwards the
-   * connection restores itself.
+   * Connects, and waits as long as it takes, so that services may start in any order; also while the
+   * server is older than 2.12, which the log then says. Afterwards the connection restores itself.
    *
    * @returns this
    * @throws the signal's reason once it is aborted
@@ -87,7 +87,7 @@ export class NatsLink {
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
       try {
-        this.#connection = await connect(this.#connectOptions());
+        this.#connection = await connectSupported(this.#connectOptions());
         break;
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -165,6 +165,17 @@ export class NatsLink {
     this.#connected = true;
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** @throws Error that says so when the server is older than Tidemark supports */
+async function connectSupported(options: NodeConnectionOptions): Promise<NatsConnection> {
+  const connection = await connect(options);
+  const { version = '' } = connection.info ?? {};
+  if (version.localeCompare(OLDEST_NATS_SERVER, 'en', { numeric: true }) >= 0) return connection;
+  await connection.close();
+  throw new Error(
+    `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`,
+  );
 }
 
 function inboxPrefix(name: string): string {

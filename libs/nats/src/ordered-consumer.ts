@@ -30,10 +30,7 @@ const REQUEST_MESSAGES = 1024;
  */
 const REQUEST_BYTES = 4 * 1024 * 1024 - 3;
 
-/**
- * Long, because a server before 2.10 also says nothing when a message comes in the moment in which a
- * request expires. That a request is still there is what its heartbeats tell.
- */
+/** Long, because each expiry costs a message. That a request is still there its heartbeats tell. */
 const REQUEST_EXPIRES_MS = 24 * 60 * 60 * 1000;
 
 /** How long the server keeps a consumer that sends no further requests. */
@@ -54,7 +51,7 @@ export interface ConsumerOptions {
   /** The events stream if absent. */
   readonly stream?: string;
   readonly start: ConsumerStart;
-  /** NATS subjects; all events where none is given. Several need a server of 2.10 or newer. */
+  /** NATS subjects; all events where none is given. */
   readonly subjects?: readonly string[];
   readonly timeoutMs: number;
   readonly scheduler?: Scheduler;

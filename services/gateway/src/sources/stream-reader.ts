@@ -99,14 +99,9 @@ export class StreamReader implements StreamTier {
     });
   }
 
-  /** The narrowest filter that the server accepts: several subjects need 2.10. */
+  /** The narrowest filter that the server accepts: it refuses several that overlap. */
   #subjects({ list }: PatternSet): readonly string[] {
-    const [first] = list;
-    if (first !== undefined && list.length === 1) return [toSubject(first)];
-    const { version = '0.0' } = this.#link.connection.info ?? {};
-    const [major = 0, minor = 0] = version.split('.').map(Number);
-    const several = major > 2 || (major === 2 && minor >= 10);
-    // The server refuses overlapping filters; literals never overlap.
-    return several && list.every(isLiteral) ? list.map(toSubject) : [];
+    const separate = list.length === 1 || list.every(isLiteral);
+    return separate ? list.map(toSubject) : [];
   }
 }
