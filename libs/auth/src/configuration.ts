@@ -2,7 +2,11 @@ import type { TokenConfiguration } from '@tidemark/config';
 import type { RemoteKeysOptions } from './remote-keys.ts';
 import type { VerifierOptions } from './verifier.ts';
 
-/** The settings as the verifier takes them. The observer is told of JWK sets that cannot be fetched. */
+/**
+ * Turns a service's settings into options for `createVerifier`.
+ *
+ * @param observer is told when the JWK set cannot be fetched
+ */
 export function toVerifierOptions(
   settings: TokenConfiguration,
   observer: Pick<RemoteKeysOptions, 'onFailure' | 'onLate'>,

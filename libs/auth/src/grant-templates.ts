@@ -8,17 +8,19 @@ const PLACEHOLDER = /\{([^{}]*)\}/g;
 export type GrantTemplates = (claims: Readonly<Record<string, unknown>>) => Grant[];
 
 /**
- * Reads templates such as `subscribe:user.{sub}.>`. A placeholder stands for a claim, whose value
- * must be one topic token: a `sub` with a dot or a wildcard in it would otherwise open more than
- * its own topics. Where a token's claim is not one, the template grants it nothing.
+ * Reads templates such as `subscribe:user.{sub}.>`. A placeholder stands for a claim. The claim's value
+ * must be one topic token, because a `sub` with a dot or a wildcard would open topics of others. A
+ * template grants nothing to a token whose claim is something else.
  *
- * @throws ConfigurationError for a template that no value could make a grant
+ * @throws ConfigurationError for a template that cannot become a grant with any value
  */
 export function parseGrantTemplates(text: string): GrantTemplates {
   const templates = text.split(/\s+/).filter((word) => word !== '');
   const wrong = templates.filter((word) => !parseGrant(fill(word, () => 'x') ?? ''));
   if (wrong.length > 0) {
-    const faults = wrong.map((word) => `TIDEMARK_TOKEN_GRANTS: ${word} is no permission on topics`);
+    const faults = wrong.map(
+      (word) => `TIDEMARK_TOKEN_GRANTS: ${word} is not a permission on topics`,
+    );
     throw new ConfigurationError(faults);
   }
   return (claims) =>

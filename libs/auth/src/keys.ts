@@ -16,14 +16,14 @@ import {
 import { createRemoteKeys, type RemoteKeysOptions } from './remote-keys.ts';
 import { ALGORITHM, importSecret } from './secret.ts';
 
-/** Most keys of one JWK set that a token without a key id is tried with. */
+/** Most keys of one JWK set that are tried for a token without a key id. */
 const REMOTE_CANDIDATES_MAX = 8;
 
-/** Where the keys come from that tokens are checked with; at least one source is needed. */
+/** The sources of the keys that check tokens. At least one is needed. */
 export interface KeySources {
-  /** HS256. */
+  /** The HS256 secret. */
   readonly secret?: string;
-  /** HS256 secrets that are accepted too. */
+  /** Older HS256 secrets, which are accepted too. */
   readonly oldSecrets?: readonly string[];
   /** Files with public keys: PEM, JWK or JWK set. */
   readonly publicKeyFiles?: readonly string[];
@@ -37,17 +37,21 @@ export interface KeyCandidate {
 }
 
 export interface TokenKeys {
-  /** The keys that a token with this header can have been signed with, those at hand first. */
+  /** The keys that may have signed a token with this header, local ones first. */
   candidates(header: JWSHeaderParameters, token: string): AsyncIterable<KeyCandidate>;
 }
 
-/** @throws ConfigurationError when a key is weak or wrong, or when there is none */
+/**
+ * Reads the keys of all sources.
+ *
+ * @throws ConfigurationError when a key is too short, cannot be used, or when there is none
+ */
 export function openKeys(sources: KeySources): TokenKeys {
   const { secret = '', oldSecrets = [], publicKeyFiles = [], remote } = sources;
   const onlySource = oldSecrets.length === 0 && publicKeyFiles.length === 0 && !remote;
   if (secret === '' && onlySource) {
     throw new ConfigurationError([
-      'TIDEMARK_TOKEN_SECRET is not set, nor TIDEMARK_TOKEN_JWKS_URL or TIDEMARK_TOKEN_PUBLIC_KEYS',
+      'TIDEMARK_TOKEN_SECRET is not set, and neither is TIDEMARK_TOKEN_JWKS_URL or TIDEMARK_TOKEN_PUBLIC_KEYS',
     ]);
   }
   const secrets = [
@@ -64,7 +68,7 @@ export function openKeys(sources: KeySources): TokenKeys {
       if (alg === ALGORITHM) yield* secrets;
       if (!PUBLIC_KEY_ALGORITHMS.some((known) => known === alg)) return;
       for (const key of publicKeys) if (fits(key, header)) yield toCandidate(key);
-      // Asked only when none of these was it: a key in PEM has no id to go by.
+      // Asked last: a PEM key has no id, so only a failed check shows that it is the wrong one.
       if (remoteKeys) yield* await ask(remoteKeys, header, token);
     },
   };
@@ -98,7 +102,7 @@ async function ask(
   return keys.filter(isLongEnough).map((key) => ({ key, algorithms: [String(header.alg)] }));
 }
 
-/** Where the set holds something that is no key, whoever names it is refused; it is no fault of ours. */
+/** A key of the set that cannot be used makes the token invalid. It is not a fault of the server. */
 function asRefusal(error: unknown): unknown {
   if (error instanceof errors.JOSEError || error instanceof TidemarkError) return error;
   return new errors.JWKInvalid('the JWK set holds a key that cannot be used', { cause: error });

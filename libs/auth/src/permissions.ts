@@ -2,6 +2,7 @@ import { covers, isPattern, TidemarkError } from '@tidemark/protocol';
 
 /** What a token may permit on a pattern of topics. */
 export const ACTIONS = ['subscribe', 'publish', 'history', 'inbox'] as const;
+/** An action that a token may permit: one of `ACTIONS`. */
 export type Action = (typeof ACTIONS)[number];
 
 /** One scope word such as `subscribe:orders.*`. */
@@ -10,21 +11,25 @@ export interface Grant {
   readonly pattern: string;
 }
 
-/** Who is asking, as a verified token says. */
+/** The user of a request, as a verified token names it. */
 export interface Principal {
   readonly subject: string;
   readonly grants: readonly Grant[];
   /** The scope word `admin`. It permits admin calls, and no topic. */
   readonly admin: boolean;
-  /** The token's `exp`, with the tolerated difference of clocks. */
+  /** The token's `exp` plus the clock tolerance, in milliseconds since 1970. */
   readonly expiresAtMs: number;
-  /** The token's `iat`, where it has one. */
+  /** The token's `iat` in milliseconds since 1970, where it has one. */
   readonly issuedAtMs?: number;
   /** The token's `jti`, where it has one. */
   readonly tokenId?: string;
 }
 
-/** Reads the `scope` claim; words that are unknown or malformed grant nothing. */
+/**
+ * Reads the `scope` claim. Words that are unknown or malformed grant nothing.
+ *
+ * @example parseScope('subscribe:orders.* admin')
+ */
 export function parseScope(scope: string): Pick<Principal, 'grants' | 'admin'> {
   const words = scope.split(' ');
   const grants = words.flatMap((word) => parseGrant(word) ?? []);
@@ -32,8 +37,8 @@ export function parseScope(scope: string): Pick<Principal, 'grants' | 'admin'> {
 }
 
 /**
- * Whether one granted pattern covers the whole of the asked one. Several grants that only together
- * cover it do not: the answer would depend on topics that do not exist yet.
+ * Whether one granted pattern covers the whole pattern. Several grants that cover it only together are
+ * not enough, because the answer would then depend on topics that do not exist yet.
  */
 export function permits(principal: Principal, action: Action, pattern: string): boolean {
   return principal.grants.some(
@@ -41,28 +46,48 @@ export function permits(principal: Principal, action: Action, pattern: string): 
   );
 }
 
+/** Whether the token permits admin calls. */
 export function isAdmin(principal: Principal): boolean {
   return principal.admin;
 }
 
-/** @throws TidemarkError `forbidden` */
+/**
+ * Refuses principals without the scope word `admin`.
+ *
+ * @throws TidemarkError `forbidden`
+ */
 export function requireAdmin(principal: Principal): void {
   if (!isAdmin(principal)) throw new TidemarkError('forbidden', 'The token does not permit admin.');
 }
 
-/** @throws TidemarkError `forbidden`, naming the action and the pattern */
+/**
+ * Refuses principals without a grant that covers the pattern.
+ *
+ * @example requirePermission(principal, 'publish', 'orders.7');
+ * @throws TidemarkError `forbidden`, which names the action and the pattern
+ */
 export function requirePermission(principal: Principal, action: Action, pattern: string): void {
   if (permits(principal, action, pattern)) return;
   throw new TidemarkError('forbidden', `The token does not permit ${action}:${pattern}.`);
 }
 
-/** @throws TidemarkError `token_expired`, where some time has passed since the token was checked */
+/**
+ * Refuses principals whose token has expired since it was checked.
+ *
+ * @param nowMs milliseconds since 1970
+ * @throws TidemarkError `token_expired`
+ */
 export function requireUnexpired({ expiresAtMs }: Principal, nowMs: number): void {
   if (expiresAtMs > nowMs) return;
   throw new TidemarkError('token_expired', 'The token has expired.');
 }
 
-/** @returns `undefined` for a word that grants nothing on topics */
+/**
+ * Reads one scope word.
+ *
+ * @example parseGrant('subscribe:orders.*') // { action: 'subscribe', pattern: 'orders.*' }
+ * @returns `undefined` for a word that grants nothing on topics
+ */
 export function parseGrant(word: string): Grant | undefined {
   const colon = word.indexOf(':');
   const action = ACTIONS.find((known) => known === word.slice(0, colon));

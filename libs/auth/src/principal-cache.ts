@@ -3,22 +3,21 @@ import type { Principal } from './permissions.ts';
 const ENTRIES_MAX = 1000;
 const TOKEN_LENGTH_MAX = 4096;
 
-/** A key that the issuer withdrew stops working this much later at the latest. */
+/** A key that the issuer withdraws stops working at most this much later. */
 const AGE_MS_MAX = 30_000;
 
-interface Entry {
+interface CachedPrincipal {
   readonly principal: Principal;
   readonly untilMs: number;
 }
 
 /**
- * Principals of tokens that were checked a moment ago: checking a signature takes 50 to 100 µs, and
- * a publisher sends the same token with every event. Only what cannot change within that time is
- * kept; whether a token is revoked is asked each time, of what comes out of here. The least
- * recently used entry leaves first.
+ * The principals of recently checked tokens. Checking a signature takes 50 to 100 µs, and a publisher
+ * sends the same token with every event. The cache knows nothing of revocations, so its user checks
+ * each principal against them. The least recently used one leaves first.
  */
 export class PrincipalCache {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, CachedPrincipal>();
 
   get(token: string, nowMs: number): Principal | undefined {
     const entry = this.#entries.get(token);

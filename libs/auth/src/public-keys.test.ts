@@ -101,11 +101,11 @@ describe('public keys', () => {
     ['a private key', JSON.stringify(jwk(ec.privateKey))],
     ['a secret', '{"kty":"oct","k":"c2VjcmV0"}'],
     ['an RSA key of 1024 bits', pem(short.publicKey)],
-    ['a key that is none of RSA, P-256 and Ed25519', pem(p384.publicKey)],
+    ['a key that is neither RSA nor P-256 nor Ed25519', pem(p384.publicKey)],
     ['no key', 'rubbish'],
     ['no key', ''],
-    ['something that is no public key', '{"keys":[null]}'],
-    ['something that is no public key', '{"kty":'],
+    ['something that is not a public key', '{"keys":[null]}'],
+    ['something that is not a public key', '{"kty":'],
   ])('file that holds %s: refused at the start, without its text', (fault, text) => {
     const file = write(text);
     const open = () => createVerifier({ publicKeyFiles: [file] });

@@ -2,13 +2,13 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ConfigurationError } from '@tidemark/config';
 
-/** NIST SP 800-131A: a shorter modulus is not accepted any more. */
+/** Shortest RSA modulus (NIST SP 800-131A). */
 export const RSA_BITS_MIN = 2048;
 
-/** What tokens of an asymmetric key may be signed with. HMAC is never among them. */
+/** The algorithms of asymmetric keys. HMAC is never among them. */
 export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
-/** A key, and the algorithms that its type allows: a token cannot choose another (RFC 8725, 3.1). */
+/** A key with the algorithms that its type allows. A token cannot choose another (RFC 8725, 3.1). */
 export interface PublicKey {
   readonly key: KeyObject;
   readonly algorithms: readonly string[];
@@ -16,7 +16,11 @@ export interface PublicKey {
   readonly id?: string;
 }
 
-/** Reads the public keys of a file. @throws ConfigurationError that names what is wrong with it */
+/**
+ * Reads the public keys of a file.
+ *
+ * @throws ConfigurationError that names the fault
+ */
 export function readPublicKeys(file: string): PublicKey[] {
   const refuse = (fault: string): never => {
     throw new ConfigurationError([`TIDEMARK_TOKEN_PUBLIC_KEYS: ${file} ${fault}`]);
@@ -33,15 +37,15 @@ export function readPublicKeys(file: string): PublicKey[] {
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
     if (error instanceof KeyFault) return refuse(error.message);
-    // The text of a parser's error may quote the file.
-    return refuse('holds something that is no public key');
+    // A parser's error may quote the file.
+    return refuse('holds something that is not a public key');
   }
 }
 
 class KeyFault extends Error {}
 
 function fromPem(text: string): PublicKey[] {
-  // Node would quietly derive the public key; a private one has no place in a service that checks.
+  // Node would derive the public key silently. A service that checks tokens must not hold a private one.
   if (text.includes('PRIVATE KEY')) throw new KeyFault('holds a private key');
   const blocks = text.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
   return blocks.map((block) => toPublicKey(createPublicKey(block)));
@@ -60,7 +64,8 @@ function fromJson(text: string): PublicKey[] {
 function toPublicKey(key: KeyObject, jwk: { kid?: unknown; alg?: unknown } = {}): PublicKey {
   const possible = algorithmsOf(key);
   const algorithms = typeof jwk.alg === 'string' ? possible.filter((a) => a === jwk.alg) : possible;
-  if (algorithms.length === 0) throw new KeyFault(`holds a key for ${jwk.alg}, which is not taken`);
+  if (algorithms.length === 0)
+    throw new KeyFault(`holds a key for ${jwk.alg}, which is not accepted`);
   return { key, algorithms, ...(typeof jwk.kid === 'string' && { id: jwk.kid }) };
 }
 
@@ -72,5 +77,5 @@ function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): r
   }
   if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return ['ES256'];
   if (asymmetricKeyType === 'ed25519') return ['EdDSA'];
-  throw new KeyFault('holds a key that is none of RSA, P-256 and Ed25519');
+  throw new KeyFault('holds a key that is neither RSA nor P-256 nor Ed25519');
 }

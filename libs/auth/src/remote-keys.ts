@@ -15,19 +15,18 @@ export interface RemoteKeysOptions {
   readonly cacheSeconds: number;
   readonly cooldownSeconds: number;
   readonly timeoutMs: number;
-  /** Told of each fetch that failed. */
+  /** Called for each fetch that failed. */
   readonly onFailure: (reason: string) => void;
-  /** Told of each fetch that took too long, besides. */
+  /** Called in addition where the fetch took too long. */
   readonly onLate: () => void;
 }
 
 /**
- * The keys behind a URL, for `jose`. A token with an unknown key id has the set fetched again, at
- * most once in the cooldown, whatever the fetch brings. A set that is older than its cache time is
- * renewed in the background, and while the URL cannot be reached the last set stays valid: the
- * issuer's outage must not become ours.
+ * The keys behind a URL, for `jose`. A token with an unknown key id causes a fetch, at most one in each
+ * cooldown. A set that is older than its cache time is fetched again in the background. While the URL
+ * cannot be reached the last set stays valid, so that an outage of the issuer does not stop services.
  *
- * @throws ConfigurationError when the URL is none that keys may be taken from
+ * @throws ConfigurationError when the URL is neither https nor a loopback address
  */
 export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
   const url = parseUrl(options.url);
@@ -35,7 +34,7 @@ export function createRemoteKeys(options: RemoteKeysOptions): JWTVerifyGetKey {
   let known: string | undefined;
   let fetchedMs = Number.NEGATIVE_INFINITY;
   const keys = createRemoteJWKSet(url, {
-    // Renewed below instead, without keeping a request waiting.
+    // Renewed below instead, so that no request waits for it.
     cacheMaxAge: Number.POSITIVE_INFINITY,
     cooldownDuration: options.cooldownSeconds * 1000,
     timeoutDuration: options.timeoutMs,
@@ -88,7 +87,7 @@ async function fetchSet(address: string, init: RequestInit): Promise<string> {
   }
   const text = await readText(response);
   const set = JSON.parse(text);
-  // Throws for what is no JWK set, so that it never replaces one.
+  // Throws where the answer is not a JWK set, so that it never replaces one.
   createLocalJWKSet(set);
   return text;
 }

@@ -2,27 +2,32 @@ import { revocationSeconds } from '@tidemark/config';
 import type { Revocation } from '@tidemark/protocol';
 import type { Principal } from './permissions.ts';
 
-interface Entry {
+interface StoredRevocation {
   readonly revocation: Revocation;
   readonly storedMs: number;
 }
 
 /**
- * Which tokens are revoked, as far as this process has been told. Until it has been told of all
- * that there are it is not complete, and nobody may be let in by it.
+ * The revoked tokens that this process knows of. The list is incomplete until every stored revocation
+ * has been read. Until then no token may be accepted.
  */
 export class RevocationList {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, StoredRevocation>();
   readonly #lifetimeMs: number;
   readonly #now: () => number;
   #complete = false;
 
-  /** Revocations that are older than any token can be are forgotten. */
+  /**
+   * Revocations that are older than the longest life of a token are dropped.
+   *
+   * @param now milliseconds since 1970
+   */
   constructor(settings: Parameters<typeof revocationSeconds>[0], now: () => number = Date.now) {
     this.#lifetimeMs = revocationSeconds(settings) * 1000;
     this.#now = now;
   }
 
+  /** Whether every revocation that was stored before now is in the list. */
   get isComplete(): boolean {
     return this.#complete;
   }
@@ -31,25 +36,33 @@ export class RevocationList {
     return this.#entries.size;
   }
 
+  /** Marks the list as complete. */
   complete(): void {
     this.#complete = true;
   }
 
-  /** @returns whether it revokes something that was not revoked before */
+  /**
+   * Adds a revocation, or replaces an equal one.
+   *
+   * @param storedMs when it was stored, in milliseconds since 1970
+   * @returns whether it revokes tokens that were not revoked before
+   */
   add(revocation: Revocation, storedMs: number): boolean {
     this.#forget();
     const key = keyOf(revocation);
     const known = this.#entries.get(key)?.revocation;
-    // Put last, because the oldest are looked for at the front.
+    // Moved to the end, so that the oldest stay in front.
     this.#entries.delete(key);
     this.#entries.set(key, { revocation, storedMs });
     return !known || timeOf(known) < timeOf(revocation);
   }
 
+  /** Removes a revocation, so that its tokens are accepted again. */
   remove(revocation: Revocation): void {
     this.#entries.delete(keyOf(revocation));
   }
 
+  /** Whether the token of this principal is revoked. */
   covers(principal: Principal): boolean {
     const { subject, tokenId } = principal;
     const keys = [`sub ${subject}`, `before ${subject}`];
@@ -67,12 +80,12 @@ export class RevocationList {
     }
   }
 
-  #isOver({ storedMs }: Entry): boolean {
+  #isOver({ storedMs }: StoredRevocation): boolean {
     return storedMs + this.#lifetimeMs <= this.#now();
   }
 }
 
-/** Whether a revocation concerns a token. One that does not tell its age may be of any. */
+/** Whether a revocation covers a token. A token without `iat` counts as older than any time. */
 export function revokes(revocation: Revocation, principal: Principal): boolean {
   if ('tokenId' in revocation) return revocation.tokenId === principal.tokenId;
   if (revocation.subject !== principal.subject) return false;

@@ -12,7 +12,11 @@ export interface SecretUse {
   readonly variable?: string;
 }
 
-/** The key of a secret, bound to one use. @throws ConfigurationError when the secret is too short */
+/**
+ * The key of a secret, bound to one use.
+ *
+ * @throws ConfigurationError when the secret is too short
+ */
 export function importSecret(
   secret: string,
   { use, variable = 'TIDEMARK_TOKEN_SECRET' }: SecretUse,

@@ -1,6 +1,6 @@
 import { BEARER_SUBPROTOCOL } from '@tidemark/protocol';
 
-/** The part of Node's IncomingMessage that can carry a token. */
+/** The parts of a request that can carry a token. */
 export interface TokenCarrier {
   readonly headers: {
     readonly authorization?: string | undefined;
@@ -10,20 +10,24 @@ export interface TokenCarrier {
   readonly url?: string | undefined;
 }
 
+/** Where a token may be besides the headers and the URL. */
 export interface TokenLookup {
   /** The cookie that may carry a token; empty reads none. */
   readonly cookieName: string;
 }
 
-/** The single-use ticket of a request: `?ticket=`. */
+/** The single-use ticket of a request, from `?ticket=`; `undefined` if there is none. */
 export function findTicket({ url }: TokenCarrier): string | undefined {
   return fromQuery(url, 'ticket');
 }
 
 /**
- * The token of a request, from the first place that has one: the Authorization header, then what
- * browsers can send where they cannot set that header: a `bearer.<token>` subprotocol entry
- * (WebSocket), `?access_token=` (EventSource, RFC 6750 section 2.3), a cookie.
+ * The token of a request; `undefined` if there is none. The first of these that holds one decides:
+ *
+ * 1. the `Authorization` header
+ * 2. a `bearer.<token>` subprotocol (browsers over WebSocket)
+ * 3. `?access_token=` (EventSource; RFC 6750 section 2.3)
+ * 4. the cookie
  */
 export function findToken(request: TokenCarrier, lookup: TokenLookup): string | undefined {
   const { headers, url } = request;

@@ -8,34 +8,43 @@ import { PrincipalCache } from './principal-cache.ts';
 /** Longest `sub`, in UTF-16 units; it is stored with every event that its bearer publishes. */
 export const SUBJECT_LENGTH_MAX = 256;
 
-/** Longest `jti`. */
+/** Longest `jti`, in UTF-16 units. */
 export const TOKEN_ID_LENGTH_MAX = 256;
 
-/** The one place where a token becomes a principal; other ways to check tokens implement it too. */
+/** Turns tokens into principals. Another way to check tokens is another implementation of it. */
 export interface TokenVerifier {
   /**
+   * Checks a token's signature and claims. The text of an error never holds the token.
+   *
    * @throws TidemarkError `unauthenticated`, `token_expired`, or `unavailable` when its key cannot be
-   *   fetched now; the text never holds the token
+   *   fetched now
    */
   verify(token: string): Promise<Principal>;
 }
 
+/** How tokens are checked, and with which keys. */
 export interface VerifierOptions extends KeySources {
   /** Required `iss`; empty or absent accepts any. */
   readonly issuer?: string;
   /** Required `aud`; empty or absent accepts any. */
   readonly audience?: string;
+  /** How far the issuer's clock may differ; 0 if absent. */
   readonly clockToleranceSeconds?: number;
-  /** Longest time from `iat` (or else from now) to `exp`; absent sets none. */
+  /** Longest time from `iat` to `exp`, or from now where `iat` is absent. No limit if absent. */
   readonly lifetimeSecondsMax?: number;
   /** The claim that holds the permissions; `scope` if absent. */
   readonly scopeClaim?: string;
   /** Grants of every token, such as `subscribe:user.{sub}.>`. */
   readonly grants?: string;
+  /** Milliseconds since 1970; the system's clock if absent. */
   readonly now?: () => number;
 }
 
-/** Checks tokens. @throws ConfigurationError when a key is weak or wrong, or when there is none */
+/**
+ * Creates a verifier for signed JWTs, which caches the principals of recent tokens.
+ *
+ * @throws ConfigurationError when a key is too short, cannot be used, or when there is none
+ */
 export function createVerifier(options: VerifierOptions): TokenVerifier {
   const { now = Date.now } = options;
   const keys = openKeys(options);
@@ -67,7 +76,11 @@ interface Check {
   readonly nowMs: number;
 }
 
-/** The claims, once the signature fits one of the keys that the token's header allows. */
+/**
+ * Checks the signature with the keys that the token's header allows.
+ *
+ * @returns the claims
+ */
 async function check(token: string, { keys, rules, nowMs }: Check): Promise<JWTPayload> {
   const { issuer, audience, clockToleranceSeconds = 0 } = rules;
   const claims = {
@@ -110,7 +123,7 @@ function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal
   }
   const { clockToleranceSeconds = 0, lifetimeSecondsMax = Number.POSITIVE_INFINITY } = rules;
   const nowSeconds = Math.floor(nowMs / 1000);
-  // Revocation may go by the time of issue, so nobody may claim one that is still to come.
+  // A revocation may name a time of issue, so a token must not claim a future one.
   if (iat !== undefined && iat > nowSeconds + clockToleranceSeconds) {
     throw refused('The token\'s "iat" is in the future.');
   }
@@ -136,7 +149,7 @@ function readScope(claim: unknown): string {
   return claim.filter((word) => typeof word === 'string' && !word.includes(' ')).join(' ');
 }
 
-/** The subject becomes the event attribute `publisher`, so it keeps to what an attribute may hold. */
+/** The subject becomes the event attribute `publisher`, so it may hold only what attributes may hold. */
 function isName(text: unknown, lengthMax: number): boolean {
   if (typeof text !== 'string' || text.length === 0 || text.length > lengthMax) return false;
   return !/[\p{Cc}\p{Cs}]/u.test(text);
