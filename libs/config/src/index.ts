@@ -19,24 +19,33 @@ export * from './suggestion.ts';
 export * from './table.ts';
 export * from './token-settings.ts';
 
+/** The configuration of ingest. */
 export type IngestConfiguration = Values<typeof ingest>;
+/** The configuration of the gateway. */
 export type GatewayConfiguration = Values<typeof gateway>;
+/** The configuration of replay. */
 export type ReplayConfiguration = Values<typeof replay>;
-/** How NATS is reached. */
+/** Where NATS is, and how a service connects to it. */
 export type NatsConfiguration = Pick<
   Values<typeof common>,
   'natsUrl' | 'natsUser' | 'natsPassword' | 'natsTlsCa'
 >;
-/** What is taken of one address, in every service alike. */
+/** The limits of one address, and the proxies that speak for addresses. */
 export type AddressConfiguration = Pick<
   Values<typeof common>,
   'trustedProxies' | 'refusalsPerSecondMax'
 >;
+/** The configuration of the stream. */
 export type StreamConfiguration = Values<typeof stream>;
 
-/** What decides which tokens are accepted. */
+/** The settings that decide which tokens are accepted. */
 export type TokenConfiguration = Values<typeof tokens>;
 
+/**
+ * Reads the configuration of ingest.
+ *
+ * @throws ConfigurationError that names every fault
+ */
 export function readIngestConfiguration(environment: Environment): IngestConfiguration {
   return readConfiguration(environment, {
     table: ingest,
@@ -45,6 +54,11 @@ export function readIngestConfiguration(environment: Environment): IngestConfigu
   });
 }
 
+/**
+ * Reads the configuration of the gateway.
+ *
+ * @throws ConfigurationError that names every fault
+ */
 export function readGatewayConfiguration(environment: Environment): GatewayConfiguration {
   return readConfiguration(environment, {
     table: gateway,
@@ -53,6 +67,11 @@ export function readGatewayConfiguration(environment: Environment): GatewayConfi
   });
 }
 
+/**
+ * Reads the configuration of replay.
+ *
+ * @throws ConfigurationError that names every fault
+ */
 export function readReplayConfiguration(environment: Environment): ReplayConfiguration {
   return readConfiguration(environment, {
     table: replay,
@@ -61,7 +80,7 @@ export function readReplayConfiguration(environment: Environment): ReplayConfigu
   });
 }
 
-/** How long a revocation has to be kept: as long as a token could be shown that it concerns. */
+/** How long a revocation must be kept, in seconds: as long as a token that it covers may be valid. */
 export function revocationSeconds(
   settings: Pick<TokenConfiguration, 'tokenLifetimeSecondsMax' | 'tokenClockToleranceSeconds'>,
 ): number {

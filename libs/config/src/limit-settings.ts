@@ -1,20 +1,20 @@
 import type { Relation, Table, Values } from './table.ts';
 
 /*
- * What one client, address or user may take of a service. Rates and places are counted in each
- * process for itself. Every refusal adds to the counter `limits_hit_total`.
+ * What one client, address or user may use of a service. Each process counts for itself. Every refusal
+ * adds to the counter `limits_hit_total`.
  */
 
 const MIB = 1024 * 1024;
 
-/** What each service has in common. */
+/** The limits that all services have. */
 export const commonLimits = {
   trustedProxies: {
     variable: 'TIDEMARK_TRUSTED_PROXIES',
     type: 'text',
     default: '',
     meaning:
-      'Addresses and CIDR ranges, separated by commas, whose X-Forwarded-For tells the client.',
+      'Addresses and CIDR ranges of proxies, separated by commas; their X-Forwarded-For is trusted.',
   },
   refusalsPerSecondMax: {
     variable: 'TIDEMARK_HTTP_REFUSALS_PER_SECOND_MAX',
@@ -23,7 +23,7 @@ export const commonLimits = {
     min: 1,
     unit: 'requests',
     meaning:
-      'Most requests without a valid token from one address in a second; then 429 to all of its.',
+      'Most requests without a valid token from one address in a second; beyond it all get 429.',
   },
   headersTimeoutMs: {
     variable: 'TIDEMARK_HTTP_HEADERS_TIMEOUT_MS',
@@ -32,8 +32,7 @@ export const commonLimits = {
     min: 100,
     max: 600_000,
     unit: 'ms',
-    meaning:
-      'How long a connection may take to send its headers, and so to say who it is; then 408.',
+    meaning: 'How long a connection may take to send its headers, which name its user; then 408.',
   },
   requestTimeoutMs: {
     variable: 'TIDEMARK_HTTP_REQUEST_TIMEOUT_MS',
@@ -51,8 +50,7 @@ export const commonLimits = {
     min: 100,
     max: 3_600_000,
     unit: 'ms',
-    meaning:
-      'How long a client may take nothing of an HTTP answer that waits for it; then it is cut.',
+    meaning: 'How long a client may read nothing of an HTTP answer; then its socket is closed.',
   },
   headerBytesMax: {
     variable: 'TIDEMARK_HTTP_HEADER_BYTES_MAX',
@@ -65,6 +63,7 @@ export const commonLimits = {
   },
 } as const satisfies Table;
 
+/** The relations between the limits that all services have. */
 export const limitRelations: readonly Relation<Values<typeof commonLimits>>[] = [
   {
     holds: ({ headersTimeoutMs, requestTimeoutMs }) => headersTimeoutMs <= requestTimeoutMs,
@@ -72,6 +71,7 @@ export const limitRelations: readonly Relation<Values<typeof commonLimits>>[] = 
   },
 ];
 
+/** The limits of ingest. */
 export const ingestLimits = {
   socketsMax: {
     variable: 'TIDEMARK_INGEST_SOCKETS_MAX',
@@ -87,7 +87,7 @@ export const ingestLimits = {
     default: 5000,
     min: 1,
     unit: 'sockets',
-    meaning: 'Most sockets of ingest from one address that is no proxy; a further one is closed.',
+    meaning: 'Most sockets of ingest from one address other than a proxy; a further one is closed.',
   },
   bodiesBytesPerUserMax: {
     variable: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX',
@@ -95,7 +95,8 @@ export const ingestLimits = {
     default: 64 * MIB,
     min: 1024,
     unit: 'bytes',
-    meaning: 'Most bytes of bodies that one user sends at once; beyond it requests get 429.',
+    meaning:
+      'Most bytes of bodies that one user sends at the same time; beyond it requests get 429.',
   },
   bodiesBytesMax: {
     variable: 'TIDEMARK_INGEST_BODIES_BYTES_MAX',
@@ -103,7 +104,8 @@ export const ingestLimits = {
     default: 256 * MIB,
     min: 1024,
     unit: 'bytes',
-    meaning: 'Most bytes of bodies at once, of all users; beyond it requests get 429.',
+    meaning:
+      'Most bytes of bodies that all users send at the same time; beyond it requests get 429.',
   },
   publishesPerSecondMax: {
     variable: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX',
@@ -115,6 +117,7 @@ export const ingestLimits = {
   },
 } as const satisfies Table;
 
+/** The limits of the gateway. */
 export const gatewayLimits = {
   connectionsPerAddressMax: {
     variable: 'TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX',
@@ -122,7 +125,7 @@ export const gatewayLimits = {
     default: 10_000,
     min: 1,
     unit: 'connections',
-    meaning: 'Most connections from one IPv4 address or IPv6 /64 network; beyond it 429.',
+    meaning: 'Most connections from one IPv4 address or IPv6 /64 network; a further one gets 429.',
   },
   connectionsPerUserMax: {
     variable: 'TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX',
@@ -139,7 +142,7 @@ export const gatewayLimits = {
     min: 1,
     unit: 'handshakes',
     meaning:
-      'Most handshakes and ticket requests from one address in a second, whatever their token; then 429.',
+      'Most handshakes and ticket requests from one address in a second, with any token; then 429.',
   },
   ticketsPerSecondMax: {
     variable: 'TIDEMARK_GATEWAY_TICKETS_PER_SECOND_MAX',
@@ -147,7 +150,7 @@ export const gatewayLimits = {
     default: 10,
     min: 1,
     unit: 'tickets',
-    meaning: 'Most tickets that one user asks for in a second; beyond it 429.',
+    meaning: 'Most tickets that one user requests in a second; a further request gets 429.',
   },
   connectionPatternsMax: {
     variable: 'TIDEMARK_GATEWAY_CONNECTION_PATTERNS_MAX',
@@ -184,6 +187,7 @@ export const gatewayLimits = {
   },
 } as const satisfies Table;
 
+/** The limits of replay. */
 export const replayLimits = {
   socketsMax: {
     variable: 'TIDEMARK_REPLAY_SOCKETS_MAX',
@@ -199,7 +203,7 @@ export const replayLimits = {
     default: 5000,
     min: 1,
     unit: 'sockets',
-    meaning: 'Most sockets of replay from one address that is no proxy; a further one is closed.',
+    meaning: 'Most sockets of replay from one address other than a proxy; a further one is closed.',
   },
   readsPerUserMax: {
     variable: 'TIDEMARK_REPLAY_READS_PER_USER_MAX',
@@ -207,7 +211,7 @@ export const replayLimits = {
     default: 16,
     min: 1,
     unit: 'requests',
-    meaning: 'Most history requests of one user at once, exports too; beyond it 429.',
+    meaning: 'Most history requests of one user at once, with exports; a further one gets 429.',
   },
   exportsMax: {
     variable: 'TIDEMARK_REPLAY_EXPORTS_MAX',

@@ -16,19 +16,19 @@ import { tokens } from './token-settings.ts';
 
 const MIB = 1024 * 1024;
 
-/** What each service has in common. */
+/** The settings that all services have. */
 export const common = {
   natsUrl: {
     variable: 'NATS_URL',
     type: 'text',
     default: `nats://127.0.0.1:${NATS_PORT}`,
-    meaning: 'NATS servers, separated by commas; tls:// demands TLS.',
+    meaning: 'NATS servers, separated by commas; tls:// makes TLS mandatory.',
   },
   natsUser: {
     variable: 'TIDEMARK_NATS_USER',
     type: 'text',
     default: '',
-    meaning: 'User at NATS, such as those of `infra/nats/users.conf`; empty sends none.',
+    meaning: 'User at NATS, such as one of `infra/nats/users.conf`; empty sends none.',
   },
   natsPassword: {
     variable: 'TIDEMARK_NATS_PASSWORD',
@@ -41,7 +41,7 @@ export const common = {
     type: 'text',
     default: '',
     meaning:
-      'PEM file with the authority that signed the certificates of NATS; TLS is then demanded.',
+      'PEM file of the authority that signed the certificates of NATS; it makes TLS mandatory.',
   },
   host: {
     variable: 'TIDEMARK_HOST',
@@ -54,7 +54,7 @@ export const common = {
     type: 'choice',
     default: 'info',
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
-    meaning: 'Least severe level that is logged.',
+    meaning: 'The lowest level that is logged.',
   },
   ...tokens,
   ...commonLimits,
@@ -76,7 +76,7 @@ export const common = {
 const commonRelations: readonly Relation<Values<typeof common>>[] = [
   ...limitRelations,
   {
-    // The client of NATS would quietly connect without them.
+    // The NATS client ignores credentials in a URL and connects without them.
     holds: ({ natsUrl }) => !natsUrl.includes('@'),
     rule: 'NATS_URL must hold no user and no password; set TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD',
   },
@@ -86,6 +86,7 @@ const commonRelations: readonly Relation<Values<typeof common>>[] = [
   },
 ];
 
+/** The settings of ingest. */
 export const ingest = {
   ...common,
   ...ingestLimits,
@@ -96,7 +97,7 @@ export const ingest = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning: 'HTTP port of ingest; 0 takes a free one.',
+    meaning: 'HTTP port of ingest; 0 picks a free one.',
   },
   adminPort: {
     variable: 'TIDEMARK_INGEST_ADMIN_PORT',
@@ -105,7 +106,7 @@ export const ingest = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning: 'Admin port of ingest: /metrics and /v1/admin, and then only there; 0 opens none.',
+    meaning: 'Admin port of ingest, the only one with /metrics and /v1/admin; 0 opens none.',
   },
   bodyBytesMax: {
     variable: 'TIDEMARK_INGEST_BODY_BYTES_MAX',
@@ -153,6 +154,7 @@ export const ingest = {
   },
 } as const satisfies Table;
 
+/** The relations between the settings of ingest. */
 export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
   ...commonRelations,
   {
@@ -173,6 +175,7 @@ export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
   },
 ];
 
+/** The settings of the gateway. */
 export const gateway = {
   ...common,
   ...gatewayLimits,
@@ -183,7 +186,7 @@ export const gateway = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning: 'HTTP and WebSocket port of the gateway; 0 takes a free one.',
+    meaning: 'HTTP and WebSocket port of the gateway; 0 picks a free one.',
   },
   adminPort: {
     variable: 'TIDEMARK_GATEWAY_ADMIN_PORT',
@@ -192,7 +195,7 @@ export const gateway = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning: 'Admin port of gateway: /metrics and /v1/admin, and then only there; 0 opens none.',
+    meaning: 'Admin port of the gateway, the only one with /metrics and /v1/admin; 0 opens none.',
   },
   heartbeatMs: {
     variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
@@ -201,7 +204,7 @@ export const gateway = {
     min: 100,
     max: 600_000,
     unit: 'ms',
-    meaning: 'A connection that was sent nothing for this long gets a heartbeat with its cursor.',
+    meaning: 'A connection that received nothing for this long gets a heartbeat with its cursor.',
   },
   idleTimeoutMs: {
     variable: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS',
@@ -219,7 +222,7 @@ export const gateway = {
     min: 100,
     max: 3_600_000,
     unit: 'ms',
-    meaning: 'A connection whose socket took nothing for this long is closed with 4001.',
+    meaning: 'A connection whose client read nothing for this long is closed with 4001.',
   },
   tokenGraceMs: {
     variable: 'TIDEMARK_GATEWAY_TOKEN_GRACE_MS',
@@ -229,7 +232,7 @@ export const gateway = {
     max: 3_600_000,
     unit: 'ms',
     meaning:
-      'How long a connection outlives its token, so that a newer one can be sent; then 4004.',
+      'How long a connection outlives its token, so that its client can send a newer one; then 4004.',
   },
   tailBytesMax: {
     variable: 'TIDEMARK_GATEWAY_TAIL_BYTES_MAX',
@@ -261,7 +264,7 @@ export const gateway = {
     default: 0,
     min: 0,
     unit: 's',
-    meaning: 'Longest life of a connection, of which each gets 80 to 100 %; 0 sets none.',
+    meaning: 'Longest life of a connection; each lasts for 80 to 100 % of it; 0 sets no limit.',
   },
   subscriptionsMax: {
     variable: 'TIDEMARK_GATEWAY_SUBSCRIPTIONS_MAX',
@@ -305,7 +308,7 @@ export const gateway = {
     min: 1,
     max: 256,
     unit: 'reads',
-    meaning: 'Reads from stream and archive under way at once; further ones wait their turn.',
+    meaning: 'Most reads from stream and archive at the same time; further ones wait.',
   },
   coldReadTimeoutMs: {
     variable: 'TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS',
@@ -314,7 +317,7 @@ export const gateway = {
     min: 100,
     max: 60_000,
     unit: 'ms',
-    meaning: 'How long one read from stream or archive may take before it is tried again.',
+    meaning: 'How long one read from stream or archive may take before it is repeated.',
   },
   archiveWaitMs: {
     variable: 'TIDEMARK_GATEWAY_ARCHIVE_WAIT_MS',
@@ -323,7 +326,7 @@ export const gateway = {
     min: 0,
     max: 600_000,
     unit: 'ms',
-    meaning: 'How long a catch-up waits for an archive that is away before it ends with an error.',
+    meaning: 'How long a catch-up waits for an unreachable archive before it ends with an error.',
   },
   sseRetryMs: {
     variable: 'TIDEMARK_GATEWAY_SSE_RETRY_MS',
@@ -332,7 +335,7 @@ export const gateway = {
     min: 0,
     max: 600_000,
     unit: 'ms',
-    meaning: 'The reconnection delay that SSE clients are told.',
+    meaning: 'The reconnection delay that the gateway sends to SSE clients.',
   },
   drainMs: {
     variable: 'TIDEMARK_GATEWAY_DRAIN_MS',
@@ -341,10 +344,12 @@ export const gateway = {
     min: 0,
     max: 600_000,
     unit: 'ms',
-    meaning: 'The time over which connections are closed after SIGTERM.',
+    meaning:
+      'The time over which the gateway spreads the closing of its connections after SIGTERM.',
   },
 } as const satisfies Table;
 
+/** The relations between the settings of the gateway. */
 export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
   ...commonRelations,
   {
@@ -353,7 +358,7 @@ export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
   },
 ];
 
-/** How the stream is kept. Replay owns it: it creates and updates the stream from these. */
+/** The settings of the stream. Replay owns it, and creates and updates it from these. */
 export const stream = {
   streamMaxAgeSeconds: {
     variable: 'TIDEMARK_STREAM_MAX_AGE_SECONDS',
@@ -369,7 +374,7 @@ export const stream = {
     default: 0,
     min: 0,
     unit: 'bytes',
-    meaning: 'Size above which the oldest events leave the stream; 0 sets no size.',
+    meaning: 'Size above which the oldest events leave the stream; 0 sets no limit.',
   },
   streamReplicas: {
     variable: 'TIDEMARK_STREAM_REPLICAS',
@@ -390,6 +395,7 @@ export const stream = {
   },
 } as const satisfies Table;
 
+/** The settings of replay, which owns the stream. */
 export const replay = {
   ...common,
   ...stream,
@@ -401,7 +407,7 @@ export const replay = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning: 'HTTP port of replay; 0 takes a free one.',
+    meaning: 'HTTP port of replay; 0 picks a free one.',
   },
   adminPort: {
     variable: 'TIDEMARK_REPLAY_ADMIN_PORT',
@@ -410,13 +416,13 @@ export const replay = {
     min: 0,
     max: 65535,
     unit: 'port',
-    meaning: 'Admin port of replay: /metrics and /v1/admin, and then only there; 0 opens none.',
+    meaning: 'Admin port of replay, the only one with /metrics and /v1/admin; 0 opens none.',
   },
   databasePath: {
     variable: 'TIDEMARK_REPLAY_DATABASE',
     type: 'text',
     default: 'data/archive.db',
-    meaning: 'SQLite file of the projection; it can be deleted and is then rebuilt.',
+    meaning: 'SQLite file of the archive; replay rebuilds it from the stream if it is deleted.',
   },
   pageEventsMax: {
     variable: 'TIDEMARK_REPLAY_PAGE_EVENTS_MAX',
@@ -434,7 +440,7 @@ export const replay = {
     min: 1,
     max: 100_000,
     unit: 'events',
-    meaning: 'Most events that the projection writes in one transaction.',
+    meaning: 'Most events that the projector writes in one transaction.',
   },
   drainMs: {
     variable: 'TIDEMARK_REPLAY_DRAIN_MS',
@@ -447,9 +453,10 @@ export const replay = {
   },
 } as const satisfies Table;
 
+/** The relations between the settings of replay. */
 export const replayRelations: readonly Relation<Values<typeof replay>>[] = commonRelations;
 
-/** What only the launcher behind `npm start` and `npm test` reads. */
+/** The settings of the launcher behind `npm start` and `npm test`. */
 export const launcher = {
   natsServerBinary: {
     variable: 'TIDEMARK_NATS_SERVER_BIN',
@@ -470,7 +477,7 @@ export const launcher = {
     variable: 'TIDEMARK_JAEGER_BIN',
     type: 'text',
     default: '',
-    meaning: 'The Jaeger v2 that `npm start` and `npm test` run, where tracing is to be seen.',
+    meaning: 'The Jaeger v2 that `npm start` and `npm test` run to show traces.',
   },
   jaegerPort: {
     variable: 'TIDEMARK_JAEGER_PORT',
@@ -485,10 +492,11 @@ export const launcher = {
     variable: 'TIDEMARK_DATA',
     type: 'text',
     default: DATA_FOLDER,
-    meaning: 'Folder for the data of `npm start`: the stream, the projection and the secret.',
+    meaning: 'Folder for the data of `npm start`: the stream, the archive and the secret.',
   },
 } as const satisfies Table;
 
+/** All tables, by the part that reads them. */
 export const tables = { common, ingest, gateway, stream, replay, launcher } as const;
 
 /** Every variable that any part accepts. */

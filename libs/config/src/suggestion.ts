@@ -1,4 +1,8 @@
-/** The known name nearest to a mistyped one, or `undefined` when none is near. */
+/**
+ * The known name that is closest to a mistyped one, or `undefined` where none is close.
+ *
+ * @example closest('TIDEMARK_INGEST_PROT', known) // 'TIDEMARK_INGEST_PORT'
+ */
 export function closest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.ceil(name.length / 4) + 1;

@@ -8,6 +8,7 @@ interface SettingBase {
   readonly meaning: string;
 }
 
+/** One setting: its variable, type, default and limits. */
 export type Setting = SettingBase &
   (
     | {
@@ -19,26 +20,28 @@ export type Setting = SettingBase &
       }
     | { readonly type: 'text'; readonly default: string }
     | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
-    /** Never printed. `<variable>_FILE` names a file to read it from instead. */
+    /** Never printed. `<variable>_FILE` may name a file that holds it. */
     | { readonly type: 'secret'; readonly default: '' }
   );
 
 /** The settings of one part, by the name under which the code knows them. */
 export type Table = Readonly<Record<string, Setting>>;
 
+/** The values of a table, by the name under which the code knows them. */
 export type Values<T extends Table> = {
   readonly [K in keyof T]: T[K]['type'] extends 'integer' ? number : string;
 };
 
+/** Environment variables by name, such as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A rule between settings: the sentence that is said when it does not hold. */
+/** A rule between several settings, and the sentence that reports where it does not hold. */
 export interface Relation<V> {
   readonly holds: (values: V) => boolean;
   readonly rule: string;
 }
 
-/** Everything that is wrong with the environment, one line each. It ends a start. */
+/** Everything that is wrong with the environment, one line for each fault. It ends the start. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   readonly faults: readonly string[];
@@ -49,14 +52,20 @@ export class ConfigurationError extends Error {
   }
 }
 
+/** What is read from the environment, and what it must satisfy. */
 export interface ReadOptions<T extends Table> {
   readonly table: T;
   readonly relations?: readonly Relation<Values<T>>[];
-  /** Every variable any Tidemark process knows, so that one environment can serve all of them. */
+  /** The variables of all Tidemark processes, so that one environment can serve all of them. */
   readonly known: ReadonlySet<string>;
 }
 
-/** Reads a table from the environment, once. @throws ConfigurationError naming every fault */
+/**
+ * Reads a table from the environment. A variable that is absent or empty gets its default.
+ *
+ * @throws ConfigurationError that names every fault: wrong values, unknown `TIDEMARK_` variables, and
+ *   relations that do not hold
+ */
 export function readConfiguration<T extends Table>(
   environment: Environment,
   { table, relations = [], known }: ReadOptions<T>,
@@ -80,10 +89,13 @@ export function readConfiguration<T extends Table>(
   return values as Values<T>;
 }
 
-/** What stands before the host in a URL: a name and a password, or a token, with whatever in it. */
+/** The part before the host in a URL: a name and a password, or a token, of any characters. */
 const CREDENTIALS = /\/\/[^\s,]*@/g;
 
-/** The values as they may be printed: secrets show only whether they are set, and URLs no users. */
+/**
+ * The values as they may be printed. Secrets show only whether they are set, and URLs hide their
+ * credentials.
+ */
 export function redact<T extends Table>(table: T, values: Values<T>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(table).map(([name, { type }]) => [
@@ -107,13 +119,13 @@ function readSetting(environment: Environment, setting: Setting): number | strin
   if (setting.type === 'text') return text;
   if (setting.type === 'choice') {
     if (setting.choices.includes(text)) return text;
-    throw new SettingError(`${variable}=${text} is none of ${setting.choices.join(', ')}`);
+    throw new SettingError(`${variable}=${text} is not one of ${setting.choices.join(', ')}`);
   }
   const value = Number(text);
   const { min, max = Number.MAX_SAFE_INTEGER, unit } = setting;
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
   const range = setting.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw new SettingError(`${variable}=${text} is no whole number ${range} (${unit})`);
+  throw new SettingError(`${variable}=${text} is not a whole number ${range} (${unit})`);
 }
 
 function readSecret(environment: Environment, variable: string): string {
@@ -134,6 +146,6 @@ function unknownVariables(environment: Environment, known: ReadonlySet<string>):
     .filter((name) => name.startsWith('TIDEMARK_') && !known.has(name))
     .map((name) => {
       const suggestion = closest(name, known);
-      return `${name} is no setting${suggestion ? `; did you mean ${suggestion}?` : ''}`;
+      return `${name} is not a setting${suggestion ? `; did you mean ${suggestion}?` : ''}`;
     });
 }

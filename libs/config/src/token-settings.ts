@@ -1,6 +1,6 @@
 import type { Table } from './table.ts';
 
-/** How tokens are checked, by every service alike. */
+/** The settings of the token check, which all services have. */
 export const tokens = {
   tokenSecret: {
     variable: 'TIDEMARK_TOKEN_SECRET',
@@ -12,7 +12,7 @@ export const tokens = {
     variable: 'TIDEMARK_TOKEN_OLD_SECRETS',
     type: 'secret',
     default: '',
-    meaning: 'HS256 secrets that are accepted too, one a line: those from before a rotation.',
+    meaning: 'Older HS256 secrets that are still accepted, for a rotation; one per line.',
   },
   tokenPublicKeys: {
     variable: 'TIDEMARK_TOKEN_PUBLIC_KEYS',
@@ -33,7 +33,7 @@ export const tokens = {
     min: 1,
     max: 86_400,
     unit: 's',
-    meaning: 'Age at which the JWK set is fetched again; while that fails the old one stays valid.',
+    meaning: 'Age at which the JWK set is fetched again; it stays valid while that fails.',
   },
   tokenJwksCooldownSeconds: {
     variable: 'TIDEMARK_TOKEN_JWKS_COOLDOWN_SECONDS',
@@ -80,7 +80,8 @@ export const tokens = {
     default: 90 * 24 * 3600,
     min: 60,
     unit: 's',
-    meaning: 'Longest time from `iat` to `exp`; a token beyond it is refused. Revocations last it.',
+    meaning:
+      'Longest time from `iat` to `exp`; a longer token is refused. Revocations are kept for it.',
   },
   tokenScopeClaim: {
     variable: 'TIDEMARK_TOKEN_SCOPE_CLAIM',
@@ -93,7 +94,7 @@ export const tokens = {
     type: 'text',
     default: '',
     meaning:
-      'Permissions of every token, such as `subscribe:user.{sub}.>` with `{claim}` filled in.',
+      'Permissions that every token gets, such as `subscribe:user.{sub}.>`; `{claim}` is filled in.',
   },
   tokenCookie: {
     variable: 'TIDEMARK_TOKEN_COOKIE',

@@ -85,7 +85,7 @@ test('service: wrong configuration: plain lines on stderr, exit code 1', async (
   const { code, stdout, stderr } = await ended;
   expect(code).toBe(1);
   expect(stdout).toBe('');
-  expect(stderr).toContain('TIDEMARK_INGEST_PORT=x is no whole number');
+  expect(stderr).toContain('TIDEMARK_INGEST_PORT=x is not a whole number');
   expect(stderr).toContain('did you mean TIDEMARK_INGEST_PORT?');
   expect(stderr).not.toContain('    at ');
 });
