@@ -192,10 +192,10 @@ describe('start', () => {
     [
       'proxy that is no address',
       { ...strong, TIDEMARK_TRUSTED_PROXIES: 'nginx' },
-      'nginx is no address',
+      'nginx is neither an address',
     ],
-    ['every origin', { ...strong, TIDEMARK_ALLOWED_ORIGINS: '*' }, '* is no origin'],
-    ['origin null', { ...strong, TIDEMARK_ALLOWED_ORIGINS: 'null' }, 'null is no origin'],
+    ['every origin', { ...strong, TIDEMARK_ALLOWED_ORIGINS: '*' }, '* is not an origin'],
+    ['origin null', { ...strong, TIDEMARK_ALLOWED_ORIGINS: 'null' }, 'null is not an origin'],
     [
       'NATS user without a password',
       { ...strong, TIDEMARK_NATS_USER: 'tidemark' },

@@ -48,6 +48,8 @@ test('client address: other addresses of one IPv6 network: the same client', () 
 test('trusted proxies: what is no address: refused by name, all of it', () => {
   for (const text of ['proxy.example', '10.0.0.0/33', '10.0.0.0/8/8', '::/129', '10.0.0.0/-1']) {
     expect(() => parseProxies(`10.0.0.1,${text}`)).toThrow(ConfigurationError);
-    expect(() => parseProxies(text)).toThrow(`TIDEMARK_TRUSTED_PROXIES: ${text} is no address`);
+    expect(() => parseProxies(text)).toThrow(
+      `TIDEMARK_TRUSTED_PROXIES: ${text} is neither an address`,
+    );
   }
 });

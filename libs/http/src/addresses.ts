@@ -2,31 +2,39 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { ConfigurationError } from '@tidemark/config';
 
-/** The groups of an IPv6 address that name a network; whoever has one has all addresses in it. */
+/** The groups of an IPv6 address that name its network. One client may have all addresses of it. */
 const NETWORK_GROUPS = 4;
 const GROUPS = 8;
 
-/** The part of a request that tells where it comes from. */
+/** The parts of a request that hold addresses. */
 export interface AddressCarrier {
   readonly headers: IncomingHttpHeaders;
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** Reads addresses and CIDR ranges separated by commas. @throws ConfigurationError naming faults */
+/**
+ * Reads addresses and CIDR ranges separated by commas.
+ *
+ * @example parseProxies('127.0.0.1, 10.0.0.0/8')
+ * @throws ConfigurationError that names every fault
+ */
 export function parseProxies(text: string): BlockList {
   const proxies = new BlockList();
   const faults: string[] = [];
   for (const item of text.split(',').map((one) => one.trim())) {
     if (item === '' || addProxy(proxies, item)) continue;
-    faults.push(`TIDEMARK_TRUSTED_PROXIES: ${item} is no address and no range like 10.0.0.0/8`);
+    faults.push(
+      `TIDEMARK_TRUSTED_PROXIES: ${item} is neither an address nor a range like 10.0.0.0/8`,
+    );
   }
   if (faults.length > 0) throw new ConfigurationError(faults);
   return proxies;
 }
 
 /**
- * The client that limits count: the nearest address that is not one of our proxies. Only a proxy's
- * word is taken for the address before it, so that nobody chooses an own one by sending the header.
+ * The address that limits count for a request: the nearest one that is not a trusted proxy. An IPv6
+ * address counts as its /64 network. `X-Forwarded-For` is believed only where a trusted proxy sent it,
+ * so that no client can choose its own address.
  */
 export function clientOf({ headers, socket }: AddressCarrier, proxies: BlockList): string {
   let address = plain(socket.remoteAddress ?? '');
@@ -39,7 +47,7 @@ export function clientOf({ headers, socket }: AddressCarrier, proxies: BlockList
   return networkOf(address);
 }
 
-/** The address at the other end of a socket, unless that is a proxy, which speaks for many. */
+/** The address at the other end of a socket; `undefined` for a trusted proxy. */
 export function peerOf({ remoteAddress = '' }: AddressCarrier['socket'], proxies: BlockList) {
   const address = plain(remoteAddress);
   return isTrusted(address, proxies) ? undefined : networkOf(address);
@@ -64,7 +72,7 @@ function isTrusted(address: string, proxies: BlockList): boolean {
   return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** IPv4 in the form of IPv6, as a socket for both shows it, is IPv4; ports and zones are no part. */
+/** An address without port and zone. An IPv4 address in IPv6 form becomes plain IPv4. */
 function plain(text: string): string {
   const bare = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? text;
   const mapped = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?$/i.exec(bare)?.[1];

@@ -9,43 +9,48 @@ import type { Limits } from './limits.ts';
 import { observe } from './observation.ts';
 import { type Origins, shareWith } from './origins.ts';
 
-/** Health and metrics are for no page. */
+/** The paths that web pages may use. Health and metrics are not among them. */
 const API_PATHS = '/v1';
 
-/** What passes while the client waits. */
+/** The errors that end by themselves while the client waits. */
 const POSTPONED: ReadonlySet<string> = new Set(['unavailable', 'limit_exceeded']);
 
+/** An HTTP method that an endpoint may have. */
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** Answers one request of a principal. What it throws becomes the JSON answer. */
+/** Answers one request of a principal. What it throws becomes a JSON answer. */
 export type Serve = (
   request: Request,
   response: Response,
   principal: Principal,
 ) => void | Promise<void>;
 
-/** A path and what it does; other methods are answered 405, and each needs a token. */
+/** A path with its methods. Each needs a token, and other methods are answered with 405. */
 export interface Endpoint {
   readonly path: string;
   readonly methods: Readonly<Partial<Record<Method, Serve>>>;
-  /** Where it tells who asks in another way than the rest. */
+  /** Replaces the application's authentication. */
   readonly authenticate?: (request: Request) => Promise<Principal>;
-  /** Answers while a limit is reached, and while it cannot be told who asks; with the error's status if absent. */
+  /**
+   * Answers when authentication fails with `unavailable` or `limit_exceeded`. Without it the answer has
+   * the error's status.
+   */
   readonly postpone?: (request: Request, response: Response, error: TidemarkError) => void;
 }
 
+/** What an application is built from. */
 export interface AppOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Makes a span of each request; none, where absent. */
+  /** Makes a span of each request; no spans if absent. */
   readonly tracer?: Tracer;
   readonly authenticate: Authenticate;
-  /** What `/readyz` asks, by name: ready means that all are true. */
+  /** The checks of `/readyz` by name. The service is ready while all are true. */
   readonly checks: Readonly<Record<string, () => boolean>>;
   readonly endpoints: readonly Endpoint[];
-  /** The web pages that may use the endpoints; none, where absent. */
+  /** The web pages that may use the endpoints; none if absent. */
   readonly origins?: Origins;
-  /** Told when a request is too large. */
+  /** Is told when a request is too large. */
   readonly limits?: Limits;
   /** The endpoints of the admin port, which also has the metrics. */
   readonly adminEndpoints?: readonly Endpoint[];
@@ -58,13 +63,18 @@ export interface Apps {
   readonly admin?: RequestListener;
 }
 
-/** One application for all: endpoints, admin endpoints, health, readiness and metrics, errors as JSON. */
+/** Creates one application with the endpoints, the admin endpoints, health, readiness and metrics. */
 export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
   return build([...options.endpoints, ...(options.adminEndpoints ?? [])], { metrics: true });
 }
 
-/** With an admin port, admin endpoints and metrics are on that port only. */
+/**
+ * Creates the applications of a service. With an admin port, admin endpoints and metrics are on that port
+ * only.
+ *
+ * @param adminPort 0 means that there is none
+ */
 export function createApps(
   options: AppOptions,
   { adminPort }: { readonly adminPort: number },
@@ -93,12 +103,9 @@ function builder(options: AppOptions) {
   };
 }
 
-/**
- * A target that express cannot read as a URL passes all of the application by, and would be answered
- * with a page of HTML.
- */
+/** Answers targets that express cannot parse. Express itself would answer with a page of HTML. */
 function withoutPages(app: Express): RequestListener {
-  const error = new TidemarkError('invalid_query', 'The target of the request is no URL.');
+  const error = new TidemarkError('invalid_query', 'The target of the request is not a URL.');
   const { status, body } = toErrorResponse(error);
   const text = JSON.stringify(body);
   const headers = {

@@ -17,29 +17,42 @@ import { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
 import type { Failures, Limits } from './limits.ts';
 import { mayUseCookie, type OriginCarrier, type Origins } from './origins.ts';
 
-/** Tells who sends a request. @throws TidemarkError `unauthenticated` or `token_expired` */
+/**
+ * Identifies the sender of a request.
+ *
+ * @throws TidemarkError `unauthenticated`, `token_expired`, or `unavailable` when that cannot be known now
+ */
 export type Authenticate = (request: Caller) => Promise<Principal>;
 
-/** A request, or what else may carry a token; its address is known where it has a socket. */
+/** A request, or something else that carries a token. Its address is known where it has a socket. */
 export type Caller = TokenCarrier & OriginCarrier & Partial<AddressCarrier>;
 
+/** How requests are authenticated. */
 export interface AuthenticationOptions {
   readonly verifier: TokenVerifier;
   /** The cookie that may carry a token; empty reads none. */
   readonly cookieName: string;
   /** Every token is refused with `unavailable` until the list is complete. */
   readonly revocations: RevocationList;
-  /** The pages that may use the cookie; none but the service's own, where absent. */
+  /** The pages that may use the cookie; only those of the service's own origin if absent. */
   readonly origins?: Origins;
 }
 
-/** Turns a ticket into who got it, once. */
+/** Exchanges a ticket for the principal that it was issued to. Each ticket works once. */
 export type Redeem = (ticket: string) => Promise<Principal>;
 
-/** Looks again at who was let in a moment ago. @throws TidemarkError like `Authenticate` */
+/**
+ * Checks a principal again some time after its token was checked.
+ *
+ * @throws TidemarkError like `Authenticate`
+ */
 export type Confirm = (principal: Principal) => void;
 
-/** For what goes on for a while after its token was checked: bodies that are sent slowly, exports. */
+/**
+ * Creates the second check for requests that last: bodies that are sent slowly, and exports.
+ *
+ * @param now milliseconds since 1970
+ */
 export function confirmWith(revocations: RevocationList, now: () => number = Date.now): Confirm {
   return (principal) => {
     requireUnexpired(principal, now());
@@ -47,6 +60,7 @@ export function confirmWith(revocations: RevocationList, now: () => number = Dat
   };
 }
 
+/** The parts of a service that authentication uses. */
 export interface AuthenticationParts {
   readonly logger: Logger;
   readonly revocations: RevocationList;
@@ -54,7 +68,11 @@ export interface AuthenticationParts {
   readonly limits: Limits;
 }
 
-/** As a service's settings say. @throws ConfigurationError when no token could be checked safely */
+/**
+ * Creates authentication from a service's settings, with its limit on refused requests.
+ *
+ * @throws ConfigurationError when a key is missing, too short or cannot be used
+ */
 export function configureAuthentication(
   settings: TokenConfiguration & AddressConfiguration,
   { logger, limits, ...rest }: AuthenticationParts,
@@ -80,7 +98,7 @@ interface Bound {
   readonly proxies: BlockList;
 }
 
-/** Looks at no token of an address that has just brought too many wrong ones: each costs a signature. */
+/** Refuses an address that has just sent too many wrong tokens, since each costs a signature check. */
 function boundRefusals(authenticate: Authenticate, { refusals, proxies }: Bound): Authenticate {
   return async (request) => {
     const { headers, socket } = request;
@@ -96,7 +114,7 @@ function boundRefusals(authenticate: Authenticate, { refusals, proxies }: Bound)
   };
 }
 
-/** Takes tickets too: for the requests in which a browser can send nothing but a URL. */
+/** Accepts tickets as well, for requests in which a browser can send only a URL. */
 export function acceptTickets(
   authenticate: Authenticate,
   { redeem, confirm }: { readonly redeem: Redeem; readonly confirm: Confirm },
@@ -110,6 +128,7 @@ export function acceptTickets(
   };
 }
 
+/** Authenticates requests by the token that they carry. */
 export function createAuthentication(options: AuthenticationOptions): Authenticate {
   const { verifier, revocations, origins = new Set() } = options;
   return async (request) => {
@@ -126,7 +145,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
 
 function refuseRevoked(principal: Principal, revocations: RevocationList): void {
   if (!revocations.isComplete) {
-    throw new TidemarkError('unavailable', 'Which tokens are revoked is not known yet.', {
+    throw new TidemarkError('unavailable', 'The revoked tokens are not known yet.', {
       retryAfterSeconds: 1,
     });
   }

@@ -6,10 +6,10 @@ import { TidemarkError } from '@tidemark/protocol';
 const inflate = promisify(gunzip);
 
 /**
- * Reads a whole body, at most `bytesMax` bytes of it, before and after inflation. A body that is
- * too large is refused as soon as that is known; Node discards what still comes of it, within the
- * request timeout, so that the client reads the answer instead of a reset connection. `express.raw`
- * would answer only after the whole of such a body has come.
+ * Reads a whole body, which may be compressed with gzip. It may have `bytesMax` bytes, compressed and
+ * inflated. A larger body is refused as soon as its size is known. Node then discards the rest within
+ * the request timeout, so that the client reads the answer instead of a reset connection.
+ * `express.raw` would answer only after the whole body has arrived.
  *
  * @throws TidemarkError `too_large`, `unsupported_media_type` or `invalid_query`
  */
@@ -23,7 +23,11 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   return encoding === 'gzip' && body.length > 0 ? unpack(body, bytesMax) : body;
 }
 
-/** Reads a body as JSON. @throws TidemarkError like `readBody`, or `invalid_json` */
+/**
+ * Reads a body as JSON.
+ *
+ * @throws TidemarkError like `readBody`, or `invalid_json`
+ */
 export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
   const body = await readBody(request, bytesMax);
   try {
@@ -59,7 +63,7 @@ async function unpack(body: Buffer, bytesMax: number): Promise<Buffer> {
     return await inflate(body, { maxOutputLength: bytesMax });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(bytesMax);
-    throw new TidemarkError('invalid_query', 'The body is not what gzip makes.', { cause });
+    throw new TidemarkError('invalid_query', 'The body is not in gzip format.', { cause });
   }
 }
 

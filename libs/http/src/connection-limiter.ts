@@ -2,13 +2,15 @@ import type { BlockList, Socket } from 'node:net';
 import { parseProxies, peerOf } from './addresses.ts';
 import type { Limits } from './limits.ts';
 
+/** The limit of each address, and the proxies that it does not apply to. */
 export interface ConnectionLimiterOptions {
   readonly socketsPerAddressMax: number;
+  /** Addresses and CIDR ranges separated by commas. */
   readonly trustedProxies: string;
   readonly limits: Pick<Limits, 'hit'>;
 }
 
-/** The open sockets of one address: one object for all of them, because they may be a hundred thousand. */
+/** The count of one address's open sockets. All of them share it, since they may be a hundred thousand. */
 export interface AddressSockets {
   readonly address: string;
   sockets: number;
@@ -27,7 +29,12 @@ export class ConnectionLimiter {
     this.#limits = limits;
   }
 
-  /** @returns what to release when the socket closes; `proxy` needs no release, `full` was refused */
+  /**
+   * Counts a socket.
+   *
+   * @returns the count to release when the socket closes; `proxy` needs no release; `full` means that the
+   *   socket was refused and not counted
+   */
   acquire(socket: Socket): AddressSockets | 'proxy' | 'full' {
     const address = peerOf(socket, this.#proxies);
     if (address === undefined) return 'proxy';
@@ -41,6 +48,7 @@ export class ConnectionLimiter {
     return counted;
   }
 
+  /** Uncounts a socket that has closed. */
   release(counted: AddressSockets): void {
     counted.sockets--;
     if (counted.sockets === 0) this.#byAddress.delete(counted.address);

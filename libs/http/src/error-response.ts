@@ -6,19 +6,20 @@ import type { ErrorRequestHandler } from 'express';
 import type { Limits } from './limits.ts';
 import { spanOf } from './observation.ts';
 
-/** What `Retry-After` says where the error itself names no time. */
+/** The `Retry-After` of errors that name no time themselves. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** What operators are told of a client's request, by its status; other faults are the client's alone. */
+/** The log line for a refused request, by its status. Other faults of clients are not logged. */
 const TOLD: Readonly<Record<number, string>> = {
   401: 'refused',
   403: 'refused',
   429: 'limit reached',
 };
 
-/** How long a client may take to read that it was refused. */
+/** How long a refused client may take to read the answer. */
 const REFUSAL_MS = 1_000;
 
+/** An HTTP answer to an error, with a JSON body. */
 export interface ErrorResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -37,7 +38,7 @@ export function toErrorResponse(error: TidemarkError): ErrorResponse {
   return { status, headers, body: error.toBody() };
 }
 
-/** The one place where an error becomes an answer; express calls it for whatever is thrown. */
+/** Answers whatever an endpoint throws. Express calls it. */
 export function answerErrors(logger: Logger, limits?: Pick<Limits, 'hit'>): ErrorRequestHandler {
   return (thrown, request, response, _next) => {
     const error = asTidemarkError(fromExpress(thrown));
@@ -52,7 +53,7 @@ export function answerErrors(logger: Logger, limits?: Pick<Limits, 'hit'>): Erro
       logger.info({ method, path, code, reason, ...traceIds(spanOf(response)) }, told);
     }
     if (response.headersSent) {
-      // Half an answer must not look like a whole one.
+      // An incomplete answer must not look complete.
       response.destroy();
       return;
     }
@@ -61,14 +62,15 @@ export function answerErrors(logger: Logger, limits?: Pick<Limits, 'hit'>): Erro
   };
 }
 
+/** What a refusal has in place of, or besides, what its error gives it. */
 export interface RefusalOptions {
-  /** Another than the error's own. */
+  /** The status; the error's own if absent. */
   readonly status?: number;
-  /** Beside those of the error. */
+  /** Headers besides those of the error. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers on the raw socket, where there is no response object: an upgrade that is refused. */
+/** Answers a refused upgrade, which has a raw socket and no response object. It closes the socket. */
 export function refuseUpgrade(
   socket: Duplex,
   error: TidemarkError,
@@ -83,10 +85,10 @@ export function refuseUpgrade(
     `Content-Length: ${Buffer.byteLength(text)}`,
     ...Object.entries({ ...headers, ...more }).map(([name, value]) => `${name}: ${value}`),
   ];
-  // Without a listener a peer that has gone already would end the process.
+  // Without a listener the error of a peer that has gone would end the process.
   socket.on('error', () => socket.destroy());
   socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
-  // Nothing else looks at such a socket any more: a peer that does not end its side would keep it.
+  // Nothing else would end this socket if the peer keeps its side open.
   setTimeout(() => socket.destroy(), REFUSAL_MS).unref();
 }
 

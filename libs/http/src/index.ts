@@ -1,4 +1,5 @@
-export type { Request, Response } from 'express';
+import type { Request as ExpressRequest, Response as ExpressResponse } from 'express';
+
 export { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
 export * from './app.ts';
 export * from './authentication.ts';
@@ -9,3 +10,9 @@ export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
 export * from './server.ts';
+
+/** The request that an endpoint answers: that of express. */
+export type Request = ExpressRequest;
+
+/** The answer that an endpoint gives: that of express. */
+export type Response = ExpressResponse;

@@ -24,7 +24,7 @@ test('rate: more than a second allows: refused with the time to wait, others are
   expect(error).toBeInstanceOf(TidemarkError);
   expect(error.toBody()).toEqual({
     code: 'limit_exceeded',
-    message: 'At most 3 tests are taken in a second.',
+    message: 'At most 3 tests are accepted in a second.',
     retryable: true,
     retryAfterSeconds: 1,
   });
@@ -54,7 +54,7 @@ test('semaphore: all taken: refused until one is given back, which counts once',
   const semaphore = limits.semaphore('tests', { max: 2, of: 'tests' });
   const release = semaphore.acquire('alice');
   semaphore.acquire('alice');
-  expect(() => semaphore.acquire('alice')).toThrow('At most 2 tests are taken at once.');
+  expect(() => semaphore.acquire('alice')).toThrow('At most 2 tests are accepted at once.');
   semaphore.acquire('bob');
   release();
   release();

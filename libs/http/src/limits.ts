@@ -2,34 +2,53 @@ import { TidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 
-/** Something that may be done so many times in a second. */
+/** A keyed rate: bounds how often each key may do something in a second. */
 export interface Rate {
-  /** @throws TidemarkError `limit_exceeded` that tells when to come again */
+  /**
+   * Counts `count` times, 1 if absent.
+   *
+   * @throws TidemarkError `limit_exceeded`, whose `retryAfterSeconds` says when to try again
+   */
   consume(key: string, count?: number): Promise<void>;
 }
 
 /** A keyed semaphore: bounds what each key holds at one time. */
 export interface Semaphore {
-  /** @returns releases the permits, once. @throws TidemarkError `limit_exceeded` */
+  /**
+   * Acquires `count` permits, 1 if absent.
+   *
+   * @returns releases them; further calls do nothing
+   * @throws TidemarkError `limit_exceeded`
+   */
   acquire(key: string, count?: number): () => void;
 }
 
-/** Something that may fail so many times in a second before it is not tried any more. */
+/** A keyed rate of failures: bounds how often each key may fail in a second. */
 export interface Failures {
-  /** @throws TidemarkError `limit_exceeded` that tells when to come again */
+  /**
+   * Refuses a key that has failed too often.
+   *
+   * @throws TidemarkError `limit_exceeded`, whose `retryAfterSeconds` says when to try again
+   */
   check(key: string): Promise<void>;
+  /** Counts a failure. */
   note(key: string): Promise<void>;
 }
 
+/** The size of a limit, and how an error names it. */
 export interface LimitOptions {
   readonly max: number;
-  /** What the error says is too much: `handshakes from one address`. */
+  /** What is counted, in the words of the error: `handshakes from one address`. */
   readonly of: string;
 }
 
 /**
- * The limits of one process, by name. They are counted here and not in NATS: a limit protects the
- * process that it is counted in, and has to hold while NATS is away.
+ * The limits of one process, by name. Each process counts for itself, because a limit protects the
+ * process and must hold while NATS is away.
+ *
+ * @example
+ * const rate = limits.rate('tickets_per_second', { max: 10, of: 'tickets of one user' });
+ * await rate.consume('alice');
  */
 export class Limits {
   readonly #hits;
@@ -40,12 +59,12 @@ export class Limits {
     ]);
   }
 
-  /** Counts that a limit was reached. */
+  /** Counts in `limits_hit_total` that a limit was reached. */
   hit(limit: string): void {
     this.#hits.inc({ limit });
   }
 
-  /** A rate for each key. What is known of a key is forgotten after a second without it. */
+  /** Creates a rate. A key that does nothing for a second takes no memory. */
   rate(limit: string, { max, of }: LimitOptions): Rate {
     const limiter = new RateLimiterMemory({ points: max, duration: 1 });
     return {
@@ -56,13 +75,13 @@ export class Limits {
           if (reason instanceof Error) throw reason;
           this.hit(limit);
           const retryAfterSeconds = Math.ceil((reason as RateLimiterRes).msBeforeNext / 1000) || 1;
-          throw exceeded(`At most ${max} ${of} are taken in a second.`, retryAfterSeconds);
+          throw exceeded(`At most ${max} ${of} are accepted in a second.`, retryAfterSeconds);
         }
       },
     };
   }
 
-  /** Failures for each key, forgotten after a second without one. */
+  /** Creates a rate of failures. A key without a failure for a second takes no memory. */
   failures(limit: string, { max, of }: LimitOptions): Failures {
     const limiter = new RateLimiterMemory({ points: max, duration: 1 });
     return {
@@ -70,16 +89,16 @@ export class Limits {
         const failed = await limiter.get(key);
         if (failed === null || failed.consumedPoints < max) return;
         this.hit(limit);
-        throw exceeded(`At most ${max} ${of} are taken in a second.`, 1);
+        throw exceeded(`At most ${max} ${of} are accepted in a second.`, 1);
       },
       note: async (key) => {
-        // Those that were under way meanwhile go beyond it.
+        // Requests that were under way together may go beyond the maximum.
         await limiter.penalty(key);
       },
     };
   }
 
-  /** A semaphore for each key. */
+  /** Creates a semaphore. A key without permits takes no memory. */
   semaphore(limit: string, { max, of }: LimitOptions): Semaphore {
     const taken = new Map<string, number>();
     return {
@@ -87,7 +106,7 @@ export class Limits {
         const before = taken.get(key) ?? 0;
         if (before + count > max) {
           this.hit(limit);
-          throw exceeded(`At most ${max} ${of} are taken at once.`, 1);
+          throw exceeded(`At most ${max} ${of} are accepted at once.`, 1);
         }
         taken.set(key, before + count);
         let left = false;

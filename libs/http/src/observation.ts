@@ -10,7 +10,7 @@ import {
 } from '@tidemark/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 
-/** Spans are made of what clients ask for, and not of every look of a probe or of Prometheus. */
+/** Only requests of clients get spans, not those of probes and of Prometheus. */
 const TRACED_PATHS = '/v1/';
 
 export interface ObservationOptions {
@@ -19,14 +19,14 @@ export interface ObservationOptions {
   readonly tracer?: Tracer;
 }
 
-/** The span of a request; for what is done in its course to be a part of. */
+/** The span of a request, as parent for spans of its parts. `NO_SPAN` while tracing is off. */
 export function spanOf(response: Response): Span {
   return response.locals.span ?? NO_SPAN;
 }
 
 /**
- * Counts, logs and traces each answer when it ends. The query stays out of all three, since it may
- * hold a token; the label is the route's pattern, so that paths made up by clients add no series.
+ * Counts, logs and traces each answer when it ends. None of them shows the query, which may hold a token.
+ * The metric's label is the route's pattern, so that invented paths add no series.
  */
 export function observe(options: ObservationOptions): RequestHandler {
   const { logger, metrics, tracer = new Tracer() } = options;
@@ -53,7 +53,7 @@ export function observe(options: ObservationOptions): RequestHandler {
   };
 }
 
-/** Ends the span of a request whose answer goes on for longer than what it is to show. */
+/** Ends the span of a request early, where the answer lasts much longer than the request. */
 export function endRequestSpan(response: Response, route: string): void {
   const span = spanOf(response);
   if (!span.isRecording()) return;

@@ -11,10 +11,10 @@ const EXPOSED_HEADERS = 'ETag, Link, Retry-After';
 /** Names of headers as a preflight lists them (RFC 9110 section 5.6.2). */
 const HEADER_NAMES = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*$/;
 
-/** The web pages that may use a service from a browser; none, where the set is empty. */
+/** The origins of the web pages that may use a service from a browser. */
 export type Origins = ReadonlySet<string>;
 
-/** The part of a request that tells where a browser sent it from. */
+/** The headers in which a browser names the page that sends a request. */
 export interface OriginCarrier {
   readonly headers: {
     readonly origin?: string | undefined;
@@ -23,10 +23,11 @@ export interface OriginCarrier {
 }
 
 /**
- * Reads origins separated by commas. `*` and `null` are none: every page, or every sandboxed one,
- * would act with the cookies of whoever looks at it.
+ * Reads origins separated by commas. `*` and `null` are refused, because every page, or every sandboxed
+ * one, could then act with the cookies of its visitors.
  *
- * @throws ConfigurationError naming what is no origin
+ * @example parseOrigins('https://app.example, https://admin.example')
+ * @throws ConfigurationError that names every text that is not an origin
  */
 export function parseOrigins(text: string): Origins {
   const items = text
@@ -36,11 +37,17 @@ export function parseOrigins(text: string): Origins {
   const wrong = items.filter((item) => !isOrigin(item));
   if (wrong.length === 0) return new Set(items);
   throw new ConfigurationError(
-    wrong.map((item) => `TIDEMARK_ALLOWED_ORIGINS: ${item} is no origin like https://app.example`),
+    wrong.map(
+      (item) => `TIDEMARK_ALLOWED_ORIGINS: ${item} is not an origin like https://app.example`,
+    ),
   );
 }
 
-/** @throws TidemarkError `forbidden` for a page that is not allowed, where pages are configured */
+/**
+ * Refuses requests of pages that are not allowed. Without configured origins all are allowed.
+ *
+ * @throws TidemarkError `forbidden`
+ */
 export function checkOrigin({ headers }: OriginCarrier, origins: Origins): void {
   const { origin } = headers;
   if (origins.size === 0 || origin === undefined || origins.has(origin)) return;
@@ -48,8 +55,8 @@ export function checkOrigin({ headers }: OriginCarrier, origins: Origins): void 
 }
 
 /**
- * Whether a cookie may speak for its user. A browser sends it along with whatever a page asks for,
- * so the page must be one that is allowed, or of the service's own origin as the browser says.
+ * Whether the cookie of a request may be used. Browsers add it to the requests of any page, so the page
+ * must be allowed or, as the browser reports, of the service's own origin.
  */
 export function mayUseCookie({ headers }: OriginCarrier, origins: Origins): boolean {
   const { origin } = headers;
@@ -57,7 +64,7 @@ export function mayUseCookie({ headers }: OriginCarrier, origins: Origins): bool
   return headers['sec-fetch-site'] === 'same-origin';
 }
 
-/** CORS for the pages that are allowed; others are refused before anything else happens. */
+/** Answers CORS requests of allowed pages, and refuses those of others. */
 export function shareWith(origins: Origins): RequestHandler {
   return (request, response, next) => {
     if (origins.size === 0) {

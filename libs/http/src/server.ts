@@ -8,38 +8,40 @@ import type { ConnectionLimiter } from './connection-limiter.ts';
 import { refuseUpgrade } from './error-response.ts';
 import type { Limits } from './limits.ts';
 
-/** Longer than the 60 s after which common proxies give up a connection they keep for reuse. */
+/** Longer than the 60 s after which common proxies close the idle connections that they reuse. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** How often Node looks for requests that take too long. */
 const TIMEOUT_CHECK_MS = 5_000;
-/** Idle time after which TCP asks whether a silent peer is still there. */
+/** Idle time after which TCP probes a silent peer. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 
+/** Where a server listens. */
 export interface ListenOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 picks a free one. */
   readonly port: number;
 }
 
+/** The limits of a server. */
 export interface ServerOptions {
-  /** What a socket may hold unsent before it asks to wait for its drain; Node's own if absent. */
+  /** Unsent bytes at which a socket asks its writer to wait (`highWaterMark`); Node's default if absent. */
   readonly socketBufferBytes?: number;
   /** Time to send the request line and headers. */
   readonly headersTimeoutMs?: number;
-  /** Time to send a whole request; how long an answer takes is not limited by it. */
+  /** Time to send a whole request. It does not limit the answer. */
   readonly requestTimeoutMs?: number;
-  /** Time in which a client that has an answer waiting takes nothing of it. */
+  /** How long a client may read nothing of its answer before the socket is closed. */
   readonly answerStallMs?: number;
   readonly headerBytesMax?: number;
-  /** Most sockets at once, those that have said nothing yet too; a further one is closed. */
+  /** Most sockets at once, with those that have sent nothing; a further one is closed. */
   readonly socketsMax?: number;
-  /** Told when one of these is reached. */
+  /** Is told when one of these limits is reached. */
   readonly limits?: Pick<Limits, 'hit'>;
   /** Limits the sockets of an address. */
   readonly connectionLimiter?: ConnectionLimiter;
 }
 
-/** What is said to a client whose request Node could not read, by the code of Node's error. */
+/** The limit and status of requests that Node cannot parse, by the code of Node's error. */
 const UNREADABLE: Readonly<Record<string, readonly [limit: string, status: number]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request_time', 408],
   HPE_HEADER_OVERFLOW: ['header_bytes', 431],
@@ -47,12 +49,12 @@ const UNREADABLE: Readonly<Record<string, readonly [limit: string, status: numbe
 };
 
 /**
- * An HTTP server with explicit limits and an orderly end.
+ * An HTTP server with explicit limits, which finishes running requests before it ends.
  *
  *     new ── listen ──> listening ── stop ──> draining ── answers done, or drainMs over ──> closed
  */
 export class HttpServer {
-  /** For `upgrade`; requests belong to the application. */
+  /** For `upgrade` requests. The application answers all others. */
   readonly server: Server;
   readonly #logger: Logger;
   readonly #sockets = new Set<Socket>();
@@ -77,7 +79,7 @@ export class HttpServer {
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       noDelay: true,
     });
-    // Their bytes are limited. A limit of their number would drop the last ones without a word, such
+    // The bytes of headers are limited. A limit on their number would silently drop the last ones, such
     // as the address that a proxy appends.
     this.server.maxHeadersCount = 0;
     this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
@@ -95,7 +97,12 @@ export class HttpServer {
     this.server.on('drop', () => limits?.hit('sockets'));
   }
 
-  /** Resolves with the port. @throws ConfigurationError when the address cannot be listened on */
+  /**
+   * Starts to listen.
+   *
+   * @returns the port
+   * @throws ConfigurationError when the address cannot be listened on
+   */
   listen({ host, port }: ListenOptions): Promise<number> {
     return new Promise((resolve, reject) => {
       const refuse = (error: NodeJS.ErrnoException) => {
@@ -111,7 +118,7 @@ export class HttpServer {
     });
   }
 
-  /** Takes nothing new, lets running requests finish, and cuts what is left after `drainMs`. */
+  /** Refuses new connections, lets running requests finish, and closes the rest after `drainMs`. */
   async stop(drainMs: number): Promise<void> {
     this.#draining = true;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -120,7 +127,7 @@ export class HttpServer {
       if (this.#sockets.size > 0) {
         this.#logger.warn(
           { connections: this.#sockets.size },
-          'cutting connections that did not end',
+          'closing connections that did not end in time',
         );
       }
       for (const socket of this.#sockets) socket.destroy();
@@ -132,7 +139,7 @@ export class HttpServer {
   #keepSocket(socket: Socket, connectionLimiter: ConnectionLimiter | undefined): void {
     const counted = connectionLimiter?.acquire(socket);
     if (counted === 'full') {
-      // Nothing was asked yet that could be answered.
+      // It has sent no request that could be answered.
       socket.destroy();
       return;
     }
@@ -144,11 +151,11 @@ export class HttpServer {
     });
   }
 
-  /** Nothing has moved on the socket for a while: a client that does not read, or one that is done. */
+  /** Ends a socket that was idle: its client does not read the answer, or sends no further request. */
   #endIdle(socket: Socket, answerStallMs: number): void {
     const answer = this.#answerOf.get(socket);
     if (socket.writableLength === 0 && answer && !answer.writableEnded) {
-      // The client waits for us.
+      // The client waits for the server.
       socket.setTimeout(answerStallMs);
       return;
     }
@@ -156,11 +163,11 @@ export class HttpServer {
     socket.destroy();
   }
 
-  /** What cannot be read as a request is answered like other errors, where it can be. */
+  /** Answers input that is not HTTP with the status of its fault, where an answer is possible. */
   #refuse({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
     const [limit, status = 400] = UNREADABLE[code] ?? [];
     if (limit !== undefined) this.#limits?.hit(limit);
-    // Half an answer must not get another one into its middle.
+    // A second answer must not begin in the middle of the first.
     if (!socket.writable || code === 'ECONNRESET' || this.#answerOf.get(socket)?.headersSent) {
       socket.destroy();
       return;
@@ -176,7 +183,7 @@ export class HttpServer {
     answer.once('close', () => {
       this.#answers.delete(answer);
       if (socket && this.#answerOf.get(socket) === answer) this.#answerOf.delete(socket);
-      // The connection is idle only once Node has done its own part of the end of an answer.
+      // Node marks the connection as idle only after this event.
       if (this.#draining) setImmediate(() => this.server.closeIdleConnections());
     });
     if (this.#draining) announceClose(answer);
@@ -190,6 +197,7 @@ function announceClose(answer: ServerResponse): void {
 function cannotListen({ code, message }: NodeJS.ErrnoException, address: string): string {
   if (code === 'EADDRINUSE') return `${address} is in use by another process`;
   if (code === 'EACCES') return `${address} may not be listened on by this user`;
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return `${address} is no address here`;
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `${address} is not an address of this machine`;
   return `${address} cannot be listened on: ${message}`;
 }

@@ -22,23 +22,26 @@ const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 const CONTENT_TYPE = 'application/cloudevents+json';
 const RETRY_AFTER_SECONDS = 1;
 
+/** The limits of an appender. */
 export interface AppenderOptions {
-  /** How long to wait for the stream's acknowledgement. */
+  /** How long an append waits for the stream's acknowledgement. */
   readonly timeoutMs: number;
-  /** Most appends waiting for their acknowledgement; a further one gets `unavailable`. */
+  /** Most appends that wait for their acknowledgement; a further one gets `unavailable`. */
   readonly pendingMax: number;
 }
 
+/** The condition of an append, and the context that travels with it. */
 export interface AppendOptions {
   /** The append succeeds only if this is the topic's last sequence; 0 demands an empty topic. */
   readonly expectedLastSequence?: number;
-  /** Travels in the message's headers; the event's own, where absent. */
+  /** The trace context of the message's headers; the event's own if absent. */
   readonly context?: TraceContext | undefined;
 }
 
+/** Where the stream stored an event, without the epoch. */
 export interface Appended {
   readonly sequence: number;
-  /** The stream had this `source` and `id` already: `sequence` is the first one's. */
+  /** Whether the stream had this `source` and `id` already. `sequence` is then that of the first. */
   readonly duplicate: boolean;
 }
 
@@ -63,15 +66,17 @@ export class Appender {
   }
 
   /**
-   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time (the event may have
-   *   been stored: a repeat with the same `source` and `id` tells), `precondition_failed`, or
+   * Appends an event. After `unavailable` it may have been stored; a repeat with the same `source` and
+   * `id` is safe.
+   *
+   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time, `precondition_failed`, or
    *   `too_large`
    */
   async append(event: CloudEvent, options: AppendOptions = {}): Promise<Appended> {
     const payload = encodeEvent(event);
     if (!this.#link.connected) throw unavailable('NATS is away.');
     if (this.#pending >= this.#options.pendingMax) {
-      throw unavailable(`${this.#pending} events wait for the stream already.`);
+      throw unavailable(`${this.#pending} events already wait for the stream.`);
     }
     this.#pending++;
     this.#stream ??= jetstream(this.#link.connection, { timeout: this.#options.timeoutMs });
@@ -89,7 +94,11 @@ export class Appender {
     }
   }
 
-  /** The sequence of the topic's last event that the stream still holds, 0 when it holds none. */
+  /**
+   * The sequence of the topic's last event that the stream holds; 0 when it holds none.
+   *
+   * @throws TidemarkError `unavailable`
+   */
   async lastSequence(topic: string): Promise<number> {
     if (!this.#link.connected) throw unavailable('NATS is away.');
     const request = { last_by_subj: toSubject(topic) };
@@ -98,10 +107,11 @@ export class Appender {
   }
 
   /**
-   * The sequence of an event whose conditional append was refused, if an earlier attempt had stored
-   * it and only the answer was lost. NATS checks the condition before it looks for duplicates, so such
-   * a repeat fails. If the first attempt succeeded, its event is the topic's next one after the
-   * sequence that the condition names.
+   * The sequence of an event whose conditional append was refused, if an earlier attempt stored it.
+   * NATS checks the condition before it looks for duplicates, so a repeat of a successful append fails.
+   * The event of that append is then the topic's next one after the sequence in the condition.
+   *
+   * @returns `undefined` where no earlier attempt stored it
    *
    * @throws TidemarkError `unavailable`
    */

@@ -13,10 +13,10 @@ import type { NatsLink } from './link.ts';
 const ERROR_START = Buffer.from('{"error":');
 
 /**
- * Reads the archive that a replay service keeps.
+ * Reads the archive of a replay service over NATS.
  *
- * Every call throws TidemarkError `unavailable` when no replay service answers in time or when the
- * answer cannot be read.
+ * Every call throws TidemarkError `unavailable` when no replay service answers within `timeoutMs`, or
+ * when the answer cannot be read.
  */
 export class ArchiveClient {
   readonly #link: NatsLink;
@@ -27,7 +27,7 @@ export class ArchiveClient {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** What the archive holds now. */
+  /** The bounds of the archive now. */
   async readBounds(): Promise<LogBounds> {
     return parseBoundsAnswer(toText(await this.#request('state', {})));
   }

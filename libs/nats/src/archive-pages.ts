@@ -9,18 +9,19 @@ import {
 } from '@tidemark/protocol';
 
 /*
- * A page travels as one line of JSON, its header, and then the JSON of its events one after the
- * other, so that neither side parses or escapes what it only passes on.
+ * A page is one line of JSON, its header, followed by the JSON of its events. So neither side parses or
+ * escapes the events that it passes on.
  */
 
 /**
- * Most bytes of JSON and most events in a page. A page then fits one NATS message of the default
- * size, and its header has room: up to 250 bytes an event where each has a long topic of its own.
+ * Most bytes of JSON in a page. With `PAGE_EVENTS_MAX` a page fits one NATS message of the default size:
+ * its header takes up to 250 bytes for each event, where every event has a long topic of its own.
  */
 export const PAGE_BYTES_MAX = 512 * 1024;
+/** Most events in a page. */
 export const PAGE_EVENTS_MAX = 2000;
 
-/** One page of the archive. `E` is the event: as the archive has it, or as its reader wants it. */
+/** One page of the archive. `E` is the event in the form that the archive or its reader uses. */
 export interface ArchivePage<E> {
   /** In stream order. */
   readonly events: readonly E[];
@@ -30,12 +31,12 @@ export interface ArchivePage<E> {
   readonly missing: readonly SequenceRange[];
 }
 
-/** A page with the archive's bounds when it was read, so that a read needs no second request. */
+/** A page with the archive's bounds at the time of the read. */
 export interface ArchiveAnswer<E> extends ArchivePage<E> {
   readonly bounds: LogBounds;
 }
 
-/** Makes an event of its header and the bytes of its JSON, which are part of the answer's. */
+/** Creates an event from its header and its JSON. The bytes are a view of the whole answer. */
 export type CreateEvent<E> = (header: EventHeader, json: Uint8Array) => E;
 
 const LF = 10;
@@ -66,7 +67,7 @@ export function encodePage({ events, bounds, ...page }: ArchiveAnswer<ArchivedEv
 /**
  * Decodes a page.
  *
- * @throws TidemarkError `unavailable` where the bytes are no page
+ * @throws TidemarkError `unavailable` where the bytes are not a page
  */
 export function decodePage<E>(answer: Uint8Array, create: CreateEvent<E>): ArchiveAnswer<E> {
   const headerBytes = Math.max(answer.indexOf(LF), 0);

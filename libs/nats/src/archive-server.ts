@@ -17,17 +17,25 @@ export const ARCHIVE_SUBJECT = 'tidemark.archive';
 /** Several replay services share the requests. */
 const QUEUE = 'replay';
 
-/** What answers the archive's requests; each call is short and synchronous. */
+/** The archive that answers requests. Each call is short and synchronous. */
 export interface ArchiveSource {
-  /** What the archive holds now. @throws TidemarkError `unavailable` before it belongs to an epoch */
+  /**
+   * The bounds of the archive now.
+   *
+   * @throws TidemarkError `unavailable` before it belongs to an epoch
+   */
   bounds(): LogBounds;
-  /** @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch */
+  /**
+   * Reads one page of a range.
+   *
+   * @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch
+   */
   readPage(query: ArchiveQuery): ArchivePage<ArchivedEvent>;
   /** The last sequence stored before that time (ms since 1970); 0 when there is none. */
   sequenceBefore(timeMs: number): number;
 }
 
-/** Answers archive reads until it is stopped. */
+/** Answers archive requests until it is stopped. Several replay services share the requests. */
 export function serveArchive(
   { connection }: NatsLink,
   source: ArchiveSource,
@@ -44,7 +52,9 @@ export function serveArchive(
 }
 
 /**
- * The answer to one request, which is read from its subject and body.
+ * Answers one request.
+ *
+ * @param request its subject names the operation, its body holds the query as JSON
  *
  * @throws TidemarkError where the request is wrong or the archive cannot answer it
  */

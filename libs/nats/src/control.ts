@@ -2,12 +2,16 @@ import { type DisconnectTarget, parseDisconnectTarget, TidemarkError } from '@ti
 import type { Logger } from '@tidemark/telemetry';
 import type { NatsLink } from './link.ts';
 
-/** What concerns every gateway at once; outside the subjects of the events stream. */
+/** The subject of disconnects, which every gateway reads. It is not a subject of the events stream. */
 export const DISCONNECT_SUBJECT = 'tidemark.control.disconnect';
 
 const FLUSH_TIMEOUT_MS = 2000;
 
-/** Tells every gateway to close connections. @throws TidemarkError `unavailable` */
+/**
+ * Asks every gateway to close the connections of a target.
+ *
+ * @throws TidemarkError `unavailable` when NATS does not take the request within 2 s
+ */
 export async function requestDisconnect(
   { connection, connected }: NatsLink,
   target: DisconnectTarget,
@@ -15,14 +19,14 @@ export async function requestDisconnect(
   try {
     if (!connected) throw new Error('NATS is away.');
     connection.publish(DISCONNECT_SUBJECT, JSON.stringify(toWire(target)));
-    // The server has taken it once it answers the ping that follows it.
+    // The server has the request once it answers the ping after it.
     await Promise.race([connection.flush(), timeout()]);
   } catch (cause) {
     throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1, cause });
   }
 }
 
-/** Calls back for each request, until the link is closed. */
+/** Calls `disconnect` for each request until the link is closed. */
 export function serveDisconnects(
   { connection }: NatsLink,
   disconnect: (target: DisconnectTarget) => void,

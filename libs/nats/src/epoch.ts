@@ -47,7 +47,11 @@ export class Epoch {
     return this.#value;
   }
 
-  /** The epoch that an append was stored in. @throws TidemarkError `unavailable` */
+  /**
+   * The epoch that an append was stored in.
+   *
+   * @throws TidemarkError `unavailable`
+   */
   async of({ sequence, duplicate }: Appended): Promise<string> {
     if (!duplicate) {
       if (sequence < this.#highestSequence) this.#readAgain();
@@ -60,7 +64,11 @@ export class Epoch {
     });
   }
 
-  /** Waits a moment while the epoch is read. @returns `undefined` where that was not enough */
+  /**
+   * Waits a moment while the epoch is read.
+   *
+   * @returns `undefined` where that was not enough
+   */
   async waitForValue(): Promise<string | undefined> {
     const deadlineMs = performance.now() + EPOCH_WAIT_MS;
     for (let leftMs = EPOCH_WAIT_MS; leftMs > 0; leftMs = deadlineMs - performance.now()) {

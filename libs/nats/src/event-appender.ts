@@ -13,18 +13,19 @@ import type { NatsLink } from './link.ts';
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
-/** For a cursor that cannot be a topic's last: NATS refuses it like any other wrong one. */
+/** The condition for cursors that cannot match. NATS refuses it like any other wrong sequence. */
 const UNREACHABLE_SEQUENCE = 2 ** 52;
 
 /** The condition of an append: the topic is empty, or its last event is the one at a position. */
 export type Precondition = 'empty' | Position;
 
+/** The limits of an event appender, and what it reports to. */
 export interface EventAppenderOptions {
   /** Names the metrics: `<service>_append_seconds` and `<service>_appends_pending`. */
   readonly service: string;
   /** How long an append waits for the stream's acknowledgement. */
   readonly timeoutMs: number;
-  /** Appends under way at one time; a further one gets `unavailable`. */
+  /** Most appends under way at one time; a further one gets `unavailable`. */
   readonly pendingMax: number;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -33,25 +34,27 @@ export interface EventAppenderOptions {
   readonly signal: AbortSignal;
 }
 
+/** The condition of one append, and how it is traced. */
 export interface AppendRequest {
   readonly precondition?: Precondition | undefined;
-  /** The context that travels with the event where the append has no span of its own. */
+  /** The trace context of the message where the append has no span of its own. */
   readonly context?: TraceContext | undefined;
   /** The span that asks for the append. */
   readonly parent?: Span;
-  /** `false`: the append gets no span. */
+  /** Whether the append gets a span; true if absent. */
   readonly spanned?: boolean;
 }
 
 /** An event that the stream has stored, as the publisher is told of it. */
 export interface AppendedEvent {
   readonly cursor: string;
-  /** The stream had this `source` and `id` already: `cursor` is that of the first one. */
+  /** Whether the stream had this `source` and `id` already. `cursor` is then that of the first. */
   readonly duplicate: boolean;
 }
 
 /**
- * Appends events to the stream: condition, cursor with the stream's epoch as of now, span and metrics.
+ * Appends events to the stream for ingest and the gateway, with conditions, spans and metrics. The cursor
+ * of the answer has the epoch in which the stream stored the event.
  *
  * @example
  * const { cursor } = await appender.append(event, { precondition: 'empty' });
@@ -79,14 +82,14 @@ export class EventAppender {
     );
   }
 
-  /** Whether the stream's epoch is known, without which no cursor can be given. */
+  /** Whether the stream's epoch is known. Without it no append is accepted. */
   get streamKnown(): boolean {
     return this.#epoch.value !== undefined;
   }
 
   /**
-   * Resolves once the stream has stored the event. Calls may overlap, and those of one turn of the
-   * loop are stored in the order in which they were made.
+   * Appends an event, and resolves when the stream has stored it. Calls may overlap. The stream keeps the
+   * order of calls that are made in one turn of the loop.
    *
    * @throws TidemarkError `unavailable`, `too_large` or `precondition_failed`
    */
@@ -149,7 +152,7 @@ export class EventAppender {
   async #waitForEpoch(): Promise<string> {
     const epoch = await this.#epoch.waitForValue();
     if (epoch !== undefined) return epoch;
-    throw new TidemarkError('unavailable', 'The stream is not there yet.', {
+    throw new TidemarkError('unavailable', 'The stream does not exist yet.', {
       retryAfterSeconds: 1,
     });
   }
@@ -163,6 +166,6 @@ function toExpectedSequence(
   if (precondition === undefined) return undefined;
   if (precondition === 'empty') return 0;
   const { epoch, sequence } = precondition;
-  // NATS would take 0 to mean an empty topic, while a cursor with it stands for no event at all.
+  // To NATS 0 means an empty topic, but a cursor with 0 names no event.
   return epoch === currentEpoch && sequence > 0 ? sequence : UNREACHABLE_SEQUENCE;
 }

@@ -10,6 +10,7 @@ const OPEN_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 2000;
 
+/** What a feed reads, and who receives it. */
 export interface FeedOptions {
   readonly link: NatsLink;
   /** The events stream if absent. */
@@ -19,22 +20,22 @@ export interface FeedOptions {
   readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord) => void;
   /**
-   * Called before each start, the first and those after a loss, with the stream as it is then.
-   * Returns the sequence to read after. It may throw: the start is then tried again.
+   * Called before each start, the first one and those after a loss, with the bounds of the stream.
+   * Returns the sequence after which to read. If it throws, the start is repeated.
    */
   readonly onStart: (state: LogBounds) => number | Promise<number>;
-  /** Called after each start with how many records were there already; some may have come by then. */
+  /** Called after each start with the number of records that the stream held. Some may have arrived. */
   readonly onOpen?: (waiting: number) => void;
 }
 
 /**
- * The stream in order, from a position on, for as long as the process lives.
+ * Reads a stream in order, from a sequence on, for as long as the process lives.
  *
  *     stopped --start()--> opening --consumer is there--> reading
  *                             ^                              |
  *                             +--- loss, silence, reconnect -+
  *
- * Whatever goes wrong, the answer is the same: a new consumer after the last sequence that arrived.
+ * After every fault it creates a new consumer, which reads after the last sequence that arrived.
  */
 export class Feed {
   readonly #options: FeedOptions;
@@ -48,18 +49,20 @@ export class Feed {
     this.#options = options;
   }
 
-  /** Whether records are arriving or will as soon as there are some. */
+  /** Whether it receives the records of the stream. */
   get reading(): boolean {
     return this.#consumer !== undefined && this.#options.link.connected;
   }
 
+  /** Starts to read, and retries until that succeeds. */
   start(): void {
     this.#stopping = new AbortController();
-    // The consumer lives in the server's memory: after a reconnect it may be gone.
+    // The consumer lives in the server's memory, so it may be gone after a reconnection.
     this.#forgetConnect = this.#options.link.onConnect(() => this.restart('NATS came back'));
     void this.#open();
   }
 
+  /** Stops for good. */
   stop(): void {
     this.#forgetConnect();
     this.#stopping?.abort(new Error('The feed is stopped.'));

@@ -14,24 +14,25 @@ import type { Logger } from '@tidemark/telemetry';
 const RECONNECT_WAIT_MS = 250;
 const RECONNECT_JITTER_MS = 250;
 
-/** A server that leaves two pings unanswered counts as gone. */
+/** A server that does not answer two pings counts as unreachable. */
 const PING_INTERVAL_MS = 10_000;
 const PINGS_OUT_MAX = 2;
 
 const CONNECT_TIMEOUT_MS = 5000;
 
+/** Where NATS is, and how a process connects to it. */
 export interface LinkOptions {
   /** Server URLs separated by commas. */
   readonly servers: string;
   readonly credentials?: { readonly user: string; readonly pass: string };
-  /** PEM file with the authority to trust; TLS is then demanded, as it is by `tls://`. */
+  /** PEM file of the authority to trust. It makes TLS mandatory, as `tls://` does. */
   readonly tlsCaFile?: string;
-  /** Shown by NATS as the client's name; its inboxes are below `_INBOX.<name>`. */
+  /** The client's name in NATS. Its inboxes begin with `_INBOX.<name>`. */
   readonly name: string;
   readonly logger: Logger;
 }
 
-/** Where NATS is, and as which user to connect, from the settings. */
+/** Turns a service's settings into options for `NatsLink`. */
 export function toLinkOptions(
   settings: NatsConfiguration,
 ): Pick<LinkOptions, 'servers' | 'credentials' | 'tlsCaFile'> {
@@ -44,8 +45,8 @@ export function toLinkOptions(
 }
 
 /**
- * The connection of a process to NATS. It exists before NATS is reached, so that everything that uses
- * it can be built first.
+ * The connection of a process to NATS. It exists before NATS is reached, so that everything that uses it
+ * can be built first.
  *
  *     unreached --connect()--> connected <--> away --close()--> closed
  */
@@ -67,7 +68,11 @@ export class NatsLink {
     return this.#connected;
   }
 
-  /** @throws TidemarkError `unavailable` before the first connection */
+  /**
+   * The connection of the NATS client.
+   *
+   * @throws TidemarkError `unavailable` before the first connection
+   */
   get connection(): NatsConnection {
     if (this.#connection) return this.#connection;
     throw new TidemarkError('unavailable', 'NATS has not been reached yet.', {
@@ -76,8 +81,8 @@ export class NatsLink {
   }
 
   /**
-   * Connects, and waits as long as it takes, so that services may start in any order; also while the
-   * server is older than 2.12, which the log then says. Afterwards the connection restores itself.
+   * Connects, and retries until NATS is reached and is not older than Tidemark supports, so that
+   * services may start in any order. The log says why it waits. Later the connection restores itself.
    *
    * @returns this
    * @throws the signal's reason once it is aborted
@@ -108,17 +113,21 @@ export class NatsLink {
     return createInbox(inboxPrefix(this.#options.name));
   }
 
-  /** Calls the listener after the first connection and each later one. @returns ends that */
+  /**
+   * Calls the listener after the first connection and after each reconnection.
+   *
+   * @returns removes the listener
+   */
   onConnect(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Sends what is buffered, then closes. */
+  /** Sends buffered messages, then closes. */
   async close(): Promise<void> {
     const connection = this.#connection;
     if (!connection || connection.isClosed()) return;
-    // Draining waits for the server, which may be away, or go away meanwhile.
+    // Draining waits for the server, which may be unreachable, or become so.
     if (this.#connected) await connection.drain().catch(() => connection.close());
     else await connection.close();
   }
@@ -193,7 +202,11 @@ function tlsOptions({ servers, tlsCaFile }: LinkOptions): TlsOptions | undefined
   }
 }
 
-/** Waits, or throws the signal's reason when it is aborted first. */
+/**
+ * Waits.
+ *
+ * @throws the signal's reason when it is aborted first
+ */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const timer = setTimeout(done, ms);

@@ -13,24 +13,24 @@ import { STREAM_NAME } from './stream.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
 
-/** The server speaks at least this often; twice the time without a word means that it is gone. */
+/** The server sends something at least this often. Silence for twice as long means that it is gone. */
 export const CONSUMER_HEARTBEAT_MS = 2000;
 
 /**
- * Messages and bytes of one request; two are open at a time, so that the second is on its way while
- * the first is worked on. Together they bound what waits in here, however far behind the reader is.
- * Pushed with the server's flow control it was up to 32 MiB: 56,000 small messages as objects, which
- * took a fifth of the gateway's time in garbage collection.
+ * Messages of one request. Two requests are open at a time, so that the second is delivered while the
+ * first is processed. Together they bound the backlog, however far behind the reader is. With a push
+ * consumer and the server's flow control the backlog reached 32 MiB: 56,000 small messages, whose garbage
+ * collection took a fifth of the gateway's time.
  */
 const REQUEST_MESSAGES = 1024;
 
 /**
- * A prime: the server ends a request whose bytes are used up exactly without a word, whatever of its
- * messages is left, and messages of one size would do that again and again.
+ * Bytes of one request. The server silently ends a request whose bytes are used up exactly, even if
+ * messages of it are left. Messages of one size would cause that often, so this is a prime.
  */
 const REQUEST_BYTES = 4 * 1024 * 1024 - 3;
 
-/** Long, because each expiry costs a message. That a request is still there its heartbeats tell. */
+/** Long, because each expiry costs a message. Heartbeats show that a request is still open. */
 const REQUEST_EXPIRES_MS = 24 * 60 * 60 * 1000;
 
 /** How long the server keeps a consumer that sends no further requests. */
@@ -39,31 +39,34 @@ const INACTIVE_MS = 5000;
 /** The same for a consumer with a scheduler, where messages may wait for as long as a fan-out takes. */
 const INACTIVE_SCHEDULED_MS = 60_000;
 
-/** In the status that ends a request early: how many of its messages will not come. */
+/** The header of a request that ends early: how many of its messages will not come. */
 const UNFILLED_HEADER = 'Nats-Pending-Messages';
 
-/** Messages between two looks at the clock. */
+/** Messages that are processed between two looks at the clock. */
 const MESSAGES_PER_CLOCK = 32;
 
+/** Where a consumer begins: after a sequence, or at a time in milliseconds since 1970. */
 export type ConsumerStart = { readonly after: number } | { readonly timeMs: number };
 
+/** What a consumer reads, and who receives it. */
 export interface ConsumerOptions {
   /** The events stream if absent. */
   readonly stream?: string;
   readonly start: ConsumerStart;
-  /** NATS subjects; all events where none is given. */
+  /** NATS subjects; all events if absent. */
   readonly subjects?: readonly string[];
+  /** How long the creation of the consumer may take. */
   readonly timeoutMs: number;
   readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord, delivery: Delivery) => void;
-  /** The order is broken or the server is silent: nothing more will come. Called once. */
+  /** Called once when messages were lost or the server is silent. Nothing more will come. */
   readonly onLost: (reason: string) => void;
 }
 
 /**
- * One ephemeral pull consumer without acknowledgements, read in order. It lives in the server's
- * memory and disappears when nobody asks for more. It does not repair itself: who owns it starts
- * another one at the place where it stands (see `Feed`).
+ * One ephemeral pull consumer without acknowledgements, which delivers in order. It lives in the server's
+ * memory and disappears when nobody sends requests. It does not repair itself. Its owner starts another
+ * one after the last sequence that arrived (see `Feed`).
  */
 export class OrderedConsumer implements Backlog {
   readonly #link: NatsLink;
@@ -73,10 +76,10 @@ export class OrderedConsumer implements Backlog {
   #inbox = '';
   #name = '';
   #delivered = 0;
-  /** Messages asked for that have not been worked on. */
+  /** Messages that were requested and not processed yet. */
   #requested = 0;
   #heard = true;
-  /** Arrived and not worked on: a part of what was requested. */
+  /** Messages that have arrived and not been processed: a part of the requested ones. */
   #waiting: Msg[] = [];
 
   constructor(link: NatsLink, options: ConsumerOptions) {
@@ -84,7 +87,12 @@ export class OrderedConsumer implements Backlog {
     this.#options = options;
   }
 
-  /** @returns how many messages match and are there already */
+  /**
+   * Creates the consumer and sends the first requests.
+   *
+   * @returns how many matching messages the stream holds already
+   * @throws Error when NATS does not answer in time, or when it is closed meanwhile
+   */
   async open(): Promise<number> {
     const { connection } = this.#link;
     this.#inbox = this.#link.createInbox();
@@ -123,7 +131,7 @@ export class OrderedConsumer implements Backlog {
   run(deadlineMs: number): boolean {
     const { scheduler } = this.#options;
     const messages = this.#waiting;
-    // The server is silent while nothing is asked for: its time begins when we ask again.
+    // The server is silent while no request is open. Its time begins with the next request.
     this.#heard = true;
     let next = 0;
     for (const message of messages) {
@@ -131,7 +139,7 @@ export class OrderedConsumer implements Backlog {
       this.#receive(message);
       if (next % MESSAGES_PER_CLOCK === 0 && scheduler && scheduler.nowMs() >= deadlineMs) break;
     }
-    // Nothing is added meanwhile, but the consumer may have been closed.
+    // No message arrives during the loop, but the consumer may have been closed.
     if (this.#waiting === messages) this.#waiting = messages.slice(next);
     return this.#waiting.length > 0;
   }
@@ -147,11 +155,11 @@ export class OrderedConsumer implements Backlog {
     scheduler.schedule(this);
   }
 
-  /** Asks for more as soon as one request has been worked off. */
+  /** Sends a further request as soon as one has been processed. */
   #request(): void {
     const { connection } = this.#link;
     const { stream = STREAM_NAME } = this.#options;
-    // A message that is larger than a request would never come.
+    // The server never delivers a message that is larger than the request.
     const messageBytesMax = 2 * (connection.info?.max_payload ?? 0);
     const bytesMax = Math.max(1, Math.ceil(messageBytesMax / REQUEST_BYTES)) * REQUEST_BYTES;
     const request = JSON.stringify({
@@ -187,9 +195,9 @@ export class OrderedConsumer implements Backlog {
   }
 
   #receive(message: Msg): void {
-    // A message that was on its way when this consumer was closed.
+    // The message was on its way when this consumer was closed.
     if (!this.#subscription) return;
-    // Not by its headers: those of a message in the stream can look the same.
+    // Headers do not tell: those of a message in the stream can look the same.
     if (message.subject === this.#inbox) {
       this.#control(message);
       return;
@@ -206,7 +214,7 @@ export class OrderedConsumer implements Backlog {
     if (this.#subscription && this.#requested <= REQUEST_MESSAGES) this.#request();
   }
 
-  /** Heartbeats, and requests that end before they are filled; anything else ends the consumer. */
+  /** Receives heartbeats, and the end of requests that were not filled. Any other status is a loss. */
   #control({ headers }: Msg): void {
     if (headers?.code !== 100) {
       const unfilled = headers?.get(UNFILLED_HEADER);
@@ -225,7 +233,7 @@ export class OrderedConsumer implements Backlog {
   }
 
   #watch(): void {
-    // Nothing is open at the server when all that was asked for waits in here.
+    // No request is open while all requested messages wait in the backlog.
     if (!this.#heard && this.#waiting.length === 0) this.#lose('no heartbeat of the consumer');
     this.#heard = false;
   }

@@ -3,7 +3,7 @@ import { fromSubject, type StoredMessage } from '@tidemark/protocol';
 
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 
-/** A message of the events stream with its place in it, as a consumer delivers it. */
+/** A message of the stream with its sequence and time, as a consumer delivers it. */
 export interface LogRecord extends StoredMessage {
   readonly sequence: number;
   /** When the stream stored it, milliseconds since 1970. */
@@ -11,24 +11,26 @@ export interface LogRecord extends StoredMessage {
   readonly subject: string;
 }
 
-/** Where a delivered message stands, as its reply subject tells. */
+/** The numbers that the server gives a delivered message, in its reply subject. */
 export interface Delivery {
   readonly streamSequence: number;
-  /** Counts what this consumer delivered, from 1 without holes: a jump means a loss on the way. */
+  /** Counts the messages of this consumer from 1. A jump means that messages were lost. */
   readonly consumerSequence: number;
+  /** When the stream stored the message, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** Messages that the consumer has yet to deliver. */
+  /** Messages that the consumer has not delivered yet. */
   readonly pending: number;
 }
 
 const DOT = 46;
 
-/** Where the last reply's dots are; kept between calls, because this runs for every message. */
+/** The dots of the last reply. It is reused, because this runs for every message. */
 const dots: number[] = [];
 
 /**
- * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, in newer
- * servers with a domain and an account hash before the stream and a random token at the end.
+ * Parses the reply subject of a delivered message:
+ * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`. Newer servers
+ * add a domain and an account hash before the stream, and a random token at the end.
  */
 export function parseDelivery(reply: string): Delivery {
   dots.length = 0;
@@ -47,6 +49,7 @@ export function parseDelivery(reply: string): Delivery {
   };
 }
 
+/** The record of a delivered message. */
 export function toRecord(message: Msg, { streamSequence, timeMs }: Delivery): LogRecord {
   return {
     sequence: streamSequence,

@@ -7,24 +7,29 @@ import { Feed } from './feed.ts';
 import type { NatsLink } from './link.ts';
 import type { LogRecord } from './records.ts';
 
-/** Tries to write over a revocation that others write at the same time. */
+/** Most attempts to write a revocation that others write at the same time. */
 const WRITES_MAX = 5;
 
+/** Receives the stored revocations in order. */
 export interface RevocationSink {
-  /** May be told of the same revocation again. */
+  /** Adds a revocation, which it may have received before. `storedMs`: milliseconds since 1970. */
   add(revocation: Revocation, storedMs: number): void;
   remove(revocation: Revocation): void;
-  /** Everything that was revoked before now is known. */
+  /** Called when every revocation that was stored before now has been added. */
   complete(): void;
 }
 
 interface StoredRevocation {
   readonly revocation: Revocation;
-  /** Taken back; kept as a value, so that everybody who reads in order learns it. */
+  /** Whether it is lifted. It stays in the bucket, so that every reader learns of that. */
   readonly lifted?: true;
 }
 
-/** Tells a sink of all revocations, those that are there and those to come. @returns ends that */
+/**
+ * Gives a sink all stored revocations, and then each new one.
+ *
+ * @returns ends that
+ */
 export function followRevocations(
   link: NatsLink,
   sink: RevocationSink,
@@ -36,7 +41,7 @@ export function followRevocations(
     link,
     logger,
     stream: bucketStream(REVOCATION_BUCKET),
-    // All of them again: they are few, and telling one twice changes nothing.
+    // It reads all of them again: they are few, and adding one twice changes nothing.
     onStart: () => {
       received = 0;
       waiting = Number.POSITIVE_INFINITY;
@@ -56,7 +61,7 @@ export function followRevocations(
   return feed;
 }
 
-/** Writes revocations where every service reads them. */
+/** Writes revocations into the bucket that every service reads. */
 export class RevocationStore {
   readonly #link: NatsLink;
   readonly #timeoutMs: number;
@@ -66,7 +71,11 @@ export class RevocationStore {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Resolves once it is stored. @throws TidemarkError `unavailable` */
+  /**
+   * Stores a revocation.
+   *
+   * @throws TidemarkError `unavailable`; it may have been stored then
+   */
   add(revocation: Revocation): Promise<void> {
     return this.#run(async (bucket) => {
       if (!('issuedBeforeMs' in revocation)) {
@@ -83,14 +92,18 @@ export class RevocationStore {
     });
   }
 
-  /** Takes a revocation back. @throws TidemarkError `unavailable` */
+  /**
+   * Lifts a revocation.
+   *
+   * @throws TidemarkError `unavailable`; it may have been lifted then
+   */
   remove(revocation: Revocation): Promise<void> {
     return this.#run(async (bucket) => {
       await bucket.put(keyOf(revocation), encode({ revocation, lifted: true }));
     });
   }
 
-  /** Moves a subject's time forward only: an earlier one would let tokens in again. */
+  /** Never moves a subject's time back, which would accept tokens again. */
   async #advance(
     bucket: KV,
     revocation: Extract<Revocation, { issuedBeforeMs: number }>,
@@ -130,7 +143,7 @@ function apply(
   else sink.add(stored.revocation, timeMs);
 }
 
-/** Hashed, because keys have an alphabet and subjects of tokens have none. */
+/** A hash, because keys have a limited alphabet and the subjects of tokens do not. */
 function keyOf(revocation: Revocation): string {
   if ('tokenId' in revocation) return `jti.${hash(revocation.tokenId)}`;
   return `${'issuedBeforeMs' in revocation ? 'before' : 'sub'}.${hash(revocation.subject)}`;

@@ -14,19 +14,20 @@ import type { Logger } from '@tidemark/telemetry';
 import { desiredBuckets, type NamedStream } from './buckets.ts';
 import { type NatsLink, pause } from './link.ts';
 
+/** The name of the events stream in JetStream. */
 export const STREAM_NAME = 'TIDEMARK_EVENTS';
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 const API_TIMEOUT_MS = 5000;
 const WAIT_MS = 250;
 
-/** Direct publishers may add headers and white space; what is larger than this NATS refuses. */
+/** Largest message that NATS accepts. Direct publishers may add headers and white space. */
 const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
 
-/** What replay, which owns the stream and the buckets, is told of them. */
+/** The settings of the stream and the buckets, which replay owns. */
 export type StoreConfiguration = StreamConfiguration & TokenConfiguration;
 
-/** The stream as configuration: what Tidemark needs of it, and what operators may choose. */
+/** The configuration of the events stream: what Tidemark needs, and what operators choose. */
 export function desiredStream(config: StreamConfiguration): Partial<StreamConfig> {
   const { streamMaxAgeSeconds, streamMaxBytes, streamDuplicateWindowSeconds } = config;
   const windowSeconds =
@@ -50,8 +51,10 @@ export function desiredStream(config: StreamConfiguration): Partial<StreamConfig
 }
 
 /**
- * Creates the stream and the buckets, or updates them to the configuration. None is ever deleted: a
- * difference that NATS cannot apply to one that exists is an error for the operator to decide on.
+ * Creates the stream and the buckets, or updates them to the configuration. It deletes none of them.
+ *
+ * @returns the bounds of the events stream
+ * @throws the error of NATS where it cannot apply a difference, which the operator must decide on
  */
 export async function reconcileStream(
   link: NatsLink,
@@ -62,7 +65,12 @@ export async function reconcileStream(
   return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
 }
 
-/** A stream's state now, that of the events if none is named, or `undefined` when there is none. */
+/**
+ * The bounds of a stream now; `undefined` when it does not exist.
+ *
+ * @param name the events stream if absent
+ * @throws the error of NATS when it does not answer in 5 s
+ */
 export async function readStreamState(
   link: NatsLink,
   name = STREAM_NAME,
@@ -71,19 +79,24 @@ export async function readStreamState(
   return info && toState(info);
 }
 
-/** When the events stream stored a message, in ms since 1970; `undefined` where it has none there. */
+/** When the events stream stored a message, in ms since 1970; `undefined` if it has none there. */
 export async function readStoredMs(link: NatsLink, sequence: number): Promise<number | undefined> {
   const { streams } = await manager(link);
   const message = await streams.getMessage(STREAM_NAME, { seq: sequence });
   return message?.time.getTime();
 }
 
+/** What `waitForStream` logs to, and what ends it. */
 export interface WaitOptions {
   readonly logger: Logger;
   readonly signal?: AbortSignal;
 }
 
-/** Waits until the stream's owner, replay, has created the stream. */
+/**
+ * Waits until replay, which owns the stream, has created it.
+ *
+ * @throws the signal's reason once it is aborted
+ */
 export async function waitForStream(
   link: NatsLink,
   { logger, signal }: WaitOptions,

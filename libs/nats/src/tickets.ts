@@ -6,15 +6,17 @@ import type { NatsLink } from './link.ts';
 
 const TICKET_BYTES = 32;
 
+/** A ticket as a client gets it. */
 export interface Ticket {
   readonly ticket: string;
+  /** Milliseconds since 1970. */
   readonly expiresAtMs: number;
 }
 
 /**
- * Single-use secrets that stand for something for a moment, on every gateway: whoever deletes the
- * entry first has used it, which NATS decides. The bucket holds hashes, so that reading it lets
- * nobody in.
+ * Issues and redeems tickets: secrets that work once, for 30 s, on every gateway. Redeeming deletes the
+ * ticket, and NATS lets only one delete succeed. The bucket holds hashes, so that nobody can use what it
+ * holds.
  */
 export class TicketStore {
   readonly #link: NatsLink;
@@ -25,7 +27,12 @@ export class TicketStore {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws TidemarkError `unavailable` */
+  /**
+   * Issues a ticket.
+   *
+   * @param holder what the ticket stands for, as JSON
+   * @throws TidemarkError `unavailable`
+   */
   async issue(holder: unknown): Promise<Ticket> {
     const ticket = randomBytes(TICKET_BYTES).toString('base64url');
     const expiresAtMs = Date.now() + TICKET_SECONDS * 1000;
@@ -34,8 +41,9 @@ export class TicketStore {
   }
 
   /**
-   * What the ticket was issued for, or `undefined` when it is none, is over, or was used.
+   * Uses a ticket.
    *
+   * @returns what it was issued for; `undefined` when it is unknown, expired or used
    * @throws TidemarkError `unavailable`; the ticket may then have been used
    */
   redeem(ticket: string): Promise<unknown> {

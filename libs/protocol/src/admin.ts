@@ -5,14 +5,14 @@ import { TidemarkError } from './errors.ts';
 /** Longest `sub`, `jti` or connection id that an admin call may name. */
 const NAME_LENGTH_MAX = 256;
 
-/** Which tokens are not accepted any more (PROTOCOL.md section 13.1). */
+/** The tokens that a revocation covers (PROTOCOL.md section 13.1). */
 export type Revocation =
   | { readonly tokenId: string }
   | { readonly subject: string }
-  /** Tokens of the subject that were issued before that time, or that do not say when. */
+  /** Tokens of the subject that were issued before that time (ms since 1970), or that name no time. */
   | { readonly subject: string; readonly issuedBeforeMs: number };
 
-/** Whose connections are to be closed (PROTOCOL.md section 13.2). */
+/** The connections that a disconnect closes (PROTOCOL.md section 13.2). */
 export type DisconnectTarget = { readonly subject: string } | { readonly connection: string };
 
 const name = z.string().min(1).max(NAME_LENGTH_MAX);
@@ -24,7 +24,11 @@ const revocation = z.union([
 
 const target = z.union([z.strictObject({ sub: name }), z.strictObject({ connection: name })]);
 
-/** @throws TidemarkError `invalid_query` or `invalid_time` */
+/**
+ * Reads the body of a revocation: `{"jti"}`, `{"sub"}` or `{"sub", "issuedBefore"}`.
+ *
+ * @throws TidemarkError `invalid_query` or `invalid_time`
+ */
 export function parseRevocation(input: unknown): Revocation {
   const { success, data } = revocation.safeParse(input);
   if (!success) throw wrong('{"jti"}, {"sub"} or {"sub", "issuedBefore"}');
@@ -35,7 +39,11 @@ export function parseRevocation(input: unknown): Revocation {
     : { subject, issuedBeforeMs: parseTime(issuedBefore) };
 }
 
-/** @throws TidemarkError `invalid_query` */
+/**
+ * Reads the body of a disconnect: `{"sub"}` or `{"connection"}`.
+ *
+ * @throws TidemarkError `invalid_query`
+ */
 export function parseDisconnectTarget(input: unknown): DisconnectTarget {
   const { success, data } = target.safeParse(input);
   if (!success) throw wrong('{"sub"} or {"connection"}');

@@ -110,17 +110,29 @@ export function parseArchiveTimeQuery(text: string): { readonly timeMs: number }
   return parseRequest(timeQuery, text);
 }
 
-/** Reads the answer to a request for the archive's bounds. @throws TidemarkError `unavailable` */
+/**
+ * Reads the answer to a request for the archive's bounds.
+ *
+ * @throws TidemarkError `unavailable`
+ */
 export function parseBoundsAnswer(text: string): LogBounds {
   return parseAnswer(bounds, text);
 }
 
-/** Reads the answer to a request for a sequence. @throws TidemarkError `unavailable` */
+/**
+ * Reads the answer to a request for a sequence.
+ *
+ * @throws TidemarkError `unavailable`
+ */
 export function parseSequenceAnswer(text: string): number {
   return parseAnswer(sequenceAnswer, text).sequence;
 }
 
-/** Reads the first line of a page. @throws TidemarkError `unavailable` */
+/**
+ * Reads the first line of a page.
+ *
+ * @throws TidemarkError `unavailable`
+ */
 export function parsePageHeader(text: string): ArchivePageHeader {
   return parseAnswer(pageHeader, text);
 }

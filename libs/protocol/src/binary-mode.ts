@@ -1,5 +1,7 @@
-/** The content types under which a CloudEvent stands whole in the body. */
+/** The content type of a body that is one whole CloudEvent. */
 export const STRUCTURED_TYPE = 'application/cloudevents+json';
+
+/** The content type of a body that is a JSON array of CloudEvents. */
 export const BATCH_TYPE = 'application/cloudevents-batch+json';
 
 /**
@@ -10,7 +12,7 @@ export const BATCH_TYPE = 'application/cloudevents-batch+json';
  * @param headers names in any case with their first value; those without `ce-` are ignored
  * @param contentType of the body, `undefined` when there is none
  * @param body the data as it was sent; no bytes mean no data
- * @throws SyntaxError when the body calls itself JSON and is not
+ * @throws SyntaxError when the content type is JSON and the body is not, or when text is not UTF-8
  */
 export function fromBinaryMode(
   headers: Iterable<readonly [name: string, value: string]>,
@@ -34,12 +36,16 @@ export function fromBinaryMode(
   return event;
 }
 
-/** `application/json`, `text/json` and everything that ends in `+json`. */
+/** Whether a content type is JSON: `application/json`, `text/json` or any that ends in `+json`. */
 export function isJsonType(contentType: string): boolean {
   return /^[^;]*[/+]json\s*(?:;|$)/i.test(contentType);
 }
 
-/** The text of UTF-8 bytes. @throws SyntaxError when they are not UTF-8 */
+/**
+ * The text of UTF-8 bytes.
+ *
+ * @throws SyntaxError when they are not UTF-8
+ */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -1,6 +1,6 @@
 import { TidemarkError } from './errors.ts';
 
-/** A place in the log: the stream's incarnation and the number of the last event that was passed. */
+/** A position in the log: an epoch, and the sequence of the last event before it. */
 export interface Position {
   /** The stream's incarnation; positions of two epochs cannot be compared. */
   readonly epoch: string;
@@ -19,27 +19,44 @@ const CURSOR = /^([a-z0-9.]{1,40})-(0|[1-9][0-9]{0,15})$/;
 const TIME =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
+/**
+ * The cursor of a position, as clients see it.
+ *
+ * @example formatCursor({ epoch: 'm4x1k2', sequence: 17 }) // 'm4x1k2-17'
+ */
 export function formatCursor({ epoch, sequence }: Position): string {
   return `${epoch}-${sequence}`;
 }
 
-/** Of the formatted cursor, without formatting it: that is asked for every event of a catch-up. */
+/** The length of the cursor in characters, without formatting it: every catch-up event needs it. */
 export function cursorLength({ epoch, sequence }: Position): number {
   let digits = 1;
   for (let limit = 10; sequence >= limit; limit *= 10) digits++;
   return epoch.length + 1 + digits;
 }
 
+/**
+ * Reads a cursor.
+ *
+ * @throws TidemarkError `invalid_cursor`
+ */
 export function parseCursor(text: string): Position {
   const match = CURSOR.exec(text);
   const sequence = Number(match?.[2]);
   if (!match?.[1] || !Number.isSafeInteger(sequence)) {
-    throw new TidemarkError('invalid_cursor', `${JSON.stringify(text.slice(0, 80))} is no cursor.`);
+    throw new TidemarkError(
+      'invalid_cursor',
+      `${JSON.stringify(text.slice(0, 80))} is not a cursor.`,
+    );
   }
   return { epoch: match[1], sequence };
 }
 
-/** `latest`, `earliest`, an RFC 3339 time or a cursor; nothing means `latest`. */
+/**
+ * Reads where to begin: `latest`, `earliest`, an RFC 3339 time or a cursor. Nothing means `latest`.
+ *
+ * @throws TidemarkError `invalid_time` or `invalid_cursor`
+ */
 export function parseStart(text: string | undefined): Start {
   if (text === undefined || text === '' || text === 'latest') return { kind: 'latest' };
   if (text === 'earliest') return { kind: 'earliest' };
@@ -47,11 +64,12 @@ export function parseStart(text: string | undefined): Start {
   return { kind: 'cursor', position: parseCursor(text) };
 }
 
+/** Whether a text is an RFC 3339 time of an existing day. */
 export function isTime(text: string): boolean {
   return TIME.test(text) && isDay(text);
 }
 
-/** Date.parse takes the 30th of February for a day in March. Most days need no calendar. */
+/** `Date.parse` accepts the 30th of February. Days up to the 28th need no look at the calendar. */
 function isDay(text: string): boolean {
   const day = Number(text.slice(8, 10));
   if (day <= 28) return true;
@@ -59,12 +77,17 @@ function isDay(text: string): boolean {
   return day <= lastOfMonth.getUTCDate();
 }
 
-/** An RFC 3339 time in milliseconds since 1970. */
+/**
+ * Reads an RFC 3339 time.
+ *
+ * @returns milliseconds since 1970
+ * @throws TidemarkError `invalid_time`
+ */
 export function parseTime(text: string): number {
   if (!isTime(text)) {
     throw new TidemarkError(
       'invalid_time',
-      `${JSON.stringify(text.slice(0, 80))} is no RFC 3339 time such as 2026-01-31T12:00:00Z.`,
+      `${JSON.stringify(text.slice(0, 80))} is not an RFC 3339 time such as 2026-01-31T12:00:00Z.`,
     );
   }
   return toMs(text);
@@ -75,8 +98,8 @@ function looksLikeTime(text: string): boolean {
 }
 
 function toMs(text: string): number {
-  // RFC 3339 allows small letters, and a leap second, which Date does not know: it counts as the
-  // second before. Most times have neither.
+  // RFC 3339 allows small letters and leap seconds, which `Date.parse` refuses. A leap second counts as
+  // the second before it.
   const plain = Date.parse(text);
   if (!Number.isNaN(plain)) return plain;
   return Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59'));

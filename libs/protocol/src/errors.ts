@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   },
 } as const satisfies Record<string, { status: number; retryable: boolean; meaning: string }>;
 
+/** The stable code of an error: one of `ERROR_CODES`. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** One fault in the input. `path` is a JSON path such as `event.source` or `[2].time`. */
@@ -57,12 +58,13 @@ export interface Fault {
   readonly message: string;
 }
 
-/** Faults that an error lists; input that is all wrong is not answered with ten times its size. */
+/** Most faults that an answer lists, so that it is not much larger than the wrong input. */
 const FAULTS_MAX = 100;
 
-/** Characters of a message or path that are told; both may quote what was sent. */
+/** Most characters of a message or path in an answer. Both may quote the input. */
 const TEXT_LENGTH_MAX = 300;
 
+/** What an error carries besides its code and message. */
 export interface ErrorDetails {
   /** Every fault found in the input, when there are several. */
   readonly faults?: readonly Fault[];
@@ -85,12 +87,16 @@ interface FailureOptions extends ErrorDetails {
   readonly limit?: string;
 }
 
-/** The one error class: thrown wherever the cause is known well enough to carry a stable code. */
+/**
+ * The error of every failure that has a stable code.
+ *
+ * @example throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1 });
+ */
 export class TidemarkError extends Error {
   override readonly name = 'TidemarkError';
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
-  /** Told to operators and not to clients. */
+  /** The limit that was reached. Operators see it, clients do not. */
   readonly limit: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: FailureOptions = {}) {
@@ -101,14 +107,17 @@ export class TidemarkError extends Error {
     this.limit = limit;
   }
 
+  /** The HTTP status of the code. */
   get status(): number {
     return ERROR_CODES[this.code].status;
   }
 
+  /** Whether the same request may succeed later. */
   get retryable(): boolean {
     return ERROR_CODES[this.code].retryable;
   }
 
+  /** The error as clients see it. Long texts and lists are cut. */
   toBody(): ErrorBody {
     const { code, retryable, details } = this;
     const faults = details.faults?.slice(0, FAULTS_MAX).map(({ path, message }) => ({
@@ -129,7 +138,7 @@ function shorten(text: string): string {
   return text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
 }
 
-/** The error itself if it carries a code; anything else is a fault of ours, whose text stays inside. */
+/** Returns an error with a code as it is. Any other becomes `internal`, without its text. */
 export function asTidemarkError(error: unknown): TidemarkError {
   if (error instanceof TidemarkError) return error;
   return new TidemarkError('internal', 'The server made a mistake; it has been logged.', {
@@ -138,8 +147,8 @@ export function asTidemarkError(error: unknown): TidemarkError {
 }
 
 /**
- * WebSocket close codes (PROTOCOL.md section 9.2): 4000-4499 invite the client to come back with
- * its cursors, 4500-4999 tell it to stop.
+ * WebSocket close codes (PROTOCOL.md section 9.2). After 4000 to 4499 the client reconnects with its
+ * cursors. After 4500 to 4999 it stops.
  */
 export const CLOSE_CODES = {
   going_away: 4000,
@@ -152,4 +161,5 @@ export const CLOSE_CODES = {
   revoked: 4501,
 } as const;
 
+/** Why a WebSocket connection is closed: one of `CLOSE_CODES`. */
 export type CloseReason = keyof typeof CLOSE_CODES;

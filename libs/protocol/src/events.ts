@@ -3,19 +3,19 @@ import { isTime } from './cursors.ts';
 import { type Fault, TidemarkError } from './errors.ts';
 import { isTopic, TOPIC_RULE } from './topics.ts';
 
-/** Largest event, as the UTF-8 JSON that is stored and sent. */
+/** Largest event, in bytes of its JSON in UTF-8. */
 export const EVENT_BYTES_MAX = 256 * 1024;
 
 /** Largest `id`, `source` or `type`, in UTF-16 units; NATS keeps `source` and `id` in memory. */
 export const ATTRIBUTE_LENGTH_MAX = 1024;
 
-/** Most extension attributes of one event, beside those that servers set; each costs a look. */
+/** Most extension attributes of one event, besides those that servers set. Each is checked. */
 export const EXTENSIONS_MAX = 100;
 
-/** Deepest nesting of `data`; common JSON parsers give up somewhere between 64 and 1,000 levels. */
+/** Deepest nesting of `data`. Common JSON parsers fail somewhere between 64 and 1,000 levels. */
 export const DATA_DEPTH_MAX = 64;
 
-/** A CloudEvent 1.0 (PROTOCOL.md section 3); what is not listed is an extension attribute. */
+/** A CloudEvent 1.0 (PROTOCOL.md section 3). Attributes that are not listed are extensions. */
 export interface CloudEvent {
   readonly specversion: '1.0';
   readonly id: string;
@@ -68,9 +68,9 @@ const attributes = z.looseObject({
 });
 
 /**
- * The same rules as predicates. Every gateway checks every event of the stream, and this takes
- * 0.5 µs where the schema takes 3 to 5; what it does not accept the schema decides on. That it
- * accepts nothing else than the schema does is shown by a property test.
+ * The same rules as predicates. Every gateway checks every event of the stream. These take 0.5 µs, the
+ * schema takes 3 to 5. The schema decides on events that these do not accept. A property test shows
+ * that these accept nothing that the schema refuses.
  */
 const QUICK: ReadonlyMap<string, (value: unknown) => boolean> = new Map<
   string,
@@ -89,14 +89,14 @@ const QUICK: ReadonlyMap<string, (value: unknown) => boolean> = new Map<
 
 const NOT_EXTENSIONS = new Set([...Object.keys(attributes.shape), 'data']);
 
-/** An event that was taken must not become one that is refused when servers have added these. */
+/** Attributes that servers add to accepted events, which must not make an event invalid. */
 const SET_BY_SERVERS = new Set(['publisher', 'traceparent', 'tracestate']);
 
 /**
- * Checks unknown input against CloudEvents 1.0 and gives it its topic: the `topic` attribute, or
- * else its `type`. Attributes that are `null` count as absent (JSON format, section 2.2).
+ * Checks input against CloudEvents 1.0 and gives it its topic: the `topic` attribute, or else its
+ * `type`. Attributes that are `null` count as absent (JSON format, section 2.2).
  *
- * @param path where the event stands in what the client sent, for the faults: `''`, `event`, `[3]`
+ * @param path the event's path in the client's input, for the faults: `''`, `event`, `[3]`
  * @throws TidemarkError `invalid_event` with one fault for each thing that is wrong, or
  *   `invalid_topic` when the topic alone is
  */
@@ -121,14 +121,17 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
       }));
   faults.push(...extensionFaults(present, path));
   if ('data' in present && 'data_base64' in present) {
-    faults.push({ path: join(path, 'data_base64'), message: 'must not stand beside data' });
+    faults.push({
+      path: join(path, 'data_base64'),
+      message: 'must not be present together with data',
+    });
   }
   if (faults.length > 0) throw invalid(faults);
   return withTopic(present as unknown as CloudEvent, path);
 }
 
 /**
- * Serializes an event for the log, as JSON on one line.
+ * Serializes an event as it is stored: JSON on one line, in UTF-8.
  *
  * @throws TidemarkError `too_large`, or `invalid_event` when `data` is nested too deeply
  */
@@ -147,16 +150,20 @@ export function encodeEvent(event: CloudEvent): Uint8Array {
   return bytes;
 }
 
+/** The values that complete a bare JSON body. */
 export interface EventDefaults {
-  /** Who publishes: becomes the extension attribute `publisher`, whatever the input says. */
+  /** The publisher's subject, for `source`. */
   readonly publisher: string;
+  /** Milliseconds since 1970, for `time`. */
   readonly nowMs: number;
   readonly newId: () => string;
 }
 
 /**
- * Completes a bare JSON body such as `{"type": "order.paid", "data": {}}` to a CloudEvent: gives
- * it what it lacks of `specversion`, `id`, `source` and `time`. Other input passes unchanged.
+ * Adds to a bare JSON body the attributes that it lacks of `specversion`, `id`, `source` and `time`.
+ * Input that is not an object is returned unchanged.
+ *
+ * @example completeEvent({ type: 'order.paid', data: {} }, defaults)
  */
 export function completeEvent(input: unknown, defaults: EventDefaults): unknown {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
@@ -169,7 +176,7 @@ export function completeEvent(input: unknown, defaults: EventDefaults): unknown 
   };
 }
 
-/** The name under which the log stores an event once: `source` holds no space, so it is unique. */
+/** The id under which the stream stores an event once. It is unique, as `source` holds no space. */
 export function messageId(event: Pick<CloudEvent, 'source' | 'id'>): string {
   return `${event.source} ${event.id}`;
 }
@@ -207,7 +214,7 @@ function isBounded(value: unknown): value is string {
 function withTopic(event: CloudEvent, path: string): CloudEvent {
   if (event.topic !== undefined) return event;
   if (isTopic(event.type)) return { ...event, topic: event.type };
-  const fault = { path: join(path, 'topic'), message: 'is missing, and the type is no topic' };
+  const fault = { path: join(path, 'topic'), message: 'is missing, and the type is not a topic' };
   throw new TidemarkError('invalid_topic', `${fault.path} ${fault.message} (${TOPIC_RULE}).`, {
     faults: [fault],
   });
@@ -224,7 +231,7 @@ function extensionFaults(event: Record<string, unknown>, path: string): Fault[] 
     if (NOT_EXTENSIONS.has(name)) continue;
     const message = EXTENSION_NAME.test(name)
       ? extensionFault(value)
-      : 'is no attribute name: lower-case letters and digits only';
+      : 'is not an attribute name: lower-case letters and digits only';
     if (message) faults.push({ path: join(path, name), message });
   }
   return faults;

@@ -8,48 +8,58 @@ import type { GapReason, ServerMessage } from './messages.ts';
  * so that the stored bytes go between them without being decoded.
  */
 
-/** WebSocket: `{"type":"event","cursor":"…","event":` + JSON + `}` */
+/** The text before the JSON of a WebSocket event message: `{"type":"event","cursor":"…","event":`. */
 export function webSocketEventPrefix(position: Position): string {
   return `{"type":"event","cursor":"${formatCursor(position)}","event":`;
 }
+
+/** The text after the JSON of a WebSocket event message. */
 export const WEB_SOCKET_EVENT_SUFFIX = '}';
 
-/** SSE: `id: …\ndata: ` + JSON on one line + `\n\n` */
+/** The text before the JSON of an SSE event block: `id: …\ndata: `. */
 export function sseEventPrefix(position: Position): string {
   return `id: ${formatCursor(position)}\ndata: `;
 }
+
+/** The text after the JSON of an SSE event block. */
 export const SSE_EVENT_SUFFIX = '\n\n';
 
+/** The text of a WebSocket message. */
 export function encodeMessage(message: ServerMessage): string {
   return JSON.stringify(message);
 }
 
-/** The position moves on without an event: `id:` and no data, which EventSource keeps silently. */
+/** The block that moves the client's cursor without an event. EventSource keeps such an `id` silently. */
 export function sseCursor(position: Position): string {
   return `id: ${formatCursor(position)}\n\n`;
 }
 
-/** Keeps a connection open before there is a position to tell. */
+/** The block that keeps a connection open while it has no position. */
 export const SSE_COMMENT = ':\n\n';
 
+/** The block with the reconnection delay, in milliseconds. */
 export function sseRetry(retryMs: number): string {
   return `retry: ${retryMs}\n\n`;
 }
 
+/** The block that tells a client that its subscription is live. */
 export function sseLive(position: Position): string {
   const cursor = formatCursor(position);
   return sseControl('live', { cursor }, cursor);
 }
 
+/** The block of a gap. The client continues after `to`. */
 export function sseGap(gap: { from: string; to: string; reason: GapReason }): string {
   return sseControl('gap', gap, gap.to);
 }
 
+/** The block that tells how many events up to a position were skipped. */
 export function sseSkipped(count: number, position: Position): string {
   const cursor = formatCursor(position);
   return sseControl('skipped', { count, cursor }, cursor);
 }
 
+/** The block of an error. The connection ends after it. */
 export function sseError(error: ErrorBody): string {
   return sseControl('error', error);
 }

@@ -9,12 +9,15 @@ export const SUBPROTOCOL = 'tidemark.v1';
 /** The subprotocol entry that carries a token, for browsers: `bearer.<token>`. */
 export const BEARER_SUBPROTOCOL = 'bearer.';
 
+/** Longest `id` of a message, in UTF-16 units. */
 export const SUBSCRIPTION_ID_LENGTH_MAX = 64;
 
-/** While a subscription is behind: every event, or of each topic only the newest. */
+/** What a subscription may receive while it is behind: all events, or each topic's newest. */
 export const DELIVER = ['all', 'latest'] as const;
+/** What a subscription receives while it is behind: one of `DELIVER`. */
 export type Deliver = (typeof DELIVER)[number];
 
+/** A message of a WebSocket client, checked (PROTOCOL.md section 6). */
 export type ClientMessage =
   | {
       readonly type: 'subscribe';
@@ -22,7 +25,7 @@ export type ClientMessage =
       readonly patterns: readonly string[];
       readonly start: Start;
       readonly deliver: Deliver;
-      /** The connection's deliveries are to be seen in traces. */
+      /** Whether the connection's deliveries appear in traces. */
       readonly trace: boolean;
     }
   | { readonly type: 'unsubscribe'; readonly id: string }
@@ -30,15 +33,16 @@ export type ClientMessage =
   | { readonly type: 'authenticate'; readonly token: string }
   | { readonly type: 'ping' };
 
-/** Why part of the log is not there any more (PROTOCOL.md section 5). */
+/** Why a part of the log will not come (PROTOCOL.md section 5). */
 export type GapReason =
   /** Retention removed it from the stream, and the archive does not have it. */
   | 'expired'
-  /** The stream is another one than the cursor was taken from. */
+  /** The cursor belongs to another stream. */
   | 'epoch'
   /** The cursor lies beyond the end of the log: the log lost its end in a crash. */
   | 'future';
 
+/** A message to a WebSocket client, except `event` (PROTOCOL.md section 6). */
 export type ServerMessage =
   | {
       readonly type: 'welcome';
@@ -90,13 +94,13 @@ const shapes = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ping') }),
 ]);
 
-/** An error that answers one message: `id` is the message's, where it could be read. */
+/** The error that answers a wrong message. `id` is the message's, where it can be read. */
 export interface RejectedMessage {
   readonly id?: string;
   readonly error: TidemarkError;
 }
 
-/** Reads one text message of a client; nothing is thrown, since a connection outlives bad input. */
+/** Reads a text message of a client. It throws nothing, because bad input does not end a connection. */
 export function parseClientMessage(text: string): ClientMessage | RejectedMessage {
   let input: unknown;
   try {

@@ -39,11 +39,11 @@ const CR = 13;
 const OPENING_BRACE = 123;
 
 /**
- * Reads a message of the stream as an event. Services may publish past ingest, so nothing is taken
- * on trust: structured JSON or binary mode (`ce-` headers), checked like any other input. The
- * subject decides the topic, because it is what the publisher was allowed to write to.
+ * Reads a message of the stream as an event, in structured JSON or binary mode (`ce-` headers). Services
+ * may publish past ingest, so it is checked like any other input. The subject decides the topic, because
+ * the publisher's NATS permission covers the subject.
  *
- * What ingest wrote passes with its bytes unchanged, which keeps encoding off the fan-out path.
+ * The bytes that ingest wrote are returned unchanged, so that nothing is encoded on the fan-out path.
  */
 export function decodeStored({ topic, payload, headers }: StoredMessage): DecodedEvent {
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
@@ -70,8 +70,8 @@ export function decodeStored({ topic, payload, headers }: StoredMessage): Decode
 type Named = TraceCarrier & { topic?: unknown };
 
 /**
- * The trace that a service publishing by itself was in, if anybody is to see it, for clients to go on
- * with. What ingest writes names its origin already.
+ * The sampled trace of a service that published past ingest, so that clients can continue it. Ingest
+ * writes the origin into the event.
  */
 function originOf(event: TraceCarrier, headers: StoredMessage['headers']) {
   const traceparent = headers.get('traceparent');
@@ -84,7 +84,7 @@ function isBinaryMode(headers: ReadonlyMap<string, string>): boolean {
   return !headers.get('content-type')?.startsWith(STRUCTURED_TYPE);
 }
 
-/** Nothing before the object either, such as a byte order mark, which decoding passes over. */
+/** Also refuses bytes before the object, such as a byte order mark, which decoding ignores. */
 function isOneLine(bytes: Uint8Array): boolean {
   return bytes[0] === OPENING_BRACE && !bytes.includes(LF) && !bytes.includes(CR);
 }

@@ -1,20 +1,24 @@
 import { TidemarkError } from './errors.ts';
 
-/** PROTOCOL.md section 2. The NATS subject of a topic is `tidemark.events.<topic>`. */
+/** Most tokens of a topic or pattern (PROTOCOL.md section 2). */
 export const TOPIC_TOKENS_MAX = 16;
+
+/** Longest topic or pattern, in bytes. */
 export const TOPIC_BYTES_MAX = 200;
 
-/** How many patterns one subscription or query may name. */
+/** Most patterns of one subscription or query. */
 export const PATTERNS_MAX = 100;
 
 const TOKEN = '[A-Za-z0-9_-]+';
 const TOPIC = new RegExp(`^${TOKEN}(?:\\.${TOKEN})*$`);
 const PATTERN = new RegExp(`^(?:>|(?:${TOKEN}|\\*)(?:\\.(?:${TOKEN}|\\*))*(?:\\.>)?)$`);
 
+/** Whether a text is a topic (PROTOCOL.md section 2). */
 export function isTopic(text: string): boolean {
   return withinSize(text) && TOPIC.test(text);
 }
 
+/** Whether a text is a pattern (PROTOCOL.md section 2). Every topic is one. */
 export function isPattern(text: string): boolean {
   return withinSize(text) && PATTERN.test(text);
 }
@@ -24,11 +28,20 @@ export function isLiteral(pattern: string): boolean {
   return !pattern.includes('*') && !pattern.endsWith('>');
 }
 
+/**
+ * Whether a pattern matches a topic.
+ *
+ * @example matches('orders.*', 'orders.7') // true
+ */
 export function matches(pattern: string, topic: string): boolean {
   return covers(pattern, topic);
 }
 
-/** Whether every topic that `asked` matches is one that `granted` matches: the subset rule. */
+/**
+ * Whether `granted` matches every topic that `asked` matches (the subset rule).
+ *
+ * @example covers('orders.>', 'orders.*') // true
+ */
 export function covers(granted: string, asked: string): boolean {
   if (granted === asked) return true;
   const grantedTokens = granted.split('.');
@@ -43,7 +56,11 @@ export function covers(granted: string, asked: string): boolean {
   return grantedTokens.length === askedTokens.length;
 }
 
-/** Whether some topic is matched by both patterns. */
+/**
+ * Whether some topic matches both patterns.
+ *
+ * @example overlaps('orders.*', '*.7') // true
+ */
 export function overlaps(left: string, right: string): boolean {
   const leftTokens = left.split('.');
   const rightTokens = right.split('.');
@@ -56,17 +73,32 @@ export function overlaps(left: string, right: string): boolean {
   }
 }
 
+/**
+ * Returns the text if it is a topic.
+ *
+ * @throws TidemarkError `invalid_topic`
+ */
 export function parseTopic(text: string): string {
   if (isTopic(text)) return text;
   throw new TidemarkError('invalid_topic', `${quote(text)} is not a topic: ${TOPIC_RULE}`);
 }
 
+/**
+ * Returns the text if it is a pattern.
+ *
+ * @throws TidemarkError `invalid_pattern`
+ */
 export function parsePattern(text: string): string {
   if (isPattern(text)) return text;
   throw new TidemarkError('invalid_pattern', `${quote(text)} is not a pattern: ${PATTERN_RULE}`);
 }
 
-/** Patterns of one subscription or query: at least one, at most `PATTERNS_MAX`, without repeats. */
+/**
+ * Reads the patterns of one subscription or query: at least one, at most `PATTERNS_MAX`.
+ *
+ * @returns each of them once
+ * @throws TidemarkError `invalid_pattern`
+ */
 export function parsePatterns(texts: readonly string[]): readonly string[] {
   if (texts.length === 0) throw new TidemarkError('invalid_pattern', 'Name at least one topic.');
   if (texts.length > PATTERNS_MAX) {
@@ -78,22 +110,32 @@ export function parsePatterns(texts: readonly string[]): readonly string[] {
   return [...new Set(texts.map(parsePattern))];
 }
 
-/** `topics=orders.*,user.7` as it stands in a query string. */
+/**
+ * Reads patterns separated by commas, as in a query string: `orders.*,user.7`.
+ *
+ * @throws TidemarkError `invalid_pattern`
+ */
 export function parsePatternList(text: string): readonly string[] {
   return parsePatterns(text.split(',').map((item) => item.trim()));
 }
 
+/** The topic grammar in words, for error messages. */
 export const TOPIC_RULE = `tokens of A-Z a-z 0-9 _ - joined by dots, at most ${TOPIC_TOKENS_MAX} tokens and ${TOPIC_BYTES_MAX} bytes`;
+/** The pattern grammar in words, for error messages. */
 export const PATTERN_RULE = `a topic in which * may stand for one token and a last > for one or more (${TOPIC_RULE})`;
 
 const SUBJECT_PREFIX = 'tidemark.events.';
 
-/** The NATS subject of a topic or pattern; both have the same wildcards. */
+/**
+ * The NATS subject of a topic or pattern. Patterns have the wildcards of NATS.
+ *
+ * @example toSubject('orders.*') // 'tidemark.events.orders.*'
+ */
 export function toSubject(pattern: string): string {
   return SUBJECT_PREFIX + pattern;
 }
 
-/** The topic behind a NATS subject, or `undefined` where the subject holds none. */
+/** The topic in a NATS subject; `undefined` where it holds no valid topic. */
 export function fromSubject(subject: string): string | undefined {
   if (!subject.startsWith(SUBJECT_PREFIX)) return undefined;
   const topic = subject.slice(SUBJECT_PREFIX.length);

@@ -1,11 +1,11 @@
 /** A W3C trace context, as HTTP headers, NATS headers and an event's attributes carry it. */
 export interface TraceContext {
   readonly traceparent: string;
-  /** What tracing systems say to each other; it is passed on as it came. */
+  /** Data of the tracing systems, which is passed on unchanged. */
   readonly tracestate?: string;
 }
 
-/** What may hold one: headers of a request, attributes of an event. */
+/** Headers or event attributes, which may hold a trace context. */
 export interface TraceCarrier {
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
@@ -16,13 +16,16 @@ export interface TraceCarrier {
 const TRACEPARENT =
   /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]{0,100})?$/;
 
-/** Section 3.3.1.5: the length that everybody has to pass on. A longer one goes no further. */
+/** Section 3.3.1.5: 512 characters must be passed on. A longer value is dropped. */
 const TRACESTATE = /^(?=.*=)[\t -~]{1,512}$/;
 
 /** Where the flags stand: after the version and both ids. */
 const FLAGS_AT = 53;
 
-/** A malformed `traceparent` counts as absent (section 4.3), and takes the `tracestate` with it. */
+/**
+ * The trace context of a request or an event. A malformed `traceparent` counts as absent (section 4.3),
+ * and so does the `tracestate` beside it.
+ */
 export function readTraceContext({
   traceparent,
   tracestate,
@@ -32,19 +35,27 @@ export function readTraceContext({
   return isPassedOn ? { traceparent, tracestate } : { traceparent };
 }
 
-/** Whether the sampled flag is set; looks at two characters, since gateways ask for each event. */
+/** Whether the sampled flag is set. It parses two characters, because gateways ask for each event. */
 export function isSampled(traceparent: string): boolean {
   return (Number.parseInt(traceparent.slice(FLAGS_AT, FLAGS_AT + 2), 16) & 1) === 1;
 }
 
-/** @param headers of a NATS message: first value of each, names in lower case */
+/**
+ * The trace context in the headers of a NATS message; `undefined` where they hold none.
+ *
+ * @param headers the first value of each, names in lower case
+ */
 export function contextInHeaders(headers: ReadonlyMap<string, string>): TraceContext | undefined {
   const traceparent = headers.get('traceparent');
   if (traceparent === undefined) return undefined;
   return readTraceContext({ traceparent, tracestate: headers.get('tracestate') });
 }
 
-/** Gives an event the context in which it began, unless it names one itself. */
+/**
+ * Adds a trace context to an event that has none.
+ *
+ * @returns the event, or a copy with the context
+ */
 export function withContext(event: TraceCarrier, context: TraceContext | undefined): TraceCarrier {
   if (!context || (event.traceparent ?? undefined) !== undefined) return event;
   // A `tracestate` without its `traceparent` belongs to no trace.

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { HttpServer } from '@tidemark/http';
 import type { Lifetime } from './process.ts';
 
-/** Where admin endpoints, health and metrics are served apart from the service's own port. */
+/** The port for admin endpoints, health and metrics, apart from the service's own port. */
 export interface AdminPort {
   readonly adminHost: string;
   /** 0 opens none. */
@@ -10,7 +10,7 @@ export interface AdminPort {
 }
 
 /**
- * Opens the admin port, where there is one. It answers until the rest of the service has stopped.
+ * Opens the admin port, if one is configured. It answers until the rest of the service has stopped.
  *
  * @throws ConfigurationError when the address cannot be listened on
  */

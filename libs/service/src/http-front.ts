@@ -8,6 +8,7 @@ import {
 import { type AdminPort, openAdminPort } from './admin-port.ts';
 import type { ServiceParts } from './parts.ts';
 
+/** The settings of the HTTP side of a service. */
 export interface FrontConfiguration extends ServerOptions, AdminPort {
   readonly host: string;
   readonly port: number;
@@ -16,10 +17,11 @@ export interface FrontConfiguration extends ServerOptions, AdminPort {
   readonly trustedProxies: string;
 }
 
+/** What the HTTP side of a service serves. */
 export interface FrontOptions {
   readonly endpoints: readonly Endpoint[];
   readonly adminEndpoints?: readonly Endpoint[];
-  /** The service is ready while all of these are true; `revocations` is added. */
+  /** The checks of `/readyz`, which `revocations` is added to. The service is ready while all are true. */
   readonly checks: Readonly<Record<string, () => boolean>>;
 }
 
@@ -27,15 +29,15 @@ export interface FrontOptions {
 export interface HttpFront {
   readonly http: HttpServer;
   /**
-   * Listens on both ports, and registers the steps that close them at the stop: first the service's
-   * own, with the drain, then the admin port.
+   * Listens on both ports. It registers the steps that close them at the stop: first the service's own
+   * port, within `drainMs`, then the admin port.
    *
    * @throws ConfigurationError when an address cannot be listened on
    */
   listen(): Promise<void>;
 }
 
-/** Creates the HTTP side of a service, which answers with 503 until its checks are true. */
+/** Creates the HTTP side of a service. `/readyz` answers with 503 until all checks are true. */
 export function createHttpFront(
   parts: ServiceParts,
   configuration: FrontConfiguration,

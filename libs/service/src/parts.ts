@@ -18,13 +18,13 @@ export type CommonConfiguration = NatsConfiguration &
   TokenConfiguration &
   AddressConfiguration & { readonly allowedOrigins: string };
 
-/** What every service is built from. */
+/** The parts that every service is built from. */
 export interface ServiceParts extends Lifetime {
   readonly metrics: Metrics;
   readonly limits: Limits;
-  /** Not connected yet: the service connects it when its port listens. */
+  /** Not connected yet. The service connects it when its port listens. */
   readonly link: NatsLink;
-  /** Not complete yet: the service follows the revocations when NATS is connected. */
+  /** Not complete yet. The service follows the revocations when NATS is connected. */
   readonly revocations: RevocationList;
   readonly origins: Origins;
   readonly authenticate: Authenticate;
@@ -32,10 +32,10 @@ export interface ServiceParts extends Lifetime {
 }
 
 /**
- * Creates the parts that every service has. Nothing of them waits or connects.
+ * Creates the parts that every service has. It neither waits nor connects.
  *
- * @param name `ingest`, `gateway` or `replay`: for metrics, and the client's name in NATS
- * @throws ConfigurationError where keys or origins are unsafe, or a file cannot be read
+ * @param name `ingest`, `gateway` or `replay`: names the metrics and the client in NATS
+ * @throws ConfigurationError where a key or origin cannot be accepted, or a file cannot be read
  */
 export function createParts(
   name: string,

@@ -1,41 +1,47 @@
 import { ConfigurationError, redact, type Table, type Values } from '@tidemark/config';
 import { createLogger, type Logger, startTracing, type Tracer } from '@tidemark/telemetry';
 
-/** How much longer than the drain a whole stop may take before the process is ended anyway. */
+/** How long a stop may take besides the drain before the process exits with code 1. */
 const STOP_RESERVE_MS = 5_000;
 
-/** What every service's configuration has. */
+/** The settings that a process needs, in every service's configuration. */
 export interface ServiceConfiguration {
   readonly logLevel: string;
   readonly drainMs: number;
 }
 
+/** The process of a service, as its `start` sees it. */
 export interface Lifetime {
   readonly logger: Logger;
-  /** Off where the environment names no OTLP endpoint. */
+  /** It is off where the environment names no OTLP endpoint. */
   readonly tracer: Tracer;
-  /** Aborted when the process is told to stop, for waits that would hold it up. */
+  /** Aborted when the stop begins, to end waits. */
   readonly signal: AbortSignal;
   /**
-   * Registers a step of the stop. Steps run one after another as registered, the outside first; one
-   * that throws does not keep the others from running.
+   * Registers a step of the stop. Steps run one after another in the order of registration. After one
+   * that throws the others still run, and the exit code is 1.
    */
   onStop(step: () => void | Promise<void>): void;
 }
 
+/** A service to run as a process. */
 export interface ServiceProcess<C extends ServiceConfiguration> {
   readonly name: string;
-  /** What the configuration was read from; with it the start says how the service is configured. */
+  /** The table of the configuration. With it the start logs the configuration, without secrets. */
   readonly settings?: Table;
   readonly configure: (environment: NodeJS.ProcessEnv) => C;
-  /** Wires the service; it may go on waiting for NATS as long as the signal is not aborted. */
+  /** Wires and starts the service. It may wait for NATS until the signal is aborted. */
   readonly start: (configuration: C, lifetime: Lifetime) => Promise<void>;
 }
 
 /**
- * Runs a service as this process. SIGTERM, SIGINT and the end of a parent with an IPC channel stop
- * it once, in order, with exit code 0. SIGUSR2 turns debug lines on and off. A configuration that is wrong is said in plain lines; that
- * and every fault that nothing caught end it with exit code 1.
+ * Runs a service as this process.
+ *
+ * SIGTERM, SIGINT and the end of a parent with an IPC channel stop it once: the steps of `onStop` run, and
+ * the exit code is 0. SIGUSR2 turns debug lines on and off. A wrong configuration is printed in plain
+ * lines. It ends the process with exit code 1, as does every error that nothing catches.
+ *
+ *     starting --start() resolves--> running --signal, or the parent ends--> stopping --> exited
  */
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
   const configuration = orExit(() => service.configure(process.env));
@@ -47,12 +53,12 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
   }
   const stopping = new AbortController();
   const steps: (() => void | Promise<void>)[] = [];
-  // The last step: the others have spans of their own.
+  // It runs last, because the other steps may create spans.
   let endTracing = async (): Promise<void> => {};
 
   const fail = (error: unknown) => {
     if (error instanceof ConfigurationError) exitWith(error);
-    logger.fatal({ err: error }, 'ending after a fault');
+    logger.fatal({ err: error }, 'ending after an unexpected error');
     process.exit(1);
   };
 
@@ -61,7 +67,7 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
     logger.info({ reason }, 'stopping');
     stopping.abort();
     setTimeout(() => {
-      logger.error('the stop took too long; ending with work left');
+      logger.error('the stop took too long; ending before it is complete');
       process.exit(1);
     }, configuration.drainMs + STOP_RESERVE_MS);
     let code = 0;
@@ -94,12 +100,12 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
     await service.start(configuration, { logger, tracer: tracing.tracer, signal, onStop });
   };
   start().catch((error) => {
-    // What an aborted wait throws is part of the stop, which ends the process itself.
+    // The error of an aborted wait is part of the stop, which ends the process.
     if (!signal.aborted) fail(error);
   });
 }
 
-/** SIGUSR2 turns debug lines on, and the next one back to what the configuration says. */
+/** Switches between `debug` and the configured level. */
 function turnDebug(logger: Logger, configured: string): void {
   logger.level = logger.level === configured ? 'debug' : configured;
   logger.info({ logLevel: logger.level }, 'log level changed');

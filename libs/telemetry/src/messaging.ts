@@ -9,37 +9,46 @@ import {
 import { contextOf, type Span, type Tracer } from './tracer.ts';
 
 /*
- * Names after the OpenTelemetry semantic conventions for messaging. Span names hold the template
- * and not the topic, so that there are few of them.
+ * Names follow the OpenTelemetry semantic conventions for messaging. Span names hold the template and not
+ * the topic, so that there are few different ones.
  */
 
 const DESTINATION_TEMPLATE = 'tidemark.events.{topic}';
 
 const SEND_SPAN = `send ${DESTINATION_TEMPLATE}`;
+/** The name of spans that process messages of the stream. */
 export const PROCESS_SPAN = `process ${DESTINATION_TEMPLATE}`;
 
+/** A message as the attributes of its span name it. */
 export interface MessageOfSpan {
   /** The NATS subject. */
   readonly subject: string;
+  /** The message id: `<source> <id>`. */
   readonly id?: string | undefined;
   readonly bytes?: number | undefined;
 }
 
+/** An append to trace. */
 export interface Send<T> {
   readonly event: CloudEvent;
-  /** The span that asks for it. */
+  /** The span that asks for the append. */
   readonly parent?: Span | undefined;
-  /** @param context what travels with the message */
+  /** Appends the event. `context` travels in the message's headers. */
   readonly append: (context: TraceContext | undefined) => Promise<T>;
 }
 
-/** An append with its span, which waits for the stream's acknowledgement. */
+/**
+ * Runs an append in a span of kind producer, which ends with the stream's acknowledgement.
+ *
+ * @returns what `append` returns
+ * @throws what `append` throws
+ */
 export function traceSend<T extends { readonly cursor: string; readonly duplicate: boolean }>(
   tracer: Tracer,
   { event, parent, append }: Send<T>,
 ): Promise<T> {
   const attributes = sendAttributes({ subject: toSubject(event.topic), id: messageId(event) });
-  // Where the event itself began, if that is somewhere else than this request.
+  // The event may have begun in another trace than this request.
   const origin = readTraceContext(event);
   const options = { kind: 'producer', parent, attributes, links: origin ? [origin] : [] } as const;
   return tracer.within(SEND_SPAN, options, async (span) => {
@@ -61,7 +70,7 @@ function sendAttributes({ subject, id, bytes }: MessageOfSpan): Attributes {
   };
 }
 
-/** One message that was received from the stream. */
+/** The attributes of a span that processes one message of the stream. */
 export function processAttributes({ subject, id, bytes }: MessageOfSpan): Attributes {
   return {
     ...sendAttributes({ subject, id, bytes }),
@@ -69,7 +78,7 @@ export function processAttributes({ subject, id, bytes }: MessageOfSpan): Attrib
   };
 }
 
-/** Several messages that were received from the stream and are worked on together. */
+/** The attributes of a span that processes several messages of the stream together. */
 export function batchAttributes(messages: number): Attributes {
   return { ...destination('process'), 'messaging.batch.message_count': messages };
 }

@@ -1,14 +1,20 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** A histogram that something else keeps, as plain numbers. */
+/** A histogram that its owner keeps as plain numbers. */
 export interface KeptHistogram {
   readonly bounds: readonly number[];
-  /** One for each bound, and one for what is above all; not cumulative. */
+  /** Values in each bucket, and last those above all bounds. They are not cumulative. */
   readonly counts: readonly number[];
   readonly sum: number;
 }
 
-/** The metrics of one process. Names start with `tidemark_`; label sets are bounded. */
+/**
+ * The metrics of one process. `tidemark_` is put before each name. Labels have few values.
+ *
+ * @example
+ * const metrics = new Metrics('ingest');
+ * metrics.counter('ingest_events_total', 'Appends by result.', ['result']).inc({ result: 'stored' });
+ */
 export class Metrics {
   readonly registry = new Registry();
 
@@ -17,6 +23,7 @@ export class Metrics {
     if (options.defaults) collectDefaultMetrics({ register: this.registry });
   }
 
+  /** A counter. */
   counter<L extends string = never>(name: string, help: string, labels: readonly L[] = []) {
     return new Counter<L>({
       name: `tidemark_${name}`,
@@ -26,7 +33,7 @@ export class Metrics {
     });
   }
 
-  /** A counter whose value something else keeps: `read` is called at each scrape. */
+  /** A counter whose owner keeps the value. Each scrape calls `read`. */
   total(name: string, help: string, read: () => number) {
     return new Counter({
       name: `tidemark_${name}`,
@@ -39,7 +46,7 @@ export class Metrics {
     });
   }
 
-  /** A histogram that something else keeps; `scale` brings its values to the metric's unit. */
+  /** A histogram whose owner keeps the values. `scale` converts them to the metric's unit. */
   keptHistogram(name: string, help: string, kept: KeptHistogram, scale = 1): void {
     const full = `tidemark_${name}`;
     const metric = {
@@ -55,11 +62,11 @@ export class Metrics {
         values: toValues(full, kept, scale),
       }),
     };
-    // The library's own class takes values one by one only; what it shows is this.
+    // The library's own class accepts values only one by one.
     this.registry.registerMetric(metric as unknown as Histogram);
   }
 
-  /** @param read called at each scrape, where the value is one that something else keeps */
+  /** A gauge. Each scrape calls `read`, where the owner keeps the value. */
   gauge(name: string, help: string, read?: () => number) {
     return new Gauge({
       name: `tidemark_${name}`,
@@ -73,7 +80,7 @@ export class Metrics {
     });
   }
 
-  /** The same for each value of one label. */
+  /** A gauge with one label. Each scrape calls `read` for the value of each label value. */
   gaugeBy<L extends string>(
     { name, help, label }: { readonly name: string; readonly help: string; readonly label: L },
     read: () => Readonly<Record<string, number>>,
@@ -91,6 +98,7 @@ export class Metrics {
     });
   }
 
+  /** A histogram. */
   histogram<L extends string = never>(
     name: string,
     help: string,

@@ -17,7 +17,7 @@ import { isSampled, type TraceContext } from '@tidemark/protocol';
 
 export type { Attributes, Span };
 
-/** Stands in for every span while tracing is off: one object, which does nothing. */
+/** The span of everything while tracing is off. It does nothing. */
 export const NO_SPAN: Span = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 
 const KINDS = {
@@ -27,38 +27,41 @@ const KINDS = {
   consumer: SpanKind.CONSUMER,
 } as const;
 
+/** How a span begins. */
 export interface SpanOptions {
   readonly kind?: keyof typeof KINDS;
-  /** A span of this process, or the context of another's; without one a trace begins. */
+  /** A span of this process, or the context of another process. Without it a trace begins. */
   readonly parent?: Span | TraceContext | undefined;
-  /** The spans that this one has to do with. */
+  /** Related spans. */
   readonly links?: readonly TraceContext[];
   readonly attributes?: Attributes;
-  /** Milliseconds since 1970; now, where absent. */
+  /** Milliseconds since 1970; now if absent. */
   readonly startMs?: number;
 }
 
 /**
- * Makes spans. The context is passed as an argument and never kept in asynchronous storage, which
- * on Node 20 makes every promise of the process dearer.
+ * Creates spans. Callers pass the parent as an argument. Asynchronous storage would make every promise of
+ * the process slower on Node 20.
  */
 export class Tracer {
   readonly #tracer: OpenTelemetryTracer | undefined;
 
-  /** Without a tracer of OpenTelemetry it is off: each span is `NO_SPAN`. */
+  /** Without a tracer of OpenTelemetry tracing is off, and each span is `NO_SPAN`. */
   constructor(tracer?: OpenTelemetryTracer) {
     this.#tracer = tracer;
   }
 
+  /** Whether tracing is on. */
   get enabled(): boolean {
     return this.#tracer !== undefined;
   }
 
-  /** Whether an event with this `traceparent` is one to follow. */
+  /** Whether an event with this `traceparent` is traced: tracing is on, and its trace is sampled. */
   follows(traceparent: string | undefined): boolean {
     return this.#tracer !== undefined && traceparent !== undefined && isSampled(traceparent);
   }
 
+  /** Starts a span, which the caller ends. */
   span(name: string, options: SpanOptions = {}): Span {
     if (!this.#tracer) return NO_SPAN;
     const { kind = 'internal', parent, links = [], attributes, startMs } = options;
@@ -74,7 +77,11 @@ export class Tracer {
     );
   }
 
-  /** Runs the work within a span, which ends with it and tells its error. */
+  /**
+   * Runs the work in a span, which ends with it and records its error.
+   *
+   * @throws what the work throws
+   */
   async within<T>(
     name: string,
     options: SpanOptions,
@@ -92,7 +99,7 @@ export class Tracer {
   }
 }
 
-/** The context of a span for others to go on with; `undefined` while tracing is off. */
+/** The context of a span, for other processes to continue; `undefined` while tracing is off. */
 export function contextOf(span: Span): TraceContext | undefined {
   if (span === NO_SPAN) return undefined;
   const { traceId, spanId, traceFlags, traceState } = span.spanContext();
@@ -101,17 +108,17 @@ export function contextOf(span: Span): TraceContext | undefined {
   return tracestate ? { traceparent, tracestate } : { traceparent };
 }
 
-/** The same, where anybody is to see the trace. */
+/** The context of a span whose trace is sampled; `undefined` for others. */
 export function sampledContextOf(span: Span): TraceContext | undefined {
   const context = contextOf(span);
   return context && isSampled(context.traceparent) ? context : undefined;
 }
 
-/** What a log line says of a span; nothing while tracing is off. */
+/** The fields that name a span in a log line; none while tracing is off. */
 export function traceIds(span: Span): {
   trace_id?: string;
   span_id?: string;
-  /** `01` where the trace is sampled, and so to be found. */
+  /** `01` where the trace is sampled, and can be found. */
   trace_flags?: string;
 } {
   if (span === NO_SPAN) return {};
@@ -124,8 +131,8 @@ function flagsOf(traceFlags: number): string {
 }
 
 /**
- * Marks a span as failed; `error.type` is the stable code where the error has one. The message of
- * such an error is for who sent the request: it may quote what that holds.
+ * Marks a span as failed. `error.type` is the stable code where the error has one. The message of an
+ * error with a code is left out, because it may quote the request.
  */
 export function fail(span: Span, error: unknown): void {
   const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
@@ -135,7 +142,7 @@ export function fail(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...(shown !== undefined && { message: shown }) });
 }
 
-/** Adds what a span turned out to have to do with. */
+/** Links a span to a related one that was found after its start. */
 export function link(span: Span, context: TraceContext): void {
   span.addLink(toLink(context));
 }

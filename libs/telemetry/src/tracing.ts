@@ -3,30 +3,34 @@ import { DiagLogLevel, diag, trace } from '@opentelemetry/api';
 import type { Logger } from './logger.ts';
 import { Tracer } from './tracer.ts';
 
-/** How long the end of a process waits for its last spans to be taken. */
+/** How long the end of a process waits until its last spans are sent. */
 const FLUSH_MS = 2000;
 
-/** At most one line in this time tells that spans are not taken. */
+/** Least time between two log lines about problems of tracing. */
 const COMPLAINT_MS = 60_000;
 
+/** Tracing of one process. */
 export interface Tracing {
   readonly tracer: Tracer;
-  /** Hands over the spans that are left. */
+  /** Sends the remaining spans, for at most 2 s. */
   stop(): Promise<void>;
 }
 
 const OFF: Tracing = { tracer: new Tracer(), stop: async () => {} };
 
+/** What traces are named after, and where they go. */
 export interface TracingOptions {
   readonly service: string;
-  /** With the standard `OTEL_*` variables, of which the SDK reads all but the endpoint's itself. */
+  /** Environment variables. The SDK reads the standard `OTEL_*` ones from the process itself. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
 }
 
 /**
- * Starts tracing where an OTLP endpoint is named. Otherwise the SDK is not even loaded. Metrics and
- * logs go their own ways (`/metrics`, standard output), whatever the variables say.
+ * Starts tracing where the environment names an OTLP endpoint. Otherwise the SDK is not loaded. Metrics
+ * and logs never go through the SDK: they are at `/metrics` and on standard output.
+ *
+ * @example await startTracing({ service: 'ingest', environment: process.env, logger })
  */
 export async function startTracing(options: TracingOptions): Promise<Tracing> {
   const { service, environment, logger } = options;
@@ -43,7 +47,7 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
       'service.instance.id': randomUUID(),
     }),
     resourceDetectors: [resources.envDetector, resources.hostDetector],
-    // Context is an argument here; see `Tracer`.
+    // Spans get their parents as arguments; see `Tracer`.
     contextManager: null as never,
     textMapPropagator: null,
     metricReaders: [],
@@ -78,7 +82,7 @@ function complaintsTo(logger: Logger) {
     const nowMs = performance.now();
     if (nowMs - lastMs < COMPLAINT_MS) return;
     lastMs = nowMs;
-    logger.warn({ reason: message }, 'tracing has trouble');
+    logger.warn({ reason: message }, 'tracing reports a problem');
   };
   const quiet = (): void => {};
   return { error: complain, warn: complain, info: quiet, debug: quiet, verbose: quiet };

@@ -28,7 +28,11 @@ export class Exports {
     metrics.gauge('history_exports', 'NDJSON exports under way.', () => this.#running);
   }
 
-  /** Writes a whole answer. @throws TidemarkError `limit_exceeded` */
+  /**
+   * Writes a whole answer.
+   *
+   * @throws TidemarkError `limit_exceeded`
+   */
   async write(response: Response, request: ExportRequest): Promise<void> {
     const release = this.#semaphore.acquire('all');
     this.#running++;
@@ -44,7 +48,11 @@ export class Exports {
 interface ExportRequest {
   readonly range: HistoryRange;
   readonly query: HistoryQuery;
-  /** Called before each step. @throws TidemarkError when the token has expired or was revoked */
+  /**
+   * Called before each step.
+   *
+   * @throws TidemarkError when the token has expired or was revoked
+   */
   readonly confirm: () => void;
 }
 

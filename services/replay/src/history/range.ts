@@ -24,7 +24,11 @@ export interface Gap {
 export interface HistorySource {
   readonly store: ArchiveStore;
   readonly progress: Progress;
-  /** The stream's last sequence now. @throws TidemarkError `unavailable` when NATS is away */
+  /**
+   * The stream's last sequence now.
+   *
+   * @throws TidemarkError `unavailable` when NATS is away
+   */
   readonly readLastSequence: () => Promise<number>;
 }
 

@@ -93,7 +93,11 @@ export class Projector {
     return this.#caughtUp;
   }
 
-  /** Prepares the archive for a start of the feed. @returns the sequence after which to read */
+  /**
+   * Prepares the archive for a start of the feed.
+   *
+   * @returns the sequence after which to read
+   */
   alignWith(stream: LogBounds): number {
     this.writeBatch();
     clearTimeout(this.#retry);

@@ -63,7 +63,11 @@ export class Writer {
     });
   }
 
-  /** Removes what lies after a sequence. @returns how many events were removed */
+  /**
+   * Removes what lies after a sequence.
+   *
+   * @returns how many events were removed
+   */
   truncateAfter(sequence: number, bounds: LogBounds): number {
     return this.#transact(() => {
       this.#setLastSequence(bounds, sequence);
