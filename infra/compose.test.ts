@@ -85,17 +85,17 @@ test('compose file: the address of nginx: is the one proxy that services trust',
 });
 
 describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
-  test.each([
+  test.for([
     ['compose file', [FILE], ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
     ['with TLS', [FILE, TLS_FILE], ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
     ['profile cluster', [FILE], ['nats', 'nats-1', 'nats-2', 'nats-3']],
-  ])('%s: is loaded, with its services', (title, files, names, context) => {
+  ] as const)('%s: is loaded, with its services', ([title, files, names], context) => {
     const { status, stdout, stderr } = load(files, title.startsWith('profile') ? 'cluster' : '');
     // Lines that Go itself writes, beside what it downloads.
     if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
     expect(status, stderr).toBe(0);
     const loaded = JSON.parse(stdout) as Compose;
-    expect(Object.keys(loaded.services)).toEqual(expect.arrayContaining(names));
+    expect(Object.keys(loaded.services)).toEqual(expect.arrayContaining([...names]));
   });
 });
 
