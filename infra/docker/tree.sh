@@ -16,7 +16,7 @@ done
 cp infra/docker/health.mjs "$target"
 
 cd "$target"
-# The other services are not there; npm leaves out what only they depend on.
+# The tree lacks the other services, so npm leaves out what only they depend on.
 npm pkg set --json 'workspaces=["libs/*", "services/'"$service"'"]'
 npm pkg delete devDependencies scripts.start
 npm ci --omit=dev --no-audit --no-fund --workspace "@tidemark/$service"

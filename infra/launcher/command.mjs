@@ -4,7 +4,7 @@ import { watchNpm } from './npm-watch.mjs';
 
 const GUARD = fileURLToPath(new URL('guard.mjs', import.meta.url));
 
-/** The end of a command's output that is kept for looking into. */
+/** How much of the end of a command's output is kept. */
 const OUTPUT_LENGTH_MAX = 64 * 1024;
 
 /** The guards of commands that run now. @type {Set<import('node:child_process').ChildProcess>} */
@@ -18,9 +18,9 @@ let ending = false;
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, guarded?: boolean }} [options]
- *   `show`: its output goes to this terminal too; `guarded`: it takes long, and ends with us
- * @returns {Promise<{ ok: boolean, code: number | null, output: string }>} a command that does not
- *   exist counts as one that failed
+ *   `show`: the terminal shows its output too; `guarded`: it ends when this process does
+ * @returns {Promise<{ ok: boolean, code: number | null, output: string }>} `output`: what it wrote
+ *   to stdout and stderr; `ok` is false for a command that does not exist
  */
 export function run(command, args, options = {}) {
   const { cwd, env = process.env, show = false, guarded = false } = options;
@@ -49,7 +49,7 @@ export function run(command, args, options = {}) {
     });
     /** @param {number | null} code */
     const finish = (code) => {
-      // Nobody goes on from a command that was ended.
+      // Whoever waits for a command that we ended must not continue.
       if (!ending) resolve({ ok: code === 0, code, output });
     };
     child.once('error', (error) => {
@@ -79,7 +79,7 @@ export async function endCommands() {
   await Promise.all(ends);
 }
 
-/** Signals end a script and its running commands with it. */
+/** Makes signals end this script and the commands that it runs. */
 export function endOnSignals() {
   /** @param {number} code */
   const end = (code) => endCommands().then(() => process.exit(code));

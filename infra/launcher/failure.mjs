@@ -1,12 +1,12 @@
-/** A reason not to go on that a person can act on: its message is one clear sentence. */
+/** An error that the user can correct. Its message is one clear sentence. */
 export class Failure extends Error {
   /** @override */
   name = 'Failure';
 }
 
 /**
- * Runs a script's main function. A failure ends the process with its sentence and code 1; what is
- * no failure is a mistake of ours and shows its stack.
+ * Runs a script's main function. A `Failure` ends the process with its sentence and code 1. Any other
+ * error is a mistake in this code and shows its stack.
  *
  * @param {() => Promise<void>} main
  */

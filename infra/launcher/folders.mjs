@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { codeOf, Failure } from './failure.mjs';
 
 /**
- * Creates a folder where it is missing, and writes a file into it for a try.
+ * Creates a folder where it is missing, and tests that a file can be written into it.
  *
  * @param {string} folder
  * @param {string} remedy what to do where that fails

@@ -1,7 +1,7 @@
 /*
- * Runs a program that is not ours (`node guard.mjs <program> <arguments>`) and ends it, and all
- * that it started, when the launcher is gone: neither nats-server nor npm notices that by itself.
- * Tells the launcher the process id, so that a guard that was killed leaves no server on its port.
+ * Runs another program (`node guard.mjs <program> <arguments>`), and ends it with all its children
+ * when the launcher ends. Neither nats-server nor npm notices that by itself. The guard tells the
+ * launcher the process id of the program. So the launcher can end the program of a killed guard.
  */
 import { spawn } from 'node:child_process';
 
@@ -22,7 +22,7 @@ child.once('error', (error) => {
 child.once('exit', (code, signal) => {
   killGroup('SIGKILL');
   if (signal === null) process.exit(code);
-  // Ends as its program did, so that the launcher can say how that was.
+  // Ends by the same signal as its program, so that the launcher can report it.
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 });
@@ -40,6 +40,6 @@ function killGroup(signal) {
     if (process.platform === 'win32') child.kill(signal);
     else process.kill(-child.pid, signal);
   } catch {
-    // Nobody of the group is left.
+    // All processes of the group have ended.
   }
 }

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { codeOf } from './failure.mjs';
 
 /**
- * Takes a lock that no crash leaves behind: a listening socket, which ends with its process. A
- * file with a process id could name a process that has nothing to do with us.
+ * Takes a lock that a crash releases: a listening socket, which ends with its process. A file with a
+ * process id would remain and could name an unrelated process.
  *
- * @param {string} folder what the lock stands for
- * @param {string} purpose tells locks on one folder apart
+ * @param {string} folder what the lock protects
+ * @param {string} purpose distinguishes several locks on one folder
  * @returns {Promise<(() => Promise<void>) | undefined>} the release; `undefined`: another process
  *   holds the lock
  */

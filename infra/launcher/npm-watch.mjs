@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 const POLL_MS = 500;
 
 /**
- * Calls back when the npm that runs this script is gone: a killed npm passes no signal on. Between
- * it and us there may be a shell, which outlives it; so the shell's parent is watched as well.
+ * Calls back when the npm that runs this script has ended, because a killed npm passes no signal on.
+ * A shell may stand between npm and this script and outlive npm. So this watches its parent too.
  *
  * @param {() => void} onGone
  */

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { codeOf, Failure } from './failure.mjs';
 
 /**
- * Gives each wanted port if it is free; a wanted 0 becomes a free port.
+ * Checks that each wanted port is free, and replaces a wanted 0 by a free port.
  *
  * @param {readonly { name: string, variable: string, port: number, host: string }[]} wanted
  * @returns {Promise<Record<string, number>>} ports by name
@@ -10,7 +10,7 @@ import { codeOf, Failure } from './failure.mjs';
 export async function freePorts(wanted) {
   /** @type {Record<string, number>} */
   const ports = {};
-  // All are held until the last is found, so that no free one is given twice.
+  // All stay open until the last is found, so that no free port is returned twice.
   const held = [];
   try {
     for (const { name, variable, port, host } of wanted) {

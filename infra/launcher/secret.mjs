@@ -10,11 +10,11 @@ export function secretFile(folder) {
   return join(folder, 'token-secret');
 }
 
-/** Creates the secret that tokens are signed with, once. @param {string} folder */
+/** Creates the secret that signs tokens, unless there is one. @param {string} folder */
 export function createSecret(folder) {
   const file = secretFile(folder);
   if (readSecret(folder) !== undefined) return;
-  // Written aside and renamed, so that a crash leaves no half secret.
+  // Written to another name and renamed, so that a crash leaves no half-written secret.
   const aside = `${file}.${process.pid}`;
   writeFileSync(aside, `${randomBytes(SECRET_BYTES).toString('base64url')}\n`, { mode: 0o600 });
   renameSync(aside, file);
@@ -31,7 +31,7 @@ function readSecret(folder) {
 }
 
 /**
- * The secret that the services use: from the environment as they read it, else the created one.
+ * The secret that the services use: that of the environment, otherwise the created one.
  *
  * @param {NodeJS.ProcessEnv} environment @param {string} folder
  */

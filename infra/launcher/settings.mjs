@@ -67,8 +67,8 @@ export function wantedPorts(environment) {
 }
 
 /**
- * The ports of a Jaeger. Its usual one is given up where another process has it, since tracing is
- * no reason for a start to fail.
+ * The ports of a Jaeger. Where another process has the default port, Jaeger gets a free one, because
+ * a start must not fail for tracing.
  *
  * @param {NodeJS.ProcessEnv} environment
  */

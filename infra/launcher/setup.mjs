@@ -25,8 +25,8 @@ export async function setUp(say) {
 }
 
 /**
- * Whether node_modules holds what package-lock.json names. The stamp tells at a glance; without it
- * the record that npm itself keeps does, so that an `npm install` by hand is not done again.
+ * Whether node_modules holds what package-lock.json names. A stamp file answers fast. Without it the
+ * record of npm answers, so that an `npm install` by the user is not repeated.
  *
  * @param {string} root
  */
@@ -46,7 +46,7 @@ function stampFile(root) {
   return join(root, 'node_modules', '.tidemark-setup');
 }
 
-/** The native module fits one ABI of Node. @param {string} lock */
+/** Names the ABI of Node too, because the native module fits only one. @param {string} lock */
 function newStamp(lock) {
   const hash = createHash('sha256').update(lock).digest('hex');
   return `abi ${process.versions.modules} lock ${hash}\n`;

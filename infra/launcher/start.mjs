@@ -13,7 +13,7 @@ import { setUp } from './setup.mjs';
 import { System, say } from './system.mjs';
 import { welcome } from './welcome.mjs';
 
-/* `npm start`: the whole system on this machine, from a fresh checkout on. */
+/* `npm start` runs the whole system on this machine, also from a fresh checkout. */
 
 /** @type {System | undefined} */
 let system;
@@ -27,11 +27,11 @@ async function start() {
       `Tidemark runs already on ${folder}; end it, or set TIDEMARK_DATA and ports.`,
     );
   }
-  // Traces go where the environment says, or to a Jaeger of our own.
+  // Traces go where the environment says, otherwise to a Jaeger that this starts.
   const jaeger = environment.OTEL_EXPORTER_OTLP_ENDPOINT
     ? undefined
     : await findJaeger(environment);
-  // Asked before the set-up, which takes a while, so that a taken port is told at once.
+  // Checked before the set-up, which takes a while, so that a taken port is reported at once.
   const ports = await freePorts([
     ...wantedPorts(environment),
     ...(jaeger ? await jaegerPorts(environment) : []),
@@ -57,7 +57,7 @@ async function start() {
   console.log(await welcome({ environment, folder, ports }));
 }
 
-/** Later signals change nothing: the end has its own limit. */
+/** Later signals change nothing, because the stop has a time limit. */
 let stopping = false;
 
 /** @param {string} reason */
@@ -77,5 +77,5 @@ process.on('SIGHUP', () => stop('the terminal is gone'));
 watchNpm(() => stop('npm is gone'));
 
 await runMain(start);
-// A failure ends the process even where something still waits.
+// A failure ends the process even if something still waits.
 if (process.exitCode) process.exit();

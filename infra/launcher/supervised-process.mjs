@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 const RESTART_DELAY_MS = 1000;
 const RESTART_DELAY_MS_MAX = 30_000;
 
-/** A process that ran this long was well, and its next restart is quick again. */
+/** After this time a process counts as healthy, and its next restart is quick again. */
 const WELL_AFTER_MS = 60_000;
 
 /**
@@ -14,8 +14,8 @@ const WELL_AFTER_MS = 60_000;
  * @property {readonly string[]} args
  * @property {NodeJS.ProcessEnv} env
  * @property {string} cwd
- * @property {(line: string) => void} onLine each line that it writes
- * @property {(death: Death) => void} onDeath each end that nobody asked for
+ * @property {(line: string) => void} onLine called with each line that it writes
+ * @property {(death: Death) => void} onDeath called at each end that `stop` did not cause
  */
 
 /**
@@ -43,7 +43,7 @@ export class SupervisedProcess {
   #child;
   /** @type {NodeJS.Timeout | undefined} */
   #restart;
-  /** What a guard runs for us. @type {number | undefined} */
+  /** The process id of the program that a guard runs. @type {number | undefined} */
   #guardedPid;
   #keptAlive = false;
   #stopping = false;
@@ -65,7 +65,7 @@ export class SupervisedProcess {
       cwd,
       env,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // A group of its own: Ctrl-C in the terminal reaches the launcher alone, which keeps order.
+      // In its own group, so that Ctrl-C reaches only the launcher, which stops the parts in order.
       detached: true,
     });
     this.#child = child;
@@ -129,13 +129,13 @@ export class SupervisedProcess {
     this.#options.onDeath({ reason, restartMs });
   }
 
-  /** A guard that was killed could not end its server. */
+  /** A killed guard could not end its program. */
   #killGuarded() {
     if (this.#guardedPid === undefined) return;
     try {
       process.kill(this.#guardedPid, 'SIGKILL');
     } catch {
-      // It ended with its guard, as it should.
+      // It ended with its guard.
     }
     this.#guardedPid = undefined;
   }

@@ -10,11 +10,11 @@ import { SupervisedProcess } from './supervised-process.mjs';
 const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 100;
 
-/** How long everything may take to end, and what of it is kept for each part that comes later. */
+/** How long all parts together may take to end, and how much of it each later part keeps. */
 const STOP_MS = 10_000;
 const STOP_RESERVE_MS = 1500;
 
-/** Connections end first, then what they publish to, and NATS when nobody needs it any more. */
+/** Connections end first, then the services behind them, then NATS, which all of them need. */
 const STOP_ORDER = ['gateway', 'ingest', 'replay', 'nats', 'jaeger'];
 
 const LAUNCHER = join(ROOT, 'infra', 'launcher');
@@ -117,7 +117,7 @@ export class System {
         TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
         ...(jaeger && {
           OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp}`,
-          // Who sends a sample request looks at its trace at once.
+          // A user who sends a sample request looks at its trace at once.
           OTEL_BSP_SCHEDULE_DELAY: '200',
         }),
         ...environment,
@@ -165,7 +165,7 @@ export class System {
   }
 }
 
-/** A line of the launcher itself, in the form of the others. @param {string} text */
+/** Prints a line of the launcher, formatted like the others. @param {string} text */
 export function say(text) {
   console.log(prefixed('tidemark', new Date(), text));
 }

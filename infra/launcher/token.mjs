@@ -8,7 +8,7 @@ import { dataFolder } from './settings.mjs';
 
 const USAGE = `npm run --silent token -- --sub <user> --scope "<permissions>" [--ttl 1h]
 
-Prints a token that the services of this checkout accept, and nothing else.
+Prints only a token, which the services of this checkout accept.
 
   --sub    the user, such as alice
   --scope  permissions with spaces between, such as "subscribe:orders.> publish:orders.>"

@@ -10,7 +10,7 @@ const EVENT = `-H "Content-Type: application/json" \\
 const SUBSCRIBE = '{"type": "subscribe", "id": "mine", "topics": ["orders.>"], "after": "CURSOR"}';
 
 /**
- * What a newcomer needs for the first event.
+ * The text that `npm start` prints: addresses, a token, and commands for the first event.
  *
  * @param {{ environment: NodeJS.ProcessEnv, folder: string, ports: Record<string, number> }} system
  */
@@ -62,7 +62,7 @@ Ctrl-C stops everything; the data stays.
 }
 
 /**
- * A request to try. With Jaeger it is part of a trace of its own, which a link shows.
+ * A command to try. With Jaeger it starts its own trace, and a link shows it.
  *
  * @param {{ title: string, program: string, rest: string }} request
  * @param {string | undefined} page
@@ -76,8 +76,8 @@ function sample({ title, program, rest }, page) {
 }
 
 /**
- * Where a trace is shown. A Jaeger that was built from its Go module alone has no pages, but the
- * same trace as JSON.
+ * The URL before the id of a trace. A Jaeger that was built from its Go module has no pages and
+ * returns the trace as JSON.
  *
  * @param {string} jaegerUrl
  */
