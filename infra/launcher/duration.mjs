@@ -8,5 +8,5 @@ export function parseDuration(text) {
   const match = /^([1-9]\d{0,8})([smhd])$/.exec(text);
   const unit = SECONDS[match?.[2] ?? ''];
   if (unit !== undefined) return Number(match?.[1]) * unit;
-  throw new Failure(`${JSON.stringify(text)} is no duration such as 90s, 15m, 1h or 30d.`);
+  throw new Failure(`${JSON.stringify(text)} is not a duration such as 90s, 15m, 1h or 30d.`);
 }

@@ -20,7 +20,7 @@ export async function findJaeger(environment) {
   const configured = environment.TIDEMARK_JAEGER_BIN;
   if (configured) {
     if (await isJaeger(configured)) return configured;
-    throw new Failure(`TIDEMARK_JAEGER_BIN=${configured} is no Jaeger v2 that runs here.`);
+    throw new Failure(`TIDEMARK_JAEGER_BIN=${configured} is not a Jaeger v2 that runs here.`);
   }
   const folders = (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   const onPath = folders.map((folder) => join(folder, EXECUTABLE));

@@ -18,7 +18,7 @@ test('jaeger: none on the PATH or in the cache: none is found', async () => {
 test('jaeger: TIDEMARK_JAEGER_BIN is something else: a sentence that says so', async () => {
   const environment = { ...bare, TIDEMARK_JAEGER_BIN: process.execPath };
   await expect(findJaeger(environment)).rejects.toThrow(
-    `TIDEMARK_JAEGER_BIN=${process.execPath} is no Jaeger`,
+    `TIDEMARK_JAEGER_BIN=${process.execPath} is not a Jaeger`,
   );
 });
 

@@ -93,7 +93,7 @@ test('secret: neither set nor created: a sentence that says how', () => {
 test('durations: units: seconds', () => {
   expect(['90s', '15m', '1h', '30d'].map(parseDuration)).toEqual([90, 900, 3600, 2_592_000]);
   for (const text of ['', '1', '0s', '-1h', '1.5h', '1w', 'h']) {
-    expect(() => parseDuration(text)).toThrow('no duration');
+    expect(() => parseDuration(text)).toThrow('not a duration');
   }
 });
 

@@ -59,7 +59,7 @@ export async function configured(environment) {
   if (!path) return undefined;
   const server = await probe(path);
   if (!server)
-    throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path} is no nats-server that runs here.`);
+    throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path} is not a nats-server that runs here.`);
   if (!isSupported(server))
     throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path}: ${tooOld(server)}.`);
   return server;

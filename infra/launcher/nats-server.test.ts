@@ -35,7 +35,7 @@ test('nats-server: named by TIDEMARK_NATS_SERVER_BIN: taken before the one on th
 test('nats-server: TIDEMARK_NATS_SERVER_BIN is something else: a sentence that says so', async () => {
   await expect(
     provideNatsServer({ ...environment, TIDEMARK_NATS_SERVER_BIN: process.execPath }, silent),
-  ).rejects.toThrow(`TIDEMARK_NATS_SERVER_BIN=${process.execPath} is no nats-server`);
+  ).rejects.toThrow(`TIDEMARK_NATS_SERVER_BIN=${process.execPath} is not a nats-server`);
 });
 
 test('nats-server: the first on the PATH does not run: the next is taken', async () => {

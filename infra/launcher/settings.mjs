@@ -90,5 +90,5 @@ function readPort(environment, variable, standard) {
   if (!text) return standard;
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65535) return port;
-  throw new Failure(`${variable}=${text} is no port from 0 to 65535.`);
+  throw new Failure(`${variable}=${text} is not a port from 0 to 65535.`);
 }

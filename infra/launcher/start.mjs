@@ -24,7 +24,7 @@ async function start() {
   makeWritable(folder, 'change its permissions, or set TIDEMARK_DATA to another');
   if (!(await takeLock(folder, 'start'))) {
     throw new Failure(
-      `Tidemark runs already on ${folder}; end it, or set TIDEMARK_DATA and ports.`,
+      `Tidemark already runs on ${folder}; stop it, or set TIDEMARK_DATA and other ports.`,
     );
   }
   // Traces go where the environment says, otherwise to a Jaeger that this starts.

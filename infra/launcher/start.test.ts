@@ -180,7 +180,7 @@ describe('npm start', () => {
     const second = launch();
     expect(await second.end()).toBe(1);
     expect(second.output).toBe(
-      `tidemark: Tidemark runs already on ${folder}; end it, or set TIDEMARK_DATA and ports.\n`,
+      `tidemark: Tidemark already runs on ${folder}; stop it, or set TIDEMARK_DATA and other ports.\n`,
     );
   });
 
@@ -206,7 +206,7 @@ describe('npm start', () => {
     const refused = launch({ TIDEMARK_GATEWAY_HEARTBEAT: '1' });
     expect(await refused.end()).toBe(1);
     expect(refused.output).toContain('TIDEMARK_GATEWAY_HEARTBEAT_MS');
-    expect(refused.output).toMatch(/tidemark: \w+ ended at its start \(code 1\)\.\n$/);
+    expect(refused.output).toMatch(/tidemark: \w+ ended during its start \(code 1\)\.\n$/);
   });
 
   test.skipIf(!process.env.TIDEMARK_JAEGER_BIN)(

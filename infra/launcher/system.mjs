@@ -142,7 +142,7 @@ export class System {
       },
       onDeath: ({ reason, restartMs }) => {
         if (restartMs === undefined) {
-          this.#failStart(new Failure(`${name} ended at its start (${reason}).`));
+          this.#failStart(new Failure(`${name} ended during its start (${reason}).`));
         } else {
           say(`${name} ended (${reason}) and starts again in ${restartMs / 1000} s`);
         }

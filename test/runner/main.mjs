@@ -30,7 +30,8 @@ async function test() {
 
   const jaeger = await provideJaeger(process.env, console.log);
   if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
-  else console.error('\ntidemark: No Jaeger here, and no Go to build one: its tests are SKIPPED.');
+  else
+    console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
 
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-logged-'));
   endWith(folder);
@@ -110,7 +111,7 @@ async function withoutOldest(args, server) {
   });
   const tests = output.match(/"name":/g)?.length ?? 0;
   console.error(
-    `\ntidemark: No nats-server ${OLDEST_NATS_SERVER} here, and no Go to build it: ${tests} integration tests are SKIPPED for it.`,
+    `\ntidemark: There is no nats-server ${OLDEST_NATS_SERVER} here and no Go to build it. ${tests} integration tests are SKIPPED for it.`,
   );
   return { ...NOTHING, skipped: tests };
 }
