@@ -187,7 +187,7 @@ describe('start', () => {
     [
       'grant of admin to all',
       { ...strong, TIDEMARK_TOKEN_GRANTS: 'admin' },
-      'admin is no permission',
+      'admin is not a permission',
     ],
     [
       'proxy that is no address',

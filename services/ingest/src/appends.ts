@@ -2,7 +2,7 @@ import type { AppendedEvent, AppendRequest, EventAppender } from '@tidemark/nats
 import { asTidemarkError, type CloudEvent } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 
-/** The appends of ingest, counted by result. */
+/** Appends events and counts the results. */
 export class Appends {
   readonly #appender: EventAppender;
   readonly #results;

@@ -7,7 +7,7 @@ export interface BodyBudgetOptions {
   readonly bodiesBytesMax: number;
 }
 
-/** The memory that bodies may take at once: whoever sends many slowly must leave room for others. */
+/** Bounds the memory of all bodies under way, and that of one user's, so that nobody can use it up. */
 export class BodyBudget {
   readonly #bodyBytesMax: number;
   readonly #users: Semaphore;
@@ -22,11 +22,16 @@ export class BodyBudget {
     this.#all = limits.semaphore('bodies_bytes', { max: bodiesBytesMax, of: 'bytes of bodies' });
   }
 
-  /** @returns gives the room back. @throws TidemarkError `limit_exceeded` */
+  /**
+   * Reserves memory for the body of a request.
+   *
+   * @returns releases it
+   * @throws TidemarkError `limit_exceeded`
+   */
   acquire({ headers }: Pick<Request, 'headers'>, subject: string): () => void {
     const plain = headers['content-encoding'] === undefined;
     const claimed = Number(headers['content-length'] ?? Number.POSITIVE_INFINITY);
-    // A body that does not tell its size, or is to be inflated, may become as large as any.
+    // A body without a length, or a compressed one, may become as large as the largest.
     const bytes = plain ? Math.min(claimed, this.#bodyBytesMax) : this.#bodyBytesMax;
     const releaseUser = this.#users.acquire(subject, bytes);
     try {

@@ -21,7 +21,7 @@ import { BodyBudget, type BodyBudgetOptions } from './body-budget.ts';
 import { readPrecondition } from './precondition.ts';
 import { readSubmission, type Submission } from './submission.ts';
 
-/** Events of one request that get a span of their own; the rest of a batch goes without. */
+/** Most events of one request that get spans of their own. */
 const APPEND_SPANS_MAX = 100;
 
 export interface EventsEndpointOptions extends BodyBudgetOptions {
@@ -36,7 +36,7 @@ export interface EventsEndpointOptions extends BodyBudgetOptions {
   readonly newId?: () => string;
 }
 
-/** `POST /v1/events`: check everything, then append, then answer. */
+/** `POST /v1/events`: checks all events, appends them, and answers with their cursors. */
 export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   const { appends, metrics, tracer } = options;
   const refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
@@ -51,11 +51,11 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
 
   async function accept(request: Request, response: Response, principal: Principal) {
     const body = await readBody(request, options.bodyBytesMax);
-    // It may have come long after the token was checked.
+    // The body may have arrived long after the token was checked.
     options.confirm(principal);
     bytes.inc(body.length);
     const parent = spanOf(response);
-    // Where a trace begins here, its events name it as their origin, if anybody is to see it.
+    // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
     const { submission, precondition } = await tracer.within('validate', { parent }, (span) => {
       const checked = check(request, body, { principal, context });
@@ -81,7 +81,10 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     });
     const precondition = readPrecondition(headers);
     if (submission.batch && precondition !== undefined) {
-      throw new TidemarkError('invalid_query', 'A batch takes no If-Match and no If-None-Match.');
+      throw new TidemarkError(
+        'invalid_query',
+        'If-Match and If-None-Match do not apply to a batch.',
+      );
     }
     for (const { topic } of submission.events) requirePermission(principal, 'publish', topic);
     return { submission, precondition };
@@ -112,9 +115,9 @@ interface Sender {
 }
 
 /**
- * Appends in order without waiting between events. When NATS fails half way through a batch, the
- * answer is the first failure: sending the whole batch again is safe, since `source` and `id` tell
- * which of it are stored already.
+ * Appends in order without waiting between events. When NATS fails during a batch, the answer is the
+ * first failure. Sending the whole batch again is safe, because the stream recognises the stored events
+ * by `source` and `id`.
  */
 async function append(appends: Appends, submission: Submission, request: AppendRequest) {
   const outcomes = await Promise.allSettled(

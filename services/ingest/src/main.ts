@@ -25,7 +25,7 @@ runService({
         stream: () => appender.streamKnown,
       },
     });
-    // The port answers before NATS does, so that publishers get 503 and not silence.
+    // The port answers before NATS is reached, so that publishers get 503 and not silence.
     await front.listen();
     await link.connect(signal);
     const following = followRevocations(link, revocations, logger);

@@ -17,12 +17,12 @@ export function readPrecondition(headers: IncomingHttpHeaders): Precondition | u
   }
   if (noneMatch !== undefined) {
     if (noneMatch.trim() === '*') return 'empty';
-    throw new TidemarkError('invalid_query', 'If-None-Match takes * and nothing else.');
+    throw new TidemarkError('invalid_query', 'If-None-Match accepts only *.');
   }
   if (match === undefined) return undefined;
   const cursor = STRONG_TAG.exec(match)?.[1];
   if (cursor === undefined) {
-    throw new TidemarkError('invalid_query', 'If-Match takes one cursor in double quotes.');
+    throw new TidemarkError('invalid_query', 'If-Match accepts one cursor in double quotes.');
   }
   return parseCursor(cursor);
 }

@@ -19,16 +19,16 @@ import {
 /** Most faults that an answer about a batch lists. */
 export const FAULTS_MAX = 100;
 
-/** What one request asks to append, checked whole. */
+/** The events of one request, all of them checked. */
 export interface Submission {
-  /** The answer is an array too. */
+  /** Whether the request is a batch. The answer of a batch is an array. */
   readonly batch: boolean;
   readonly events: readonly CloudEvent[];
 }
 
 export interface SubmissionContext extends EventDefaults {
   readonly batchEventsMax: number;
-  /** The request's own trace context; an event that has none gets it. */
+  /** The request's trace context, which events without one get. */
   readonly context?: TraceContext | undefined;
 }
 
@@ -51,7 +51,7 @@ export function readSubmission(
   const single = (input: unknown) => ({ batch: false, events: [readEvent(input, context)] });
   if (mediaType === STRUCTURED_TYPE) return single(parseJson(contentType, body));
   if (mediaType.startsWith('application/cloudevents')) {
-    throw unsupported(`${mediaType} is a CloudEvents format that is not understood here.`);
+    throw unsupported(`${mediaType} is a CloudEvents format that ingest does not support.`);
   }
   if (Object.keys(headers).some((name) => name.startsWith('ce-'))) {
     return single(readBinary(headers, contentType, body));
@@ -60,7 +60,7 @@ export function readSubmission(
     return single(completeEvent(parseJson(contentType, body), context));
   }
   throw unsupported(
-    `Send ${STRUCTURED_TYPE}, ${BATCH_TYPE}, application/json, or ce- headers beside any type.`,
+    `Send ${STRUCTURED_TYPE}, ${BATCH_TYPE}, application/json, or ce- headers with any type.`,
   );
 }
 
@@ -93,7 +93,7 @@ function readBatch(input: unknown, context: SubmissionContext): CloudEvent[] {
 function readItem(item: unknown, path: string, context: SubmissionContext): CloudEvent {
   const event = readEvent(item, context, path);
   try {
-    // Only for its limits: nothing of a batch may be stored before all of it is known to be good.
+    // Only to check its limits: no event of a batch is stored before all of them are valid.
     encodeEvent(event);
     return event;
   } catch (error) {
@@ -114,7 +114,7 @@ function readEvent(
   return parseEvent({ ...withContext({ ...input }, context), publisher }, path);
 }
 
-/** One error for a whole batch: the first one's code and text, and the faults of all. */
+/** The error of a batch: code and text of the first error, and the faults of all. */
 function combine(errors: readonly TidemarkError[]): TidemarkError {
   const [first] = errors;
   if (first === undefined || errors.length === 1) return first as TidemarkError;

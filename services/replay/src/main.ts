@@ -35,8 +35,8 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     restart: (reason) => feed?.restart(reason),
   });
 
-  // History is answered from the file, also while NATS is away. It only needs to have learnt once
-  // which tokens are revoked.
+  // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
+  // read once.
   const front = createHttpFront(parts, config, {
     endpoints: historyEndpoints({
       store,

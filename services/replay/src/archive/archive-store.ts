@@ -83,7 +83,7 @@ export class ArchiveStore {
   #replace(epoch: string): void {
     this.#archive.close();
     const kept = setAside(this.#path, epoch);
-    this.#logger.warn({ epoch, kept }, 'the stream is another one: a new archive begins');
+    this.#logger.warn({ epoch, kept }, 'the stream was replaced: a new archive begins');
     this.#archive = new Archive(this.#path, this.#logger);
   }
 }

@@ -6,7 +6,7 @@ import type { HistoryQuery } from './query.ts';
 import { type HistoryRange, toGap } from './range.ts';
 import { itemText, nextCursor, type Step, walk } from './walk.ts';
 
-/** Most that one step reads and writes to the socket; an export's memory is a small multiple of it. */
+/** Most that one step reads and writes. The memory of an export is a small multiple of it. */
 const STEP_EVENTS_MAX = 500;
 const STEP_BYTES_MAX = 256 * 1024;
 
@@ -84,7 +84,7 @@ async function writeExport(
     response.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);
   } catch (error) {
     if (!response.headersSent) throw error;
-    // The lines so far are correct; the last one tells where to go on.
+    // The lines so far are correct. The last one shows where to continue.
     const next = nextCursor(epoch, left, query.order);
     const { code, message, retryable } = asTidemarkError(error);
     const line = { complete: false, next, error: { code, message, retryable } };
@@ -112,7 +112,7 @@ function gapLine(gap: object): string {
   return `${JSON.stringify({ gap })}\n`;
 }
 
-/** Waits until the client has read what was written or is gone; the server closes one that stalls. */
+/** Waits until the client has read what was written, or is gone. The server closes stalled sockets. */
 function drained(response: Response): Promise<void> {
   if (response.closed) return Promise.resolve();
   return new Promise((resolve) => {

@@ -6,17 +6,17 @@ import { itemText, nextCursor, walk } from './walk.ts';
 /** Bytes of JSON after which a page ends; the event that passes the limit is its last. */
 export const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Most steps for one page: after some 100,000 events, `next` tells where to go on. */
+/** Most steps for one page, which examine some 100,000 events. `next` continues after them. */
 export const PAGE_STEPS_MAX = 32;
 
 export interface HistoryPage {
   readonly text: string;
   readonly next: string;
-  /** Nothing was left of the range when the page was made. */
+  /** Whether nothing of the range is left after this page. */
   readonly complete: boolean;
 }
 
-/** Reads a page; it may have few events or none and still not be the last. */
+/** Reads a page. A page with few events, or with none, need not be the last. */
 export async function readPage(
   range: HistoryRange,
   query: HistoryQuery,

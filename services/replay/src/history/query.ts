@@ -20,7 +20,7 @@ export const PAGE_EVENTS_DEFAULT = 100;
 /** Most types that one query may name. */
 export const TYPES_MAX = 100;
 
-/** A query string as express gives it: a name given twice has a list. */
+/** A query string as express gives it. A repeated name has a list. */
 export type RawQuery = Readonly<Record<string, unknown>>;
 
 export interface HistoryQuery {
@@ -42,7 +42,7 @@ export interface TopicsQuery {
   readonly limit: number | undefined;
 }
 
-/** The parameter that may hold the token; authentication reads it, and queries leave it out. */
+/** The parameter that may hold the token. Authentication reads it, and queries ignore it. */
 const TOKEN_NAME = 'access_token';
 
 const text = z.string('must be given once').min(1, { error: 'must not be empty', abort: true });
@@ -113,7 +113,11 @@ export function parseTopicsQuery(raw: RawQuery, limitMax: number): TopicsQuery {
   };
 }
 
-/** @throws TidemarkError `invalid_query` when the query has any parameter beside the token */
+/**
+ * Refuses parameters besides the token.
+ *
+ * @throws TidemarkError `invalid_query`
+ */
 export function refuseParameters(raw: RawQuery): void {
   parseParameters(noParameters, raw);
 }

@@ -10,10 +10,10 @@ import type { Progress } from '../projector/progress.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
 
-/** How long a request waits for the archive to reach an event that the stream has already. */
+/** How long a request waits until the archive has an event that the stream has. */
 export const ARCHIVE_WAIT_MS = 2000;
 
-/** Events after `from`, up to and with `to`, are not there (PROTOCOL.md section 5). */
+/** The events after `from`, up to and with `to`, will not come (PROTOCOL.md section 5). */
 export interface Gap {
   readonly from: string;
   readonly to: string;
@@ -39,7 +39,7 @@ export interface HistoryRange extends ArchiveSnapshot {
   readonly gap: Gap | undefined;
 }
 
-/** Finds the range of a query, after a wait where the query names an event just stored. */
+/** Finds the range of a query. Where it names an event that was just stored, it waits for the archive. */
 export async function resolveRange(
   query: HistoryQuery,
   source: HistorySource,
@@ -87,7 +87,7 @@ export async function waitForArchive(
   throw new TidemarkError('unavailable', 'The archive has not reached that event yet.');
 }
 
-/** What the archive never got of a range, as clients are told. */
+/** A range that the archive never received, as clients see it. */
 export function toGap({ from, to }: SequenceRange, epoch: string): Gap {
   return {
     from: formatCursor({ epoch, sequence: from - 1 }),
@@ -98,7 +98,7 @@ export function toGap({ from, to }: SequenceRange, epoch: string): Gap {
 
 function startOf({ after, fromMs }: HistoryQuery, { archive, bounds }: ArchiveSnapshot): number {
   const earliest = bounds.firstSequence - 1;
-  // A query by time begins at 0, so that the answer tells what is missing before the archive.
+  // A query by time begins at 0, so that the answer shows what is missing before the archive.
   if (after === undefined) return fromMs === undefined ? earliest : 0;
   if (after.kind === 'earliest') return earliest;
   if (after.kind === 'latest') return bounds.lastSequence;

@@ -27,8 +27,8 @@ export interface TopicsPage {
 /**
  * The topics that match the query and that the token may see, by name.
  *
- * The search for a page goes on until the page is full, however many other topics it passes. A
- * `next` that told how far a shorter search came could be a topic that the token may not see.
+ * The search continues until the page is full, however many other topics it passes. If it ended early,
+ * `next` could name a topic that the token may not see.
  *
  * @throws TidemarkError `forbidden` for a token without any grant on history
  */
@@ -41,7 +41,7 @@ export async function readTopics(
     .filter(({ action }) => action === 'history')
     .map(({ pattern }) => pattern);
   if (granted.length === 0) {
-    throw new TidemarkError('forbidden', 'The token permits no history.');
+    throw new TidemarkError('forbidden', 'The token does not permit history.');
   }
   const asked = query.patterns ?? granted;
   const limit = query.limit ?? Math.min(PAGE_EVENTS_DEFAULT, limitMax);
@@ -77,7 +77,7 @@ async function* listTopics(
   for (const range of topicRanges(patterns)) {
     for (let more = true; more; ) {
       if (!archive.open) {
-        throw new TidemarkError('unavailable', 'The stream was replaced by another one meanwhile.');
+        throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
       }
       const topics = archive.topics.listEntries({ ...range, after, limit: STEP_NAMES_MAX });
       yield* topics;

@@ -26,7 +26,7 @@ export interface StepLimits {
  * query holds up the projector or another request.
  *
  * @param limits asked before each step; `undefined` ends the walk
- * @throws TidemarkError `unavailable` when the stream is replaced by another one meanwhile
+ * @throws TidemarkError `unavailable` when the stream is replaced during the walk
  */
 export async function* walk(
   { archive, range }: HistoryRange,
@@ -37,7 +37,7 @@ export async function* walk(
   let left = range;
   for (let next = limits(); next && !isEmpty(left); next = limits()) {
     if (!archive.open) {
-      throw new TidemarkError('unavailable', 'The stream was replaced by another one meanwhile.');
+      throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
     }
     const { events, remaining } = selection.readPage({ ...left, ...next, order });
     const missing = archive.missingRanges(examinedPart(left, remaining, order));
@@ -47,12 +47,12 @@ export async function* walk(
   }
 }
 
-/** The cursor to go on with: as `after` in ascending order, as `before` in descending order. */
+/** The cursor to continue with: as `after` in ascending order, as `before` in descending order. */
 export function nextCursor(epoch: string, { after, through }: LogRange, order: Order): string {
   return formatCursor({ epoch, sequence: order === 'asc' ? after : through + 1 });
 }
 
-/** `{"cursor":"…","event":` + JSON + `}`: the stored text goes in as it is. */
+/** The text of an item: `{"cursor":"…","event":` + JSON + `}`, with the stored JSON unchanged. */
 export function itemText(epoch: string, { sequence, json }: ArchivedEvent): string {
   return `{"cursor":"${formatCursor({ epoch, sequence })}","event":${json}}`;
 }

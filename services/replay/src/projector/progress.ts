@@ -1,4 +1,4 @@
-/** Most requests that wait for the archive; a further one is not kept waiting. */
+/** Most requests that wait for the archive; a further one fails at once. */
 export const WAITS_MAX = 1000;
 
 interface Wait {
@@ -11,7 +11,7 @@ export class Progress {
   readonly #waits = new Set<Wait>();
   #sequence = 0;
 
-  /** Takes the archive's new last sequence, which is lower than before after a truncation. */
+  /** Sets the archive's last sequence, which a truncation lowers. */
   setSequence(sequence: number): void {
     this.#sequence = sequence;
     for (const wait of this.#waits) if (wait.sequence <= sequence) wait.end(true);

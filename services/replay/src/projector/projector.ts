@@ -78,7 +78,7 @@ export class Projector {
     const { metrics, store } = options;
     this.#skipped = metrics.counter(
       'projection_skipped_total',
-      'Messages of the stream that are no valid events.',
+      'Messages of the stream that are not valid events.',
     );
     this.#batchSizes = metrics.histogram('projection_batch_events', 'Events in one transaction.', {
       buckets: [1, 10, 100, 1000, 10_000],
@@ -254,7 +254,7 @@ export class Projector {
     const nowMs = performance.now();
     if (nowMs - this.#skippedLoggedMs < SKIPPED_LOG_MS) return;
     this.#skippedLoggedMs = nowMs;
-    this.#options.logger.warn({ sequence, reason }, 'skipped a message that is no valid event');
+    this.#options.logger.warn({ sequence, reason }, 'skipped a message that is not a valid event');
   }
 }
 

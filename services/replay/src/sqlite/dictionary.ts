@@ -1,7 +1,7 @@
 import assert from 'node:assert';
 import type { Database, Statement } from 'better-sqlite3';
 
-/** Names whose ids are kept in memory; beyond it all are forgotten and read again. */
+/** Most names whose ids are in memory. Beyond it the cache is cleared. */
 const CACHED_NAMES_MAX = 100_000;
 
 /** The columns of an event that hold a name by its id. */
@@ -104,7 +104,7 @@ export class Dictionary {
     this.#pending.clear();
   }
 
-  /** Forgets what memory holds, after a transaction that was rolled back or that removed rows. */
+  /** Clears the cache after a transaction that was rolled back or removed rows. */
   clearCache(): void {
     this.#ids.clear();
     this.#pending.clear();

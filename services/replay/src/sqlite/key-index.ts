@@ -24,8 +24,8 @@ const SEQUENCES_MAX = 4096;
 
 /**
  * Events in the first read of a key, most events in a later one, and the length of JSON that a later
- * one aims at. Events may be large, and what is read ahead of a full page is read in vain: 32 events
- * of 250 KB on each of eight topics took up to half a second a page.
+ * one aims at. Events may be large, and those beyond a full page are read in vain: reading 32 events of
+ * 250 KB on each of eight topics took up to half a second for each page.
  */
 const EVENTS_FIRST = 1;
 const EVENTS_MAX = 64;
@@ -51,7 +51,7 @@ export class KeyIndex {
     return reader;
   }
 
-  /** Reads whole events of topics: half the cost where each of them is wanted, and few topics. */
+  /** Reads whole events of topics. This halves the cost for few topics whose events are all wanted. */
   eventReader(order: Order): KeyReader<ArchivedEvent> {
     const reader = this.#events.get(order);
     assert(reader);
@@ -76,7 +76,7 @@ function eventReader(database: Database, order: Order): KeyReader<ArchivedEvent>
   return {
     readItems: ({ id, name: topic }, { after, through }, limit) => {
       const rows = statement.all(id, after, through, limit);
-      // Not by destructuring, which creates an iterator for each of a million rows.
+      // Destructuring would create an iterator for each of a million rows.
       return rows.map((row) => ({ sequence: row[0], timeMs: row[1], topic, json: row[2] }));
     },
     sequenceOf: ({ sequence }) => sequence,

@@ -50,7 +50,7 @@ export class StreamKeeper {
     this.#busy = true;
     try {
       let bounds = await readStreamState(link);
-      if (!bounds && this.#seen) logger.error('the stream is gone: a new one begins, empty');
+      if (!bounds && this.#seen) logger.error('the stream is gone: creating a new, empty one');
       if (!bounds || !this.#reconciled) bounds = await reconcileStream(link, config, logger);
       this.#reconciled = true;
       this.#seen = true;
