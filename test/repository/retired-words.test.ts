@@ -21,6 +21,7 @@ const RETIRED: Readonly<Record<string, string>> = {
   pace: 'rate or scheduler',
   paced: 'scheduled',
   intake: 'slice of the feed',
+  administration: 'admin',
 };
 
 const SKIPPED = new Set(['node_modules', 'dist', 'data', '.git']);
