@@ -17,24 +17,27 @@ import type { NatsLink } from './link.ts';
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 
+/** The bucket of the revocations. */
 export const REVOCATION_BUCKET = 'TIDEMARK_REVOCATIONS';
 
-/** Some 60,000 revocations; a further one is refused. */
+/** Room for some 60,000 revocations; a further one is refused. */
 const REVOCATION_BYTES_MAX = 16 * 1024 * 1024;
 
+/** The bucket of the tickets. */
 export const TICKET_BUCKET = 'TIDEMARK_TICKETS';
 
-/** How long a ticket is valid. */
+/** How long a ticket is valid, in seconds. */
 export const TICKET_SECONDS = 30;
 
-/** Some 30,000 tickets that were not used yet; a further one is refused. */
+/** Room for some 30,000 unused tickets; a further one is refused. */
 const TICKET_BYTES_MAX = 16 * 1024 * 1024;
 
 const VALUE_BYTES_MAX = 64 * 1024;
 
+/** The configuration of a stream, with its name. */
 export type NamedStream = Partial<StreamConfig> & { readonly name: string };
 
-/** The buckets as configuration; each is a stream in the layout that NATS calls key-value. */
+/** The configuration of the buckets. Each is a stream in the layout that NATS calls key-value. */
 export function desiredBuckets(config: StreamConfiguration & TokenConfiguration): NamedStream[] {
   const common = { streamReplicas: config.streamReplicas };
   return [
@@ -48,13 +51,17 @@ export function desiredBuckets(config: StreamConfiguration & TokenConfiguration)
       ...common,
       ageSecondsMax: TICKET_SECONDS,
       bytesMax: TICKET_BYTES_MAX,
-      // A ticket that a restart loses is asked for again.
+      // A client whose ticket a restart loses asks for another one.
       storage: StorageType.Memory,
     }),
   ];
 }
 
-/** A bucket for reading and writing single keys, always at the leader. */
+/**
+ * Opens a bucket, whose keys are read and written at the leader.
+ *
+ * @throws Error while NATS is unreachable
+ */
 export function openBucket(
   { connection, connected }: NatsLink,
   name: string,
@@ -65,14 +72,14 @@ export function openBucket(
   return new Kvm(client).open(name, { allow_direct: false });
 }
 
-/** Whether a write failed because somebody else had written the key meanwhile. */
+/** Whether a write failed because another process has written the key since it was read. */
 export function isConflict(error: unknown): boolean {
   if (!(error instanceof JetStreamApiError)) return false;
   const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
   return error.code === StreamWrongLastSequence || error.code === StreamWrongLastSequenceUnknown;
 }
 
-/** The stream behind a bucket. */
+/** The name of the stream behind a bucket. */
 export function bucketStream(name: string): string {
   return `KV_${name}`;
 }
@@ -91,9 +98,9 @@ function bucket(name: string, limits: BucketLimits): NamedStream {
     subjects: [`$KV.${name}.>`],
     storage,
     retention: RetentionPolicy.Limits,
-    // Full means that nothing more is taken, never that a revocation is forgotten.
+    // A full bucket refuses new values. It never drops a revocation.
     discard: DiscardPolicy.New,
-    // A follower may be behind: what decides whether somebody gets in is asked of the leader.
+    // A follower may be behind, so the leader answers what decides on access.
     allow_direct: false,
     allow_rollup_hdrs: true,
     deny_delete: true,

@@ -5,10 +5,10 @@ import type { Appended } from './appender.ts';
 import type { NatsLink } from './link.ts';
 import { STREAM_NAME, waitForStream } from './stream.ts';
 
-/** The server tells here that the stream was created or deleted (`<event>.<stream>`). */
+/** The subject on which the server reports a created or deleted stream (`<event>.<stream>`). */
 const STREAM_ADVISORY = `$JS.EVENT.ADVISORY.STREAM.*.${STREAM_NAME}`;
 
-/** Advisories that leave the stream what it is. */
+/** Advisories after which the stream keeps its epoch. */
 const HARMLESS_ADVISORIES = new Set(['UPDATED']);
 
 /** How long an append waits for the epoch that it needs while that is read. */
@@ -22,8 +22,8 @@ const EPOCH_WAIT_MS = 400;
  *        ^                  │  NATS is back, the server reports a created or deleted stream,
  *        └──────────────────┘  or a sequence went backwards
  *
- * An advisory may be lost, and a sequence goes backwards only for who has appended before: either
- * alone would miss a new stream.
+ * It needs all of these: an advisory may be lost, and a sequence goes backwards only in a process that has
+ * appended before.
  */
 export class Epoch {
   readonly #link: NatsLink;
@@ -95,14 +95,14 @@ export class Epoch {
   }
 
   #readAgain(): void {
-    // What is being read was asked over an older connection, and its answer may never come.
+    // A read under way was sent over an older connection, and its answer may never come.
     this.#read?.abort.abort();
     this.#value = undefined;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
     const done = waitForStream(this.#link, { logger: this.#logger, signal }).then(
       ({ epoch }) => {
-        // A read that was aborted can still succeed; the one that followed it decides.
+        // An aborted read can still succeed. The read after it decides.
         if (!signal.aborted) this.#value = epoch;
       },
       (error) => {
