@@ -13,8 +13,8 @@ import { count, format, lacking, NOTHING, readReport, sum, total } from './repor
 
 /*
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
- * and those that speak to NATS themselves against the oldest one that is supported. With `--all` the
- * oldest gets every integration test.
+ * and those that speak to NATS themselves against the oldest one that is supported. `--all` adds
+ * what takes long: every integration test on the oldest server, and the images.
  */
 
 /** The tests of what differs between versions of nats-server: its API, and how it fails. */
@@ -24,6 +24,7 @@ const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
 async function test() {
   const all = process.argv.includes('--all');
+  if (all) process.env.ALL_TESTS = 'yes';
   const given = process.argv.slice(2).filter((arg) => arg !== '--all');
   await setUp(console.log);
   const { newest, oldest } = await provideTestServers(process.env, console.log);
