@@ -53,7 +53,7 @@ describe.skipIf(!CAN_BUILD)(
       const { ok } = await run('buildah', [...storage, '--storage-driver', 'overlay', 'info']);
       storage.push('--storage-driver', ok ? 'overlay' : 'vfs');
       nats = await startNatsServer();
-      await makeBase(join(folder, 'base'));
+      await makeBase();
     }, TIMEOUT_MS);
 
     afterAll(async () => {
@@ -90,7 +90,10 @@ describe.skipIf(!CAN_BUILD)(
 );
 
 /** Commits Debian's minimal system with Node under the name that the Dockerfile begins with. */
-async function makeBase(root: string): Promise<void> {
+async function makeBase(): Promise<void> {
+  await buildah('from', '--name', 'base', 'scratch');
+  // Not copied into the image, which would give every file to root.
+  const root = (await buildah('mount', 'base')).trim();
   const [image = ''] = /(?<=^ARG NODE=)\S+/m.exec(readFileSync(DOCKERFILE, 'utf8')) ?? [];
   const [, release = ''] = image.split('-');
   const sources = ['Identifier: Packages', `Codename: ${release}`];
@@ -118,8 +121,6 @@ async function makeBase(root: string): Promise<void> {
     cpSync(authorities, join(root, authorities), { dereference: true });
     variables.push(`NODE_EXTRA_CA_CERTS=${authorities}`);
   }
-  await buildah('from', '--name', 'base', 'scratch');
-  await buildah('add', '--quiet', 'base', root, '/');
   await buildah('config', ...variables.flatMap((variable) => ['--env', variable]), 'base');
   await buildah('commit', '--quiet', '--rm', 'base', image);
 }
