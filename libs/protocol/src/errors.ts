@@ -32,20 +32,20 @@ export const ERROR_CODES = {
   precondition_failed: {
     status: 412,
     retryable: false,
-    meaning: "The topic's last cursor is another than the condition names.",
+    meaning: "The topic's last cursor is not the one that the condition names.",
   },
   too_large: { status: 413, retryable: false, meaning: 'A body, event or message is too large.' },
   unsupported_media_type: {
     status: 415,
     retryable: false,
-    meaning: 'The content type is not one that is understood here.',
+    meaning: 'The content type is not supported here.',
   },
   limit_exceeded: { status: 429, retryable: true, meaning: 'A named limit is reached.' },
   internal: { status: 500, retryable: true, meaning: 'A fault of the server.' },
   unavailable: {
     status: 503,
     retryable: true,
-    meaning: 'A part that is needed is away for the moment.',
+    meaning: 'A part that the request needs is not available at the moment.',
   },
 } as const satisfies Record<string, { status: number; retryable: boolean; meaning: string }>;
 
