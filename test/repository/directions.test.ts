@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { FLOORS, HOT_PATH, PARTS } from './directions.ts';
+import { HOT_PATH, INFRA, LAYERS, PARTS, type Part, TESTS } from './directions.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -27,17 +27,25 @@ describe('directions', () => {
     const wrong = imports.filter(({ file, name }) => {
       if (!isOutside(name)) return false;
       const part = partOf(file);
-      return !PARTS[part]?.includes(packageOf(name)) || !declared(part, packageOf(name));
+      return !PARTS[part]?.packages.includes(packageOf(name)) || !declared(part, packageOf(name));
     });
     expect(wrong).toEqual([]);
   });
 
-  test('imports: one of our packages: is declared, and is never a service', () => {
+  test('imports: one of our packages: is allowed to its part and declared there', () => {
     const wrong = imports.filter(({ file, name }) => {
       if (!name.startsWith('@tidemark/')) return false;
-      const part = name.replace('@tidemark/', 'libs/');
-      return !parts.includes(part) || !declared(partOf(file), name);
+      const part = partOf(file);
+      return !mayImportLibrary(PARTS[part], name) || !declared(part, name);
     });
+    expect(wrong).toEqual([]);
+  });
+
+  test('imports: a program of infra: imports Node, and libraries that are allowed to it', () => {
+    const wrong = filesBelow(join(ROOT, 'infra'), '.mjs')
+      .filter((file) => !file.includes('node_modules'))
+      .flatMap(importsOf)
+      .filter(({ name }) => !/^(?:node:|\.)/.test(name) && !mayImportLibrary(INFRA, name));
     expect(wrong).toEqual([]);
   });
 
@@ -50,13 +58,6 @@ describe('directions', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('imports: protocol: imports none of our packages', () => {
-    const wrong = imports.filter(
-      ({ file, name }) => file.startsWith('libs/protocol') && name.startsWith('@tidemark/'),
-    );
-    expect(wrong).toEqual([]);
-  });
-
   test.each(parts)(
     'folders of %s: import each other in one direction: there is no ring',
     (part) => {
@@ -64,27 +65,28 @@ describe('directions', () => {
     },
   );
 
-  test.each(Object.entries(FLOORS))(
-    'floors of %s: a folder: imports only lower ones',
-    (part, floors) => {
+  test.each(Object.entries(LAYERS))(
+    'layers of %s: a folder: imports only lower ones',
+    (part, layers) => {
       const found = folderImports(part);
       expect([...found.keys()].filter((folder) => folder !== '').sort()).toEqual(
-        [...floors].sort(),
+        [...layers].sort(),
       );
-      const upward = floors.flatMap((folder, floor) =>
+      const upward = layers.flatMap((folder, layer) =>
         [...(found.get(folder) ?? [])]
-          .filter((target) => target === '' || floors.indexOf(target) > floor)
+          .filter((target) => target === '' || layers.indexOf(target) > layer)
           .map((target) => `${folder} imports ${target || 'a file beside main.ts'}`),
       );
       expect(upward).toEqual([]);
     },
   );
 
-  test('architecture: its table and its floors: are those of this test', () => {
+  test('architecture: its table and its layers: are those of directions.ts', () => {
     const text = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
-    for (const part of parts) expect(text).toContain(`| \`${part}\` |`);
-    for (const floors of Object.values(FLOORS)) {
-      expect(text).toContain(floors.map((folder) => `\`${folder}\``).join(', '));
+    for (const right of [printTable(), printLayers()]) {
+      const opening = right.slice(0, right.indexOf(' ', 2));
+      const found = paragraphFrom(text, opening);
+      expect(found, `ARCHITECTURE.md should have\n\n${right}\n`).toBe(right);
     }
   });
 
@@ -107,9 +109,49 @@ describe('directions', () => {
   });
 });
 
-function filesBelow(folder: string): string[] {
+/** The table as ARCHITECTURE.md has it. */
+function printTable(): string {
+  const rows = Object.entries({ ...PARTS, infra: INFRA }).map(
+    ([folder, part]) => `| \`${folder}\` | ${part.contents} | ${printImports(part)} |`,
+  );
+  return [
+    '| folder | what is in it | may import |',
+    '| --- | --- | --- |',
+    ...rows,
+    `| \`test\` | ${TESTS} | everything |`,
+  ].join('\n');
+}
+
+function printImports({ libs, packages }: Part): string {
+  const names = [...(libs === 'all' ? ['every library'] : libs), ...packages];
+  return names.join(', ') || 'nothing';
+}
+
+/** The lists of layers as ARCHITECTURE.md has them. */
+function printLayers(): string {
+  return Object.entries(LAYERS)
+    .map(([part, layers]) => {
+      const names = layers.map((folder) => `\`${folder}\``).join(', ');
+      return `- ${part.replace('services/', '')}: ${names}`;
+    })
+    .join('\n');
+}
+
+/** The first paragraph that begins so, in the section that says where things are. */
+function paragraphFrom(text: string, opening: string): string {
+  const section = text.slice(text.indexOf('## Where things are'));
+  return section.split('\n\n').find((paragraph) => paragraph.startsWith(opening)) ?? '';
+}
+
+function mayImportLibrary(part: Part | undefined, name: string): boolean {
+  const library = name.replace('@tidemark/', '');
+  if (!parts.includes(`libs/${library}`)) return false;
+  return part?.libs === 'all' || part?.libs.includes(library) === true;
+}
+
+function filesBelow(folder: string, extension = '.ts'): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith(extension))
     .map((name) => join(folder, name));
 }
 

@@ -1,19 +1,72 @@
-/** Every part, and the packages from outside that it alone may import. */
-export const PARTS: Readonly<Record<string, readonly string[]>> = {
-  'libs/protocol': ['zod'],
-  'libs/config': [],
-  'libs/telemetry': ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
-  'libs/auth': ['jose', 'zod'],
-  'libs/nats': ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
-  'libs/http': ['express', 'rate-limiter-flexible'],
-  'libs/service': [],
-  'services/ingest': ['zod'],
-  'services/gateway': ['ws'],
-  'services/replay': ['better-sqlite3', 'zod'],
+/** A part of the repository, and what it may import. ARCHITECTURE.md shows these as its table. */
+export interface Part {
+  /** What is in it, in Markdown. */
+  readonly contents: string;
+  /** The libraries of `libs/` that it may import; `all` for a part above every library. */
+  readonly libs: readonly string[] | 'all';
+  /** The packages from outside that it may import. */
+  readonly packages: readonly string[];
+}
+
+/** Every library and service. No part may import a service. */
+export const PARTS: Readonly<Record<string, Part>> = {
+  'libs/protocol': {
+    contents: 'the contract: topics, cursors, events, messages, error codes. No I/O. `PROTOCOL.md`',
+    libs: [],
+    packages: ['zod'],
+  },
+  'libs/config': {
+    contents: 'every setting of every process, one table each',
+    libs: [],
+    packages: [],
+  },
+  'libs/telemetry': {
+    contents: 'logger, metrics, traces',
+    libs: ['protocol'],
+    packages: ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
+  },
+  'libs/auth': {
+    contents: 'tokens and permissions',
+    libs: ['protocol', 'config'],
+    packages: ['jose', 'zod'],
+  },
+  'libs/nats': {
+    contents: 'the stream as configuration, appends, the feed, archive reads',
+    libs: ['protocol', 'config', 'telemetry'],
+    packages: ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
+  },
+  'libs/http': {
+    contents: 'application, server, authentication, limits, errors, health',
+    libs: ['protocol', 'config', 'telemetry', 'auth'],
+    packages: ['express', 'rate-limiter-flexible'],
+  },
+  'libs/service': {
+    contents: 'the life of a service process, and what every service is built from',
+    libs: ['config', 'telemetry', 'auth', 'nats', 'http'],
+    packages: [],
+  },
+  'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: [] },
+  'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws'] },
+  'services/replay': {
+    contents: 'the stream to SQLite, history, the archive',
+    libs: 'all',
+    packages: ['better-sqlite3', 'zod'],
+  },
 };
 
-/** The floors of a part, lowest first: a folder imports only those before it. */
-export const FLOORS: Readonly<Record<string, readonly string[]>> = {
+/** The programs of `infra`, which use the libraries only once these are built. */
+export const INFRA: Part = {
+  contents:
+    'configuration of what runs beside the services, the images, the launcher behind `npm start`',
+  libs: ['config', 'auth'],
+  packages: [],
+};
+
+/** What spans several parts, and may import everything. */
+export const TESTS = 'tests that span several parts; `runner` is `npm test`';
+
+/** The layers of a part, lowest first: a folder imports only those before it. */
+export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'services/gateway': [
     'counters',
     'scheduling',
