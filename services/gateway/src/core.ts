@@ -16,11 +16,11 @@ export interface CoreOptions {
   readonly tail: TailLimits;
   readonly coldReadsMax: number;
   readonly coldWaitMs: number;
-  /** The system's clock where absent; it only measures how old an event is. */
+  /** The wall clock, which measures how old an event is. The system's clock if absent. */
   readonly wallMs?: () => number;
 }
 
-/** Wires the log, its tiers, the hub and the task scheduler: all that serves one stream. */
+/** Wires the log, its tiers, the hub and the task scheduler: everything that serves one stream. */
 export function createCore(options: CoreOptions): ConnectionContext {
   const { stream, archive, clock, wallMs = Date.now } = options;
   const counters = new Counters();

@@ -17,7 +17,7 @@ import type { Gateway } from './transports/gateway.ts';
 import { sseEndpoint } from './transports/sse/endpoint.ts';
 import { serveWebSockets } from './transports/websocket/endpoint.ts';
 
-/** Sockets beside those of connections: handshakes, tickets, and admin requests. */
+/** Sockets in addition to those of connections: for handshakes, tickets and admin requests. */
 const SOCKETS_RESERVE = 1000;
 
 runService({

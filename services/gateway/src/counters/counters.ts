@@ -1,12 +1,12 @@
 import { Histogram } from './histogram.ts';
 
-/** From append to write, in milliseconds. */
+/** Milliseconds from the append to the write. */
 const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000];
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /**
- * The counters of the hot path, as plain numbers: adding to a field costs a nanosecond, a metrics
- * library some hundreds. `observability/metrics.ts` reads them at each scrape.
+ * The counters of the hot path, as plain numbers. Adding to a field takes a nanosecond; a metrics
+ * library takes some hundreds. `observability/metrics.ts` reads them at each scrape.
  */
 export class Counters {
   feedEvents = 0;
@@ -29,7 +29,7 @@ export class Counters {
   feedRestarts = 0;
   /** Age of the last event when it arrived. */
   feedLagMs = 0;
-  /** From append to the last write, of events to live connections. */
+  /** The time from append to last write of events, in ms, for live connections. */
   readonly deliveryLagMs = new Histogram(LAG_BOUNDS_MS);
   readonly writeEvents = new Histogram(BATCH_BOUNDS);
 }

@@ -1,11 +1,11 @@
 /**
- * A histogram as plain numbers, for the hot path: observing a value costs some nanoseconds, in a metrics
- * library some hundreds.
+ * A histogram as plain numbers, for the hot path. Observing a value takes some nanoseconds; a metrics
+ * library takes some hundreds.
  */
 export class Histogram {
   /** Upper bounds, ascending. */
   readonly bounds: readonly number[];
-  /** Values in each bucket, not cumulative; the last counts those above all bounds. */
+  /** The number of values in each bucket, not cumulative; the last counts values above all bounds. */
   readonly counts: number[];
   sum = 0;
 

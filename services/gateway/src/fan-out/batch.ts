@@ -1,24 +1,24 @@
 import type { DeliveryTrace, EventEncoder, EventEntry } from '../log/event-entry.ts';
 
 /**
- * Most bytes in one write; a larger event is written alone. A connection is written to while it
- * holds less than `LOW_WATER_BYTES` unsent. So it never holds more than the two together: 64 KiB, the
- * limit that PROTOCOL.md section 8 names.
+ * Most bytes in one write; a larger event is written alone. The gateway writes to a connection while
+ * that holds less than `LOW_WATER_BYTES` unsent. A connection therefore never holds more than both
+ * together: 64 KiB, the limit that PROTOCOL.md section 8 names.
  */
 export const BATCH_BYTES_MAX = 48 * 1024;
 export const LOW_WATER_BYTES = 16 * 1024;
 
-/** Encoded events that go out in one write. */
+/** Batch: encoded events that go out in one write. */
 export interface Batch {
   readonly bytes: Buffer;
   readonly events: number;
-  /** The sequence before its first event. */
+  /** The sequence before the one of its first event. */
   readonly after: number;
   /** The sequence of its last event. */
   readonly through: number;
-  /** Those of its events that are sampled. */
+  /** The delivery traces of its sampled events. */
   readonly deliveryTraces?: readonly DeliveryTrace[];
-  /** Connections that it was written to; counted only for the traces. */
+  /** The number of connections that it was written to; counted only for the traces. */
   written: number;
 }
 
@@ -57,7 +57,7 @@ export class BatchBuilder {
   #cut(): void {
     const [first] = this.#frames;
     if (!first) return;
-    // A lone frame is written as it is; copying several into one saves a system call for each.
+    // A single frame is written as it is. Copying several into one buffer saves system calls.
     const bytes = this.#frames.length === 1 ? first : Buffer.concat(this.#frames, this.#bytes);
     this.#batches.push({
       bytes,
@@ -73,27 +73,27 @@ export class BatchBuilder {
   }
 }
 
-/** Writes one batch, which spans `after` to `through`. */
+/** Writes one batch, which has the events after `after`, up to and including `through`. */
 export type WriteBatch = (
   bytes: Buffer,
   batch: Pick<Batch, 'events' | 'after' | 'through'>,
 ) => BatchWrite;
 
 /**
- * `reusable`: the kernel has the bytes. `retained`: the socket still refers to them. `full`: the
- * socket takes no more, and nothing was written.
+ * The result of a write. `reusable`: the kernel has the bytes. `retained`: the socket still refers to
+ * them. `full`: the socket takes no more bytes, and nothing was written.
  */
 export type BatchWrite = 'reusable' | 'retained' | 'full';
 
 /**
- * Encodes the events of one reader into a buffer that is used again and again. Most catch-ups are the
- * only readers of their events, so keeping their frames for sharing would only make garbage: with
- * 5,000 clients catching up on 200 events each, allocation took half of the gateway's time.
+ * Write buffer: encodes the events of one reader into a buffer that it reuses. Most catch-up readers are
+ * the only readers of their events, so frames kept for sharing would only become garbage. When 5,000
+ * clients caught up on 200 events each, allocation took half of the gateway's time.
  */
 export class WriteBuffer {
   #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES_MAX);
 
-  /** Writes the entries in batches. @returns false when a write found the socket full */
+  /** Writes the entries in batches. @returns false when the socket was full before the end */
   writeEntries(entries: Iterable<EventEntry>, encoder: EventEncoder, write: WriteBatch): boolean {
     let length = 0;
     let events = 0;

@@ -13,7 +13,7 @@ import { type GroupContext, type LiveConnection, SubscriberGroup } from './subsc
 const INVALIDATED_TOPICS_MAX = 512;
 
 export interface HubOptions {
-  /** The tail's topics. Each remembers its live subscribers. */
+  /** The tail's topics. Each keeps its live subscribers. */
   readonly topics: TopicIndex<Topic>;
   readonly clock: Clock;
   readonly tasks: TaskScheduler;
@@ -22,7 +22,7 @@ export interface HubOptions {
   readonly wallMs: () => number;
 }
 
-/** Gives each event of the feed to the subscriber groups that match its topic. */
+/** Hub: gives each event of the feed to the subscriber groups that match its topic. */
 export class Hub {
   readonly #groups = new Map<string, SubscriberGroup>();
   readonly #tree = new PatternTree<SubscriberGroup>();
@@ -42,12 +42,12 @@ export class Hub {
     };
   }
 
-  /** How many subscriber groups there are. */
+  /** The number of subscriber groups. */
   get groupCount(): number {
     return this.#groups.size;
   }
 
-  /** @param sequence up to which the connection has everything: the tail's head */
+  /** @param sequence the tail's head; the connection has every event up to it */
   joinGroup(
     connection: LiveConnection,
     patterns: PatternSet,
@@ -83,7 +83,7 @@ export class Hub {
     }
   }
 
-  /** The subscribers of the pattern's topics changed. */
+  /** Called when the subscribers of the topics that a pattern matches have changed. */
   #invalidateMatches(pattern: string): void {
     const topics = this.#topics.find(pattern, INVALIDATED_TOPICS_MAX);
     if (!topics) this.#generation++;

@@ -2,15 +2,15 @@ import { isLiteral } from '@tidemark/protocol';
 
 interface Node<V> {
   readonly children: Map<string, Node<V>>;
-  /** Values whose pattern ends here, */
+  /** The values of the pattern that ends here. */
   readonly here: Set<V>;
-  /** and those whose pattern goes on with `>`. */
+  /** The values of the pattern that ends here with a further `>`. */
   readonly below: Set<V>;
 }
 
 /**
- * Values by pattern, found by topic. The cost of a look-up grows with the tokens of the topic and
- * the wildcards that match them, not with the number of patterns.
+ * Values by pattern; a look-up by topic finds them. Its cost grows with the tokens of the topic and the
+ * wildcards that match them, not with the number of patterns.
  */
 export class PatternTree<V> {
   readonly #literals = new Map<string, Set<V>>();
@@ -60,7 +60,7 @@ export class PatternTree<V> {
     }
   }
 
-  /** The values with a pattern that matches, each once. */
+  /** The values with a pattern that matches the topic, without duplicates. */
   matching(topic: string): V[] {
     const found = new Set(this.#literals.get(topic));
     if (this.#wildcards > 0) descend(this.#root, topic.split('.'), 0, found);

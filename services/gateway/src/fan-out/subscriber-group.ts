@@ -14,19 +14,19 @@ import type { Sink } from './sink.ts';
  */
 export const GROUP_QUEUE_MAX = 1024;
 
-/** Writes between two looks at the clock (10 µs each, 50 for a full batch). */
+/** Writes between two readings of the clock. A write takes 10 µs, a full batch 50. */
 const WRITES_PER_CLOCK = 16;
 
-/** A connection whose subscriptions are live. */
+/** A connection with live subscriptions. */
 export interface LiveConnection {
   readonly sink: Sink;
-  /** The last sequence of the group's events that was written to it. */
+  /** The sequence of the last event that the group wrote to it. */
   liveSequence: number;
   /** Events written to it since it connected. */
   delivered: number;
-  /** Set where this connection's own deliveries appear in traces. */
+  /** Called for each traced event that is written to it; absent unless its client asked for that. */
   readonly onWritten?: ((deliveryTrace: DeliveryTrace) => void) | undefined;
-  /** Its socket is full, and it has left the group: it goes on alone after this sequence. */
+  /** Called when its socket is full and it has left the group. It goes on alone after this sequence. */
   fallBehind(sequence: number): void;
 }
 
@@ -34,19 +34,19 @@ export interface GroupContext {
   readonly clock: Clock;
   readonly counters: Counters;
   readonly writeBuffer: WriteBuffer;
-  /** Wall clock, for the age of events. */
+  /** The wall clock, for the age of events. */
   readonly wallMs: () => number;
   readonly tasks: Pick<TaskScheduler, 'schedule' | 'pauseFeed' | 'resumeFeed'>;
-  /** The last member has left. */
+  /** Called when the last member has left. */
   readonly onEmpty: (group: SubscriberGroup) => void;
 }
 
 /**
  * Subscriber group: live connections of one transport with the same patterns. They receive the same
- * bytes, so the events since the last round are concatenated once and written to each member.
+ * bytes, so the group concatenates the events since the last round once and writes them to each member.
  *
- * A round visits every member, over several turns of the loop where there are many. An entry leaves
- * the queue when a round that began after it has ended: by then every member has it.
+ * A round visits every member; with many members it takes several turns of the loop. An entry leaves
+ * the queue at the end of the first round that began after it came. By then every member has it.
  */
 export class SubscriberGroup implements Task, EventSubscriber {
   readonly key: string;
@@ -56,7 +56,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
   readonly #members = new Set<LiveConnection>();
   readonly #queue = new EntryQueue();
   #round: { readonly members: IterableIterator<LiveConnection>; readonly head: number } | undefined;
-  /** The last result of `#batchesAfter`, which the members of a round mostly share. */
+  /** The last result of `#batchesAfter`, which most members of a round share. */
   #shared: { after: number; head: number; batches: readonly Batch[] } | undefined;
 
   constructor(key: string, patterns: PatternSet, encoder: EventEncoder, context: GroupContext) {
@@ -70,7 +70,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     return this.#members.size;
   }
 
-  /** @param sequence up to which the connection has everything */
+  /** @param sequence the connection has every event up to it */
   addMember(connection: LiveConnection, sequence: number): void {
     connection.liveSequence = sequence;
     this.#members.add(connection);
@@ -83,7 +83,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     }
   }
 
-  /** The sequence that a member has reached; `undefined` where it is at the head of the log. */
+  /** The sequence that a member has reached; `undefined` for a member at the head of the log. */
   sequenceBehindHead({ liveSequence }: LiveConnection): number | undefined {
     const { last } = this.#queue;
     if (!last || last.sequence <= liveSequence) return undefined;
@@ -127,7 +127,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     if (this.#queue.length < GROUP_QUEUE_MAX) this.#context.tasks.resumeFeed(this);
   }
 
-  /** @returns the number of writes, at least one: a visit is work too */
+  /** @returns the number of writes; at least one, because a visit also takes time */
   #deliver(connection: LiveConnection): number {
     const last = this.#queue.last;
     if (!last || last.sequence <= connection.liveSequence) return 1;
@@ -151,7 +151,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     return Math.max(1, writes);
   }
 
-  /** Nobody shares the frames of an only member, so they are not kept. */
+  /** Nobody else needs the frames of a sole member, so they are not kept. */
   #deliverAlone(connection: LiveConnection): number {
     const { counters, writeBuffer } = this.#context;
     const waiting = this.#queue.after(connection.liveSequence);
@@ -188,7 +188,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
   #batchesAfter(after: number, head: number): readonly Batch[] {
     const shared = this.#shared;
     const start = this.#queue.indexAfter(after);
-    // Members at different sequences share a result when the same entries are left for them.
+    // Members at different sequences share a result when they lack the same entries.
     const first = (this.#queue.at(start)?.sequence ?? 0) - 1;
     if (shared && shared.after === first && shared.head === head) return shared.batches;
     const builder = new BatchBuilder(this.#encoder);
@@ -202,7 +202,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     return batches;
   }
 
-  /** The shared batches are written to no further member: their traces learn how many had them. */
+  /** Called when no further member gets the shared batches. Reports their writes to the traces. */
   #endSharing(): void {
     const shared = this.#shared;
     this.#shared = undefined;
@@ -213,7 +213,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     }
   }
 
-  /** Drops what is queued: no member is left that lacks it. */
+  /** Drops the queue, because no member is left. */
   #dropQueue(): void {
     this.#endSharing();
     for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
@@ -223,7 +223,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
   }
 }
 
-/** Counts on the batch, so that a write costs the same however many of its events are traced. */
+/** Counts on the batch, so the cost of a write does not grow with the number of traced events. */
 function countWritten(batch: Batch, { onWritten }: LiveConnection): void {
   batch.written++;
   if (onWritten) for (const deliveryTrace of batch.deliveryTraces ?? []) onWritten(deliveryTrace);

@@ -1,9 +1,9 @@
 import type { EventEntry } from './event-entry.ts';
 
-/** The part of the array that may be dead before it is cut off; keeps `shift` cheap on average. */
+/** Removed items at the front of the array before it is cut; keeps `shift` cheap on average. */
 const DEAD_MAX = 1024;
 
-/** Entries in ascending sequence: added at the end, removed at the front, found by bisection. */
+/** Entries in ascending sequence: appended at the end, removed at the front, found by bisection. */
 export class EntryQueue {
   #items: (EventEntry | undefined)[] = [];
   #start = 0;

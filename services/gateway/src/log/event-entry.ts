@@ -1,34 +1,34 @@
 import type { LogEvent, Position } from '@tidemark/protocol';
 
-/** Encodes an event for one transport. `slot` is where an entry keeps the encoded frame. */
+/** Encodes an event for one transport. `slot` says in which field an entry keeps the frame. */
 export interface EventEncoder {
   readonly slot: 0 | 1;
-  /** Bytes of the frame. */
+  /** The length of the frame in bytes. */
   frameBytes(position: Position, json: Uint8Array): number;
-  /** Writes the frame into `target`, which has room for it. @returns where it ends */
+  /** Writes the frame into `target`, which must have room for it. @returns the index after it */
   writeFrame(target: Buffer, at: number, event: { position: Position; json: Uint8Array }): number;
 }
 
 /**
- * Delivery trace: follows one sampled event to its last write. Events that are not sampled have none,
- * which costs each place that reports to it a branch.
+ * Delivery trace: records what happens to one sampled event, up to its last write. Events that are not
+ * sampled have none, so each place that reports to a trace has one branch.
  */
 export interface DeliveryTrace {
   /** A subscriber group has queued the event for its members. */
   enqueued(): void;
-  /** It was written to so many connections. */
+  /** The event was written to this many connections. */
   written(connections: number): void;
-  /** A group has delivered the event to all its members, or has none left. */
+  /** A group has delivered the event to all its members, or has no member left. */
   completed(): void;
 }
 
-/** Measured memory of an entry beside its bytes: objects, index, and the prefix of a frame. */
+/** Measured memory of an entry in addition to its bytes: objects, index, and a frame's prefix. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
 /**
- * One event of the log with its epoch, its delivery trace and its encoded frames. The first connection of each transport encodes it, and every other connection
- * of that transport writes the same bytes. Encoding a 300-byte event for each of 1,000 connections
- * would cost ten times what writing it costs.
+ * One event of the log with its epoch, its delivery trace and its encoded frames. The first connection
+ * of each transport encodes it, and every other connection of that transport writes the same bytes.
+ * Encoding a 300-byte event for each of 1,000 connections would take ten times as long as writing it.
  */
 export class EventEntry implements LogEvent, Position {
   readonly epoch: string;
@@ -49,12 +49,12 @@ export class EventEntry implements LogEvent, Position {
     this.deliveryTrace = deliveryTrace;
   }
 
-  /** Counted against the tail's limit: the JSON and both frames, whether they exist yet or not. */
+  /** The bytes that count against the tail's limit: JSON and both frames, encoded yet or not. */
   get chargedBytes(): number {
     return 3 * this.json.length + ENTRY_OVERHEAD_BYTES;
   }
 
-  /** The frame, kept for all connections of the transport. */
+  /** Encodes the frame once and keeps it for all connections of the transport. */
   frame(encoder: EventEncoder): Buffer {
     const frame = this.#kept(encoder);
     if (frame) return frame;
@@ -69,7 +69,7 @@ export class EventEntry implements LogEvent, Position {
     return this.#kept(encoder)?.length ?? encoder.frameBytes(this, this.json);
   }
 
-  /** Writes the frame into `target` without keeping it, for a reader that may be the only one. */
+  /** Writes the frame into `target` without keeping it, because the reader may be the only one. */
   writeFrame(encoder: EventEncoder, target: Buffer, at: number): number {
     const frame = this.#kept(encoder);
     if (!frame) return encoder.writeFrame(target, at, { position: this, json: this.json });

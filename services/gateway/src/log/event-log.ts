@@ -4,22 +4,22 @@ import { Slab } from './slab.ts';
 import { Tail, type TailLimits } from './tail.ts';
 import type { Topic } from './topic.ts';
 
-/** The stream became another log: positions are cut to `sequence`, or lose their meaning. */
+/** The stream became another log. No position after `sequence` is valid any more. */
 export interface LogChange {
   readonly sequence: number;
   readonly reason: Exclude<GapReason, 'expired'>;
 }
 
-/** Holds positions in the log. */
+/** An object that holds positions in the log. */
 export interface LogListener {
   /**
-   * Gives up its positions, because the tail is about to restart. The returned function restores
-   * them afterwards. It is given the change where the log itself became another one.
+   * Gives up its positions, because the tail is about to restart. The log then calls the returned
+   * function, which restores them. Its argument is the change, if the log became another one.
    */
   suspend(): (change?: LogChange) => void;
 }
 
-/** Waits for the log's next event. */
+/** An object that waits for the log's next event. */
 export interface HeadWaiter {
   headMoved(): void;
 }
@@ -33,10 +33,10 @@ export interface EventLogOptions {
 }
 
 /**
- * One stream as a gateway sees it: its epoch, its tail, and who holds positions in it. No state is
- * global, so a process can hold several logs.
+ * Event log: the stream as one gateway sees it, with its epoch, its tail, and the objects that hold
+ * positions in it. No state is global, so a process can have several logs.
  *
- *     empty --begin()--> following --begin() after each loss of the feed--> following
+ *     not begun --begin()--> begun --begin(), after each loss of the feed--> begun
  */
 export class EventLog {
   readonly tail: Tail;
@@ -65,7 +65,7 @@ export class EventLog {
     return this.#epoch !== '';
   }
 
-  /** Rises when the stream becomes another log. A result from an older generation is void. */
+  /** Grows when the stream becomes another log. A result of an older generation is void. */
   get generation(): number {
     return this.#generation;
   }
@@ -78,18 +78,18 @@ export class EventLog {
     this.#listeners.delete(listener);
   }
 
-  /** Tells the waiter once, when the head has moved. */
+  /** Calls the waiter once, when the head has moved. */
   awaitHead(waiter: HeadWaiter): void {
     this.#headWaiters.add(waiter);
   }
 
-  /** Records that a subscription begins after this sequence, which the stream has given out. */
+  /** Notes that a subscription begins after this sequence, which the stream has assigned. */
   reserveStart(sequence: number): void {
     this.#highestReserved = Math.max(this.#highestReserved, sequence);
   }
 
   /**
-   * The feed starts, or starts again, on a stream with these bounds.
+   * Called when the feed starts, or starts again, on a stream with these bounds.
    *
    * @param lastInCommon the last sequence that the stream still shares with this log, where the two
    *   diverged
@@ -114,7 +114,7 @@ export class EventLog {
     return tail.head;
   }
 
-  /** Appends the feed's next event and gives it to those who are live on its topic. */
+  /** Appends the feed's next event and delivers it to the live subscribers of its topic. */
   appendEvent(event: LogEvent, deliveryTrace?: DeliveryTrace): void {
     const { sequence, topic, timeMs, json } = event;
     this.#checkSequence(sequence);
@@ -133,7 +133,7 @@ export class EventLog {
 
   /**
    * Nothing is deleted from the middle of the stream, so a jump means that retention was faster than
-   * the feed. Every position then goes on from where it is, by way of the archive.
+   * the feed. The tail restarts, and every reader goes on from its own position in the archive.
    */
   #checkSequence(sequence: number): void {
     if (sequence > this.tail.head + 1) this.#restart(this.#epoch, undefined, sequence - 1);

@@ -1,17 +1,17 @@
 import { isLiteral, matches, overlaps } from '@tidemark/protocol';
 
-/** Cached matches of wildcards, so that a scan over few topics splits each of them once. */
+/** Cached matches of wildcards. With them a scan over few topics splits each topic only once. */
 const CACHED_MATCHES_MAX = 2000;
 
 const NONE: readonly string[] = [];
 
 /**
- * The patterns of a subscription, or of several together. Equal sets have equal keys.
+ * The patterns of one or of several subscriptions. Equal sets have equal keys.
  *
- * Most sets are one topic of one connection. They must be small, so they allocate neither table.
+ * Most sets have one topic of one connection. They must be small, so they allocate no table.
  */
 export class PatternSet {
-  /** Sorted, each once. */
+  /** Sorted, without duplicates. */
   readonly list: readonly string[];
   readonly key: string;
   readonly #literals: ReadonlySet<string> | undefined;
@@ -47,7 +47,7 @@ export class PatternSet {
     return answer;
   }
 
-  /** Whether some topic is matched by both. */
+  /** Whether both sets match some common topic. */
   overlaps(other: PatternSet): boolean {
     return this.list.some((mine) => other.list.some((theirs) => overlaps(mine, theirs)));
   }

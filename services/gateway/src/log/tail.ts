@@ -4,10 +4,10 @@ import type { PatternSet } from './pattern-set.ts';
 import { Topic } from './topic.ts';
 import { TopicIndex } from './topic-index.ts';
 
-/** Entries examined in one read: a scan that matches little stays under a millisecond. */
+/** Most entries that one read examines, so that a scan with few matches takes under a millisecond. */
 const SCAN_MAX = 4096;
 
-/** A pattern that matches more topics than this is served by a scan instead of by the index. */
+/** Patterns that match more topics than this are read by a scan instead of by the index. */
 const INDEXED_TOPICS_MAX = 64;
 const INDEX_VISITS_MAX = 512;
 
@@ -20,19 +20,19 @@ export interface ReadLimits {
   readonly eventsMax: number;
 }
 
-/** Entries in ascending order; complete up to and with `through`. */
+/** Entries in ascending order; complete up to and including `through`. */
 export interface Slice {
   readonly entries: readonly EventEntry[];
   readonly through: number;
 }
 
 /**
- * The newest events of the log in memory, bounded in bytes and in number; the oldest leave first.
+ * Tail: the newest events of the log in memory, bounded in bytes and in number. The oldest leave first.
  *
  *     floor < first entry ... last entry <= head
  *
- * It is complete for every sequence above `floor` up to `head`. A position at `floor` or later is
- * served from here, an older one from the archive or the stream.
+ * It is complete from the sequence after `floor` up to `head`. A reader at `floor` or later reads from
+ * here, an older one from the archive or the stream.
  */
 export class Tail {
   readonly #limits: TailLimits;
@@ -89,7 +89,7 @@ export class Tail {
     this.#head = sequence;
   }
 
-  /** Drops everything: the log goes on after this sequence. */
+  /** Drops every entry. The tail then begins after this sequence. */
   reset(sequence: number): void {
     this.#entries.clear();
     this.topics.clear();
@@ -98,13 +98,13 @@ export class Tail {
     this.#head = sequence;
   }
 
-  /** The entries after one sequence, up to and with another. */
+  /** The entries after one sequence, up to and including another. */
   between(after: number, through: number): readonly EventEntry[] {
     const count = this.#entries.indexAfter(through) - this.#entries.indexAfter(after);
     return this.#entries.after(after).slice(0, Math.max(count, 0));
   }
 
-  /** The last sequence stored before that time, where the tail reaches back that far. */
+  /** The last sequence stored before that time; `undefined` where the tail begins later. */
   sequenceBefore(timeMs: number): number | undefined {
     const { first } = this.#entries;
     if (!first || first.timeMs >= timeMs) return undefined;
@@ -113,7 +113,7 @@ export class Tail {
     return entry ? entry.sequence - 1 : this.#head;
   }
 
-  /** Matching entries after a sequence that is not below `floor`. */
+  /** Matching entries after a sequence that must not be below `floor`. */
   readEntries(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
     const queues = this.#indexed(patterns);
     return queues ? this.#readIndex(queues, after, limits) : this.#scan(patterns, after, limits);
@@ -141,7 +141,7 @@ export class Tail {
       }
     }
     if (queues.length > 1) entries.sort((left, right) => left.sequence - right.sequence);
-    // Fewer than the limit in all means that no topic was cut short.
+    // With fewer entries than the limit in all, no topic was cut short.
     if (entries.length < eventsMax) return { entries, through: this.#head };
     entries.length = eventsMax;
     return { entries, through: entries.at(-1)?.sequence ?? this.#head };

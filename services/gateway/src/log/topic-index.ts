@@ -3,7 +3,7 @@ interface Node<V> {
   value: V | undefined;
 }
 
-/** Values by topic, found by pattern without looking at topics that cannot match. */
+/** Values by topic. A search by pattern visits no topic that cannot match. */
 export class TopicIndex<V> {
   readonly #byTopic = new Map<string, V>();
   readonly #root: Node<V> = { children: new Map(), value: undefined };
@@ -54,7 +54,7 @@ export class TopicIndex<V> {
   }
 
   /**
-   * The values of the topics that a pattern matches, or `undefined` when finding them would visit
+   * The values of the topics that a pattern matches; `undefined` when the search would visit
    * more than `visitsMax` nodes.
    */
   find(pattern: string, visitsMax: number): V[] | undefined {
@@ -67,7 +67,7 @@ export class TopicIndex<V> {
       const { node, depth } = step;
       if ((step.ends || depth === tokens.length) && node.value !== undefined)
         found.push(node.value);
-      // Before the steps are listed: a topic may have hundreds of thousands below it.
+      // Checked before the steps are listed: a node may have hundreds of thousands of children.
       if (open.length + node.children.size > visitsMax && isWildcard(tokens[depth])) {
         return undefined;
       }
@@ -77,11 +77,11 @@ export class TopicIndex<V> {
   }
 }
 
-/** A node on the way down, and how much of the pattern has been matched by then. */
+/** A node on the way down, and the number of pattern tokens matched so far. */
 interface Step<V> {
   readonly node: Node<V>;
   readonly depth: number;
-  /** A topic that ends here is matched by a `>` above. */
+  /** Whether a `>` above matches a topic that ends here. */
   readonly ends: boolean;
 }
 

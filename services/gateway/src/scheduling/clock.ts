@@ -1,10 +1,10 @@
-/** Time, and tasks for later. An argument everywhere, so that the simulation decides both. */
+/** Time and timers. Every user gets its clock as an argument, so the simulation can control both. */
 export interface Clock {
-  /** A monotonic clock, in milliseconds; only differences have a meaning. */
+  /** Monotonic time in milliseconds; only differences have a meaning. */
   nowMs(): number;
-  /** Runs the task after the loop has read what the sockets hold. */
+  /** Runs the task after the loop has read from its sockets. */
   soon(task: () => void): void;
-  /** @returns cancels the task */
+  /** @returns a function that cancels the task */
   after(ms: number, task: () => void): () => void;
 }
 

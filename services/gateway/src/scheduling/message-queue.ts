@@ -1,11 +1,11 @@
 import type { Task, TaskScheduler } from './task-scheduler.ts';
 
 /**
- * Message queue: what all clients have sent and the gateway has not processed yet, in order of
- * arrival. It is processed in slices. When 5,000 clients return at once, one poll finds all their
+ * Message queue: the messages of all clients that the gateway has not processed yet, in order of
+ * arrival. It processes them in slices. When 5,000 clients return at once, one poll finds all their
  * messages, and processing them on arrival would block the loop for half a second.
  *
- * Its users bound it: they stop reading from a connection of which much waits here.
+ * Its users bound it: they stop reading from a connection that has many messages here.
  */
 export class MessageQueue implements Task {
   readonly #tasks: Pick<TaskScheduler, 'schedule'>;

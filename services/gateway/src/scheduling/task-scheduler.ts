@@ -1,31 +1,31 @@
 import type { Clock } from './clock.ts';
 
 /**
- * A turn takes at most the two slices together, 14 ms, before the loop reads its sockets again. The
- * promise is 20 ms; the rest is for the step that is under way at a deadline.
+ * A turn takes at most both slices, 14 ms, before the loop reads its sockets again. The promise is
+ * 20 ms. The other 6 ms are for the step that runs at a deadline.
  */
 export const FEED_SLICE_MS = 6;
 export const TASK_SLICE_MS = 8;
 
 /** Work that is done in slices. */
 export interface Task {
-  /** Works until the deadline, on the clock's time. @returns whether there is more to do */
+  /** Works until the deadline, in the clock's time. @returns whether there is more to do */
   run(deadlineMs: number): boolean;
 }
 
 /**
- * Task scheduler: shares the process between the feed, fan-out and catch-up, a few milliseconds at a
- * time. Between two turns the loop reads from its sockets.
+ * Task scheduler: divides the loop between the feed and the tasks, a few milliseconds at a time. The
+ * loop reads from its sockets between two turns.
  *
  * A turn begins with a slice of the feed. Fan-out that takes longer than a turn therefore finds more
- * events when it reaches the same connection again, and writes them at once: batches grow with the
- * load until both are in balance.
+ * events when it reaches the same connection again, and writes them at once. Batches grow with the
+ * load until fan-out keeps up with the feed.
  */
 export class TaskScheduler {
   readonly #clock: Clock;
   readonly #feed = new TaskQueue();
   readonly #tasks = new TaskQueue();
-  /** Tasks that must catch up before the feed goes on. */
+  /** The feed waits while this holds a task. */
   readonly #pausing = new Set<Task>();
   #scheduled = false;
 
@@ -33,7 +33,7 @@ export class TaskScheduler {
     this.#clock = clock;
   }
 
-  /** Runs the task in one of the next turns. A task that waits already is not added again. */
+  /** Runs the task in one of the next turns. Does nothing if the task is waiting already. */
   schedule(task: Task): void {
     this.#tasks.add(task);
     this.#scheduleTurn();
@@ -45,7 +45,7 @@ export class TaskScheduler {
     this.#scheduleTurn();
   }
 
-  /** Turns skip the feed until this task, which is scheduled itself, resumes it. */
+  /** Turns skip the feed until the task calls `resumeFeed`. The task must be scheduled. */
   pauseFeed(task: Task): void {
     this.#pausing.add(task);
   }
@@ -66,7 +66,7 @@ export class TaskScheduler {
   }
 }
 
-/** Tasks in order of arrival, each once. */
+/** Tasks in order of arrival. Each waits at most once. */
 class TaskQueue {
   #waiting: Task[] = [];
   readonly #queued = new Set<Task>();
@@ -81,7 +81,7 @@ class TaskQueue {
     this.#waiting.push(task);
   }
 
-  /** Runs each waiting task once, as far as the time allows. */
+  /** Runs each waiting task at most once, until the time is over. */
   run(clock: Clock, ms: number): void {
     if (this.#waiting.length === 0) return;
     const deadlineMs = clock.nowMs() + ms;

@@ -4,7 +4,7 @@ import { EventEntry } from '../log/event-entry.ts';
 import type { ArchiveTier, ColdPage, ColdQuery } from './cold-reads.ts';
 import type { TierOptions } from './stream-reader.ts';
 
-/** Reads the archive of a replay service, over NATS. */
+/** Reads the archive of a replay service over NATS. */
 export class ArchiveReader implements ArchiveTier {
   readonly #client: ArchiveClient;
 
@@ -38,7 +38,7 @@ export class ArchiveReader implements ArchiveTier {
     if (hole && hole.from <= after + 1) {
       return { bounds, page: { kind: 'gap', through: Math.min(hole.to, through) } };
     }
-    // A page ends where something is missing, so that the gap follows in its place.
+    // A page ends where events are missing, so that the gap follows at that point.
     const complete = hole ? Math.min(answer.through, hole.from - 1) : answer.through;
     const entries = hole ? events.filter(({ sequence }) => sequence <= complete) : events;
     return { bounds, page: { kind: 'events', entries, through: complete } };

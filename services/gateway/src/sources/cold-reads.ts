@@ -17,10 +17,10 @@ export interface ColdQuery {
 
 export type ColdPage =
   | { readonly kind: 'events'; readonly entries: readonly EventEntry[]; readonly through: number }
-  /** No tier holds anything of the range up to `through` any more. */
+  /** No tier holds any event of the range up to `through` any more. */
   | { readonly kind: 'gap'; readonly through: number };
 
-/** A page, and the tier that it came from. */
+/** A page, and the tier that answered. */
 export type ColdAnswer = ColdPage & { readonly tier: 'stream' | 'archive' };
 
 /** The stream in JetStream. Calls fail while NATS is unreachable. */
@@ -35,7 +35,7 @@ export interface StreamTier {
 /** The archive of a replay service. Calls throw `unavailable` while none answers. */
 export interface ArchiveTier {
   bounds(): Promise<LogBounds>;
-  /** `page` is absent where the archive has nothing of the query's range yet, or begins after it. */
+  /** `page` is absent where the archive has no event of the range yet, or begins after the range. */
   readPage(query: ColdQuery): Promise<{ readonly bounds: LogBounds; readonly page?: ColdPage }>;
   sequenceBefore(timeMs: number): Promise<number>;
 }
@@ -45,7 +45,7 @@ export interface ColdReadsOptions {
   readonly archive: ArchiveTier;
   readonly clock: Clock;
   readonly counters: Counters;
-  /** Reads under way at once; further ones wait in order of arrival. */
+  /** Most reads in progress at once; further ones wait in order of arrival. */
   readonly readsMax: number;
   /** How long a read retries while NATS is connected and no tier answers. */
   readonly waitMs: number;
@@ -57,18 +57,19 @@ const RETRY_MS = 250;
 interface ReadProgress {
   /** Time spent in attempts and pauses, without the time in the queue. */
   triedMs: number;
-  /** When the archive first lacked what the stream had dropped, and up to which sequence. */
+  /** When the archive first lacked events that the stream had dropped, and the last of these. */
   behind?: { readonly sinceMs: number; readonly through: number };
 }
 
-/** How long the archive may lack what the stream has dropped before the range counts as lost. */
+/** How long the archive may lack events that the stream has dropped, before they count as lost. */
 const ARCHIVE_LAG_MS = 2000;
 
 /**
- * Cold reads: reads of what is older than the tail. Equal reads at one time are one read, and the
- * number under way is bounded, so thousands of returning clients cost what their ranges cost.
+ * Cold reads: reads of events that are older than the tail. Equal reads at one time become one read, and
+ * the number in progress is bounded. Thousands of returning clients therefore cost as much as the
+ * different ranges that they ask for.
  *
- * The archive is asked first, then the stream for what the archive lacks. Measured with 300,000 events
+ * It asks the archive first, then the stream for what the archive lacks. Measured with 300,000 events
  * on 5,000 topics: one wide range comes four times as fast from the archive's pages as from an ordered
  * consumer, and costs the gateway a tenth of the CPU. 60 events of one topic come twenty times as
  * fast, because the archive has an index on topics.
@@ -94,7 +95,7 @@ export class ColdReads {
 
   /**
    * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is unreachable it
-   *   goes on waiting: the connection keeps its position, and the client is told nothing false.
+   *   goes on waiting: the connection keeps its position, and the client gets no wrong answer.
    */
   readPage(query: ColdQuery): Promise<ColdAnswer> {
     const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
@@ -111,7 +112,7 @@ export class ColdReads {
     return page;
   }
 
-  /** The log restarts: new reads share nothing with those under way, which end without a retry. */
+  /** Called when the log restarts. Reads in progress end without a retry, and no new read shares them. */
   abandonReads(): void {
     this.#shared.clear();
     this.#generation++;
@@ -126,14 +127,14 @@ export class ColdReads {
     try {
       return await read();
     } finally {
-      // The permit goes to the next read that waits, or becomes free.
+      // The next read that waits gets the permit; without one the permit becomes free.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#underWay--;
     }
   }
 
-  /** Between two attempts the permit is free for other reads. */
+  /** Other reads can use the permit between two attempts. */
   async #untilAnswered(query: ColdQuery, generation: number): Promise<ColdAnswer> {
     const { clock, waitMs, stream } = this.#options;
     const progress: ReadProgress = { triedMs: 0 };
@@ -174,7 +175,7 @@ export class ColdReads {
     if (query.after + 1 >= before.firstSequence) {
       const slice = await stream.readSlice(query);
       const after = await stream.bounds();
-      // Events that expired during the read are missing from it silently.
+      // The read does not show which events expired while it ran.
       const isComplete = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
       return isComplete ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
     }
@@ -182,7 +183,7 @@ export class ColdReads {
     return this.#findGap(query, progress, { stream: before, archive: archive.answer.bounds });
   }
 
-  /** The stream dropped what the archive lacks: the archive lost it, or does not have it yet. */
+  /** The stream dropped events that the archive lacks: it lost them, or does not have them yet. */
   #findGap(
     { epoch, after, through }: ColdQuery,
     progress: ReadProgress,
@@ -197,7 +198,7 @@ export class ColdReads {
         tier: 'archive',
       };
     }
-    // The archive may be a moment behind. What it lacks after that time it will never have.
+    // The archive may be a moment behind. Events that it lacks after that time it never gets.
     const nowMs = this.#options.clock.nowMs();
     progress.behind ??= { sinceMs: nowMs, through: dropped };
     if (nowMs - progress.behind.sinceMs < ARCHIVE_LAG_MS) return undefined;

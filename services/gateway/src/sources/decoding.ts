@@ -1,7 +1,7 @@
 import type { LogRecord } from '@tidemark/nats';
 import { decodeStored, type LogEvent } from '@tidemark/protocol';
 
-/** A record of the stream as an event of the log, or the reason why it is none. */
+/** A record of the stream as an event of the log, or the reason why it is not one. */
 export type DecodedRecord =
   | { readonly valid: true; readonly event: LogEvent }
   | { readonly valid: false; readonly reason: string };

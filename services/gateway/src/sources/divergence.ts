@@ -5,13 +5,14 @@ import type { Tail } from '../log/tail.ts';
 export type StoredMs = (sequence: number) => Promise<number | undefined>;
 
 /**
- * Divergence search: compares the stream with the tail after the feed was lost. A server that lost
- * its end in a crash gives the same sequences to other events. If it has grown past the tail's head
- * before anybody looked, only the times of storing differ.
+ * Divergence search: compares the stream with the tail when the feed starts again. A server that lost
+ * its end in a crash gives the same sequences to other events. If the stream has grown past the tail's
+ * head since then, only the times of storing differ.
  *
- * Costs one request where nothing was lost, else one for each halving of the tail.
+ * It sends one request where nothing was lost, and one more for each halving of the tail otherwise.
  *
- * @returns the last sequence that both have in common; `undefined` where they do not diverge
+ * @returns the last sequence in common, or the sequence before the first event that can be compared if
+ *   there is none; `undefined` where stream and tail do not diverge
  */
 export async function lastInCommon(
   tail: Tail,
@@ -22,7 +23,7 @@ export async function lastInCommon(
   const isSame = async (index: number): Promise<boolean> => {
     const entry = known[index];
     const storedAtMs = entry && (await storedMs(entry.sequence));
-    // An event that has expired since cannot be compared, nor can those before it.
+    // An event that has expired since then cannot be compared, nor can the events before it.
     return storedAtMs === undefined || storedAtMs === entry?.timeMs;
   };
   if (await isSame(known.length - 1)) return undefined;

@@ -8,7 +8,7 @@ import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import { decodeRecord } from './decoding.ts';
 import { lastInCommon } from './divergence.ts';
 
-/** Each of the first invalid messages is logged; later ones are only counted. */
+/** Most invalid messages that are logged; later ones are only counted. */
 const LOGGED_MAX = 100;
 
 export interface LogFeedOptions {
@@ -17,11 +17,11 @@ export interface LogFeedOptions {
   readonly clock: Clock;
   readonly tasks: TaskScheduler;
   readonly counters: Counters;
-  /** Begins the trace of a record that is sampled. */
+  /** Begins the delivery trace of a record, if the record is sampled. */
   readonly openTrace: (record: LogRecord, epoch: string) => DeliveryTrace | undefined;
 }
 
-/** Starts the gateway's one feed, which fills its log from the stream. */
+/** Starts the one feed of the gateway, which fills its event log from the stream. */
 export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
   const { log, logger, clock, tasks, counters, openTrace } = options;
 
@@ -40,7 +40,10 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
     counters.feedInvalid++;
     log.skipInvalid(sequence);
     if (counters.feedInvalid > LOGGED_MAX) return;
-    logger.warn({ sequence, reason: decoded.reason }, 'a message of the stream is not an event');
+    logger.warn(
+      { sequence, reason: decoded.reason },
+      'a message of the stream is not a valid event',
+    );
   };
 
   const feed = new Feed({

@@ -6,14 +6,14 @@ import type { ArchiveTier, StreamTier } from './cold-reads.ts';
 /** A subscription begins with the first event after this sequence. */
 export interface ResolvedStart {
   readonly sequence: number;
-  /** Why the cursor that was asked for cannot be used. */
+  /** The gap to send where the cursor that was asked for cannot be used. */
   readonly gap?: { readonly from: Position; readonly reason: GapReason };
 }
 
 /** The log as the gateway knows it now. */
 export type LogView = Pick<EventLog, 'epoch' | 'tail'>;
 
-/** Resolves what clients ask for to a position in the log (PROTOCOL.md section 4). */
+/** Resolves a start to a position in the log (PROTOCOL.md section 4). */
 export class StartResolver {
   readonly #stream: StreamTier;
   readonly #archive: ArchiveTier;
@@ -24,7 +24,7 @@ export class StartResolver {
   }
 
   /**
-   * Without a promise where the tail knows the answer, as for most clients.
+   * Answers without a promise where the tail knows the answer, as for most clients.
    *
    * @throws TidemarkError `unavailable` when NATS is needed and does not answer
    */
@@ -47,7 +47,7 @@ export class StartResolver {
 
   async #first(stream: LogBounds): Promise<ResolvedStart> {
     if (stream.firstSequence <= 1) return { sequence: 0 };
-    // Without the archive nobody knows what it holds, and a later start would be a silent loss.
+    // Without the archive its first event is unknown, and a later start would be a silent loss.
     const archive = await this.#archive.bounds().catch(throwUnavailable);
     const { firstSequence } = archive.epoch === stream.epoch ? archive : stream;
     return { sequence: Math.min(firstSequence, stream.firstSequence) - 1 };
@@ -60,10 +60,10 @@ export class StartResolver {
     return { ...(await this.#first(stream)), gap: { from, reason: 'epoch' } };
   }
 
-  /** Only a log that lost its end is a reason for a gap; a gateway that is a moment behind is not. */
+  /** Only a log that lost its end causes a gap. A gateway that is a moment behind does not. */
   async #beyondTail(from: Position, log: LogView): Promise<ResolvedStart> {
     const { epoch, lastSequence } = await this.#bounds();
-    // If the gateway has not seen that stream yet, its own change of the log will send the gap.
+    // If this gateway has not seen that stream yet, the gap is sent when its log changes.
     const exists = epoch !== log.epoch || from.sequence <= lastSequence;
     if (exists) return { sequence: from.sequence };
     return { sequence: lastSequence, gap: { from, reason: 'future' } };
@@ -71,7 +71,7 @@ export class StartResolver {
 
   async #atTime(timeMs: number): Promise<ResolvedStart> {
     const sequence = await this.#stream.sequenceBefore(timeMs).catch(throwUnavailable);
-    // Read afterwards: what expired in between only the archive can place.
+    // Read after the search: only the archive knows the events that expired during it.
     const { firstSequence } = await this.#bounds();
     if (sequence >= firstSequence || firstSequence <= 1) return { sequence };
     const archived = await this.#archive.sequenceBefore(timeMs).catch(throwUnavailable);
@@ -83,7 +83,7 @@ export class StartResolver {
   }
 }
 
-/** The log's state is unknown, so no start can be resolved. */
+/** The state of the log is unknown, so no start can be resolved. */
 function throwUnavailable(cause: unknown): never {
   throw new TidemarkError('unavailable', 'The log cannot be read now.', {
     cause,

@@ -6,7 +6,7 @@ import type { Slice } from '../log/tail.ts';
 import type { ColdQuery, StreamTier } from './cold-reads.ts';
 import { decodeRecord } from './decoding.ts';
 
-/** Bytes of JSON in one read. */
+/** Most bytes of JSON in one read. */
 const READ_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface TierOptions {
@@ -15,7 +15,7 @@ export interface TierOptions {
 }
 
 /**
- * Reads ranges of the stream, each with an ordered consumer that lives as long as the read.
+ * Reads ranges of the stream, each with an ordered consumer that is deleted after the read.
  * `ColdReads` bounds how many exist at once.
  */
 export class StreamReader implements StreamTier {
@@ -63,7 +63,7 @@ export class StreamReader implements StreamTier {
   /**
    * Reads until `onRecord` returns a result.
    *
-   * @returns the result, or `undefined` when nothing of the range matches
+   * @returns the result; `undefined` when nothing in the range matches
    */
   #consume<T>(
     start: ConstructorParameters<typeof OrderedConsumer>[1]['start'],
@@ -78,7 +78,7 @@ export class StreamReader implements StreamTier {
       };
       const timeoutMs = this.#timeoutMs;
       const timer = setTimeout(() => {
-        end(() => reject(new Error(`No end of the read within ${timeoutMs} ms.`)));
+        end(() => reject(new Error(`The read did not end within ${timeoutMs} ms.`)));
       }, timeoutMs);
       const consumer = new OrderedConsumer(this.#link, {
         start,
@@ -99,7 +99,7 @@ export class StreamReader implements StreamTier {
     });
   }
 
-  /** The narrowest filter that the server accepts: it refuses several that overlap. */
+  /** The narrowest filter that the server accepts. It refuses filters that overlap. */
   #subjects({ list }: PatternSet): readonly string[] {
     const separate = list.length === 1 || list.every(isLiteral);
     return separate ? list.map(toSubject) : [];
