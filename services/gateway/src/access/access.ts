@@ -21,17 +21,17 @@ export interface AccessOptions extends ServiceParts {
   readonly registry: Registry;
 }
 
-/** Who gets in, with what, how much of it, and who decides on it. */
+/** Authentication, limits and admin calls of the gateway. */
 export interface Access {
   readonly authenticate: Authenticate;
-  /** For new connections, which may bring a ticket instead of a token, and may be too many. */
+  /** For new connections: it also accepts tickets, and limits handshakes. */
   readonly authenticateConnection: ReturnType<Admission['guard']>;
   readonly confirm: Confirm;
   readonly admission: Admission;
   readonly limits: Limits;
-  /** Events that a user publishes. */
+  /** Limits the events that a user publishes. */
   readonly publishes: Rate;
-  /** Subscriptions of a user that catch up. */
+  /** Limits the subscriptions of a user that catch up. */
   readonly catchUps: Semaphore;
   readonly origins: Origins;
   readonly ticketEndpoint: Endpoint;

@@ -5,19 +5,19 @@ import type { CatchUpObserver, ConnectionObserver } from './observer.ts';
 
 interface Permit {
   readonly release: () => void;
-  /** Whether a catch-up keeps it, which releases it at its end. */
+  /** Whether a catch-up keeps the permit. That catch-up releases it at its end. */
   kept: boolean;
 }
 
 /**
- * Holds a permit of the user's semaphore for each subscription of a connection that catches up, and
- * passes every call on to the observer that reports on it.
+ * Holds a permit of the user's semaphore for each subscription of a connection that catches up. It
+ * passes every call on to the connection's observer.
  */
 export class CatchUpLimit implements ConnectionObserver {
   readonly #observer: ConnectionObserver;
   readonly #semaphore: Semaphore;
   readonly #subject: string;
-  /** Created when needed: most connections never catch up. */
+  /** Created when needed, because most connections never catch up. */
   #beginning: Map<string, Permit> | undefined;
 
   constructor(observer: ConnectionObserver, semaphore: Semaphore, subject: string) {

@@ -12,17 +12,17 @@ import type { Encoder } from './encoder.ts';
 import type { Tier } from './observer.ts';
 import type { Subscription } from './subscription.ts';
 
-/** Entries read from the tail in one step. */
+/** Most entries that one step reads from the tail. */
 const TAIL_EVENTS_MAX = 512;
 
-/** The first cold page is small. Each one that the connection takes whole doubles the next. */
+/** Events of the first cold page. Each page that the connection takes whole doubles the next. */
 const PAGE_EVENTS_MIN = 256;
 const PAGE_EVENTS_MAX = 8192;
 
-/** From this page size on, the next page is read while one is written: the client is far behind. */
+/** From this page size on the client is far behind, so the next page is read while one is written. */
 const PREFETCH_EVENTS_MIN = 1024;
 
-/** A cold page that is being written. It is dropped when the socket is full, and read again. */
+/** A cold page that the reader is writing. It drops the page when the socket is full. */
 interface CatchUpPage {
   readonly tier: Tier;
   readonly entries: readonly EventEntry[];
@@ -44,18 +44,22 @@ export interface CatchUpOwner {
 }
 
 /**
- * Catch-up reader: brings subscriptions of one connection from a common position to the head.
+ * Catch-up reader: brings subscriptions of one connection from a common position to the head. The task
+ * scheduler calls `run`, which goes on with the first of these that applies:
  *
- *     waiting (socket full) <--> reading the tail --> live
- *                  ^                    ^
- *                  +-----> reading stream or archive
+ *     ended, or a cold read is in progress --> nothing
+ *     socket full                          --> waits for `Connection.drained`
+ *     has a page                           --> #writePage --> run
+ *     beyond the head                      --> waits for `headMoved`
+ *     at the tail's floor or later         --> #readTail --> run, or goLive at the head
+ *     older                                --> #readCold --> has a page --> run
  *
- * Subscriptions that overlap share a reader. An event is then sent once for all that want it, in
- * stream order for each of them, which is why an event frame names no subscription. A reader that
- * waits for its socket holds its position and nothing else.
+ * Subscriptions that overlap share a reader. The reader then sends an event once for all subscriptions
+ * that want it, in stream order for each. For that reason an event frame names no subscription. A reader
+ * that waits for its socket holds its position and nothing else.
  *
- * Where all its subscriptions ask for `deliver: "latest"`, it conflates (`Conflation`). Where one of
- * them wants all events, it delivers all.
+ * If all its subscriptions ask for `deliver: "latest"`, it conflates (`Conflation`). If one of them wants
+ * all events, it delivers all.
  */
 export class CatchUpReader implements Task, HeadWaiter {
   readonly subscriptions: readonly Subscription[];
@@ -82,18 +86,18 @@ export class CatchUpReader implements Task, HeadWaiter {
     this.#sequence = sequence;
   }
 
-  /** Everything up to this sequence was written. */
+  /** The reader has written every event up to this sequence. */
   get sequence(): number {
     return this.#sequence;
   }
 
-  /** Whether it is at the head, and no subscription begins beyond the head. */
+  /** Whether the reader is at the head, and no subscription begins beyond the head. */
   get caughtUp(): boolean {
     const { head } = this.#log.tail;
     return this.#sequence === head && this.subscriptions.every(({ after }) => after <= head);
   }
 
-  /** Events that it holds in memory: none while its socket is full. */
+  /** The number of events that it holds in memory: none while its socket is full. */
   get heldEvents(): number {
     return (this.#page?.entries.length ?? 0) + (this.#conflation?.size ?? 0);
   }
@@ -102,7 +106,7 @@ export class CatchUpReader implements Task, HeadWaiter {
     return this.patterns.overlaps(patterns);
   }
 
-  /** Another reader takes over, or the connection has ended. */
+  /** Called when another reader takes over, or the connection has ended. */
   end(): void {
     this.#ended = true;
     this.#dropPages();
@@ -130,7 +134,7 @@ export class CatchUpReader implements Task, HeadWaiter {
     this.#owner.context.tasks.schedule(this);
   }
 
-  /** Where the next read begins: conflation reads ahead of what is written. */
+  /** The sequence after which the next read begins. Conflation reads ahead of the writes. */
   get #readFrom(): number {
     return this.#conflation?.through ?? this.#sequence;
   }
@@ -174,11 +178,11 @@ export class CatchUpReader implements Task, HeadWaiter {
     });
   }
 
-  /** Reads the next page while one is written: two processes then work at once. */
+  /** Reads the next page while one is written, so that two processes work at the same time. */
   #prefetch(after: number): void {
     if (this.#pageEvents < PREFETCH_EVENTS_MIN || after >= this.#log.tail.floor) return;
     const page = this.#readPage(after);
-    // The one who awaits the page learns of a failure; perhaps nobody does.
+    // `#readCold` gets the failure if it awaits this page, which it may never do.
     page.catch(() => undefined);
     this.#prefetched = { after, page };
   }
@@ -198,7 +202,7 @@ export class CatchUpReader implements Task, HeadWaiter {
     tasks.schedule(this);
   }
 
-  /** One step through the page. @returns whether there is more to do */
+  /** Writes the next part of the page. @returns whether there is more to do */
   #writePage(page: CatchUpPage): boolean {
     this.#tier = page.tier;
     const start = page.next;
@@ -252,7 +256,7 @@ export class CatchUpReader implements Task, HeadWaiter {
     return complete;
   }
 
-  /** @returns false when the socket became full: `sequence` is then that of the last event written */
+  /** @returns false when the socket became full; `sequence` is then that of the last written event */
   #writeEntries(entries: readonly EventEntry[]): boolean {
     const { sink, encoder, context } = this.#owner;
     const wanted = entries.filter((entry) => this.#wants(entry));
@@ -293,7 +297,7 @@ export class CatchUpReader implements Task, HeadWaiter {
 
   #wants(entry: EventEntry): boolean {
     const [first, second] = this.subscriptions;
-    // Every entry matches the reader's patterns; only several subscriptions have to be asked.
+    // Every entry matches the reader's patterns, so one subscription need not match them again.
     if (first && !second) return entry.sequence > first.after;
     return this.subscriptions.some((subscription) => subscription.wants(entry));
   }

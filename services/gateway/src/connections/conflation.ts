@@ -1,13 +1,13 @@
 import type { EventHeader } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
 
-/** Topics conflated at a time. At this number the kept events are written, and it starts again. */
+/** Most topics at a time. At this number the reader writes the kept events and starts again. */
 export const CONFLATED_TOPICS_MAX = 1024;
 
-/** Bytes of JSON kept at a time; the same happens at this size. */
+/** Bytes of JSON kept at a time. The reader does the same at this size. */
 const CONFLATED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Skipped events remembered for counting; the same happens at this number. */
+/** Skipped events kept for counting. The reader does the same at this number. */
 const SKIPPED_MAX = 65_536;
 
 /** An event that was skipped in favour of a newer one of its topic. */
@@ -15,8 +15,8 @@ export type SkippedEvent = Pick<EventHeader, 'sequence' | 'topic'>;
 
 /**
  * Conflation: keeps the newest event of each topic in a part of the log, for subscriptions with
- * `deliver: "latest"` that are behind. It exists only while the socket takes bytes. What was not
- * written by then is read again from the position.
+ * `deliver: "latest"` that are behind. It exists only while the socket takes bytes. Events that were not
+ * written by then are read again from the reader's position.
  */
 export class Conflation {
   // A topic that repeats moves to the end, which keeps stream order.
@@ -29,7 +29,7 @@ export class Conflation {
     this.#through = after;
   }
 
-  /** Everything up to this sequence was examined. */
+  /** The last sequence that was examined. */
   get through(): number {
     return this.#through;
   }
@@ -48,12 +48,12 @@ export class Conflation {
     return [...this.#entries.values()];
   }
 
-  /** Events for which a newer one of their topic is kept, in the order of those newer ones. */
+  /** Events that were skipped for a newer one of their topic, in the order of the newer ones. */
   get skipped(): readonly SkippedEvent[] {
     return this.#skipped;
   }
 
-  /** @param isShared whether the entries are views of a page, which a kept entry would retain whole */
+  /** @param isShared whether entries are views of a page; a kept view would retain the whole page */
   addEntries(entries: readonly EventEntry[], through: number, isShared: boolean): void {
     for (const entry of entries) {
       const older = this.#entries.get(entry.topic);

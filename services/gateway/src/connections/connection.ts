@@ -16,7 +16,7 @@ export interface ConnectionOptions {
   readonly sink: Sink;
   readonly encoder: Encoder;
   readonly observer: ConnectionObserver;
-  /** Called after a subscription ended because the log could not be read. */
+  /** Called when a subscription has ended because the log could not be read. */
   readonly onFailed?: (id: string, error: TidemarkError) => void;
 }
 
@@ -27,11 +27,11 @@ export interface Subscribing {
 }
 
 /**
- * One client: its subscriptions, and the position of each. A connection has no queue: what its socket
- * does not take is read from the log again later.
+ * One client: its subscriptions, and the position of each. A connection has no queue: it later reads the
+ * events that its socket does not take from the log again.
  *
  * All live subscriptions are in one subscriber group. The others are in catch-up readers. Each move
- * from one to the other is synchronous, so no event falls in between.
+ * from one to the other is synchronous, so no event is lost in between.
  */
 export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   readonly context: ConnectionContext;
@@ -43,7 +43,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   readonly #log: EventLog;
   readonly #observer: ConnectionObserver;
   readonly #onFailed: NonNullable<ConnectionOptions['onFailed']> | undefined;
-  // Lists, not tables: an idle connection must be small, and there are few of each.
+  // Lists, not maps, because an idle connection must be small and there are few of each.
   #resolving: readonly Subscription[] = [];
   #readers: readonly CatchUpReader[] = [];
   #live: readonly Subscription[] = [];
@@ -73,7 +73,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return this.#readers.length === 0 && this.#resolving.length === 0;
   }
 
-  /** Events that its catch-up readers hold in memory. */
+  /** The number of events that its catch-up readers hold in memory. */
   get heldEvents(): number {
     let events = 0;
     for (const reader of this.#readers) events += reader.heldEvents;
@@ -101,7 +101,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return this.#positionAt(Math.min(this.#liveSequence(), ...behind));
   }
 
-  /** @throws TidemarkError when the start cannot be resolved; the subscription then is not there */
+  /** @throws TidemarkError when the start cannot be resolved; there is no subscription then */
   async subscribe(id: string, { patterns, start, deliver }: Subscribing): Promise<void> {
     const subscription = new Subscription(id, new PatternSet(patterns), deliver);
     this.#resolving = [...this.#resolving, subscription];
@@ -111,11 +111,11 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       do {
         ({ generation } = this.#log);
         const answer = this.context.starts.resolve(start, this.#log);
-        // No await where the tail knows the start: messages then keep the order of events.
+        // No await where the tail knows the start, so that messages keep the order of events.
         resolved = answer instanceof Promise ? await answer : answer;
       } while (generation !== this.#log.generation);
     } catch (error) {
-      // The client would take the error for that of a newer subscription with the same id.
+      // Unsubscribed meanwhile: a newer subscription may have the id, and the error would name it.
       if (!this.#resolving.includes(subscription)) return;
       this.#resolving = without(this.#resolving, subscription);
       throw error;
@@ -143,7 +143,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return true;
   }
 
-  /** The socket takes bytes again. */
+  /** Called when the socket takes bytes again. */
   drained(): void {
     for (const reader of this.#readers) this.context.tasks.schedule(reader);
   }
@@ -159,7 +159,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     this.sink.close(reason, message);
   }
 
-  /** The socket is gone, or is about to be. */
+  /** Called when the socket has closed or is about to close. */
   ended(): void {
     this.#closed = true;
     endCatchUps(this.#all(), 'left');
@@ -237,11 +237,11 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     };
   }
 
-  /** Sends a gap for what the change took. @returns the sequence at which the subscription goes on */
+  /** Sends a gap for the lost events. @returns the sequence at which the subscription goes on */
   #applyChange(subscription: Subscription, from: Position, change: LogChange | undefined): number {
     if (!change) return from.sequence;
     const { reason } = change;
-    // The events in whose favour others were skipped may be lost: the skipped ones count again.
+    // Events may be lost that others were skipped for. The skipped ones are then read again.
     const sequence = Math.min(change.sequence, subscription.incompleteSince ?? change.sequence);
     if (reason === 'future' && from.sequence <= sequence) return from.sequence;
     subscription.incompleteSince = undefined;
@@ -275,8 +275,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   }
 
   /**
-   * Reads on for these subscriptions from a sequence, together with all that overlap them: an event
-   * that one of them received early would move the client's cursor for the others too.
+   * Starts a catch-up reader at a sequence for these subscriptions and all that overlap them. If one of
+   * them received an event early, the client's cursors of the others would move past their own events.
    */
   #startReader(subscriptions: readonly Subscription[], sequence: number): void {
     if (subscriptions.length === 0) return;
@@ -307,7 +307,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
         start = Math.min(start, reader.sequence);
         grown = true;
       }
-      // At the head there is nothing to wait for: these join the live subscriptions.
+      // At the head there is nothing to catch up on: these subscriptions join the live ones.
       const { head } = this.#log.tail;
       if (start === head && joined.every(({ after }) => after <= head)) continue;
       const live = this.#live.filter((one) => one.patterns.overlaps(patterns));
@@ -332,13 +332,13 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     this.#readers = [];
   }
 
-  /** Makes these the live subscriptions, all at the sequence of the present ones. */
+  /** Makes these the live subscriptions, all at the sequence of the present live ones. */
   #regroup(subscriptions: readonly Subscription[]): void {
     const sequence = this.#liveSequence();
     this.#group?.removeMember(this);
     this.#group = undefined;
     if (sequence < this.#log.tail.head) {
-      // The old group has not delivered everything yet: a catch-up reader does.
+      // The old group has not delivered every event yet, so a catch-up reader does.
       this.#live = [];
       this.#startReader(subscriptions, sequence);
       return;

@@ -7,17 +7,17 @@ import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { ColdReads } from '../sources/cold-reads.ts';
 import type { StartResolver } from '../sources/start-resolver.ts';
 
-/** What every connection to one log shares. `core.ts` wires it. */
+/** The parts that all connections to one log share. `core.ts` wires them. */
 export interface ConnectionContext {
   readonly log: EventLog;
   /** Delivers to live subscriptions. */
   readonly hub: Hub;
-  /** Reads what is older than the tail. */
+  /** Reads events that are older than the tail. */
   readonly coldReads: ColdReads;
   readonly starts: StartResolver;
   readonly tasks: TaskScheduler;
   readonly clock: Clock;
   readonly counters: Counters;
-  /** One reusable buffer for all catch-up writes; a write is synchronous. */
+  /** One buffer for all catch-up writes. They can share it because a write is synchronous. */
   readonly writeBuffer: WriteBuffer;
 }

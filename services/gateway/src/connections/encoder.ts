@@ -8,16 +8,16 @@ export interface Gap {
   readonly reason: GapReason;
 }
 
-/** Encodes a connection's messages for one transport. `undefined`: the transport has no such message. */
+/** Encodes a connection's messages for one transport; `undefined` where that has no such message. */
 export interface Encoder extends EventEncoder {
   readonly transport: 'websocket' | 'sse';
   subscribed(id: string, position: Position): Buffer | undefined;
   unsubscribed(id: string): Buffer | undefined;
   live(id: string, position: Position): Buffer;
   gap(id: string, gap: Gap): Buffer;
-  /** So many events up to the position were skipped for newer ones of their topics. */
+  /** `count` events up to the position were skipped for newer ones of their topics. */
   skipped(id: string, count: number, position: Position): Buffer;
-  /** Without a position while there is none that every subscription has passed. */
+  /** The position is `undefined` while there is none that every subscription has passed. */
   heartbeat(position: Position | undefined): Buffer;
   error(id: string | undefined, error: ErrorBody): Buffer;
 }

@@ -10,57 +10,57 @@ export interface RegistryOptions {
   readonly tasks: TaskScheduler;
   readonly counters: Counters;
   readonly connectionsMax: number;
-  /** Longest life of a connection; 0 or absent sets none. */
+  /** The longest life of a connection; 0 or absent sets no limit. */
   readonly connectionSecondsMax?: number;
   readonly heartbeatMs: number;
   readonly idleTimeoutMs: number;
   readonly stallTimeoutMs: number;
-  /** How long a connection outlives its token, for a client to send a newer one. */
+  /** How long a connection outlives its token, so that its client can send a newer one. */
   readonly tokenGraceMs: number;
-  /** Wall clock, for the expiry of tokens. */
+  /** The wall clock, for the expiry of tokens. */
   readonly wallMs: () => number;
 }
 
-/** A connection, with what is known of its client. */
+/** A connection and its client. */
 export interface Member {
   /** The id that clients know from `welcome`. */
   readonly id: string;
   readonly connection: Connection;
   readonly transport: 'websocket' | 'sse';
-  /** As its newest token says. */
+  /** The principal of its newest token. */
   principal: Principal;
   /** When the peer last sent something, on the clock's time; SSE peers send nothing. */
   lastReceivedMs: number;
-  /** Accepts no further messages, and resolves when the accepted ones have been answered. */
+  /** Stops accepting messages, and resolves when the accepted ones have been answered. */
   readonly finish?: () => Promise<void>;
 }
 
 interface Observed {
-  /** The sink's `takenBytes` when it last rose, and when that was. */
+  /** The sink's `takenBytes` at the last sweep that saw it grow, and the time of that sweep. */
   takenBytes: number;
   takenMs: number;
   pingedMs: number;
   heartbeatSentMs: number;
   /** When its longest life ends. */
   endsMs: number;
-  /** The token expiry that a timer waits for. */
+  /** The token expiry that a timer is set for. */
   awaitedExpiryMs: number | undefined;
 }
 
-/** A connection lives for at least this part of the longest life, so that few end at one time. */
+/** A connection lives for at least this part of the longest life, so that few end together. */
 const LIFETIME_PART_MIN = 0.8;
 
 /** Sweeps over all connections within one heartbeat interval. */
 const SWEEPS_PER_HEARTBEAT = 4;
 
-/** A token that expires within so many sweeps gets a timer, because a busy sweep may come late. */
+/** A token that expires within this many sweeps gets a timer, because a sweep may be late. */
 const SWEEPS_AHEAD = 2;
 
 /**
- * All connections of a gateway, and what happens to them with time: heartbeats, expired tokens, peers
- * that are gone, sockets that take nothing. One sweep, in slices, replaces four timers for each
- * connection. Only a token's expiry has a timer of its own, shortly before it is due, so that nobody
- * is served for longer than the token and the grace period allow.
+ * All connections of a gateway. It sends their heartbeats, and closes those with an expired token, a
+ * peer that is gone, or a socket that takes nothing. One sweep, in slices, replaces four timers for each
+ * connection. Only a token that expires soon has a timer of its own, so that no connection outlives its
+ * token and the grace period.
  */
 export class Registry implements Task {
   readonly #options: RegistryOptions;
@@ -87,7 +87,7 @@ export class Registry implements Task {
     return count;
   }
 
-  /** Sequences between the head and the connection that is furthest from it. */
+  /** The number of sequences between the head and the connection that is furthest from it. */
   furthestBehind(head: number): number {
     let furthest = 0;
     for (const { connection } of this.#members.keys()) {
@@ -103,7 +103,10 @@ export class Registry implements Task {
     if (this.#closing) throw goingAwayError();
     const { connectionsMax } = this.#options;
     if (this.#members.size < connectionsMax) return;
-    throw new TidemarkError('limit_exceeded', `The gateway has its ${connectionsMax} connections.`);
+    throw new TidemarkError(
+      'limit_exceeded',
+      `The gateway already has ${connectionsMax} connections.`,
+    );
   }
 
   addMember(member: Member): void {
@@ -121,7 +124,7 @@ export class Registry implements Task {
     if (this.#members.size === 1) this.#scheduleSweep();
   }
 
-  /** The client sent a newer token, which may expire sooner than the one before. */
+  /** Called when the client sent a newer token, which may expire sooner than the one before. */
   renewToken(member: Member, principal: Principal): void {
     member.principal = principal;
     const observed = this.#members.get(member);
@@ -132,7 +135,7 @@ export class Registry implements Task {
     this.#members.delete(member);
   }
 
-  /** Closes the connections that match. @returns how many */
+  /** Closes the connections that match. @returns their number */
   closeWhere(test: (member: Member) => boolean, reason: CloseReason, message: string): number {
     const members = [...this.#members.keys()].filter(test);
     for (const { connection } of members) connection.close(reason, message);
@@ -175,7 +178,7 @@ export class Registry implements Task {
     return this.#options.heartbeatMs / SWEEPS_PER_HEARTBEAT;
   }
 
-  /** Closes the connection if its token has expired; sets a timer if it soon will. */
+  /** Closes the connection if its token has expired; sets a timer if it expires soon. */
   #awaitExpiry(member: Member, observed: Observed): void {
     const { clock, wallMs, tokenGraceMs } = this.#options;
     const { connection, principal } = member;
@@ -198,7 +201,7 @@ export class Registry implements Task {
   #checkMember(member: Member, observed: Observed): void {
     const { clock, counters, heartbeatMs, idleTimeoutMs, stallTimeoutMs } = this.#options;
     const { connection } = member;
-    // It is closed, and its socket has not ended yet.
+    // A closed connection stays a member until its socket has ended.
     if (connection.closed) return;
     const { sink } = connection;
     const nowMs = clock.nowMs();
@@ -206,7 +209,7 @@ export class Registry implements Task {
     if (connection.closed) return;
     if (nowMs >= observed.endsMs) {
       observed.endsMs = Number.POSITIVE_INFINITY;
-      void finishAndClose(member, 'The connection reached its longest life; reconnect.');
+      void finishAndClose(member, 'The connection has reached its longest lifetime; reconnect.');
       return;
     }
     const { takenBytes } = sink;
@@ -216,11 +219,11 @@ export class Registry implements Task {
     }
     const quietMs = nowMs - observed.takenMs;
     if (!sink.writable) {
-      // No ping reaches a peer that does not read: its silence counts from when it reads again.
+      // A peer that does not read gets no ping, so its silence counts only once it reads again.
       member.lastReceivedMs = nowMs;
       if (quietMs < stallTimeoutMs) return;
       counters.stalled++;
-      this.#close(member, 'stalled', `Nothing was read for ${stallTimeoutMs} ms.`);
+      this.#close(member, 'stalled', `The client read nothing for ${stallTimeoutMs} ms.`);
       return;
     }
     if (member.transport === 'websocket') {
@@ -235,9 +238,9 @@ export class Registry implements Task {
         sink.ping();
       }
     }
-    // The next sweep is a quarter of the interval later, which must not be too late.
+    // A heartbeat that is due before the next sweep is sent now, a quarter of the interval early.
     const dueMs = heartbeatMs * (1 - 1 / SWEEPS_PER_HEARTBEAT);
-    // An event moves the cursor of its own subscription, not of a quiet one beside it.
+    // An event moves the cursor of its own subscription, but not those of quiet ones beside it.
     const sinceHeartbeatMs = connection.subscriptions > 1 ? nowMs - observed.heartbeatSentMs : 0;
     if (quietMs < dueMs && sinceHeartbeatMs < dueMs) return;
     observed.heartbeatSentMs = nowMs;
@@ -245,7 +248,7 @@ export class Registry implements Task {
     connection.send(connection.encoder.heartbeat(connection.position()));
   }
 
-  /** Random, so that connections which opened together do not end together. */
+  /** Random, so that connections that opened together do not end together. */
   #lifetimeMs(): number {
     const { connectionSecondsMax = 0 } = this.#options;
     if (connectionSecondsMax === 0) return Number.POSITIVE_INFINITY;
@@ -258,12 +261,12 @@ export class Registry implements Task {
   }
 }
 
-/** The refusal of a gateway that is shutting down. */
+/** The error with which a gateway that is shutting down refuses. */
 export function goingAwayError(): TidemarkError {
   return new TidemarkError('unavailable', 'This gateway is shutting down.');
 }
 
-/** Closes a connection after everything that its client sent has been answered. */
+/** Closes a connection after the gateway has answered every message of its client. */
 async function finishAndClose({ connection, finish }: Member, message: string): Promise<void> {
   await finish?.();
   connection.close('going_away', message);

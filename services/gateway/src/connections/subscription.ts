@@ -3,26 +3,29 @@ import type { PatternSet } from '../log/pattern-set.ts';
 import type { CatchUpObserver } from './observer.ts';
 
 /**
- * One subscription of a connection.
+ * One subscription of a connection. `Connection` keeps its state:
  *
- *     resolving --start is known--> behind --reached the head--> live
- *                                     ^                            |
- *                                     +-- slow, or a new neighbour +
- *                                         that overlaps begins earlier
+ *     #resolving --#begin--> in one of #readers --goLive--> #live
+ *                                   ^                         |
+ *                                   +------ fallBehind, ------+
+ *                                           #absorbOverlaps
+ *
+ * A subscription falls behind when its socket is full. It returns to a reader too when a subscription
+ * that overlaps it begins at an earlier sequence.
  */
 export class Subscription {
   readonly id: string;
   readonly patterns: PatternSet;
   readonly deliver: Deliver;
-  /** Its start, or the last event that it received apart from others: later events are for it. */
+  /** Its start, or the sequence it had reached when it last joined a reader. Later events are for it. */
   after = 0;
-  /** `live` is sent once, when it has caught up for the first time. */
+  /** Whether `live` was sent, once, when it had caught up for the first time. */
   sentLive = false;
-  /** Set while it catches up for the first time, where somebody observes that. */
+  /** Set while it catches up for the first time, if that is observed. */
   catchUpObserver: CatchUpObserver | undefined;
-  /** Events skipped for newer ones of their topics, and not reported to the client yet. */
+  /** The number of skipped events that no `skipped` has reported to the client yet. */
   skipped = 0;
-  /** After this sequence some were skipped for newer ones that have not been written yet. */
+  /** After this sequence events were skipped for newer ones that have not been written yet. */
   incompleteSince: number | undefined;
 
   constructor(id: string, patterns: PatternSet, deliver: Deliver = 'all') {

@@ -3,7 +3,7 @@ import type { ConnectionContext } from '../connections/context.ts';
 import type { Registry } from '../connections/registry.ts';
 import type { Counters } from '../counters/counters.ts';
 
-/** The counters that only grow. */
+/** The names of the counters that only grow. */
 type Total = {
   [K in keyof Counters]: Counters[K] extends number ? K : never;
 }[keyof Counters];
@@ -25,13 +25,17 @@ export function exposeMetrics(
     ['gateway_deliveries_total', 'Events written to connections.', 'deliveries'],
     ['gateway_writes_total', 'Writes to sockets.', 'writes'],
     ['gateway_sent_bytes_total', 'Bytes written to sockets.', 'bytesOut'],
-    ['gateway_fell_behind_total', 'Live connections whose socket was full.', 'fellBehind'],
+    ['gateway_fell_behind_total', 'Times that a live connection fell behind.', 'fellBehind'],
     ['gateway_catch_ups_total', 'Subscriptions that began behind the head.', 'catchUps'],
     ['gateway_catch_up_tail_events_total', 'Catch-up events from the tail.', 'catchUpTailEvents'],
-    ['gateway_catch_up_cold_events_total', 'Catch-up events from below.', 'catchUpColdEvents'],
+    [
+      'gateway_catch_up_cold_events_total',
+      'Catch-up events from archive and stream.',
+      'catchUpColdEvents',
+    ],
     ['gateway_cold_reads_total', 'Reads from stream and archive.', 'coldReads'],
-    ['gateway_cold_reads_shared_total', 'Reads answered by an equal one.', 'coldReadsShared'],
-    ['gateway_gaps_total', 'Gaps told to clients.', 'gaps'],
+    ['gateway_cold_reads_shared_total', 'Cold reads that shared an equal one.', 'coldReadsShared'],
+    ['gateway_gaps_total', 'Gaps sent to clients.', 'gaps'],
     ['gateway_skipped_total', 'Events skipped for newer ones of their topics.', 'skipped'],
     ['gateway_stalled_total', 'Connections closed because their sockets took nothing.', 'stalled'],
     ['gateway_unresponsive_total', 'Connections closed without a pong.', 'unresponsive'],
@@ -47,7 +51,7 @@ export function exposeMetrics(
       () => registry.count(({ connection }) => !connection.live),
     ],
     ['gateway_subscriber_groups', 'Groups of live connections.', () => hub.groupCount],
-    ['gateway_tail_bytes', 'Memory that counts against the limit of the tail.', () => tail.bytes],
+    ['gateway_tail_bytes', 'Bytes that count against the tail limit.', () => tail.bytes],
     ['gateway_tail_events', 'Events in the tail.', () => tail.length],
     [
       'gateway_tail_span_seconds',
@@ -75,7 +79,7 @@ export function exposeMetrics(
   }));
   metrics.keptHistogram(
     'gateway_delivery_lag_seconds',
-    'From append to write, of events to live connections.',
+    'Time from append to write, to live connections.',
     counters.deliveryLagMs,
     1 / 1000,
   );

@@ -8,7 +8,7 @@ import type { ConnectionContext } from '../connections/context.ts';
 import type { Registry } from '../connections/registry.ts';
 import type { Reports } from '../observability/reports/reports.ts';
 
-/** What both transports need. */
+/** The parts of the gateway that both transports need. */
 export interface Gateway {
   readonly core: ConnectionContext;
   readonly logger: Logger;
@@ -24,14 +24,14 @@ export interface Gateway {
   readonly publishes: Rate;
   /** Limits the subscriptions of a user that catch up. */
   readonly catchUps: Semaphore;
-  /** The web pages that may connect: any page with a token, where none is configured. */
+  /** The origins of the pages that may connect; if empty, any page with a token may. */
   readonly origins: Origins;
   readonly appender: EventAppender;
 }
 
 /**
- * Admits a connection, which the caller must register in the same turn of the loop: a later revocation
- * closes registered connections, and one that came since the token was checked is found here.
+ * Admits a connection. The caller must register it in the same turn of the loop. A later revocation
+ * closes registered connections; this call finds one that came since the token was checked.
  *
  * @throws TidemarkError when no further connection can be served now
  */

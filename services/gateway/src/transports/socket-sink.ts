@@ -3,7 +3,7 @@ import type { CloseReason } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { Sink } from '../fan-out/sink.ts';
 
-/** A peer that has not read or answered a close within this time is cut. */
+/** How long a peer has to read or answer a close before its socket is destroyed. */
 export const CLOSE_TIMEOUT_MS = 5000;
 
 /** The control messages of a transport. */
@@ -13,10 +13,9 @@ export interface TransportControl {
 }
 
 /**
- * Writes frames straight to the socket: they are encoded already, and going through `ws` or the
- * response object would build the same headers again for every connection. The server gives its
- * sockets a high-water mark of `LOW_WATER_BYTES`, so that `drain` follows whenever this is not
- * writable.
+ * Writes encoded frames directly to the socket. `ws` or the response object would build the same headers
+ * again for every connection. The server gives its sockets a high-water mark of `LOW_WATER_BYTES`, so
+ * `drain` follows whenever the sink is not writable.
  */
 export class SocketSink implements Sink {
   readonly #socket: Socket;
@@ -38,7 +37,7 @@ export class SocketSink implements Sink {
   }
 
   get takenBytes(): number {
-    // A write that the kernel took in part counts only when it is through; the handle knows more.
+    // `bytesWritten` includes bytes that the kernel has not taken yet; the handle knows how many.
     const { _handle } = this.#socket as { _handle?: { writeQueueSize?: number } };
     const underWay = _handle?.writeQueueSize ?? 0;
     return this.#socket.bytesWritten - this.#socket.writableLength - underWay;

@@ -4,7 +4,7 @@ import { type NatsLink, RevocationStore, requestDisconnect } from '@tidemark/nat
 import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 
-/** Such bodies name one token, user or connection. */
+/** Most bytes of a body, which names one token, user or connection. */
 const BODY_BYTES_MAX = 4096;
 
 export interface AdminOptions {
@@ -14,12 +14,12 @@ export interface AdminOptions {
   readonly confirm: Confirm;
 }
 
-/** What operators may do to tokens and connections (PROTOCOL.md section 13). */
+/** The calls with which operators revoke tokens and close connections (PROTOCOL.md section 13). */
 export function adminEndpoints(options: AdminOptions): Endpoint[] {
   const { logger, link, timeoutMs, confirm } = options;
   const store = new RevocationStore(link, { timeoutMs });
 
-  /** The body may have come long after the token was checked. */
+  /** Checks the token again after the body, which may come long after the first check. */
   const read = async (request: Request, principal: Principal): Promise<unknown> => {
     requireAdmin(principal);
     const body = await readJson(request, BODY_BYTES_MAX);

@@ -15,7 +15,7 @@ export interface Enforcement {
   readonly revocations: RevocationList;
 }
 
-/** Ends connections as operators say, whichever gateway they said it to. @returns ends that */
+/** Closes the connections that operators end at any gateway. @returns a function that stops this */
 export function enforce({ link, logger, registry, revocations }: Enforcement): { stop(): void } {
   serveDisconnects(
     link,

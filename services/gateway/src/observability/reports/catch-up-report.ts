@@ -9,24 +9,24 @@ import {
 import type { EventEntry } from '../../log/event-entry.ts';
 import type { CatchUpBegun } from './connection-report.ts';
 
-/** Events that a catch-up's span links to: the first ones whose trace is sampled. */
+/** Most events that the span of a catch-up links to: the first ones with a sampled trace. */
 export const LINKS_MAX = 32;
 
-/** Events that are looked at for that. */
+/** Most events that are examined for such a link. */
 const LINK_LOOKS_MAX = 256;
 
-/** In the JSON of an event, which is on one line and has its attributes at the top. */
+/** Finds the attribute in the JSON of an event, which is one line with its attributes at the top. */
 const TRACEPARENT = /"traceparent":"([0-9a-f-]{55})"/;
 
 export interface CatchUpResult {
-  /** The oldest one that was read. */
+  /** The oldest tier that was read. */
   readonly tier: Tier;
   readonly seconds: number;
   readonly events: number;
   readonly how: CatchUpEnd;
 }
 
-/** A catch-up from its subscription until it is live, as a span below that of the handshake. */
+/** A catch-up, from `subscribed` to `live`, as a child span of the handshake's span. */
 export class CatchUpReport implements CatchUpObserver {
   readonly #span: Span;
   readonly #onEnd: (result: CatchUpResult) => void;
@@ -76,7 +76,7 @@ export class CatchUpReport implements CatchUpObserver {
     this.#onEnd({ tier, seconds, events, how });
   }
 
-  /** The archive keeps no headers: an event's origin stands in the event itself. */
+  /** The archive keeps no headers, so this reads the trace context from the event itself. */
   #link(entries: readonly EventEntry[]): void {
     for (const { json } of entries) {
       if (this.#links >= LINKS_MAX || this.#looks++ >= LINK_LOOKS_MAX) return;

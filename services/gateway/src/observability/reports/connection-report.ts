@@ -3,7 +3,7 @@ import { type Logger, type Span, traceIds } from '@tidemark/telemetry';
 import type { Gap } from '../../connections/encoder.ts';
 import type { CatchUpObserver, ConnectionObserver } from '../../connections/observer.ts';
 
-/** What every line about a connection names. */
+/** The fields that every log line about a connection has. */
 export interface ConnectionAbout {
   readonly id: string;
   readonly transport: 'websocket' | 'sse';
@@ -11,7 +11,7 @@ export interface ConnectionAbout {
   readonly handshake: Span;
 }
 
-/** How much a connection was given, and the close code where there is one. */
+/** What a connection received, and its close code if there is one. */
 export interface ConnectionCounts {
   readonly events: number;
   readonly bytes: number;
@@ -28,7 +28,7 @@ export interface CatchUpBegun {
 
 type Transport = ConnectionAbout['transport'];
 
-/** The same for all connections, so that each needs only a reference to it. */
+/** Shared by all connections, so that each needs only one reference. */
 export interface ConnectionEvents {
   readonly logger: Logger;
   readonly onSubscriptions: (more: number) => void;
@@ -38,7 +38,7 @@ export interface ConnectionEvents {
   readonly onEnd: (transport: Transport, reason: string, seconds: number) => void;
 }
 
-/** What is told of one connection, from its first line to its last. */
+/** Reports one connection, from its first log line to its last. */
 export class ConnectionReport implements ConnectionObserver {
   readonly #about: ConnectionAbout;
   readonly #events: ConnectionEvents;
@@ -80,17 +80,17 @@ export class ConnectionReport implements ConnectionObserver {
     this.#tell('warn', { subscription, ...range, reason }, 'gap');
   }
 
-  /** A client came back with its cursor. */
+  /** Called when a client came back with its cursor. */
   resumed(): void {
     this.#events.onResume(this.#about.transport);
   }
 
-  /** A limit kept the connection from what it asked for. */
+  /** Called when a limit refused a request of the connection. */
   limited(message: string): void {
     this.#tell('info', { reason: message }, 'limit reached');
   }
 
-  /** A newer token was not accepted. */
+  /** Called when the gateway refused a message for its token or permissions. */
   refused(code: string, message: string): void {
     this.#tell('info', { code, reason: message }, 'refused');
   }
@@ -99,7 +99,7 @@ export class ConnectionReport implements ConnectionObserver {
     this.#reason ??= reason;
   }
 
-  /** The socket is gone. */
+  /** Called when the socket has closed. */
   disconnected(counts: ConnectionCounts): void {
     const reason = this.#reason ?? 'client';
     this.#events.onSubscriptions(-this.#open);
@@ -109,7 +109,7 @@ export class ConnectionReport implements ConnectionObserver {
     this.#tell('info', { reason, ...counts, ...totals }, 'disconnected');
   }
 
-  /** A logger of its own would cost each connection some 2 KB. */
+  /** Connections share a logger, because one of its own would cost each some 2 KB. */
   #tell(level: 'info' | 'warn', what: object, message: string): void {
     const { id: connection, transport, subject, handshake } = this.#about;
     const where = { connection, transport, subject, ...traceIds(handshake) };

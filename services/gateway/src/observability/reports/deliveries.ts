@@ -2,10 +2,10 @@ import type { Tracer } from '@tidemark/telemetry';
 import type { DeliveryTrace } from '../../log/event-entry.ts';
 import { EventDeliveryTrace } from './delivery-traces.ts';
 
-/** Spans of one connection's deliveries; after them it goes on without. */
+/** Most delivery spans of one connection; later deliveries get none. */
 export const DELIVERY_SPANS_MAX = 10_000;
 
-/** Makes a span of each delivery of a followed event to one connection, which asked for it. */
+/** Makes a span for each delivery of a traced event to one connection that asked for it. */
 export function traceDeliveries(
   tracer: Tracer,
   { connection, transport }: { readonly connection: string; readonly transport: string },

@@ -9,20 +9,20 @@ import {
 } from '@tidemark/telemetry';
 import type { DeliveryTrace } from '../../log/event-entry.ts';
 
-/** Sampled events under way at one time; a further one is not traced. */
+/** Most sampled events in progress at one time; further ones are not traced. */
 export const DELIVERY_TRACES_MAX = 1000;
 
 const MESSAGE_ID_HEADER = 'nats-msg-id';
 
 export interface DeliveryTracesOptions {
   readonly tracer: Tracer;
-  /** Wall clock with fractions of a millisecond, for spans. */
+  /** The wall clock with fractions of a millisecond, for spans. */
   readonly wallMs?: () => number;
 }
 
 /**
- * The spans of events that arrive from the stream, each from its arrival to its last write to a
- * connection that was live then. Events whose context is not sampled get none.
+ * The spans of events that arrive from the stream. Each span lasts from the event's arrival to its last
+ * write to a connection that was live then. An event with a context that is not sampled has no span.
  */
 export class DeliveryTraces {
   readonly #tracer: Tracer;
@@ -89,7 +89,7 @@ export class EventDeliveryTrace implements DeliveryTrace {
     this.startMs = times.startMs;
   }
 
-  /** For spans that belong below this one. */
+  /** The context for spans that are children of this one. */
   get context(): TraceContext | undefined {
     return contextOf(this.#span);
   }
@@ -110,7 +110,7 @@ export class EventDeliveryTrace implements DeliveryTrace {
     const last = this.#lastWriteMs;
     this.#span.setAttribute('tidemark.connections', this.#connections);
     if (last !== undefined) {
-      // The two clocks may be of two machines: a negative value shows that they differ.
+      // The two clocks may be on two machines. A negative value shows that they differ.
       this.#span.setAttribute('tidemark.append_to_last_write_ms', last - storedMs);
     }
     this.#span.end(last);

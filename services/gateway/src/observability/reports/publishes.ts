@@ -2,7 +2,7 @@ import type { AppendedEvent } from '@tidemark/nats';
 import { asTidemarkError, readTraceContext, type TraceCarrier } from '@tidemark/protocol';
 import type { Metrics, Span, Tracer } from '@tidemark/telemetry';
 
-/** Traces and counts what clients publish over WebSocket, as ingest does for HTTP. */
+/** Traces and counts the events that clients publish over WebSocket, as ingest does for HTTP. */
 export class Publishes {
   readonly #tracer: Tracer;
   readonly #results;
@@ -11,12 +11,12 @@ export class Publishes {
     this.#tracer = tracer;
     this.#results = metrics.counter(
       'gateway_publishes_total',
-      'Events that clients published, by how that ended.',
+      'Events that clients published, by outcome.',
       ['result'],
     );
   }
 
-  /** From the message to its answer. A message has no headers: its event brings the context. */
+  /** Traces from the message to its answer. A message has no headers; its event has the context. */
   async follow(
     { event, connection }: { readonly event: unknown; readonly connection: string },
     publish: (span: Span) => Promise<AppendedEvent>,

@@ -27,7 +27,7 @@ export interface ReportsOptions {
   readonly tracer: Tracer;
 }
 
-/** What operators are told of connections: one place for the log, the metrics and the traces. */
+/** Reports connections to operators: their log lines, metrics and traces in one place. */
 export class Reports {
   readonly tracer: Tracer;
   readonly publishes: Publishes;
@@ -107,10 +107,11 @@ function createMeters(metrics: Metrics) {
       'transport',
       'code',
     ]),
-    closed: metrics.counter('gateway_connections_closed_total', 'Connections that ended, by why.', [
-      'transport',
-      'reason',
-    ]),
+    closed: metrics.counter(
+      'gateway_connections_closed_total',
+      'Connections that ended, by reason.',
+      ['transport', 'reason'],
+    ),
     lifetime: metrics.histogram('gateway_connection_seconds', 'How long connections lasted.', {
       buckets: LIFETIME_BUCKETS_SECONDS,
       labels: ['transport'],
@@ -118,7 +119,7 @@ function createMeters(metrics: Metrics) {
     resumed: metrics.counter('gateway_resumes_total', 'Subscriptions that began at a cursor.', [
       'transport',
     ]),
-    gaps: metrics.counter('gateway_gaps_told_total', 'Gaps told to clients, by reason.', [
+    gaps: metrics.counter('gateway_gaps_told_total', 'Gaps sent to clients, by reason.', [
       'reason',
     ]),
     catchUps: metrics.counter(

@@ -17,8 +17,8 @@ const PREFIX_BYTES = sseEventPrefix(START).length - cursorLength(START);
 const SUFFIX = Buffer.from(SSE_EVENT_SUFFIX);
 
 /**
- * The SSE side of PROTOCOL.md section 7. The body ends with the connection and is not chunked, so
- * that here too the bytes of an event are the same for everybody.
+ * Encodes the blocks of PROTOCOL.md section 7. The body ends with the connection and has no chunks, so
+ * the bytes of an event are the same for every SSE connection.
  */
 export const sseEncoder: Encoder = {
   transport: 'sse',

@@ -41,7 +41,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     },
   };
 
-  /** The application answers these refusals, and logs them. */
+  /** Counts refusals. The application answers and logs them. */
   async function countRefusals<T>(work: () => T | Promise<T>): Promise<T> {
     try {
       return await work();
@@ -74,7 +74,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       return;
     }
     startSession(gateway, socket, { subscribing, principal, trace, handshake });
-    // The connection goes on; its handshake is over.
+    // The connection stays open; its handshake has ended.
     endRequestSpan(response, PATH);
   }
 }

@@ -19,10 +19,10 @@ import type { Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
 import { sseEncoder } from './encoder.ts';
 
-/** An SSE connection has one subscription, whose id no message names. */
+/** The id of the one subscription of an SSE connection. No message names it. */
 const SUBSCRIPTION = '';
 
-/** The error code of the last block, by the reason for the close. */
+/** The error code of the last block, by the reason of the close. */
 const CLOSE_ERROR_CODES: Readonly<Record<CloseReason, ErrorCode>> = {
   going_away: 'unavailable',
   stalled: 'unavailable',
@@ -37,7 +37,7 @@ const CLOSE_ERROR_CODES: Readonly<Record<CloseReason, ErrorCode>> = {
 export interface SseSession {
   readonly subscribing: Subscribing;
   readonly principal: Principal;
-  /** Whether its deliveries appear in traces. */
+  /** Whether traces show its deliveries. */
   readonly trace: boolean;
   readonly handshake: Span;
 }
@@ -82,15 +82,15 @@ export function startSession(gateway: Gateway, socket: Socket, session: SseSessi
   });
 }
 
-/** Sends the last block of a stream. A peer that does not read it, or does not end, is cut. */
+/** Sends the last block of a stream. Destroys the socket of a peer that does not read it or end. */
 export function endWithError(socket: Socket, error: TidemarkError): void {
   socket.end(sseError(error.toBody()));
   setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
 }
 
 /**
- * Sends the head of the response. The body has neither a length nor chunks: it ends with the
- * connection, so everything written to the socket afterwards is the shared bytes of the events.
+ * Sends the head of the response. The body has neither a length nor chunks, and ends with the
+ * connection. The shared bytes of the events can therefore go to the socket as they are.
  *
  * @returns the socket, or `undefined` when the response is complete or the client is gone
  */

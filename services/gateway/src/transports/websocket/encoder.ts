@@ -17,7 +17,7 @@ const START = { epoch: '', sequence: 0 };
 const PREFIX_BYTES = webSocketEventPrefix(START).length - cursorLength(START);
 const SUFFIX = Buffer.from(WEB_SOCKET_EVENT_SUFFIX);
 
-/** The WebSocket side of PROTOCOL.md section 6: each message as one whole, unmasked text frame. */
+/** Encodes the messages of PROTOCOL.md section 6, each as one whole, unmasked text frame. */
 export const webSocketEncoder: Encoder = {
   transport: 'websocket',
   slot: 0,

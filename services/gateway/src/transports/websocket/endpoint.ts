@@ -26,10 +26,10 @@ import { WebSocketSession } from './session.ts';
 
 const PATH = '/v1/ws';
 
-/** RFC 6455 section 4.4: the answer to a client that asks for another version. */
+/** The header that answers a client that asks for another version (RFC 6455 section 4.4). */
 const VERSION = { 'Sec-WebSocket-Version': '13' };
 
-/** Each part of an incomplete message costs some 100 bytes, however small it is. */
+/** Most fragments of a message. Each costs some 100 bytes, however small it is. */
 const FRAGMENTS_MAX = 1024;
 const CHUNKS_MAX = 4096;
 
@@ -62,7 +62,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
-  // `ws` would answer wrong headers in plain text.
+  // `ws` would answer wrong headers with plain text.
   webSockets.on('wsClientError', ({ message }, socket) => {
     const error = new TidemarkError('invalid_query', `${message}.`);
     gateway.reports.countRefused('websocket', error);
@@ -70,7 +70,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
   });
   const messageQueue = new MessageQueue(gateway.core.tasks, gateway.core.clock.nowMs);
   server.on('upgrade', async (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    // Without a listener, a peer that resets during the check would end the process.
+    // Without a listener, a peer that resets its socket during the check would end the process.
     const ignore = (): void => {};
     socket.on('error', ignore);
     const handshake = gateway.reports.handshake(request);
@@ -171,7 +171,7 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     member,
     messagesPerSecondMax: limits.messagesPerSecondMax,
   });
-  // `ws` closes by itself after a protocol error (1002, 1007, 1009); the reason is in the log.
+  // `ws` closes by itself after a protocol error (1002, 1007, 1009). This logs the reason.
   webSocket.on('error', (error: Error & { code?: string }) => {
     const limit = EXCEEDED_LIMITS[error.code ?? ''];
     if (limit !== undefined) gateway.limits.hit(limit);

@@ -1,19 +1,19 @@
-/** Refused messages in a row, without a second's calm, after which a client is sent away. */
+/** Refusals, with less than a second between each, after which the connection is closed. */
 export const REFUSALS_MAX = 100;
 
 const SECOND_MS = 1000;
 
 export type Verdict =
   | 'accepted'
-  /** Too fast. */
+  /** The message is above the rate. */
   | 'refused'
-  /** Too fast for too long. */
+  /** Messages have been above the rate for too long. */
   | 'exceeded';
 
 /**
- * How fast one connection may send: a second's worth at once, and refilled evenly. A few numbers in
- * the connection, because it is asked for every message, at once, and a keyed limiter would hold a
- * timer for each of a hundred thousand connections.
+ * The message rate of one connection, as a token bucket: it holds the messages of one second, and
+ * refills evenly. It is a few numbers in the connection, because every message asks it synchronously.
+ * A keyed limiter would hold a timer for each of a hundred thousand connections.
  */
 export class MessageRate {
   readonly #perSecondMax: number;

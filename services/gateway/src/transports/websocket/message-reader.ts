@@ -6,10 +6,10 @@ import type { Gateway } from '../gateway.ts';
 import { MessageRate, type Verdict } from './message-rate.ts';
 import type { WebSocketSession } from './session.ts';
 
-/** Unsent answers of one connection; at this size the gateway stops reading from it. */
+/** Bytes of unsent answers of one connection at which the gateway stops reading from it. */
 const UNSENT_BYTES_MAX = 512 * 1024;
 
-/** Messages of one connection in the queue; at this size the gateway stops reading from it too. */
+/** Bytes of queued messages of one connection at which the gateway stops reading from it too. */
 const WAITING_BYTES_MAX = 64 * 1024;
 
 export interface MessageReaderOptions {
@@ -22,10 +22,11 @@ export interface MessageReaderOptions {
 }
 
 /**
- * Reads a client's messages: no faster than its rate allows, no more than it takes answers to, and no
- * more than the gateway processes.
+ * Reads a client's messages. It stops while the client takes no answers, or while too many of its
+ * messages wait to be processed. It refuses messages above the client's rate.
  *
- * @returns resumes reading where nothing prevents it: for when the client has taken answers
+ * @returns a function that resumes reading if nothing prevents it; call it when the client has taken
+ *   answers
  */
 export function readMessages(webSocket: WebSocket, options: MessageReaderOptions): () => void {
   const { gateway, messageQueue, connection, session, member, messagesPerSecondMax } = options;

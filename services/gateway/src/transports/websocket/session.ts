@@ -21,7 +21,7 @@ import { textFrame, webSocketEncoder } from './encoder.ts';
 export interface SessionLimits {
   readonly subscriptionsMax: number;
   readonly publishesMax: number;
-  /** In all subscriptions of the connection. */
+  /** Most patterns in all subscriptions of the connection together. */
   readonly connectionPatternsMax: number;
 }
 
@@ -30,16 +30,16 @@ type SessionReport = Pick<ConnectionReport, 'resumed' | 'limited' | 'refused'>;
 export interface SessionOptions {
   readonly gateway: Gateway;
   readonly connection: Connection;
-  /** As it stands in `welcome`. */
+  /** The id that `welcome` names. */
   readonly connectionId: string;
   readonly principal: Principal;
   readonly limits: SessionLimits;
   readonly newId: () => string;
   readonly report: SessionReport;
-  /** The client asked for its deliveries to appear in traces. */
+  /** Called when the client asks for traces to show its deliveries. */
   readonly onTrace: () => void;
   readonly onPrincipal: (principal: Principal) => void;
-  /** Bounds the catch-ups of the user. */
+  /** Limits the catch-ups of the user. */
   readonly catchUpLimit: Pick<CatchUpLimit, 'begin'>;
 }
 
@@ -61,7 +61,7 @@ export class WebSocketSession {
     return this.#principal;
   }
 
-  /** Accepts no further messages. Resolves when every publish under way has been answered. */
+  /** Stops accepting messages. Resolves when every publish in progress has been answered. */
   async finish(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#finished = resolve;
@@ -70,7 +70,7 @@ export class WebSocketSession {
   }
 
   receive(text: string): void {
-    // A peer may send more before it reads that the connection is closed.
+    // A peer may send more messages before it learns that the connection is closed.
     if (this.#finished || this.#options.connection.closed) return;
     const message = parseClientMessage(text);
     if ('error' in message) {
@@ -84,11 +84,11 @@ export class WebSocketSession {
   refuseBinary(): void {
     this.#refuse(
       undefined,
-      new TidemarkError('invalid_message', 'Messages are text frames; this one was binary.'),
+      new TidemarkError('invalid_message', 'A message must be a text frame; this one is binary.'),
     );
   }
 
-  /** Refuses a message above the rate. The error names the message, so the client can repeat it. */
+  /** Refuses a message above the rate. The error names its id, so that the client can repeat it. */
   refuseTooFast(text: string, perSecondMax: number): void {
     if (this.#finished || this.#options.connection.closed) return;
     const message = parseClientMessage(text);
@@ -98,7 +98,7 @@ export class WebSocketSession {
   }
 
   async #perform(message: ClientMessage): Promise<void> {
-    // The grace period after expiry serves to send a new token, and for nothing else.
+    // In the grace period after expiry a client may send a newer token, and begin nothing.
     const uses = message.type === 'publish' || message.type === 'subscribe';
     if (uses) requireUnexpired(this.#principal, Date.now());
     switch (message.type) {
@@ -121,7 +121,7 @@ export class WebSocketSession {
       requirePermission(this.#principal, 'subscribe', pattern);
     }
     if (connection.has(id)) {
-      throw new TidemarkError('conflict', `There is a subscription ${JSON.stringify(id)} already.`);
+      throw new TidemarkError('conflict', `There is already a subscription ${JSON.stringify(id)}.`);
     }
     if (connection.subscriptions >= limits.subscriptionsMax) {
       throw connectionLimit('subscriptions', `${limits.subscriptionsMax} subscriptions`);
@@ -174,7 +174,7 @@ export class WebSocketSession {
       return await gateway.appender.append(sent, { parent: span });
     } finally {
       this.#publishing--;
-      // Later, so that a failure has been answered as well.
+      // Called later, so that a failure has been answered too.
       if (this.#publishing === 0) gateway.core.clock.soon(() => this.#finished?.());
     }
   }
@@ -208,5 +208,5 @@ export class WebSocketSession {
 }
 
 function connectionLimit(limit: string, what: string): TidemarkError {
-  return new TidemarkError('limit_exceeded', `The connection has its ${what}.`, { limit });
+  return new TidemarkError('limit_exceeded', `The connection already has ${what}.`, { limit });
 }
