@@ -137,7 +137,7 @@ function printLayers(): string {
     .join('\n');
 }
 
-/** The first paragraph that begins so, in the section that says where things are. */
+/** The first paragraph with this opening, in the section "Where things are". */
 function paragraphFrom(text: string, opening: string): string {
   const section = text.slice(text.indexOf('## Where things are'));
   return section.split('\n\n').find((paragraph) => paragraph.startsWith(opening)) ?? '';
@@ -201,7 +201,7 @@ function folderBelow(source: string, file: string): string {
   return rest.length === 0 ? '' : folder;
 }
 
-/** Drops folders that import none of the rest until none is left, or only a ring. */
+/** Removes folders that import none of the others, until no folder is left, or only a ring. */
 function ringOf(graph: Map<string, Set<string>>): string[] | undefined {
   const left = new Map(graph);
   for (let dropped = true; dropped; ) {

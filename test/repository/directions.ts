@@ -62,7 +62,7 @@ export const INFRA: Part = {
   packages: [],
 };
 
-/** What spans several parts, and may import everything. */
+/** What is in `test`, which may import everything. */
 export const TESTS = 'tests that span several parts; `runner` is `npm test`';
 
 /** The layers of a part, lowest first: a folder imports only those before it. */

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
-/* PROTOCOL.md section 8.2 names each limit as operators see it. */
+/* PROTOCOL.md section 8.2 names each limit as its counter does. */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** How the code names a limit that it counts. */
+/** Finds the name of each limit that the code counts. */
 const COUNTED =
   /(?:\.hit|\.rate|\.semaphore|\.failures)\(\s*'(\w+)'|\blimit: '(\w+)'|connectionLimit\('(\w+)'|: \['(\w+)', 4\d\d\]|WS_ERR_\w+: '(\w+)'/g;
 

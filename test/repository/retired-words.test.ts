@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Words that had a meaning here once, and the glossary's word for it. */
+/** Words that are no longer used here, and the glossary's word for each. */
 const RETIRED: Readonly<Record<string, string>> = {
   cohort: 'subscriber group',
   lane: 'catch-up reader',
@@ -48,7 +48,7 @@ function textFiles(folder: string): string[] {
   });
 }
 
-/** The words of a text in lower case; `startLane` is two of them. */
+/** The words of a text in lower case; `startLane` counts as two words. */
 function wordsOf(text: string): string[] {
   return text
     .replace(/([a-z])([A-Z])/g, '$1 $2')

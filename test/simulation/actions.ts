@@ -5,17 +5,17 @@ import type { Action } from './profile.ts';
 import type { Reader } from './reader.ts';
 import type { World } from './world.ts';
 
-/** @returns what was done, or `undefined` when there was nothing to do */
+/** @returns a line for the trace; `undefined` when there was nothing to do */
 type Act = (world: World) => string | undefined;
 
-/** A cursor's sequence may lie this far beyond the end: nobody gave it out. */
+/** How far beyond the end the sequence of an invented cursor may lie. */
 const BEYOND_MAX = 20;
 const FLOOD_EVENTS = 600;
 
-/** More than a reader looks at in one step through the tail. */
+/** More events than a reader examines in one step through the tail. */
 const DEEP_FLOOD_EVENTS = 6000;
 
-/** Everything that can happen in a world, one small step each. */
+/** Everything that can happen in a world, each in one small step. */
 export const ACTS: Readonly<Record<Action, Act>> = {
   turn(world) {
     const gateway = some(world, world.gateways, ({ clock }) => clock.busy);
@@ -177,19 +177,19 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   elapse(world) {
     const ms = world.random.pick([10, 100, 1000]);
-    // What a gateway waits for at most is longer than a write takes.
+    // A gateway waits for the archive for longer than a write takes.
     if (ms > 100 && world.archive.writing) world.archive.write();
     world.clock.elapse(ms);
     return `${ms} ms pass`;
   },
 };
 
-/** How much a socket moves in one step. */
+/** How many bytes a socket moves in one step. */
 function piece({ random, calm }: World): number {
   return calm ? Number.POSITIVE_INFINITY : random.pick([1, 500, 20_000, 200_000]);
 }
 
-/** A client opens a connection with one subscription or several. */
+/** Opens a client's connection with one or several subscriptions. */
 function connect(world: World, gateway: SimulatedGateway, away: Reader[]): string {
   const { random } = world;
   const { transports, alike } = world.profile;
@@ -202,7 +202,7 @@ function connect(world: World, gateway: SimulatedGateway, away: Reader[]): strin
   return `${device.name} connects to ${gateway.name} by ${device.transport}: ${asked.join('; ')}`;
 }
 
-/** A small event of the one topic that goes on when all else is quiet. */
+/** Publishes a small event on the one topic that stays active when all others are quiet. */
 export function publishOne({ history, profile, clock }: World): void {
   const [topic = 'a'] = profile.topics;
   history.publish(topic, { timeMs: Math.floor(clock.nowMs), padding: 0, valid: true });
@@ -246,7 +246,7 @@ function anyStart({ random, history, clock }: World): Start {
   return own({ epoch, sequence: history.lastSequence + random.between(1, BEYOND_MAX) });
 }
 
-/** What a client writes; the simulated clock counts from 1970. */
+/** Formats a start as a client writes it. The simulated clock counts from 1970. */
 function format(start: Start): string {
   if (start.kind === 'cursor') return formatCursor(start.position);
   return start.kind === 'time' ? new Date(start.timeMs).toISOString() : start.kind;

@@ -9,42 +9,42 @@ import {
 } from '@tidemark/protocol';
 import type { History, StoredRecord } from './history.ts';
 
-/** What a replay service keeps, with its lag, its holes and its rebuilds. */
+/** A model of the archive of a replay service, with its lag, its missing ranges and its rebuilds. */
 export class ModelArchive implements ArchiveSource {
   readonly #history: History;
   #bounds: LogBounds | undefined;
   #records: StoredRecord[] = [];
   #missing: SequenceRange[] = [];
-  /** Up to here it has received, written or not. */
+  /** The last sequence that it has received, written or not. */
   #received = 0;
 
   constructor(history: History) {
     this.#history = history;
   }
 
-  /** Whether there is something to receive. */
+  /** Whether the stream has messages that it has not received. */
   get behind(): boolean {
     const { epoch, lastSequence } = this.#history.bounds();
     return this.#bounds?.epoch !== epoch || this.#received !== lastSequence;
   }
 
-  /** Whether something was received and is not readable yet. */
+  /** Whether it has received messages that cannot be read yet. */
   get writing(): boolean {
     return this.#bounds !== undefined && this.#received > this.#bounds.lastSequence;
   }
 
-  /** Whether it holds nothing that the stream has lost. */
+  /** Whether it holds no event that the stream has lost. */
   get aligned(): boolean {
     const { epoch, lastSequence } = this.#history.bounds();
     return this.#bounds?.epoch !== epoch || this.#received <= lastSequence;
   }
 
-  /** Whether an event can be read from it, now or soon. */
+  /** Whether an event can be read from it now, or once it is written. */
   holds(record: StoredRecord): boolean {
     return this.#records[record.sequence] === record;
   }
 
-  /** Takes up to so many messages of the stream; they can be read once they are written. */
+  /** Receives up to `max` messages of the stream. They can be read once they are written. */
   receive(max: number): void {
     const { epoch, firstSequence, lastSequence } = this.#history.bounds();
     if (this.#bounds?.epoch !== epoch) this.#begin(epoch, firstSequence);
@@ -53,7 +53,7 @@ export class ModelArchive implements ArchiveSource {
       const record = this.#history.next(this.#received);
       const next = record?.sequence ?? lastSequence + 1;
       const from = this.#received + 1;
-      // In a stream of which nothing is deleted, as the real one, every jump is retention's.
+      // Nothing is deleted from the middle of the real stream, so every jump comes from retention.
       if (from < firstSequence) this.#missing.push({ from, to: Math.min(next, firstSequence) - 1 });
       if (record?.valid) this.#records[record.sequence] = record;
       this.#received = record ? next : lastSequence;
@@ -64,14 +64,14 @@ export class ModelArchive implements ArchiveSource {
     this.#bounds = { ...this.bounds(), lastSequence: this.#received };
   }
 
-  /** Its feed is lost, and with it what was not written. */
+  /** Loses its feed, and with it the messages that were not written. */
   lose(): void {
     if (!this.#bounds) return;
     this.#received = this.#bounds.lastSequence;
     this.#cut(this.#received);
   }
 
-  /** The stream lost what follows. */
+  /** Removes the events after a sequence, which the stream has lost. */
   #truncate(last: number): void {
     const bounds = this.bounds();
     if (this.#received <= last) return;
@@ -89,7 +89,7 @@ export class ModelArchive implements ArchiveSource {
       .map(({ from, to }) => ({ from, to: Math.min(to, last) }));
   }
 
-  /** Its file is deleted; what it takes next is what the stream then holds. */
+  /** Deletes its file. It then reads again what the stream holds. */
   rebuild(): void {
     this.#bounds = undefined;
     this.#records = [];

@@ -6,12 +6,12 @@ interface Timer {
   readonly task: () => void;
 }
 
-/** The one time of a simulated world. It moves only when somebody moves it. */
+/** The one clock of a simulated world. Time passes only when the simulation moves it. */
 export class WorldClock {
   nowMs = 1000;
   readonly #timers = new Set<Timer>();
 
-  /** When the next timer is due. */
+  /** The time at which the next timer is due. */
   get nextMs(): number | undefined {
     let next: number | undefined;
     for (const { dueMs } of this.#timers) if (next === undefined || dueMs < next) next = dueMs;
@@ -26,7 +26,7 @@ export class WorldClock {
     this.nowMs += ms;
   }
 
-  /** Runs the timer that is due first. */
+  /** Runs the timer that is due next. */
   fire(): void {
     let first: Timer | undefined;
     for (const timer of this.#timers) if (!first || timer.dueMs < first.dueMs) first = timer;
@@ -43,7 +43,7 @@ export class WorldClock {
 
 /** The event loop of one simulated process. */
 export class LoopClock implements Clock {
-  /** The process was killed: nothing of it runs any more. */
+  /** Whether the process was killed. None of its tasks runs then. */
   ended = false;
   readonly #clock: WorldClock;
   #tasks: (() => void)[] = [];
@@ -68,7 +68,7 @@ export class LoopClock implements Clock {
     return this.#clock.set({ dueMs: this.#clock.nowMs + ms, owner: this, task });
   }
 
-  /** One round of the loop: what is there now, and not what it adds. */
+  /** One round of the loop: runs the tasks that are there now, and not the tasks that these add. */
   turn(): void {
     const tasks = this.#tasks;
     this.#tasks = [];

@@ -1,7 +1,7 @@
 import type { ServerMessage } from '@tidemark/protocol';
 import type { LogVersion } from './history.ts';
 
-/** What a client makes of the bytes: messages, and events with their JSON as it came. */
+/** What a client decodes from the bytes: messages, and events with their JSON as it came. */
 export type Received =
   | Exclude<ServerMessage, { readonly type: 'heartbeat' }>
   | { readonly type: 'heartbeat'; readonly cursor?: string }
@@ -10,13 +10,13 @@ export type Received =
 export type Receive = (message: Received, version: LogVersion) => void;
 
 export interface Decoder {
-  /** Decodes bytes as they come, cut anywhere. */
+  /** Decodes bytes as they arrive, split at any place. */
   decode(bytes: Buffer, version: LogVersion): void;
 }
 
 const EVENT = /^\{"type":"event","cursor":"([^"]+)","event":/;
 
-/** Unmasked text frames in one piece each (RFC 6455 section 5.2), each one JSON message. */
+/** Decodes unmasked, unfragmented text frames (RFC 6455 section 5.2), each one JSON message. */
 export class WebSocketDecoder implements Decoder {
   readonly #receive: Receive;
   #rest: Buffer = Buffer.alloc(0);
@@ -56,7 +56,7 @@ export class WebSocketDecoder implements Decoder {
   }
 }
 
-/** Blocks of an event stream (WHATWG HTML section 9.2.6), as messages of the other transport. */
+/** Decodes event stream blocks (WHATWG HTML section 9.2.6) into the messages of the WebSocket. */
 export class SseDecoder implements Decoder {
   readonly #receive: Receive;
   #rest: Buffer = Buffer.alloc(0);

@@ -10,7 +10,7 @@ import { ensure } from './violation.ts';
 
 export type Transport = 'websocket' | 'sse';
 
-/** What a device tells the world. */
+/** The callbacks of a device. */
 export interface DeviceOptions {
   readonly name: string;
   readonly gateway: SimulatedGateway;
@@ -21,7 +21,7 @@ export interface DeviceOptions {
   readonly onClosed: (device: Device, reason: string) => void;
 }
 
-/** One connection from the client's side: gives what arrives to the readers that it is for. */
+/** The client's side of one connection. It gives each message to the readers that it is for. */
 export class Device {
   readonly name: string;
   readonly transport: Transport;
@@ -30,7 +30,7 @@ export class Device {
   readonly readers = new Map<string, Reader>();
   connection: Connection | undefined;
   member: Member | undefined;
-  /** What the client says, as text; over SSE nothing. */
+  /** Sends a message of the client as text; does nothing over SSE. */
   say: (text: string) => void = () => {};
   closed = false;
   readonly #history: History;
@@ -86,7 +86,7 @@ export class Device {
     this.say(JSON.stringify({ type: 'unsubscribe', id: reader.id }));
   }
 
-  /** The connection is over, for whatever reason. */
+  /** Called when the connection has ended, for any reason. */
   end(reason: string): void {
     if (this.closed) return;
     this.closed = true;

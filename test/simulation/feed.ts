@@ -4,7 +4,7 @@ import type { StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
 import type { World } from './world.ts';
 
-/** The one feed of a gateway: what has arrived waits for the feed slice of the next turn. */
+/** The one feed of a gateway. Messages that arrived wait for the feed slice of the next turn. */
 export class SimulatedFeed implements Task {
   readonly #world: World;
   readonly #core: ConnectionContext;
@@ -20,7 +20,7 @@ export class SimulatedFeed implements Task {
     return this.#open;
   }
 
-  /** Whether there is something to bring. */
+  /** Whether the stream has messages that the feed has not brought yet. */
   get behind(): boolean {
     return this.#open && this.#world.history.next(this.#received) !== undefined;
   }
@@ -36,8 +36,8 @@ export class SimulatedFeed implements Task {
   }
 
   /**
-   * Brings up to so many messages in one go. What retention took before they were brought is
-   * missing without a trace, as from a real consumer.
+   * Brings up to `max` messages at once. Messages that retention removed before are missing without a
+   * sign, as with a real consumer.
    */
   bring(max: number): void {
     for (let brought = 0; brought < max; brought++) {

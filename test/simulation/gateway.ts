@@ -35,11 +35,11 @@ export class SimulatedGateway {
   readonly clock: LoopClock;
   readonly core: ConnectionContext;
   readonly registry: Registry;
-  /** What the gateway takes the log for, since its feed last began. */
+  /** The version of the log that the gateway has known since its feed last began. */
   version: LogVersion = { epoch: '', view: 0 };
   readonly feed: SimulatedFeed;
   readonly #world: World;
-  /** What the next token permits. */
+  /** The pattern that the next token permits. */
   #grant = '>';
 
   constructor(world: World, name: string) {
@@ -102,7 +102,7 @@ export class SimulatedGateway {
     if (!sse) this.#listen(device, connection);
   }
 
-  /** The client's token is renewed and permits less. */
+  /** Renews the client's token with one that permits less. */
   narrow(device: Device, pattern: string): void {
     this.#grant = pattern;
     device.say(JSON.stringify({ type: 'authenticate', token: 'next' }));
@@ -135,7 +135,7 @@ export class SimulatedGateway {
     device.say = (text) => session.receive(text);
   }
 
-  /** The encoder itself, with a look at what it says. */
+  /** Wraps an encoder and checks the messages that it encodes. */
   #watch(encoder: Encoder): Encoder {
     const { coldReads } = this.core;
     const { tail } = this.log;

@@ -1,6 +1,6 @@
 import type { LogBounds } from '@tidemark/protocol';
 
-/** A message that the stream stored, as it was then. */
+/** A message as the stream stored it. */
 export interface StoredRecord {
   readonly uid: number;
   readonly epoch: string;
@@ -8,23 +8,23 @@ export interface StoredRecord {
   readonly topic: string;
   readonly timeMs: number;
   readonly json: Buffer;
-  /** False for a message that is no event: it takes a sequence and is never delivered. */
+  /** False for a message that is not an event. It has a sequence and is never delivered. */
   readonly valid: boolean;
-  /** The stream lost it in a crash. */
+  /** Whether the stream lost it in a crash. */
   lost: boolean;
 }
 
-/** The same sequences hold other events after a crash took the end away: each loss begins a view. */
+/** What an epoch held at one time. Each crash that loses the end begins a further view. */
 type View = (StoredRecord | undefined)[];
 
 interface Epoch {
   readonly name: string;
   readonly views: View[];
-  /** Up to which sequence each view is the same as the one before it. */
+  /** The last sequence up to which each view equals the one before it. */
   readonly bases: number[];
 }
 
-/** What a reader of the log may rely on: an epoch and, within it, what crashes made of it. */
+/** A version of the log: an epoch, and a view in it, which counts the crashes that lost its end. */
 export interface LogVersion {
   readonly epoch: string;
   readonly view: number;
@@ -32,7 +32,7 @@ export interface LogVersion {
 
 const EVENT_HEAD = '{"specversion":"1.0","source":"/s","type":"t","id":"';
 
-/** Everything that was ever stored, and what the stream still holds of it: the truth. */
+/** Every message that was ever stored, and what the stream still holds. Checkers compare with it. */
 export class History {
   readonly #epochs = new Map<string, Epoch>();
   readonly #records: StoredRecord[] = [];
@@ -57,7 +57,7 @@ export class History {
     return { epoch: this.#current.name, firstSequence, lastSequence };
   }
 
-  /** What the stream holds now under a sequence. */
+  /** The message that the stream holds now at a sequence. */
   at(sequence: number): StoredRecord | undefined {
     if (sequence < this.firstSequence || sequence > this.lastSequence) return undefined;
     return this.#current.views.at(-1)?.[sequence];
@@ -95,18 +95,18 @@ export class History {
     return record;
   }
 
-  /** A number that no message has, as an interior deletion leaves it. */
+  /** Uses up a sequence without a message, as a deletion from the middle does. */
   leaveHole(): void {
     this.lastSequence++;
   }
 
-  /** Retention takes everything up to and with a sequence. */
+  /** Retention removes every message up to and including a sequence. */
   expire(through: number): void {
     this.firstSequence = Math.min(Math.max(this.firstSequence, through + 1), this.lastSequence + 1);
     this.#passHoles();
   }
 
-  /** The server crashed and comes back without what followed a sequence. */
+  /** The server crashes and comes back without the messages after a sequence. */
   loseEnd(last: number): void {
     const view = this.#view();
     for (let sequence = last + 1; sequence <= this.lastSequence; sequence++) {
@@ -119,7 +119,7 @@ export class History {
     this.firstSequence = Math.min(this.firstSequence, last + 1);
   }
 
-  /** The stream is deleted and made again. */
+  /** The stream is deleted and created again. */
   beginEpoch(): void {
     for (const record of this.#view()) if (record) record.lost = true;
     this.#current = this.#begin();
@@ -127,7 +127,7 @@ export class History {
     this.lastSequence = 0;
   }
 
-  /** The record whose JSON this is. */
+  /** The record with this JSON. */
   find(json: Uint8Array): StoredRecord | undefined {
     const head = Buffer.from(json.buffer, json.byteOffset, EVENT_HEAD.length + 8).toString(
       'latin1',
@@ -136,19 +136,19 @@ export class History {
     return record?.json.equals(json) ? record : undefined;
   }
 
-  /** Whether an event is what a version of the log has under its sequence. */
+  /** Whether a version of the log has this event at its sequence. */
   has({ epoch, view }: LogVersion, record: StoredRecord): boolean {
     return this.#epochs.get(epoch)?.views[view]?.[record.sequence] === record;
   }
 
-  /** Up to which sequence two views of an epoch are the same. */
+  /** The last sequence up to which two views of an epoch are equal. */
   commonTo(epoch: string, one: number, other: number): number {
     const { bases = [] } = this.#epochs.get(epoch) ?? {};
     const [low, high] = one < other ? [one, other] : [other, one];
     return Math.min(Number.POSITIVE_INFINITY, ...bases.slice(low + 1, high + 1));
   }
 
-  /** Events of a version of the log in a range, the ends as in "after" and "through". */
+  /** The events of a version of the log after `after`, up to and including `through`. */
   *range(version: LogVersion, after: number, through: number): Iterable<StoredRecord> {
     const view = this.#epochs.get(version.epoch)?.views[version.view] ?? [];
     const last = Math.min(through, view.length - 1);
@@ -158,7 +158,7 @@ export class History {
     }
   }
 
-  /** The first sequence is that of a message, as NATS tells it. */
+  /** Moves the first sequence to that of a message, as NATS reports it. */
   #passHoles(): void {
     const view = this.#view();
     while (this.firstSequence <= this.lastSequence && !view[this.firstSequence]) {

@@ -6,8 +6,8 @@ import { parseArgs, promisify } from 'node:util';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 
 /*
- * `npm run test:mutations [-- --only <word>]`: makes each mistake in a copy of the gateway, and
- * runs worlds on it until a checker finds it. A mistake that nobody finds shows a weak checker.
+ * `npm run test:mutations [-- --only <word>]`: makes each mistake in a copy of the gateway, and runs
+ * worlds on it until a checker finds the mistake. A mistake that no checker finds shows a weak checker.
  */
 
 const run = promisify(execFile);
@@ -26,7 +26,7 @@ interface Verdict {
 }
 
 const root = process.cwd();
-// Taken once: somebody may edit the sources meanwhile.
+// Copied once, because somebody may edit the sources meanwhile.
 const original = mkdtempSync(join(tmpdir(), 'tidemark-original-'));
 copySources(root, original);
 const unharmed = await findFailure(original);
@@ -75,7 +75,7 @@ function copySources(from: string, to: string): void {
 
 async function findFailure(folder: string, rare?: Mutation['rare']): Promise<Verdict> {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  // Mistakes may leave names unused or conditions constant; they need not pass the checks of types.
+  // A mistake may leave names unused or conditions constant, so types are not checked.
   await run(process.execPath, [compiler, '-p', 'test/simulation', '--noCheck'], { cwd: folder });
   const main = 'test/simulation/dist/test/simulation/main.js';
   const seeds = rare ? `${rare.seed}..${rare.seed}` : `1..${values.seeds}`;
@@ -92,7 +92,7 @@ async function findFailure(folder: string, rare?: Mutation['rare']): Promise<Ver
   }
 }
 
-/** @returns found when a test of the file fails */
+/** @returns `found: true` when a test of the file fails */
 async function runTest(folder: string, test: string): Promise<Verdict> {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const path = join('services/gateway/src', test);

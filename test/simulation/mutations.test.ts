@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { MUTATIONS } from './mutations.ts';
 
-/* `npm run test:mutations` takes minutes; that each still finds its text takes none. */
+/* `npm run test:mutations` takes minutes. This only checks that each mutation still finds its text. */
 
 const SOURCES = new URL('../../services/gateway/src/', import.meta.url);
 

@@ -1,18 +1,18 @@
-/** A mistake made on purpose, to see that a checker finds it. */
+/** A deliberate mistake that a checker must find. */
 export interface Mutation {
-  /** What the code does wrong then. */
+  /** What the code then does wrong. */
   readonly mistake: string;
-  /** Within `services/gateway/src`. */
+  /** The file, relative to `services/gateway/src`. */
   readonly file: string;
   readonly text: string;
   readonly replacement: string;
-  /** The unit test that finds it, beside the file, where no world is deep or wide enough. */
+  /** The unit test beside the file that finds it, where no world is large enough for that. */
   readonly test?: string;
-  /** The world that finds it, where few do. */
+  /** A world that finds it, where few worlds do. */
   readonly rare?: { readonly seed: number; readonly steps: number };
 }
 
-/** Each is one small edit that compiles, reads plausibly, and breaks a promise. */
+/** Each is one small edit that compiles, looks plausible, and breaks a promise. */
 export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'goes live without the last step',

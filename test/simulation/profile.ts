@@ -1,7 +1,7 @@
 import type { Transport } from './device.ts';
 import type { Random } from './random.ts';
 
-/** What can happen, and how often compared with the rest. */
+/** The actions that a world can choose from. */
 export const ACTIONS = [
   'turn',
   'request',
@@ -66,10 +66,10 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   elapse: 20,
 };
 
-/** Where a flood is what the world is about. */
+/** The weight of floods in worlds that test floods. */
 const FLOOD_WEIGHT = 10;
 
-/** These are never left out: without them a world stands still. */
+/** The actions that no world leaves out, because nothing would happen without them. */
 const NEEDED: ReadonlySet<Action> = new Set([
   'turn',
   'request',
@@ -84,26 +84,26 @@ const NEEDED: ReadonlySet<Action> = new Set([
   'reviveNats',
 ]);
 
-/** The kind of world that a seed makes: which faults there are, and how large things get. */
+/** The kind of world that a seed makes: its faults, and its sizes. */
 export interface Profile {
   readonly weights: ReadonlyMap<Action, number>;
   readonly readers: number;
   readonly gateways: number;
   readonly transports: readonly Transport[];
-  /** All readers want the same on one gateway: one group with many members. */
+  /** Whether all readers have the same patterns on one gateway: one group with many members. */
   readonly alike: boolean;
-  /** A flood is so large that one step through it does not do. */
+  /** Whether floods are so large that a reader needs several steps through one. */
   readonly deep: boolean;
   readonly topics: readonly string[];
   readonly tail: { readonly bytesMax: number; readonly eventsMax: number };
   readonly coldReadsMax: number;
   readonly kernelBytesMax: number;
-  /** What a write to a socket costs, */
+  /** Milliseconds that a write to a socket takes. */
   readonly writeMs: number;
-  /** and an event of the feed. */
+  /** Milliseconds that an event of the feed takes. */
   readonly feedMs: number;
   readonly stepMs: number;
-  /** The chance of an event that is larger than what a socket may hold. */
+  /** The probability of an event that is larger than the bytes that a socket may hold. */
   readonly large: number;
   readonly paddingMax: number;
   readonly holes: boolean;
@@ -111,13 +111,13 @@ export interface Profile {
   readonly stallTimeoutMs: number;
 }
 
-/** `a.b.*` and `a.c.*` are more than an index is worth, and of a scan the latter gets little. */
+/** `a.b.*` and `a.c.*` match too many topics for the index. A scan finds little of the latter. */
 const MANY_TOPICS = [
   ...Array.from({ length: 1000 }, (_, index) => `a.b.t${index}`),
   ...Array.from({ length: 70 }, (_, index) => `a.c.t${index}`),
 ];
 
-/** All of it in memory, or hardly any: long ways through the tail, and through stream and archive. */
+/** Tails that hold all events or hardly any: long reads of the tail, or of stream and archive. */
 const DEEP_TAILS = [
   { bytesMax: 10_000_000, eventsMax: 10_000 },
   { bytesMax: 100_000, eventsMax: 50 },
@@ -178,7 +178,7 @@ function createPattern(random: Random): string {
   return tokens.join('.');
 }
 
-/** Few topics mostly, so that subscriptions meet; sometimes too many for an index to be worth it. */
+/** Mostly few topics, so that subscriptions overlap; sometimes too many for the index. */
 function createTopics(random: Random): readonly string[] {
   if (random.chance(0.05)) return MANY_TOPICS;
   const topics = Array.from({ length: random.between(1, 12) }, () => {

@@ -1,13 +1,13 @@
-/** Numbers that a seed decides (mulberry32): the same seed gives the same run on every machine. */
+/** Random numbers from a seed (mulberry32). The same seed gives the same run on every machine. */
 export class Random {
   #state: number;
 
   constructor(seed: number) {
-    // Neighbouring seeds must not begin alike.
+    // Neighbouring seeds must not begin with similar numbers.
     this.#state = Math.imul(seed ^ 0x5bd1e995, 0x9e3779b1) >>> 0;
   }
 
-  /** From 0 up to, but without, 1. */
+  /** A number from 0 up to, but not including, 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -15,7 +15,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   }
 
-  /** A whole number from `min` to `max`, both of them possible. */
+  /** A whole number from `min` to `max`, both included. */
   between(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1));
   }
@@ -30,7 +30,7 @@ export class Random {
     return item;
   }
 
-  /** Takes one out of the list; the order of the others may change. */
+  /** Removes one item from the list. The order of the others may change. */
   removeAny<T>(items: T[]): T {
     const index = Math.floor(this.next() * items.length);
     const item = items[index];

@@ -9,19 +9,19 @@ import {
 import type { History, LogVersion, StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
 
-/** What the readers can see of the world. */
+/** The part of the world that readers can see. */
 export interface Truth {
   readonly history: History;
-  /** Whether nobody can read an event any more: neither the stream nor the archive has it. */
+  /** Whether neither the stream nor the archive has the event any more. */
   gone(record: StoredRecord): boolean;
 }
 
-/** How a subscription was asked for, and what could be known at that moment. */
+/** What a subscription asked for, and the state of the log at that moment. */
 interface Asked {
   readonly start: Start;
-  /** The highest sequence that `latest` may mean: what was stored by then. */
+  /** The stream's last sequence then: the highest that `latest` may mean. */
   readonly lastSequence: number;
-  /** The log on the gateway's side, by the time of asking. */
+  /** The head of the gateway's log then. */
   readonly head: number;
   readonly first: number;
 }
@@ -35,31 +35,31 @@ export interface ReaderOptions {
 export type ReaderState = 'away' | 'asked' | 'confirmed';
 
 /**
- * One subscription of one client, across all its connections: it keeps its cursor as PROTOCOL.md
- * sections 5 and 6.4 tell, and checks at each step that nothing is missing, false or twice.
+ * One subscription of one client, across all its connections. It keeps its cursor as PROTOCOL.md
+ * sections 5 and 6.4 say, and checks at each step that no event is missing, wrong or duplicate.
  */
 export class Reader {
   readonly id: string;
   readonly patterns: readonly string[];
-  /** `latest`: while it is behind, only the newest event of each topic has to come. */
+  /** With `latest` only the newest event of each topic has to come while it is behind. */
   readonly deliver: Deliver;
   state: ReaderState = 'away';
-  /** Its client has unsubscribed, and the gateway's answer is under way. */
+  /** Whether its client has unsubscribed and the gateway's answer has not arrived yet. */
   closing = false;
   live = false;
   cursor: Position | undefined;
   received = 0;
   readonly #truth: Truth;
   readonly #matched = new Map<string, boolean>();
-  /** Topics of which an event was skipped, so that a newer one has to come. */
+  /** Topics with a skipped event, for which a newer one has to come. */
   readonly #awaited = new Map<string, number>();
-  /** Events skipped since it was last told how many. */
+  /** Events skipped since the last `skipped`. */
   #untold = 0;
-  /** Some of these may be lost by now; the gateway counted them when they were there. */
+  /** Whether some of these may be lost by now. The gateway counted them while they existed. */
   #lossy = false;
   #view = 0;
   #asked: Asked | undefined;
-  /** `subscribed` named another cursor than was asked for: a gap has to follow at once. */
+  /** Set when `subscribed` had another cursor than was asked for. A gap has to follow at once. */
   #owedGap: { readonly from: Position; readonly to: Position } | undefined;
 
   constructor(id: string, { patterns, deliver, truth }: ReaderOptions) {
@@ -87,7 +87,7 @@ export class Reader {
     const { start } = asked;
     const own = start.kind === 'cursor' && start.position === this.cursor;
     if (own) return;
-    // A new start forgets what it had.
+    // A new start forgets the events that it had.
     this.cursor = undefined;
     this.#awaited.clear();
     this.#view = this.#truth.history.version.view;
@@ -99,7 +99,7 @@ export class Reader {
     this.#asked = undefined;
   }
 
-  /** The subscription begins after this cursor. */
+  /** Called for `subscribed`: the subscription begins after this cursor. */
   confirm(cursor: string, version: LogVersion): void {
     ensure(this.state === 'asked', 'subscribed', () => `${this.id} had not asked`);
     const asked = this.#asked;
@@ -118,7 +118,7 @@ export class Reader {
     this.#view = version.view;
   }
 
-  /** An event arrived on its connection. @returns whether it is for this one */
+  /** Called for each event on its connection. @returns whether the event is for this reader */
   receive(record: StoredRecord, position: Position, version: LogVersion): boolean {
     if (this.state !== 'confirmed' || !this.matches(record.topic)) return false;
     ensure(!this.#owedGap, 'gap told', () => `${this.id} got an event before the gap it was owed`);
@@ -154,7 +154,7 @@ export class Reader {
     this.#move(to, version);
   }
 
-  /** Told how many events up to a cursor were skipped for newer ones. */
+  /** Called for `skipped`, which counts the events up to a cursor that were skipped for newer ones. */
   skip(count: number, cursor: string, version: LogVersion): void {
     const position = this.#read(cursor, version);
     this.#pass(position.sequence, position, version, 'skipped');
@@ -167,7 +167,7 @@ export class Reader {
     this.#lossy = false;
   }
 
-  /** The position of a whole connection, which everything on it has passed. */
+  /** Called for a heartbeat. Every subscription of the connection has passed its cursor. */
   passHeartbeat(cursor: string, version: LogVersion): void {
     if (this.state !== 'confirmed' || !this.cursor) return;
     const position = this.#read(cursor, version);
@@ -274,12 +274,12 @@ export class Reader {
     if (cursor?.epoch !== to.epoch) throw new Error('A future gap is within an epoch.');
     const common = history.commonTo(to.epoch, this.#view, version.view);
     const beyondEnd = from.sequence > Math.min(common, this.#asked?.lastSequence ?? common);
-    // Events that were skipped for lost ones count again: the gap leads back before them.
+    // Events that were skipped for lost ones are delivered again, so the gap leads back before them.
     const leadsBack = this.deliver === 'latest' && this.#awaited.size > 0;
     ensure(beyondEnd || leadsBack, 'gap true', () => {
       return `${this.id} was told that ${from.sequence} is lost`;
     });
-    // What it lacked before its cursor's view ended must have come; beyond that nobody can tell.
+    // Events before the end of its cursor's view must have come. Later ones cannot be checked.
     const through = Math.min(common, to.sequence);
     for (const record of history.range(version, cursor.sequence, through)) {
       const had = record.lost || !this.matches(record.topic);
@@ -299,7 +299,7 @@ export class Reader {
     }
   }
 
-  /** Everything up to and with a sequence must have come. */
+  /** Checks that every event up to and including a sequence has come. */
   #pass(through: number, { epoch }: Position, version: LogVersion, check: string): void {
     const { cursor } = this;
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
@@ -309,7 +309,7 @@ export class Reader {
     });
     const { history } = this.#truth;
     if (version.view !== this.#view) {
-      // The newer event for which one was skipped may be among the lost.
+      // The newer event for which one was skipped may be lost.
       this.#awaited.clear();
       const common = history.commonTo(epoch, version.view, this.#view);
       ensure(cursor.sequence <= common, 'gap told', () => {
@@ -329,7 +329,7 @@ export class Reader {
     }
   }
 
-  /** Once it is current: whatever was skipped, a newer event of its topic has come. */
+  /** Checks, once it is current, that a newer event came for each topic with a skipped one. */
   #checkNewest(check: string): void {
     const [first] = this.#awaited;
     ensure(!first, check, () => `${this.id} lacks what is newer than ${first?.join(' ')}`);
@@ -340,7 +340,7 @@ export class Reader {
     this.#view = version.view;
   }
 
-  /** A cursor of the server, which must be of the epoch that the server then was in. */
+  /** Parses a cursor from the gateway, and checks that it has the gateway's epoch at that time. */
   #read(cursor: string, version: LogVersion): Position {
     const position = parseCursor(cursor);
     ensure(position.epoch === version.epoch, 'epoch', () => {

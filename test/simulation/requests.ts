@@ -6,7 +6,7 @@ interface Request {
   readonly reject: (error: Error) => void;
 }
 
-/** Messages between processes that are under way; the simulation decides when which one arrives. */
+/** Messages in transit between processes. The simulation decides when each arrives. */
 export class Requests {
   readonly #random: Random;
   #underWay: Request[] = [];
@@ -19,14 +19,14 @@ export class Requests {
     return this.#underWay.length;
   }
 
-  /** One way of a message. Rejects when it is lost. */
+  /** Sends a message one way. Resolves when it arrives, and rejects when it is lost. */
   hop(what: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#underWay.push({ what, resolve, reject });
     });
   }
 
-  /** Any of them arrives, not always the oldest. @returns which */
+  /** Lets one message arrive, not always the oldest. @returns its name */
   arrive(): string {
     const { what, resolve } = this.#random.removeAny(this.#underWay);
     resolve();

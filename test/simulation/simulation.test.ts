@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { simulate } from './simulation.ts';
 
-/** `npm run test:sim -- --seeds 1..2000` runs more; a failing seed is repeated by `--seed`. */
+/** `npm run test:sim -- --seeds 1..2000` runs more; `--seed` repeats a failing seed. */
 const SEEDS_PER_TEST = 50;
 const FIRST_SEEDS = [1, 51, 101, 151, 201, 251];
 const STEPS = 600;

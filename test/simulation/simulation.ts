@@ -16,12 +16,12 @@ export interface Outcome {
   readonly failure?: Violation;
 }
 
-/** Steps in which a world without faults has to come to rest. */
+/** Most steps that a world without faults may need to come to rest. */
 const SETTLE_STEPS_MAX = 200_000;
 
 const EVENTS_PER_HEARTBEAT = 8;
 
-/** What goes on when the faults have ended. */
+/** The actions that go on when the faults have ended. */
 const SETTLING: readonly Action[] = [
   'openFeed',
   'feedArchive',
@@ -36,8 +36,8 @@ const SETTLING: readonly Action[] = [
 ];
 
 /**
- * Runs one world: so many steps of whatever its seed decides, then an end of all faults, after
- * which everybody must be live and have everything.
+ * Runs one world. Its seed decides each of its steps. After them all faults end, and then every reader
+ * must become live and have every event.
  */
 export async function simulate({ seed, steps, trace }: Run): Promise<Outcome> {
   const world = new World(seed, trace);
@@ -74,13 +74,13 @@ async function disturb(world: World, steps: number): Promise<void> {
   }
 }
 
-/** Lets everybody in, where it is the crowd that matters. */
+/** Connects all readers at the beginning, for worlds that test a crowd. */
 async function gather(world: World): Promise<void> {
   while (await act(world, 'openFeed'));
   while (await act(world, 'connect'));
 }
 
-/** Ends all faults and lets everything finish. */
+/** Ends all faults and runs the world until it comes to rest. */
 async function settle(world: World): Promise<void> {
   world.note(() => 'the faults end');
   world.calm = true;
@@ -93,7 +93,7 @@ async function settle(world: World): Promise<void> {
   let rests = 0;
   for (let step = 0; step < SETTLE_STEPS_MAX; step++) {
     if (await goOn(world)) continue;
-    // A gateway that retention overtook learns of it with the next event.
+    // A gateway that retention overtook learns that only with the next event.
     if (++rests === 1) publishOne(world);
     else if (isSettled(world)) return;
     const { nextMs } = world.clock;
@@ -104,8 +104,9 @@ async function settle(world: World): Promise<void> {
 }
 
 /**
- * Nothing is left to deliver. While one topic goes on, the cursors of the quiet subscriptions
- * advance all the same; when that ends too, heartbeats tell the head, and nobody lacks anything.
+ * Checks a world with nothing left to deliver. While one topic stays active, the cursors of the quiet
+ * subscriptions must advance too. When that topic stops, heartbeats must have the head, and no reader
+ * may lack an event.
  */
 async function rest(world: World): Promise<void> {
   const { heartbeatMs } = world.profile;
@@ -131,7 +132,7 @@ function checkAdvanced({ readers }: World, sequence: number): void {
   }
 }
 
-/** Lets time go by, with everything that is due in it. */
+/** Lets time pass, and runs everything that is due in it. */
 async function pass(world: World, ms: number): Promise<void> {
   const { clock } = world;
   const untilMs = clock.nowMs + ms;
@@ -141,7 +142,7 @@ async function pass(world: World, ms: number): Promise<void> {
   }
 }
 
-/** One thing that is due, in an order that the seed decides. @returns false when nothing is */
+/** Runs one thing that is due, in an order that the seed decides. @returns false if there is none */
 async function goOn(world: World): Promise<boolean> {
   const actions = [...SETTLING];
   while (actions.length > 0) {
@@ -154,7 +155,7 @@ async function act(world: World, action: Action): Promise<boolean> {
   const done = ACTS[action](world);
   if (done === undefined) return false;
   world.note(() => done);
-  // Everything that was promised comes about before the next step.
+  // All promises that are settled run their continuations before the next step.
   await new Promise((resolve) => setImmediate(resolve));
   world.throwFailure();
   return true;

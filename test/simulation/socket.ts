@@ -4,24 +4,24 @@ import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
 import type { LogVersion } from './history.ts';
 import { ensure } from './violation.ts';
 
-/** PROTOCOL.md section 8.2: bytes that a socket holds unsent, one larger event apart. */
+/** Most bytes that a socket holds unsent, except for one larger event (PROTOCOL.md section 8.2). */
 const UNSENT_BYTES_MAX = 64 * 1024;
 
-/** Of a WebSocket frame (RFC 6455 section 5.2). */
+/** The first byte of a WebSocket text frame (RFC 6455 section 5.2). */
 const TEXT_FRAME = 0x81;
 const LENGTH_16 = 126;
 const HEADER_BYTES_MAX = 10;
 
-/** What a write was, and what the gateway took the log for when it wrote. */
+/** The bytes of a write, and the version of the log that the gateway knew when it wrote. */
 interface Piece {
   readonly bytes: Buffer;
   readonly version: LogVersion;
 }
 
 export interface SocketEvents {
-  /** Where the gateway stands that writes. */
+  /** The version of the log that the writing gateway knows. */
   readonly version: () => LogVersion;
-  /** A write was made, which costs time. */
+  /** Called for each write, which takes time. */
   readonly wrote: (socket: SimulatedSocket) => void;
   readonly drained: () => void;
   readonly received: (bytes: Buffer, version: LogVersion) => void;
@@ -29,12 +29,12 @@ export interface SocketEvents {
 }
 
 /**
- * A socket as Node has it: writes queue up in the process, the kernel takes them piece by piece
- * (`flush`), the network delivers what the kernel has (`arrive`), and a drain follows once the
+ * A socket that behaves like Node's. Writes queue up in the process. The kernel takes them piece by
+ * piece (`flush`), and the network delivers what the kernel has (`arrive`). A drain follows once the
  * queue is empty, if it was at the high-water mark.
  */
 export class SimulatedSocket implements Sink {
-  /** Nothing arrives for now. */
+  /** While true, nothing arrives. */
   stalled = false;
   pings = 0;
   kernelBytesMax: number;
@@ -58,14 +58,14 @@ export class SimulatedSocket implements Sink {
     return !this.#needsDrain && !this.#destroyed && !this.#closing;
   }
 
-  /** Whether something can move. */
+  /** Whether any bytes can move. */
   get moves(): boolean {
     if (this.#destroyed || this.stalled) return false;
     if (this.#needsDrain || this.#closing) return true;
     return this.#kernel.length > 0 || this.#unsent.length > 0;
   }
 
-  /** Bytes that it does not report as taken are kept as they are, so that reusing them shows. */
+  /** Keeps bytes that it does not report as taken by reference, so that reuse of them is found. */
   write(bytes: Uint8Array): boolean {
     const room = this.kernelBytesMax - this.#kernelBytes;
     const taken = this.unsentBytes === 0 && bytes.length <= room;
@@ -91,14 +91,14 @@ export class SimulatedSocket implements Sink {
     this.#closing = reason;
   }
 
-  /** The connection breaks: what is under way never arrives. */
+  /** Breaks the connection. Bytes in transit never arrive. */
   destroy(): void {
     this.#destroyed = true;
     this.#unsent = [];
     this.#kernel = [];
   }
 
-  /** The kernel takes some of what is unsent. */
+  /** The kernel takes some of the unsent bytes. */
   flush(bytesMax: number): void {
     let room = Math.min(bytesMax, this.kernelBytesMax - this.#kernelBytes);
     while (room > 0 && this.#unsent.length > 0) {
@@ -114,7 +114,7 @@ export class SimulatedSocket implements Sink {
     if (!this.#closing) this.#events.drained();
   }
 
-  /** The peer receives some of what the kernel has, cut anywhere. */
+  /** The peer receives some of the kernel's bytes, split at any place. */
   arrive(bytesMax: number): void {
     let room = bytesMax;
     while (room > 0 && this.#kernel.length > 0) {
@@ -157,13 +157,13 @@ function cut(pieces: Piece[], bytesMax: number): Piece {
   return { bytes: first.bytes.subarray(0, bytesMax), version: first.version };
 }
 
-/** Whether a write holds events: of both transports' messages only they begin like this. */
+/** Whether a write has events. No other message of either transport begins like an event. */
 function isEvent(bytes: Buffer): boolean {
   const head = bytes.toString('latin1', 0, 80);
   return head.includes('{"type":"event"') || /^id: \S+\ndata: /.test(head);
 }
 
-/** Whether a write of events holds a single one. */
+/** Whether a write of events has a single one. */
 function isOneEvent(bytes: Buffer): boolean {
   if (bytes[0] !== TEXT_FRAME) return bytes.indexOf('\n\n') === bytes.length - 2;
   const length = bytes[1] === LENGTH_16 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));

@@ -7,11 +7,11 @@ import type { ColdQuery, StreamTier } from '../../services/gateway/src/sources/c
 import { respond } from './archive.ts';
 import type { World } from './world.ts';
 
-/** Messages that one step of a read brings: between two steps the stream may change. */
+/** Most messages that one step of a read brings. The stream may change between two steps. */
 const BATCH_MAX = 40;
 const READ_BYTES_MAX = 256 * 1024;
 
-/** Reads the stream as `StreamReader` does, in steps, with whatever happens in between. */
+/** Reads the stream as `StreamReader` does, in steps. Anything may happen between two steps. */
 export class SimulatedStream implements StreamTier {
   readonly #world: World;
 
@@ -30,7 +30,7 @@ export class SimulatedStream implements StreamTier {
     return bounds;
   }
 
-  /** Whatever stream is there now is read, and taken for that of the epoch: as it really is. */
+  /** Reads whichever stream exists now, without a check of its epoch, as the real reader does. */
   async readSlice(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;
     const { history } = this.#world;
@@ -72,7 +72,7 @@ export class SimulatedStream implements StreamTier {
   }
 }
 
-/** The gateway's own archive tier on a connection that the world delays and breaks. */
+/** The gateway's own archive reader, on a connection that the world delays and breaks. */
 export function createArchiveTier(world: World): ArchiveReader {
   const request = async (subject: string, body: string) => {
     await world.requests.hop(subject);

@@ -15,10 +15,10 @@ import { Requests } from './requests.ts';
 import type { SimulatedSocket } from './socket.ts';
 import { ensure } from './violation.ts';
 
-/** Members that a group writes to before it looks at the clock. */
+/** Members that a group writes to before it reads the clock. */
 const WRITES_PER_STEP = 16;
 
-/** Everything there is: one stream, one archive, gateways, and whoever reads. */
+/** A world: one stream, one archive, gateways and readers. */
 export class World implements Truth {
   readonly random: Random;
   readonly profile: Profile;
@@ -29,15 +29,15 @@ export class World implements Truth {
   readonly gateways: SimulatedGateway[];
   readonly devices = new Set<Device>();
   readonly readers: Reader[];
-  /** Tells what happens, when somebody wants to know. */
+  /** Prints what happens; `undefined` where no trace was asked for. */
   readonly trace: ((line: string) => void) | undefined;
   natsUp = true;
   archiveUp = true;
-  /** The faults have ended, and everything moves as fast as it can. */
+  /** Whether the faults have ended. Everything then moves as fast as it can. */
   calm = false;
-  /** The one deep flood has been. */
+  /** Whether the one deep flood has happened. */
   flooded = false;
-  /** After a loss nothing is stored until all have seen it: later they cannot (ARCHITECTURE.md). */
+  /** After a loss nothing is stored until all have seen it, because later they cannot see it. */
   unseenLoss = false;
   #failure: unknown;
   #deviceCount = 0;
@@ -59,7 +59,7 @@ export class World implements Truth {
       const deliver: Deliver = this.random.chance(0.2) ? 'latest' : 'all';
       return { patterns, deliver };
     });
-    // A world in which no event matches tests nothing: all its readers want the first topic too.
+    // A world in which no event matches tests nothing, so all its readers want the first topic too.
     const { topics } = this.profile;
     const isMatched = wishes.some(({ patterns }) => matchesSome(patterns, topics));
     const extra = isMatched ? [] : topics.slice(0, 1);
@@ -69,7 +69,7 @@ export class World implements Truth {
     });
   }
 
-  /** Somebody who cannot throw into the run has found a failure. */
+  /** Notes a failure that was found where an error cannot be thrown into the run. */
   fail(error: unknown): void {
     this.#failure ??= error;
   }
@@ -105,7 +105,7 @@ export class World implements Truth {
     return device;
   }
 
-  /** One round of a gateway's event loop, which must not take longer than it says. */
+  /** Runs one turn of a gateway's loop, and checks that the turn keeps its time limit. */
   turn(gateway: SimulatedGateway): void {
     const startMs = this.clock.nowMs;
     this.#writesInRowMax = 1;
@@ -133,14 +133,14 @@ export class World implements Truth {
     if (seen) this.unseenLoss = false;
   }
 
-  /** The connection of everybody to NATS is lost. */
+  /** Breaks the connection of every process to NATS. */
   loseNats(): void {
     this.requests.loseAll();
     for (const { feed } of this.gateways) feed.lose();
     this.archive.lose();
   }
 
-  /** A connection that cannot be written to holds its positions and nothing else. */
+  /** Checks that a connection with a full socket holds its positions and nothing else. */
   #checkHeld(gateway: SimulatedGateway): void {
     for (const { name, connection, socket, ...device } of this.devices) {
       if (device.gateway !== gateway || socket.writable) continue;
