@@ -12,7 +12,7 @@ import { Unverified } from './system/measurement.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-// Children are ended by what listens to `exit`.
+// Listeners of `exit` end the children.
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
@@ -31,7 +31,7 @@ const results: CaseResult[] = [];
 for (const benchCase of options.cases) results.push(await measureCase(benchCase, options));
 
 console.log(`\n${formatTable(results)}`);
-if (options.quick) console.log('\nWith --quick these figures are for a look; they are no results.');
+if (options.quick) console.log('\nFigures of --quick are for a quick look. They are not results.');
 const file = options.outFile ?? join(ROOT, 'data', 'bench', `${date.replaceAll(':', '-')}.json`);
 mkdirSync(dirname(file), { recursive: true });
 const { quick, runs } = options;
@@ -59,7 +59,7 @@ async function measureCase(benchCase: BenchCase, options: Options): Promise<Case
     if (folder) console.log(summarizeProfiles(folder));
     return evaluate(benchCase, values);
   } catch (error) {
-    // A figure is reported only where everything arrived, once and in order.
+    // A figure is reported only where every event arrived once and in order.
     const reason = error instanceof Unverified ? error.message : String((error as Error).stack);
     console.error(`  no figure: ${reason}`);
     return refuse(benchCase, reason);

@@ -22,7 +22,7 @@ export const USAGE = `npm run bench -- [--case NAME[,NAME]...] [--runs N] [--qui
   --out      the JSON file (data/bench/<time>.json)
   --help     shows this`;
 
-/** @throws Error with one sentence for what is wrong */
+/** @throws Error with one sentence that names the fault */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],

@@ -3,14 +3,14 @@ import { type System, startSystem } from '../support/system.ts';
 import { FUZZ_ENV, fuzz } from './surface.ts';
 import { SURFACES } from './surfaces.ts';
 
-/* `npm run fuzz` (run.mjs): as many inputs as one has time for. */
+/* `npm run fuzz` (run.mjs): any number of inputs. */
 
 const { FUZZ_SURFACE = '', FUZZ_COUNT = '100000', FUZZ_SEED } = process.env;
 const count = Number(FUZZ_COUNT);
 const seed = FUZZ_SEED ? Number(FUZZ_SEED) : Date.now() % 2 ** 31;
 const chosen = Object.entries(SURFACES).filter(([name]) => !FUZZ_SURFACE || name === FUZZ_SURFACE);
 
-/** A run takes minutes; a line each time that this much has passed shows that it goes on. */
+/** Time between two lines of progress. A run takes minutes. */
 const PROGRESS_MS = 10_000;
 
 let system: System;

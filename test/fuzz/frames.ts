@@ -8,10 +8,10 @@ import { blocks, countOutcome, type Outcomes, type Surface, show } from './surfa
 const SOCKETS = 16;
 const ANSWER_MS = 5000;
 
-/** An unmasked close frame with a code (RFC 6455 section 5.5.1) is the last that a server sends. */
+/** The first byte of a close frame (RFC 6455 section 5.5.1), the last frame of a server. */
 const CLOSE = 0x88;
 
-/** Bytes after the upgrade, right and wrong: the gateway closes with a code or goes on. */
+/** Valid and invalid bytes after the upgrade. The gateway closes with a code or goes on. */
 export const frames: Surface = async (run) => {
   const outcomes: Outcomes = {};
   const several = fc
@@ -37,10 +37,10 @@ async function send(port: number, token: string, bytes: Uint8Array): Promise<str
   socket.write(
     `GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nSec-WebSocket-Protocol: tidemark.v1\r\nAuthorization: Bearer ${token}\r\n\r\n`,
   );
-  // A reset by the other side would take an answer along that was not read yet.
+  // A reset by the other side would discard an answer that was not read yet.
   await Promise.race([once(socket, 'data'), once(socket, 'close')]);
   socket.write(bytes);
-  // Half a frame may wait for its rest for ever; the end of the connection is no part of the input.
+  // Half a frame may wait for its rest for ever. The input does not include the connection's end.
   socket.end();
   await ended(socket, bytes);
   const text = Buffer.concat(received);
@@ -58,7 +58,7 @@ async function ended(socket: Socket, bytes: Uint8Array): Promise<void> {
   if (performance.now() - startMs >= ANSWER_MS) throw new Error(`still open after ${show(bytes)}`);
 }
 
-/** Walks over the frames that the gateway sent. */
+/** Finds the close frame among the frames that the gateway sent. */
 function closeOf(bytes: Buffer): string {
   let at = bytes.indexOf('\r\n\r\n') + 4;
   let close = 'no close frame';

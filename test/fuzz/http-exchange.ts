@@ -6,10 +6,10 @@ import { blocks, codeOf, countOutcome, type Outcomes, type Surface, show } from 
 
 const SOCKETS = 40;
 const ANSWER_MS = 10_000;
-/** A stream goes on until its reader has seen enough. */
+/** How long a stream that does not end is read. */
 const STREAM_MS = 30;
 
-/** Bytes for one service, and what they were made of. */
+/** The bytes for one service, and the input that they were made from. */
 export interface Letter {
   readonly service: 'gateway' | 'ingest' | 'replay';
   readonly bytes: Buffer;
@@ -23,7 +23,7 @@ export interface Head {
   readonly token: string;
 }
 
-/** Sends what the arbitrary makes: each is answered with a promised status and error, or a close. */
+/** Sends the requests of an arbitrary. Each must get a promised status and error, or a close. */
 export function exchangeAll<T>(
   inputs: fc.Arbitrary<T>,
   write: (input: T, system: System) => Letter,
@@ -46,7 +46,7 @@ export function exchangeAll<T>(
   };
 }
 
-/** A request as its parts say, whether they fit or not. */
+/** Writes a request from its parts, whether they fit together or not. */
 export function writeRequest({ method, target, headers, token }: Head, body?: Uint8Array): Buffer {
   const lines = [
     `${method} ${target} HTTP/1.1`,
@@ -91,7 +91,7 @@ function judge(answer: string, input: unknown): string {
   return `status ${status}`;
 }
 
-/** Every line is one of those that the gateway writes (PROTOCOL.md section 7). */
+/** Checks that every line is one that the gateway may write (PROTOCOL.md section 7). */
 export function checkStream(stream: string, input: unknown): void {
   for (const line of stream.split('\n').slice(0, -1)) {
     if (

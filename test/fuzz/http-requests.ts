@@ -4,18 +4,18 @@ import { encode, exchangeAll, writeRequest } from './http-exchange.ts';
 import { body, cursor, event, headerValue, text, topic, validEvent } from './inputs.ts';
 import type { Surface } from './surface.ts';
 
-/* What is wrong is one thing at a time, so that the rest of a request leads to where it is read. */
+/* Each request has one fault. Its other parts are valid, so that it reaches the code for the fault. */
 
 const CLOSE: readonly [string, string] = ['Connection', 'close'];
 
-/** What the body of a request claims to be, rightly or wrongly. */
+/** The content type that a request claims, rightly or wrongly. */
 const claims = fc.constantFrom(
   'application/json',
   'application/cloudevents+json',
   'application/cloudevents-batch+json',
 );
 
-/** Bodies of whatever kind for `POST /v1/events`. */
+/** Bodies of any kind for `POST /v1/events`. */
 export const bodies: Surface = exchangeAll(
   fc.record({
     claim: fc.oneof({ weight: 9, arbitrary: claims }, { weight: 1, arbitrary: headerValue }),
@@ -111,7 +111,7 @@ const UPGRADE = [
   ['Sec-WebSocket-Protocol', 'tidemark.v1'],
 ] as const;
 
-/** Headers of requests that would be answered without them, WebSocket handshakes among them. */
+/** Headers of otherwise valid requests, also of WebSocket handshakes. */
 export const headers: Surface = exchangeAll(
   fc.record({
     place: fc.constantFrom(
@@ -132,7 +132,7 @@ export const headers: Surface = exchangeAll(
     const key = ['Sec-WebSocket-Key', randomBytes(16).toString('base64')] as const;
     const upgrade = [...UPGRADE, key].filter(([name]) => name !== without);
     const flood = Array.from({ length: many }, (_, n) => [`X-${n}`, String(n)] as const);
-    // Without these two it is a request like others, after which the socket would stay open.
+    // Without these two it would be an ordinary request, and the socket would stay open.
     const upgrades = target === '/v1/ws' && without !== 'Connection' && without !== 'Upgrade';
     const all = [...(upgrades ? upgrade : [CLOSE]), ...flood, ...fields];
     const content = method === 'POST' ? Buffer.from('{"type":"fuzz.a","data":1}') : undefined;
@@ -151,7 +151,7 @@ const target = fc.oneof(
   fc.constantFrom('*', '/v1/%', '/v1/events/%ff', '//', '/v1/../v1/events', 'http://a/v1/events'),
 );
 
-/** Requests to anywhere, and bytes that are none. */
+/** Requests to any path, and bytes that are not a request. */
 export const requests: Surface = exchangeAll(
   fc.record({
     service: fc.constantFrom('gateway' as const, 'ingest' as const, 'replay' as const),
@@ -165,7 +165,7 @@ export const requests: Surface = exchangeAll(
     target,
     headers: fc.array(header, { maxLength: 3 }),
     body,
-    /** Rubbish before or instead of a request. */
+    /** Random bytes before or instead of a request. */
     raw: fc.oneof(
       { weight: 15, arbitrary: fc.constant(null) },
       { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }) },

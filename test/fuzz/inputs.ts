@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 
-/* What strangers send: half of it well-formed with one thing wrong, the rest rubbish. */
+/* Inputs of strangers: half are well-formed except for one fault, the others are random. */
 
-/** Text that ends lines, fields, strings or patience where it is not treated with care. */
+/** Text that breaks lines, fields, strings or time limits where code does not treat it with care. */
 const NASTY = [
   '',
   '\r',
@@ -53,7 +53,7 @@ export const cursor = fc.oneof(
   text,
 );
 
-/** Any JSON value, with keys that reach for prototypes. */
+/** Any JSON value, also with keys that would change prototypes. */
 const json = fc.oneof(
   fc.jsonValue({ maxDepth: 3, noUnicodeString: false }),
   text,
@@ -65,7 +65,7 @@ const json = fc.oneof(
 
 const attribute = fc.oneof({ weight: 3, arbitrary: text }, { weight: 1, arbitrary: json });
 
-/** An event in which some attributes are right and others anything. */
+/** An event with some valid attributes and other random ones. */
 export const event = fc.record(
   {
     specversion: fc.oneof(
@@ -96,7 +96,7 @@ export const event = fc.record(
   { requiredKeys: ['type'], noNullPrototype: true },
 );
 
-/** What has to be taken, whatever it holds. */
+/** An event that has to be accepted, whatever its content. */
 export const validEvent = fc.record(
   {
     specversion: fc.constant('1.0'),
@@ -111,12 +111,12 @@ export const validEvent = fc.record(
   { requiredKeys: ['specversion', 'id', 'source', 'type', 'topic'], noNullPrototype: true },
 );
 
-/** JSON text with what JSON.stringify never writes. */
+/** JSON text with faults that JSON.stringify never writes. */
 function spoil(valid: fc.Arbitrary<unknown>): fc.Arbitrary<string> {
   const whole = valid.map((value) => JSON.stringify(value) ?? 'undefined');
   return fc.oneof(
     { weight: 6, arbitrary: whole },
-    // Cut off, doubled, with a key twice, with __proto__, with a number beyond all numbers.
+    // Cut off, doubled, with a key twice, with __proto__, with a number that is too large.
     { weight: 1, arbitrary: fc.tuple(whole, fc.nat(200)).map(([one, end]) => one.slice(0, end)) },
     { weight: 1, arbitrary: whole.map((one) => one + one) },
     { weight: 1, arbitrary: whole.map((one) => one.replace('{', '{"type":"ping","type":7,')) },
@@ -182,13 +182,13 @@ export const body: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.uint8Array({ maxLength: 200 }),
 );
 
-/** What may follow a name in an HTTP header once a client writes it itself. */
+/** The values of HTTP headers that a client can write itself. */
 export const headerValue = fc.oneof(
   { weight: 19, arbitrary: text.map((one) => one.replace(/[^\x20-\x7e\x80-\xff]/g, '?')) },
   { weight: 1, arbitrary: text.map((one) => one.replace(/[\r\n\0]/g, ' ')) },
 );
 
-/** Frames as RFC 6455 has them and as it does not: any opcode, length, mask and payload. */
+/** Frames that RFC 6455 allows or forbids, with any opcode, length, mask and payload. */
 export const frame: fc.Arbitrary<Uint8Array> = mostly<Uint8Array>(
   fc
     .record({

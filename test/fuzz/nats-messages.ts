@@ -44,7 +44,7 @@ const message = fc.record({
   ),
 });
 
-/** Messages of whoever may write to the stream: only valid events reach clients, over both transports. */
+/** Messages of NATS publishers. Only valid events reach clients, over both transports. */
 export const natsMessages: Surface = async (run) => {
   const { system } = run;
   const outcomes: Outcomes = {};
@@ -106,7 +106,7 @@ async function readStream(url: string, token: string) {
       rest = text.slice(end);
     }
   })();
-  // What is wrong is told at the end.
+  // Faults are reported at the end.
   done.catch(() => {});
   return {
     async end(): Promise<number> {

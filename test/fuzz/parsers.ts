@@ -41,7 +41,7 @@ const part = fc.oneof(
 );
 const token = fc.array(part, { maxLength: 5 }).map((parts) => parts.join('.'));
 
-/** Each reads something from outside; a TidemarkError is an answer, anything else a fault. */
+/** Each parses an input from outside. A TidemarkError is an answer, any other error a fault. */
 const checks: readonly [
   name: string,
   property: (outcomes: Outcomes) => fc.IRawProperty<unknown>,
@@ -161,8 +161,8 @@ const checks: readonly [
 ];
 
 /**
- * Everything that parses, without a process around it, with so many inputs each: the smallest input
- * that breaks it is told.
+ * Every parser, called without a process around it, with `count` inputs each. A failure reports the
+ * smallest input that breaks the parser.
  */
 export const parsers: Surface = async ({ count, seed }) => {
   const outcomes: Outcomes = {};
@@ -190,7 +190,7 @@ function countTyped(outcomes: Outcomes, error: unknown): void {
   countOutcome(outcomes, error.code);
 }
 
-/** What a stream sends as one line has to be one. */
+/** Checks that the bytes for one line of a stream are one line. */
 function checkLine(bytes: Uint8Array): void {
   const line = decodeUtf8(bytes);
   if (/[\r\n\0]/.test(line)) throw new Error('an event is more than a line');

@@ -7,23 +7,23 @@ export interface FuzzRun {
   readonly count: number;
   readonly seed: number;
   readonly system: System;
-  /** Told now and then how many inputs are done. */
+  /** Called from time to time with the number of inputs done. */
   readonly onProgress?: (done: number) => void;
 }
 
-/** How often each thing happened: `error invalid_json`, `closed 1007`, `status 400`. */
+/** The number of times of each outcome, such as `error invalid_json` or `closed 1007`. */
 export type Outcomes = Record<string, number>;
 
-/** A place where input from outside comes in. @throws Error with the input that broke it */
+/** A place that takes input from outside. @throws Error with the input that broke it */
 export type Surface = (run: FuzzRun) => Promise<Outcomes>;
 
-/** Memory that a service may have more after a run: heaps grow before they are collected. */
+/** Memory that a service may gain in a run. Heaps grow before garbage is collected. */
 const GROWTH_BYTES_MAX = 200 * 1024 ** 2;
 
-/** What pino calls `error` and `fatal`. */
+/** The lowest log level that is a fault: `error` of pino. */
 const ERROR_LEVEL = 50;
 
-/** No limit is to end what shows that there is more behind it. */
+/** Limits so high that none ends an input before the code behind it. */
 export const FUZZ_ENV = {
   TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '1000000',
   TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '1000000',
@@ -31,9 +31,9 @@ export const FUZZ_ENV = {
   TIDEMARK_GATEWAY_PUBLISHES_MAX: '10000',
   TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_HTTP_REFUSALS_PER_SECOND_MAX: '1000000',
-  // Small, so that what the tail holds is no growth.
+  // Small, so that the tail's events do not count as growth.
   TIDEMARK_GATEWAY_TAIL_BYTES_MAX: '1000000',
-  // Short, so that half a request is soon over, and long enough for a campaign that others let wait.
+  // Short, so that half a request ends soon, but long enough on a machine with other work.
   TIDEMARK_HTTP_HEADERS_TIMEOUT_MS: '4000',
   TIDEMARK_HTTP_REQUEST_TIMEOUT_MS: '4000',
 };
@@ -42,7 +42,7 @@ export function countOutcome(outcomes: Outcomes, what: string): void {
   outcomes[what] = (outcomes[what] ?? 0) + 1;
 }
 
-/** Inputs by the thousand, each block with a seed of its own. */
+/** Blocks of a thousand inputs, each block with a seed of its own. */
 export function* blocks<T>(arbitrary: fc.Arbitrary<T>, run: FuzzRun): Iterable<T[]> {
   const { count, seed, onProgress } = run;
   const size = 1000;
@@ -52,7 +52,7 @@ export function* blocks<T>(arbitrary: fc.Arbitrary<T>, run: FuzzRun): Iterable<T
   }
 }
 
-/** @throws Error where a text is no error that clients are promised, or one that is our fault */
+/** @throws Error for a body that is not a promised error, or that reports a fault of the server */
 export function codeOf(body: { readonly code?: unknown }, input: unknown): string {
   const { code } = body;
   if (typeof code === 'string' && Object.hasOwn(ERROR_CODES, code) && code !== 'internal')
@@ -66,7 +66,7 @@ export function show(input: unknown): string {
     : JSON.stringify(input);
 }
 
-/** Runs a surface, and sees that every service is still the one that it was. */
+/** Runs a surface, and checks that every service still runs, logged no fault and did not grow. */
 export async function fuzz(surface: Surface, run: FuzzRun): Promise<Outcomes> {
   const { gateway, ingest, replay } = run.system;
   const services = [gateway, ingest, replay];

@@ -5,7 +5,7 @@ import { parsers } from './parsers.ts';
 import type { Surface } from './surface.ts';
 import { webSocketMessages } from './web-socket-messages.ts';
 
-/** Where input from outside comes in, by the name that `npm run fuzz -- --surface` takes. */
+/** The surfaces, by the names for `npm run fuzz -- --surface`. */
 export const SURFACES: Readonly<Record<string, Surface>> = {
   parsers,
   websocket: webSocketMessages,

@@ -3,10 +3,10 @@ import type { Message, WebSocketClient } from '../support/web-socket-client.ts';
 import { message } from './inputs.ts';
 import { blocks, codeOf, countOutcome, type Outcomes, type Surface } from './surface.ts';
 
-/** Clients that talk at once; each opens a new connection for each block. */
+/** Clients that send at the same time. Each opens a new connection for each block. */
 const CLIENTS = 4;
 
-/** Text messages of clients: each is answered with something or does nothing; none ends the connection. */
+/** Text messages of clients. Each gets an answer or does nothing, and none ends the connection. */
 export const webSocketMessages: Surface = async (run) => {
   const outcomes: Outcomes = {};
   for (const block of blocks(message, run)) {
@@ -28,7 +28,7 @@ export const webSocketMessages: Surface = async (run) => {
 
 async function talk(client: WebSocketClient, texts: readonly string[]): Promise<void> {
   for (const text of texts) client.send(text);
-  // Messages are taken in order, so that the answer to this one comes after all that were not.
+  // Messages are processed in order, so the answer to this one comes after all other answers.
   client.send({ type: 'unsubscribe', id: 'the end' });
   let code: number | undefined;
   void client.closed.then((end) => {

@@ -2,7 +2,7 @@
 export type Values = Readonly<Record<string, number>>;
 
 export interface Target {
-  /** The value that it is about. */
+  /** The name of the value that must reach the target. */
   readonly value: string;
   readonly text: string;
   readonly atLeast?: number;
@@ -11,7 +11,7 @@ export interface Target {
 }
 
 export interface RunOptions {
-  /** Smaller, for a look; its figures are no results. */
+  /** A smaller run for a quick look. Its figures are not results. */
   readonly quick: boolean;
   readonly profileFolder: string | undefined;
 }
@@ -20,7 +20,7 @@ export interface BenchCase {
   readonly name: string;
   readonly title: string;
   readonly targets: readonly Target[];
-  /** Most client sockets in one process. */
+  /** The highest number of client sockets in one process. */
   readonly sockets: number;
   /** How it is measured, for the report. */
   readonly method: string;

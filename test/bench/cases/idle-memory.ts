@@ -7,7 +7,7 @@ import type { BenchCase, RunOptions } from './bench-case.ts';
 
 const CLIENTS = 10_000;
 const TIMEOUT_MS = 120_000;
-/** Longer than a heartbeat, so that pings and heartbeats are part of being idle. */
+/** Longer than a heartbeat interval, so that idle connections include pings and heartbeats. */
 const SETTLE_MS = 20_000;
 
 export const idleMemory: BenchCase = {
@@ -40,7 +40,7 @@ async function startBareLoop(stage: Stage): Promise<{ port: number; pid: number 
   return { port: (await server.call('listen', {})).port, pid: server.pid };
 }
 
-/** @returns KiB per connection */
+/** @returns the growth in KiB per connection */
 async function growth(
   stage: Stage,
   { quick }: RunOptions,

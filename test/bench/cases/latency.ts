@@ -9,7 +9,7 @@ const EVENT_BYTES = 300;
 const TIMEOUT_MS = 60_000;
 const TOPICS = { prefix: 'latency', audiences: 1, topicsEach: 1 };
 
-/** Compiled code before measured code: the first requests of a process take ten times as long. */
+/** Events before the measurement. The first requests of a process take ten times as long. */
 const WARM_UP_EVENTS = 400;
 
 export const latency: BenchCase = {

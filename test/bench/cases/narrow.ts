@@ -54,7 +54,7 @@ export const narrow: BenchCase = {
   },
 };
 
-/** What a server spends while its clients receive what `send` makes it send. */
+/** Measures a server while its clients receive the events that `send` makes it send. */
 async function observe(
   stage: Stage,
   { quick }: RunOptions,
@@ -88,5 +88,5 @@ async function observe(
   return { ...result, blockedMs };
 }
 
-/** After ten thousand handshakes: time for garbage that is not the measurement's to go. */
+/** Pause after ten thousand handshakes, so that their garbage is collected before the measurement. */
 const SETTLE_MS = 3000;

@@ -13,7 +13,7 @@ const SLEEPERS = 1000;
 const PER_SECOND = 200;
 const EVENT_BYTES = 300;
 const TIMEOUT_MS = 120_000;
-/** Small, so that it is full before and memory does not grow for its sake. */
+/** Small, so that the tail is full before the measurement and its memory does not grow. */
 const TAIL_EVENTS_MAX = 20_000;
 const TOPICS = { prefix: 'stalled', audiences: 1, topicsEach: 1 };
 const EVENTS = { topics: TOPICS, eventBytes: EVENT_BYTES };
@@ -26,10 +26,10 @@ const CLIENTS = {
   timeoutMs: TIMEOUT_MS,
 } as const;
 
-/** The kernel takes megabytes for a socket that nobody reads before the gateway has to wait. */
+/** The kernel takes megabytes for an unread socket before the gateway has to wait. */
 const FILL_EVENTS = 2000;
 const FILLS_MAX = 20;
-/** What PROTOCOL.md section 8 lets a connection hold unsent. */
+/** The bytes that a connection may hold unsent (PROTOCOL.md section 8), in KiB. */
 const UNSENT_KIB_MAX = 64;
 
 export const stalled: BenchCase = {
@@ -59,7 +59,7 @@ export const stalled: BenchCase = {
       const readers = await stage.startLoad();
       const plan = { ...CLIENTS, ...stage.clientPlan(gateway.port) };
       verify('opening', (await readers.call('open', { ...plan, clients: READERS })).faults);
-      /** Publishes, and waits until the readers have it. @returns their p99 */
+      /** Publishes, and waits until the readers have received all events. @returns their p99 */
       const pass = async (count: number, perSecond: number): Promise<number> => {
         await readers.call('expect', { events: count });
         await publisher.call('publish', { ...EVENTS, events: count, perSecond });
@@ -67,7 +67,7 @@ export const stalled: BenchCase = {
         verify('receiving', received.faults);
         return received.latency.p99Ms;
       };
-      // Compiled code before measured code.
+      // The first events warm up: Node compiles its code before the measurement.
       await pass(events, PER_SECOND);
       const spent = await measure(gateway);
       const aloneP99Ms = await pass(events, PER_SECOND);
@@ -102,7 +102,7 @@ export const stalled: BenchCase = {
   },
 };
 
-/** Publishes until every sleeper's socket is full. @returns the events that it took */
+/** Publishes until every sleeper's socket is full. @returns the number of events published */
 async function fill(gateway: ServiceProcess, publish: () => Promise<unknown>): Promise<number> {
   for (let fills = 1; fills <= FILLS_MAX; fills++) {
     await publish();
@@ -114,7 +114,7 @@ async function fill(gateway: ServiceProcess, publish: () => Promise<unknown>): P
   throw new Error(`After ${FILLS_MAX * FILL_EVENTS} events not all sleepers are stalled.`);
 }
 
-/** Nothing was dropped for the sleepers: they read on and become current. @returns how long it took */
+/** Lets the sleepers read on until they are current. No event may be missing. @returns the time */
 async function readOn(sleepers: Worker<LoadCommands>, events: number): Promise<number> {
   await sleepers.call('expect', { events, sinceOpen: true });
   await sleepers.call('pause', { paused: false });

@@ -55,7 +55,7 @@ export const steady: BenchCase = {
         verify('receiving', received.faults);
         return { ...(await published), ...received };
       };
-      // Compiled code before measured code.
+      // The first events warm up: Node compiles its code before the measurement.
       await publish(PER_SECOND);
       const spent = await measure(gateway);
       const events = PER_SECOND * seconds;

@@ -11,7 +11,7 @@ const TOPICS_EACH = 4;
 const MISSED = 200;
 const EVENT_BYTES = 300;
 const TIMEOUT_MS = 240_000;
-/** One consumer per client takes minutes; where it ends does not matter any more. */
+/** With one consumer per client it takes minutes. After this time the exact end does not matter. */
 const PEER_TIMEOUT_MS = 60_000;
 
 /** Room for the million events that the clients miss. */
@@ -109,7 +109,7 @@ async function runStorm(options: RunOptions, { cold }: { cold: boolean }): Promi
   }
 }
 
-/** Stops at a limit: then the ratio is a lower bound, and `peerLive` tells how far it came. */
+/** Stops at a time limit. The ratio is then a lower bound, and `peerLive` counts the live clients. */
 async function measurePeer(stage: Stage, plan: FleetPlan): Promise<Values> {
   const file = new URL('../peers/consumer-per-client.ts', import.meta.url);
   const server = await stage.startWorker<ConsumerPeerCommands>(file);

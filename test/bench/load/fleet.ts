@@ -6,14 +6,14 @@ import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
 import type { LoadClient, Shared, Stages } from './load-client.ts';
 import { type Client, type ClientPlan, createClient } from './transports.ts';
 
-/** Handshakes under way at once, fewer than the 511 that a listening socket lets wait. */
+/** Most handshakes in progress at once: fewer than the 511 that a listening socket queues. */
 const HANDSHAKES_MAX = 256;
 
-/** After the last event: time for one too many to arrive. */
+/** How long to wait after the last event for one too many. */
 const EXTRA_WAIT_MS = 300;
 const POLL_MS = 20;
 
-/** Faults that are told with their text. */
+/** Most faults that are reported with their text. */
 const FAULTS_SHOWN = 5;
 
 export interface FleetPlan extends ClientPlan {
@@ -22,10 +22,10 @@ export interface FleetPlan extends ClientPlan {
   readonly after?: string;
   /** Events that each client receives before it is live, where it starts at a cursor. */
   readonly missed?: number;
-  /** How far each client has to come before the fleet counts as open. */
+  /** The stage that each client has to reach before the fleet counts as open. */
   readonly until: 'subscribedUs' | 'liveUs';
   readonly timeoutMs: number;
-  /** The time is a limit and not an expectation: at its end the report tells how many are live. */
+  /** Whether the time may run out. The report then has the number of live clients. */
   readonly mayTimeOut?: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface ReceiveReport {
   readonly latency: LatencySummary;
   readonly cpuMs: number;
   readonly loopDelayMaxMs: number;
-  /** Everything that must not be; a figure with faults is none. */
+  /** Everything that went wrong. A run with faults has no figure. */
   readonly faults: readonly string[];
 }
 
@@ -94,8 +94,8 @@ export class Fleet implements Shared {
   }
 
   /**
-   * Each client has to receive so many events, and not one more, from now on or since it opened:
-   * a client that did not read knows only then how many came.
+   * Each client has to receive exactly this many events, counted from now on or since it opened. Events
+   * of clients that had stopped reading can only be counted since they opened.
    */
   expect({ events, sinceOpen = false }: { events: number; sinceOpen?: boolean }): void {
     this.#atTarget = 0;
@@ -110,7 +110,7 @@ export class Fleet implements Shared {
     this.#expectedUs = nowUs();
   }
 
-  /** Waits until they have. */
+  /** Waits until the clients have received the expected events. */
   async received({ timeoutMs }: { timeoutMs: number }): Promise<ReceiveReport> {
     const isDone = (): boolean => this.#atTarget === this.#clients.length || this.#faults > 0;
     await this.#until(isDone, timeoutMs);
@@ -148,7 +148,7 @@ export class Fleet implements Shared {
     this.#shownFaults = [];
   }
 
-  // What clients tell.
+  // Called by the clients.
 
   onTarget(): void {
     this.#atTarget++;
@@ -158,7 +158,7 @@ export class Fleet implements Shared {
     this.#tell(`client ${index}: ${fault}`);
   }
 
-  /** Begins a handshake whenever another one ends, up to the number of clients. */
+  /** Begins a handshake whenever another one ends, until every client has begun one. */
   #connect(plan: FleetPlan): void {
     const clients = this.#clients.length + plan.clients;
     const shaking = new Set<Client>();
@@ -197,7 +197,7 @@ export class Fleet implements Shared {
     }
   }
 
-  /** When the last client reached that stage, 0 while one has not. */
+  /** The time at which the last client reached the stage; 0 while one has not. */
   #last(stage: keyof Stages): number {
     let last = 0;
     for (const { stages } of this.#clients) {
@@ -232,7 +232,7 @@ export class Fleet implements Shared {
     return more > 0 ? [...this.#shownFaults, `and ${more} more faults`] : [...this.#shownFaults];
   }
 
-  /** Waits until the condition holds or the time is over; what is measured has its own times. */
+  /** Waits until the condition holds or the time is over. Its own delay enters no measurement. */
   async #until(isDone: () => boolean, timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs;
     while (!isDone() && performance.now() < deadlineMs) await sleep(POLL_MS);

@@ -1,5 +1,5 @@
 const BUCKET_US = 20;
-/** Longer ones count as this long: 20 s. */
+/** The buckets reach up to 20 s. Longer latencies count as 20 s. */
 const BUCKETS = 1_000_000;
 
 export interface LatencySummary {
@@ -37,7 +37,7 @@ export class LatencyHistogram {
     };
   }
 
-  /** The upper edge of the bucket in which the percentile falls. */
+  /** The upper bound of the bucket that holds the percentile. */
   #percentile(share: number): number {
     let left = Math.ceil(this.#count * share);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

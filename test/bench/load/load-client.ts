@@ -3,34 +3,34 @@ import { nowUs } from '../wire/clock.ts';
 import type { Listener } from './wire-reader.ts';
 
 /**
- * What proves that nothing is missing: contiguous stream sequences where every event of the stream
- * is for the client, or else the publisher's own counter.
+ * How a client proves that no event is missing. `sequence`: stream sequences have no holes, because every
+ * event of the stream is for the client. `counter`: the publisher counts the events of each client.
  */
 export type Check = 'sequence' | 'counter';
 
-/** What the clients of one process have in common, written to by each of them. */
+/** State that all clients of one process share and write. */
 export interface Shared {
   readonly check: Check;
-  /** When the current read came; every message in it arrived then. */
+  /** The time of the current read. Every message in it arrived then. */
   readUs: number;
   onLatency: ((us: number) => void) | undefined;
   onTarget(client: LoadClient): void;
   onFault(client: LoadClient, fault: string): void;
 }
 
-/** When each stage was reached, 0 before that. */
+/** The time at which each stage was reached; 0 before that. */
 export class Stages {
   openedUs = 0;
   subscribedUs = 0;
   liveUs = 0;
 }
 
-/** One client: checks each event that it receives against the one before. */
+/** One client. It checks each event that it receives against the one before. */
 export abstract class LoadClient implements Listener {
   readonly index: number;
   readonly stages = new Stages();
   events = 0;
-  /** `onTarget` is called when `events` reaches this. */
+  /** The client calls `onTarget` when `events` reaches this number. */
   target = Number.POSITIVE_INFINITY;
   lastUs = 0;
   closed = false;

@@ -7,7 +7,7 @@ const MASKED = 0x80;
 const LENGTH_16 = 126;
 const MASK_BYTES = 4;
 
-/** One read of any socket: what it brings is looked at before the next socket is read. */
+/** The bytes of one read, of any socket. They are processed before the next socket is read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 
 export interface SocketOptions {
@@ -16,15 +16,15 @@ export interface SocketOptions {
   readonly request: string;
   readonly createReader: (listener: Listener) => WireReader;
   readonly listener: Listener;
-  /** Called before each read is looked at. */
+  /** Called before the bytes of each read are processed. */
   readonly onRead: () => void;
   readonly onClosed: () => void;
 }
 
 /**
- * A raw TCP client. All of them read into the same buffer: Node hands it over before it reads
- * again, and without a buffer and a stream event for each read a process serves a thousand
- * clients for less than the server spends on writing to them.
+ * A raw TCP client. All clients read into the same buffer, because Node passes it on before it reads
+ * again. Without a buffer and a stream event for each read, a process with a thousand clients needs less
+ * time than the server needs to write to them.
  */
 export class LoadSocket {
   readonly #socket: Socket;
@@ -50,7 +50,7 @@ export class LoadSocket {
     this.#socket.on('close', onClosed);
   }
 
-  /** Reads no more; the kernel takes what its buffers hold, then the sender has to wait. */
+  /** Stops reading. The kernel's buffers fill up, and then the sender has to wait. */
   pause(): void {
     this.#paused = true;
     this.#socket.pause();

@@ -3,12 +3,12 @@ import { type Listener, WireReader } from './wire-reader.ts';
 
 const TEXT = 0x81;
 
-/** `42["event",` and then the payload: an Engine.IO message with a Socket.IO event in it. */
+/** The bytes before the payload: an Engine.IO message with a Socket.IO event in it. */
 const EVENT_PREFIX = '42["event",';
 const FOUR = 52;
 const TWO = 50;
 
-/** What Socket.IO sends over WebSocket, read as cheaply as the gateway's frames. */
+/** Reads Socket.IO's WebSocket frames as cheaply as the gateway's. */
 export class SocketIoReader extends WireReader {
   #header = 0;
 

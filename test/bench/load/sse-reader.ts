@@ -3,17 +3,17 @@ import { type Listener, WireReader } from './wire-reader.ts';
 
 const LF = 10;
 const D = 100;
-/** Blocks begin with `id:`, `event:`, `retry:` or a comment. */
+/** The first bytes of blocks: `id:`, `event:`, `retry:` or a comment. */
 const BEGINNINGS = new Set(Array.from('ier:', (letter) => letter.charCodeAt(0)));
 const END_OF_BLOCK = Buffer.from('\n\n');
 const DATA_LINE = '\ndata: ';
 
-/** Blocks of the gateway's SSE (PROTOCOL.md section 7), whose events all have the same length. */
+/** Reads the gateway's SSE blocks (PROTOCOL.md section 7). All events must have the same length. */
 export class SseReader extends WireReader {
   readonly #prefix: Buffer;
   readonly #eventBytes: number;
   #sequence = 0;
-  /** Where the JSON of the measured event begins, from the block's beginning; 0 for other blocks. */
+  /** The offset of the measured event's JSON in its block; 0 for other blocks. */
   #jsonAt = 0;
 
   constructor(
@@ -33,7 +33,7 @@ export class SseReader extends WireReader {
   }
 
   protected take(bytes: Buffer, at: number): void {
-    // An event of another length than announced puts the next block in the wrong place.
+    // After an event of a wrong length the next block begins in the wrong place.
     if (!BEGINNINGS.has(bytes[at] as number)) {
       this.listener.onFault(`no block begins with byte ${bytes[at]}`);
     }
@@ -41,7 +41,7 @@ export class SseReader extends WireReader {
     else this.listener.onControl(bytes.toString('utf8', at, at + this.total));
   }
 
-  /** @returns false when it is no event, or too little of it is there to tell */
+  /** @returns false when it is not an event, or too few bytes are there to know */
   #measureEvent(bytes: Buffer, at: number, end: number): boolean {
     this.#jsonAt = 0;
     let place = at + this.#prefix.length;

@@ -19,7 +19,7 @@ export interface ClientPlan {
   /** Whether latencies are read from the events. */
   readonly timed: boolean;
   readonly check: Check;
-  /** WebSocket clients wait with their subscription until all handshakes are answered. */
+  /** Whether WebSocket clients subscribe only when all handshakes have been answered. */
   readonly together?: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface ClientOptions {
   readonly plan: ClientPlan;
   readonly index: number;
   readonly topics: readonly string[];
-  /** A cursor; `undefined`: the newest event. */
+  /** A cursor; `undefined` starts at the newest event. */
   readonly after: string | undefined;
   readonly shared: Shared;
   /** Called at each stage and when the socket closes. */
@@ -37,7 +37,7 @@ export interface ClientOptions {
 /** A client with its socket. */
 export interface Client extends LoadClient {
   readonly socket: LoadSocket;
-  /** Does what the client's plan made it wait with. */
+  /** Sends the subscription that the client's plan delayed. */
   subscribe(): void;
 }
 
@@ -153,7 +153,7 @@ class SseClient extends SocketClient {
   }
 }
 
-/** Engine.IO 4 over WebSocket: `0` opens, `40` joins the namespace, `2` is a ping. */
+/** A client of Engine.IO 4 over WebSocket: `0` opens, `40` joins the namespace, `2` is a ping. */
 class SocketIoClient extends SocketClient {
   constructor(options: ClientOptions) {
     const path = '/socket.io/?EIO=4&transport=websocket';

@@ -6,13 +6,13 @@ const TEXT = 0x81;
 const CLOSE = 0x88;
 const PING = 0x89;
 
-/** `{"type":"ev` tells an event from every other message, `{"type":"er` included. */
+/** The offset of the letters that tell `{"type":"ev` from all other messages, also `{"type":"er`. */
 const KIND_AT = 9;
 const KIND_E = 101;
 const KIND_V = 118;
 const SEQUENCE_DIGITS_MAX = 16;
 
-/** The gateway's WebSocket frames (PROTOCOL.md section 6). */
+/** Reads the gateway's WebSocket frames (PROTOCOL.md section 6). */
 export class WebSocketReader extends WireReader {
   readonly #sequenceAt: number;
   readonly #afterSequence: number;

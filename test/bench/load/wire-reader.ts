@@ -6,28 +6,28 @@ import {
   TIME_DIGITS,
 } from '../wire/event-layout.ts';
 
-/** What a load client is told by its reader. */
+/** The calls of a reader to its load client. */
 export interface Listener {
-  /** The head of the HTTP answer. */
+  /** Called with the head of the HTTP answer. */
   onHead(head: string): void;
-  /** @param timeUs when the publisher made it, 0 where times are not read */
+  /** @param timeUs the time at which the publisher made the event; 0 where times are not read */
   onEvent(sequence: number, counter: number, timeUs: number): void;
-  /** Everything that is no event, whole. */
+  /** Called with each whole message that is not an event. */
   onControl(text: string): void;
   onFault(fault: string): void;
 }
 
-/** Longest message that is no event, or head of an event. */
+/** The longest message that is not an event, and the longest head of an event. */
 const HELD_BYTES_MAX = 8192;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /**
- * Cuts what a socket brings into messages, in place: of an event only the first bytes are looked
- * at, and the rest is skipped by its length. Nothing is allocated or copied unless a message's
- * first bytes are split between two reads.
+ * Splits the bytes of a socket into messages, in place. It reads only the first bytes of an event, and
+ * skips the rest by its length. It allocates and copies nothing, unless the first bytes of a message are
+ * split between two reads.
  */
 export abstract class WireReader {
-  /** What `measure` finds: bytes that `take` must have, and the length of the whole message. */
+  /** Set by `measure`: the bytes that `take` needs, and the length of the whole message. */
   protected need = 0;
   protected total = 0;
   protected readonly listener: Listener;
@@ -42,11 +42,11 @@ export abstract class WireReader {
     this.#timed = timed;
   }
 
-  /** Sets `need` and `total` for the message at `at`; `need` may grow as more of it is there. */
+  /** Sets `need` and `total` for the message at `at`. `need` may grow when more bytes are there. */
   protected abstract measure(bytes: Buffer, at: number, end: number): void;
   protected abstract take(bytes: Buffer, at: number): void;
 
-  /** Takes `bytes` up to `end`; what lies beyond is left from an earlier read. */
+  /** Reads `bytes` up to `end`. The bytes after `end` are of an earlier read. */
   read(bytes: Buffer, end: number): void {
     let at = this.#heldBytes > 0 ? this.#completeHeld(bytes, end) : 0;
     const skipped = Math.min(this.#skip, end - at);
@@ -64,7 +64,7 @@ export abstract class WireReader {
     this.#skip += at - end;
   }
 
-  /** @param at where the event's JSON begins */
+  /** @param at the offset of the event's JSON */
   protected event(bytes: Buffer, at: number, sequence: number): void {
     const counter = readDigits(bytes, at + COUNTER_AT, COUNTER_DIGITS);
     const timeUs = this.#timed ? readDigits(bytes, at + TIME_AT, TIME_DIGITS) : 0;
@@ -96,7 +96,7 @@ export abstract class WireReader {
     this.#heldBytes = bytes.copy(this.#held, 0, at, end);
   }
 
-  /** Adds to the held bytes until their message can be taken. @returns where the rest begins */
+  /** Adds to the held bytes until their message can be taken. @returns the offset of the rest */
   #completeHeld(bytes: Buffer, end: number): number {
     const held = this.#held as Buffer;
     let at = 0;

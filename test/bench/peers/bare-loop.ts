@@ -11,11 +11,11 @@ const SWITCHING =
 const TEXT = 0x81;
 const LENGTH_16 = 126;
 
-/** Other sockets are looked at after this much, as in any server. */
+/** The loop reads its other sockets after this time, as any server does. */
 const TURN_MS = 8;
 const WRITES_PER_CLOCK = 16;
 
-/** The floor: sockets and frames that are encoded before the measurement, and nothing else. */
+/** The lower bound of the cost: only sockets, and frames that were encoded before. */
 const sockets: Socket[] = [];
 const server = createServer({ noDelay: true, highWaterMark: 16 * 1024 }, (socket) => {
   socket.on('error', () => socket.destroy());
@@ -25,7 +25,7 @@ const server = createServer({ noDelay: true, highWaterMark: 16 * 1024 }, (socket
       socket.write(frame(JSON.stringify({ type, id: 's', cursor: `${EPOCH}-0` })));
     }
     sockets.push(socket);
-    // Masked subscriptions and pongs of the clients mean nothing here.
+    // This server ignores the clients' masked subscriptions and pongs.
     socket.resume();
   });
 });
@@ -45,7 +45,7 @@ const commands = {
     await once(server, 'listening');
     return { port: (server.address() as AddressInfo).port };
   },
-  /** Writes so many frames to every socket, round by round. */
+  /** Writes one frame per round to every socket. */
   async write({ rounds, eventBytes }: { rounds: number; eventBytes: number }) {
     const template = layOut('narrow.0000.0', eventBytes);
     const frames = Array.from({ length: rounds }, (_, round) => {

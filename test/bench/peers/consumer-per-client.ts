@@ -21,12 +21,12 @@ import {
 import { type WebSocket, WebSocketServer } from 'ws';
 import { serveCommands } from '../system/commands.ts';
 
-/** Consumers under creation at once: with all at once the requests of the last ones time out. */
+/** Most consumers created at once. With all at once the requests of the last ones time out. */
 const CREATIONS_MAX = 16;
 
 const CONSUMERS_MAX = 100_000;
 
-/** The usual design: every client that returns gets a JetStream consumer of its own. */
+/** The usual design: every returning client gets a JetStream consumer of its own. */
 let stream: JetStreamClient;
 let epoch = '';
 const http = createServer();
@@ -74,7 +74,7 @@ async function create(subjects: string[], sequence: number): Promise<Consumer> {
           opt_start_seq: sequence,
         });
       } catch (error) {
-        // The server is that busy with the consumers that it has.
+        // The server is too busy with its consumers to answer in time.
         if (!(error instanceof TimeoutError)) throw error;
       }
     }
@@ -85,12 +85,12 @@ async function create(subjects: string[], sequence: number): Promise<Consumer> {
   }
 }
 
-/** From 2.15 on the server refuses more than 1,000 consumers of a stream that says nothing else. */
+/** From 2.15 on the server refuses more than 1,000 consumers, unless the stream's limit is set. */
 async function allowConsumers(connection: NatsConnection): Promise<void> {
   const { streams } = await jetstreamManager(connection);
   const { config } = await streams.info(STREAM_NAME);
   if (config.max_consumers >= CONSUMERS_MAX) return;
-  // The library's own update leaves this field out, which older servers did not let change.
+  // The library's own update leaves this field out, because older servers could not change it.
   const changed = JSON.stringify({ ...config, max_consumers: CONSUMERS_MAX });
   const reply = await connection.request(`$JS.API.STREAM.UPDATE.${STREAM_NAME}`, changed);
   const { error } = reply.json<{ error?: { description: string } }>();

@@ -14,7 +14,7 @@ export interface HttpReport extends PublishReport {
   readonly lateMaxMs: number;
 }
 
-/** Posts events to ingest, each at its own time whether earlier ones are answered or not. */
+/** Posts each event to ingest at its due time, whether earlier ones have been answered or not. */
 export async function post(plan: HttpPlan): Promise<HttpReport> {
   const { topics, events, eventBytes, perSecond } = plan;
   const agent = new Agent({ keepAlive: true, noDelay: true });
@@ -26,7 +26,7 @@ export async function post(plan: HttpPlan): Promise<HttpReport> {
   for (let index = 0; index < events; index++) {
     const dueUs = startedUs + (index * 1_000_000) / perSecond;
     while (nowUs() < dueUs) await sleep(1);
-    // The grain of this process's timer is no latency of the system; how late it was is told.
+    // The timer's delay in this process is not a latency of the system, so it is reported separately.
     const timeUs = nowUs();
     lateUs.push(timeUs - dueUs);
     answers.push(send(plan, agent, stamp(template, { counter: index + 1, timeUs })));
@@ -41,7 +41,7 @@ export async function post(plan: HttpPlan): Promise<HttpReport> {
   };
 }
 
-/** @returns the sequence that the event got */
+/** @returns the sequence of the stored event */
 function send({ url, token }: HttpPlan, agent: Agent, event: Buffer): Promise<number> {
   return new Promise((resolve, reject) => {
     const posted = request(

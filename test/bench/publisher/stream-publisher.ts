@@ -6,9 +6,9 @@ import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
 import { type TopicPlan, topicOf } from '../wire/topics.ts';
 
-/** Every so many events the stream's acknowledgement is asked for; it speaks for those before. */
+/** One event in this many asks for an acknowledgement, which also covers the events before it. */
 const ACKNOWLEDGED_EVERY = 200;
-/** What may be on the way; the server drops messages above 10,000 that wait for a stream. */
+/** Most acknowledgements awaited at once. The server drops messages if over 10,000 wait for a stream. */
 const ACKNOWLEDGEMENTS_PENDING_MAX = 16;
 const ACKNOWLEDGEMENT_TIMEOUT_MS = 30_000;
 
@@ -16,9 +16,9 @@ export interface PublishPlan {
   readonly topics: TopicPlan;
   readonly events: number;
   readonly eventBytes: number;
-  /** Open loop: each event has its own time, late or not; 0: as fast as the stream takes them. */
+  /** Open loop: each event is due at its own time, late or not. 0 is as fast as the stream allows. */
   readonly perSecond: number;
-  /** Each event has a trace context, of which every such one is sampled; absent: none has any. */
+  /** Each event has a trace context, and one in this many is sampled. If absent, none has a context. */
   readonly sampledEvery?: number;
 }
 
@@ -28,7 +28,7 @@ export interface PublishReport {
   readonly lastSequence: number;
 }
 
-/** Publishes straight into the stream. */
+/** Publishes directly into the stream. */
 export class StreamPublisher {
   readonly #connection: NatsConnection;
   readonly #counters = new Map<number, number>();
@@ -49,7 +49,7 @@ export class StreamPublisher {
     const { topics, events, eventBytes, perSecond, sampledEvery } = plan;
     for (let index = 0; index < events; index++) {
       const dueUs = perSecond > 0 ? startedUs + (index * 1_000_000) / perSecond : nowUs();
-      // What is due goes out together: timers have a grain of a millisecond.
+      // All due events go out together, because timers are exact to a millisecond only.
       while (perSecond > 0 && nowUs() < dueUs) await sleep(1);
       const audience = index % topics.audiences;
       const round = Math.floor(index / topics.audiences);
@@ -73,7 +73,7 @@ export class StreamPublisher {
     return { startedUs, endedUs: nowUs(), lastSequence: this.#lastSequence };
   }
 
-  /** Counters begin again at 1. */
+  /** Starts the counters again at 1. */
   restart(): void {
     this.#counters.clear();
   }

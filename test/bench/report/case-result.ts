@@ -9,7 +9,7 @@ export interface CaseResult {
   readonly name: string;
   readonly title: string;
   readonly method: string;
-  /** Runs that were verified; a case with any other has no figures. */
+  /** The verified runs. A case with a run that was not verified has no figures. */
   readonly runs: readonly Values[];
   readonly medians: Values;
   readonly targets: readonly TargetResult[];

@@ -20,7 +20,7 @@ interface Profile {
 const SHOWN = 25;
 const NOT_WORK = new Set(['(idle)', '(program)']);
 
-/** Where a profiled process spent its time, each function by itself. */
+/** The functions that a profiled process spent its time in, without the functions they call. */
 export function summarizeProfiles(folder: string): string {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.cpuprofile'))

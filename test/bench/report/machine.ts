@@ -23,7 +23,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** Versions of everything whose speed is part of the figures. */
+/** The versions of all programs and packages that the figures depend on. */
 export function describeVersions(): Readonly<Record<string, string>> {
   const binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
   const nats = spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout ?? '';

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 
-/** What a child process does for the harness: each call has an answer or an error. */
+/** The commands of a child process. Each call gets an answer or an error. */
 // biome-ignore lint/suspicious/noExplicitAny: arguments are checked where a call is made.
 export type Commands = Readonly<Record<string, (argument: any) => unknown>>;
 
@@ -14,7 +14,7 @@ type Answer = { readonly id: number } & (
   | { readonly error: string }
 );
 
-/** In the child: serves calls until the parent is gone. */
+/** In the child: serves calls until the parent has ended. */
 export function serveCommands(commands: Commands): void {
   process.on('disconnect', () => process.exit(0));
   process.on('message', async ({ id, command, argument }: Call) => {
@@ -51,7 +51,7 @@ export class Worker<C extends Commands> {
     });
   }
 
-  /** @param file TypeScript file that calls `serveCommands`, beside which the caller's URL is */
+  /** @param file a TypeScript file that calls `serveCommands` */
   static async start<C extends Commands>(
     file: URL,
     nodeArguments: readonly string[] = [],

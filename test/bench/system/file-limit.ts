@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** What a process opens beside its clients' sockets. */
+/** Files that a process opens in addition to its clients' sockets. */
 const OTHER_FILES = 200;
 
 /**
- * Makes room for so many sockets in each process that is started from here on; Node itself raises
- * its soft limit to the hard one.
+ * Raises the limit of open files for this many sockets in each process that starts from now on. Node
+ * itself raises its soft limit to the hard one.
  *
- * @returns why it cannot, or `undefined`
+ * @returns the reason why it cannot; `undefined` if it can
  */
 export function raiseFileLimit(sockets: number): string | undefined {
   const needed = sockets + OTHER_FILES;

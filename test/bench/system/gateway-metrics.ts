@@ -1,10 +1,10 @@
-/** The metrics of a service at one moment; those with labels are added up. */
+/** The metrics of a service at one moment. The values of one metric's labels are added up. */
 export type MetricValues = ReadonlyMap<string, number>;
 
-/** Timers of Node's own measurement of the loop come this late even when nothing blocks. */
+/** The delay that Node's own measurement of the loop shows even when nothing blocks. */
 const LOOP_DELAY_GRAIN_MS = 10;
 
-/** Reading them also begins a new measurement of the loop's delay. */
+/** Reads the metrics. This also begins a new measurement of the loop's delay. */
 export async function readMetrics(url: string): Promise<MetricValues> {
   const response = await fetch(`${url}/metrics`);
   const values = new Map<string, number>();

@@ -1,12 +1,12 @@
 import { loadavg } from 'node:os';
 import { childrenCpuMs, cpuMs, familyCpuMs, machineCpuMs } from './process-figures.ts';
 
-/** A figure would have been reported of something that did not work. */
+/** Thrown instead of reporting a figure for a run that did not work. */
 export class Unverified extends Error {
   override readonly name = 'Unverified';
 }
 
-/** @throws Unverified where a load client saw anything that must not be */
+/** @throws Unverified where a load client found a fault */
 export function verify(what: string, faults: readonly string[]): void {
   if (faults.length > 0) throw new Unverified(`${what}: ${faults.join('; ')}`);
 }
@@ -16,7 +16,7 @@ export interface Spent {
   readonly wallSeconds: number;
   /** CPU seconds of nats-server. */
   readonly natsSeconds: number;
-  /** Cores that processes outside of the benchmark used meanwhile. */
+  /** Cores that processes outside the benchmark used during the measurement. */
   readonly otherCores: number;
   readonly load: number;
 }
@@ -27,7 +27,7 @@ export interface Measured {
   stopProfile?(): Promise<void>;
 }
 
-/** Measures what a process spends until the function that is returned is called. */
+/** Measures what a process uses until the returned function is called. */
 export async function measure(subject: Measured): Promise<() => Promise<Spent>> {
   const { pid } = subject;
   await subject.startProfile?.();

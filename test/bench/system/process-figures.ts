@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** What /proc counts in; 100 on every Linux that Node runs on. */
+/** Clock ticks of /proc in a second; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const MS_PER_TICK = 1000 / TICKS_PER_SECOND;
 
@@ -11,7 +11,7 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-/** Resident memory. */
+/** Resident memory of a process. */
 export function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
@@ -32,7 +32,7 @@ export function familyCpuMs(): number {
   return [process.pid, ...childPids()].reduce((sum, pid) => sum + cpuMs(pid), 0);
 }
 
-/** CPU time of the children that run a program of that name. */
+/** CPU time of the children that run a program with that name. */
 export function childrenCpuMs(program: string): number {
   return childPids()
     .filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === program)

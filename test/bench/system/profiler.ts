@@ -2,7 +2,7 @@ import { WebSocket } from 'ws';
 
 const SAMPLING_US = 500;
 
-/** Samples a Node process through its inspector, only while something is measured. */
+/** Profiles a Node process through its inspector, only during a measurement. */
 export class Profiler {
   readonly #inspector: WebSocket;
   readonly #waiting = new Map<number, (result: unknown) => void>();
@@ -33,7 +33,7 @@ export class Profiler {
     await this.#call('Profiler.start');
   }
 
-  /** @returns what DevTools loads as a `.cpuprofile` */
+  /** @returns a `.cpuprofile` that DevTools can load */
   async stop(): Promise<string> {
     const { profile } = (await this.#call('Profiler.stop')) as { profile: unknown };
     return JSON.stringify(profile);

@@ -10,7 +10,7 @@ import { type ServiceName, TEST_SECRET } from '../../support/services.ts';
 import { Profiler } from './profiler.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-/** Ends the service with the benchmark, however that ends. */
+/** Ends the service when the benchmark ends, in whatever way. */
 const PARENT_WATCH = new URL('../../../infra/launcher/parent-watch.mjs', import.meta.url).href;
 const READY_TIMEOUT_MS = 30_000;
 const READY_POLL_MS = 20;
@@ -19,15 +19,15 @@ const STOP_TIMEOUT_MS = 15_000;
 export interface ServiceProcessOptions {
   readonly name: ServiceName;
   readonly natsUrl: string;
-  /** For its log. */
+  /** The folder for its log. */
   readonly folder: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Where the CPU profiles of what is measured go. */
+  /** The folder for CPU profiles of measurements. */
   readonly profileFolder?: string | undefined;
 }
 
 /**
- * A service under measurement. Its log goes to a file: reading it here would cost the cores that
+ * A service under measurement. It logs to a file, because reading the log here would use the cores that
  * the service shares with its load.
  */
 export class ServiceProcess {

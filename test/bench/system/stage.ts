@@ -13,7 +13,7 @@ import { type Commands, Worker } from './commands.ts';
 import { readMetrics } from './gateway-metrics.ts';
 import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
 
-/** All load comes from one address and one user here, which no deployment would allow. */
+/** Limits for load from one address and one user, which no deployment would allow. */
 const ONE_CLIENT_IS_ALL = {
   TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX: '1000000',
   TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX: '1000000',
@@ -31,11 +31,11 @@ const PROJECTION_TIMEOUT_MS = 180_000;
 export type GatewayEnvironment = NonNullable<ServiceProcessOptions['env']>;
 
 export interface StageOptions {
-  /** Folder for CPU profiles of the gateway while it is measured. */
+  /** The folder for CPU profiles of the gateway during a measurement. */
   readonly profileFolder?: string | undefined;
 }
 
-/** What one run of a case stands on: a nats-server with an empty stream, and processes around it. */
+/** The system under one run of a case: a nats-server with an empty stream, and processes. */
 export class Stage {
   readonly nats: NatsServer;
   readonly token: string;
@@ -67,7 +67,7 @@ export class Stage {
   static async open({ profileFolder }: StageOptions): Promise<Stage> {
     const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
     const nats = await startNatsServer({ storeFolder: join(folder, 'nats') });
-    // A run that is cut short leaves no gigabyte behind either; by then the server is killed.
+    // An aborted run removes its gigabytes too. The server has been killed by then.
     const removeFolder = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     process.once('exit', removeFolder);
     await createStream(nats.url, folder);
@@ -85,7 +85,7 @@ export class Stage {
     return formatCursor({ epoch: this.epoch, sequence });
   }
 
-  /** What WebSocket clients of every case have in common. */
+  /** The plan that WebSocket clients of every case share. */
   clientPlan(port: number) {
     const { token, epoch } = this;
     return { transport: 'websocket', host: '127.0.0.1', port, token, epoch } as const;
@@ -169,7 +169,7 @@ function databaseIn(folder: string): string {
   return join(folder, 'archive.db');
 }
 
-/** Replay owns the stream; it ends before the measurement, of which it is no part. */
+/** Starts replay to create the stream, and stops it again, because it is not measured. */
 async function createStream(natsUrl: string, folder: string): Promise<void> {
   const env = { TIDEMARK_REPLAY_DATABASE: databaseIn(folder) };
   const replay = await ServiceProcess.start({ name: 'replay', natsUrl, folder, env });

@@ -1,6 +1,6 @@
 /**
- * Microseconds on the machine's monotonic clock, which all processes share: a time taken in the
- * publisher can be subtracted from one taken in a load client.
+ * Microseconds on the machine's monotonic clock. All processes share this clock, so a time in the
+ * publisher can be subtracted from a time in a load client.
  */
 const baseUs = Number(process.hrtime.bigint()) / 1000 - performance.now() * 1000;
 

@@ -1,6 +1,6 @@
 /*
- * The one form of every benchmark event. Counter and time stand at fixed places, so that a load
- * client reads them without parsing JSON:
+ * The layout of every benchmark event. Counter and time are at fixed offsets, so that a load client
+ * reads them without parsing JSON:
  *
  *     {"specversion":"1.0","id":"<counter>-<time in µs>","source":…,"topic":…,"data":{"pad":"…"}}
  */
@@ -10,16 +10,16 @@ export const COUNTER_AT = OPENING.length;
 export const COUNTER_DIGITS = 10;
 export const TIME_AT = COUNTER_AT + COUNTER_DIGITS + 1;
 export const TIME_DIGITS = 16;
-/** What a load client must have of an event before it can look at it. */
+/** The bytes of an event that a load client needs to read counter and time. */
 export const EVENT_HEAD_BYTES = TIME_AT + TIME_DIGITS;
 
 export interface EventStamp {
-  /** The publisher's own count on what one client receives, from 1 without holes. */
+  /** The publisher's count of the events for one client, from 1 without holes. */
   readonly counter: number;
   readonly timeUs: number;
 }
 
-/** @returns the bytes of an event on a topic, whose counter and time are still to be stamped */
+/** @returns the bytes of an event on a topic; `stamp` adds counter and time */
 export function layOut(topic: string, bytes: number): Buffer {
   const id = `${'0'.repeat(COUNTER_DIGITS)}-${'0'.repeat(TIME_DIGITS)}`;
   const before = `${OPENING}${id}","source":"/bench","type":"bench.tick","topic":"${topic}"`;
@@ -28,7 +28,7 @@ export function layOut(topic: string, bytes: number): Buffer {
   return Buffer.from(`${before},"data":{"pad":"${'x'.repeat(bytes - empty.length)}"}}`);
 }
 
-/** @returns a copy: NATS keeps the bytes that it is given until they are sent */
+/** @returns a copy, because NATS keeps the bytes that it gets until they are sent */
 export function stamp(template: Buffer, { counter, timeUs }: EventStamp): Buffer {
   const event = Buffer.allocUnsafe(template.length);
   template.copy(event);
@@ -37,7 +37,7 @@ export function stamp(template: Buffer, { counter, timeUs }: EventStamp): Buffer
   return event;
 }
 
-/** Reads that many decimal digits. @returns `NaN` where something else stands there */
+/** Reads that many decimal digits. @returns `NaN` where other bytes are there */
 export function readDigits(bytes: Buffer, at: number, digits: number): number {
   let value = 0;
   for (let index = at; index < at + digits; index++) {

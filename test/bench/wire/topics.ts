@@ -1,9 +1,9 @@
 /** How the events of a case are spread over clients and topics. */
 export interface TopicPlan {
   readonly prefix: string;
-  /** 1: every client has the same topics. */
+  /** The number of audiences. With 1 every client has the same topics. */
   readonly audiences: number;
-  /** Topics of each audience; its events go round them. */
+  /** Topics of each audience. Its events use them in turn. */
   readonly topicsEach: number;
 }
 
