@@ -23,7 +23,13 @@ export const PARTS: Readonly<Record<string, Part>> = {
   'libs/telemetry': {
     contents: 'logger, metrics, traces',
     libs: ['protocol'],
-    packages: ['@opentelemetry/api', '@opentelemetry/sdk-node', 'pino', 'prom-client'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-node',
+      'pino',
+      'prom-client',
+    ],
   },
   'libs/auth': {
     contents: 'tokens and permissions',

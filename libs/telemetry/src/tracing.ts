@@ -35,7 +35,10 @@ export interface TracingOptions {
 export async function startTracing(options: TracingOptions): Promise<Tracing> {
   const { service, environment, logger } = options;
   if (!isWanted(environment)) return OFF;
-  const { NodeSDK, resources } = await import('@opentelemetry/sdk-node');
+  const [{ NodeSDK }, resources] = await Promise.all([
+    import('@opentelemetry/sdk-node'),
+    import('@opentelemetry/resources'),
+  ]);
   diag.setLogger(complaintsTo(logger), {
     logLevel: DiagLogLevel.WARN,
     suppressOverrideMessage: true,
