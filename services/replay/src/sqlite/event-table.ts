@@ -52,7 +52,9 @@ export class EventTable {
         'SELECT time_ms FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1',
       )
       .pluck();
-    this.#event = database.prepare<[number], EventRow>(`${EVENTS} WHERE sequence = ?`).raw();
+    // The plus hides the value from SQLite's planner. Since SQLite 3.54 the planner otherwise plans this
+    // join anew for each value: 5.6 µs a row instead of 1.6.
+    this.#event = database.prepare<[number], EventRow>(`${EVENTS} WHERE sequence = +?`).raw();
     this.#scanKeys = forBoth((order) =>
       database
         .prepare<[number, number], KeysRow>(`${KEYS} WHERE ${WITHIN} ORDER BY sequence ${order}`)
