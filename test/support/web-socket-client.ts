@@ -86,7 +86,9 @@ export class WebSocketClient {
   }
 
   async close(): Promise<void> {
-    this.socket.close();
+    // A client that does not read would not see the server's answer to its close.
+    if (this.socket.isPaused) this.socket.terminate();
+    else this.socket.close();
     await this.closed;
   }
 }
