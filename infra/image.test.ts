@@ -34,7 +34,7 @@ const CAN_BUILD =
   process.getuid?.() === 0 &&
   ['buildah', 'debootstrap'].every((name) => spawnSync(name, ['--version']).status === 0);
 
-/** Downloads and the compilation of better-sqlite3 take most of it. */
+/** Downloads take most of it. */
 const TIMEOUT_MS = 600_000;
 
 let folder: string;
@@ -100,19 +100,13 @@ async function makeBase(): Promise<void> {
   const mirrors = await must('apt-get', 'indextargets', '--format', '$(REPO_URI)', ...sources);
   await must('debootstrap', '--variant=minbase', release, root, ...(mirrors.match(/^.+/) ?? []));
   const npm = dirname(dirname(realpathSync((await must('which', 'npm')).trim())));
-  const headers = join(dirname(dirname(process.execPath)), 'include/node');
   cpSync(process.execPath, join(root, 'usr/local/bin/node'));
   cpSync(npm, join(root, 'usr/local/lib/node_modules/npm'), { recursive: true });
-  if (existsSync(headers)) {
-    cpSync(headers, join(root, 'usr/local/include/node'), { recursive: true });
-  }
   for (const name of ['npm', 'npx']) {
     symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(root, 'usr/local/bin', name));
   }
   await must('chroot', root, 'useradd', '--uid', '1000', '--user-group', '--create-home', 'node');
-  // How this machine reaches Debian and npm.
-  const apt = await must('apt-config', 'dump', 'Acquire');
-  writeFileSync(join(root, 'etc/apt/apt.conf.d/99machine'), apt);
+  // How this machine reaches npm.
   const variables = [
     `npm_config_registry=${(await must('npm', 'config', 'get', 'registry')).trim()}`,
   ];

@@ -7,7 +7,7 @@ service=$1
 target=$2
 
 mkdir -p "$target"
-cp package.json package-lock.json "$target"
+cp package.json package-lock.json .npmrc "$target"
 for part in libs/* "services/$service"; do
   mkdir -p "$target/$part"
   cp "$part/package.json" "$target/$part"
@@ -21,6 +21,7 @@ npm pkg set --json 'workspaces=["libs/*", "services/'"$service"'"]'
 npm pkg delete devDependencies scripts.start
 npm ci --omit=dev --no-audit --no-fund --workspace "@tidemark/$service"
 
-# Compilers' leftovers, and libraries that this service does not use.
+# SQLite's sources, its builds for other systems, and libraries that this service does not use.
 rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/src node_modules/.cache
+rm -f node_modules/better-sqlite3/prebuilds/darwin-* node_modules/better-sqlite3/prebuilds/win32-*
 find . -name '*.tsbuildinfo' -o -name '*.d.ts' -o -name '*.d.ts.map' -o -name '*.js.map' | xargs rm -f
