@@ -2,8 +2,8 @@
  * Imported first by every script, because an old Node cannot run what comes after. So this file
  * keeps to what such a Node understands.
  */
-const OLDEST_MAJOR = 20;
-const OLDEST_MINOR = 11;
+const OLDEST_MAJOR = 22;
+const OLDEST_MINOR = 15;
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < OLDEST_MAJOR || (major === OLDEST_MAJOR && minor < OLDEST_MINOR)) {

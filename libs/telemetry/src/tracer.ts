@@ -41,7 +41,7 @@ export interface SpanOptions {
 
 /**
  * Creates spans. Callers pass the parent as an argument. Asynchronous storage would make every promise of
- * the process slower on Node 20.
+ * the process slower on Node 22.
  */
 export class Tracer {
   readonly #tracer: OpenTelemetryTracer | undefined;
