@@ -1,5 +1,4 @@
 import { isAbsolute, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   DATA_FOLDER,
   HOST,
@@ -7,11 +6,9 @@ import {
   NATS_PORT,
   SERVICE_PORTS,
 } from '../../libs/config/src/defaults.mjs';
+import { ROOT } from './checkout.mjs';
 import { Failure } from './failure.mjs';
 import { isFree } from './ports.mjs';
-
-/** The checkout. */
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** In the order in which they start. */
 export const SERVICES = /** @type {const} */ (['replay', 'ingest', 'gateway']);

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from './checkout.mjs';
 import { Failure } from './failure.mjs';
 import { prefixed, readable } from './log-lines.mjs';
 import { createNatsUsers } from './nats-users.mjs';
 import { secretFile } from './secret.mjs';
-import { portVariable, ROOT, reachableHost, SERVICES } from './settings.mjs';
+import { portVariable, reachableHost, SERVICES } from './settings.mjs';
 import { SupervisedProcess } from './supervised-process.mjs';
 
 const READY_TIMEOUT_MS = 60_000;

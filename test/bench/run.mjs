@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { endOnSignals, run } from '../../infra/launcher/command.mjs';
 import { Failure, runMain } from '../../infra/launcher/failure.mjs';
 import { provideNatsServer } from '../../infra/launcher/nats-server.mjs';
+import { npmCommand } from '../../infra/launcher/npm.mjs';
 import { dependenciesAreCurrent, setUp } from '../../infra/launcher/setup.mjs';
 
 /*
@@ -31,8 +32,8 @@ await runMain(async () => {
 /** @param {(text: string) => void} say */
 async function install(say) {
   say('Installing the packages of the benchmarks …');
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { ok, output } = await run(npm, ['ci', '--no-audit', '--no-fund'], { cwd: FOLDER });
+  const npm = npmCommand(['ci', '--no-audit', '--no-fund']);
+  const { ok, output } = await run(npm.command, npm.args, { cwd: FOLDER });
   if (ok) return;
   console.error(output);
   throw new Failure('The packages of the benchmarks could not be installed; see above.');

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ROOT } from '../../infra/launcher/checkout.mjs';
 import { endOnSignals } from '../../infra/launcher/command.mjs';
 import { runMain } from '../../infra/launcher/failure.mjs';
 import { provideNatsServer } from '../../infra/launcher/nats-server.mjs';
-import { ROOT } from '../../infra/launcher/settings.mjs';
 import { setUp } from '../../infra/launcher/setup.mjs';
 
 /*

@@ -494,6 +494,13 @@ export const launcher = {
     default: DATA_FOLDER,
     meaning: 'Folder for the data of `npm start`: the stream, the archive and the secret.',
   },
+  node: {
+    variable: 'TIDEMARK_NODE',
+    type: 'text',
+    default: '',
+    meaning:
+      'With `system`, no Node is installed into the checkout where the Node of the system is too old.',
+  },
 } as const satisfies Table;
 
 /** All tables, by the part that reads them. */
