@@ -31,8 +31,9 @@ export function run(command, args, options = {}) {
           env,
           stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
           detached: true,
+          windowsHide: true,
         })
-      : spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+      : spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true });
     if (guarded) {
       guards.add(child);
       child.once('exit', () => guards.delete(child));

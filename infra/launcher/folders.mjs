@@ -19,9 +19,10 @@ export function makeWritable(folder, remedy) {
   }
 }
 
-/** Not `recursive: true`: where /proc refuses a folder, that never ends (Node 20). */
+/** Not `recursive: true`: where /proc refuses a folder, that never ends (seen up to Node 26). */
 function makeFolder(/** @type {string} */ folder) {
   if (existsSync(folder)) return;
-  makeFolder(dirname(folder));
+  // The root of a Windows drive that is not there is its own parent.
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
   mkdirSync(folder);
 }

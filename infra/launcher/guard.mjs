@@ -3,7 +3,7 @@
  * when the launcher ends. Neither nats-server nor npm notices that by itself. The guard tells the
  * launcher the process id of the program. So the launcher can end the program of a killed guard.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 
 const GRACE_MS = 2000;
 
@@ -12,6 +12,7 @@ const child = spawn(program, args, {
   stdio: ['ignore', 'inherit', 'inherit'],
   // A group of its own, which can be ended as a whole.
   detached: true,
+  windowsHide: true,
 });
 process.send?.({ pid: child.pid });
 
@@ -37,7 +38,9 @@ process.once('disconnect', () => {
 function killGroup(signal) {
   if (child.pid === undefined) return;
   try {
-    if (process.platform === 'win32') child.kill(signal);
+    // Windows knows no groups and no signals, but which process started which.
+    if (process.platform === 'win32')
+      spawnSync('taskkill', ['/pid', String(child.pid), '/t', '/f']);
     else process.kill(-child.pid, signal);
   } catch {
     // All processes of the group have ended.

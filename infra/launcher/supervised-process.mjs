@@ -67,6 +67,7 @@ export class SupervisedProcess {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // In its own group, so that Ctrl-C reaches only the launcher, which stops the parts in order.
       detached: true,
+      windowsHide: true,
     });
     this.#child = child;
     child.on('message', (message) => {
@@ -92,7 +93,7 @@ export class SupervisedProcess {
   }
 
   /**
-   * Ends it: SIGTERM, and SIGKILL after the grace.
+   * Ends it: SIGTERM (on Windows the end of its channel), and SIGKILL after the grace.
    *
    * @param {number} graceMs
    * @returns {Promise<boolean>} whether it ended by itself
@@ -109,7 +110,9 @@ export class SupervisedProcess {
       this.#killGuarded();
       child.kill('SIGKILL');
     }, graceMs);
-    child.kill('SIGTERM');
+    // On Windows a signal would kill at once, whereas the end of the channel is noticed in order.
+    if (process.platform === 'win32' && child.connected) child.disconnect();
+    else child.kill('SIGTERM');
     await ended;
     clearTimeout(timer);
     return inTime;

@@ -55,7 +55,7 @@ ${jaegerUrl === undefined ? '' : `  traces   ${jaegerUrl}\n`}
 A token for a day, with every permission (\`npm run --silent token -- --help\` makes others):
 
   export TOKEN=${token}
-
+${process.platform === 'win32' ? '\n(On Windows the lines here are for Git Bash.)\n' : ''}
 ${samples.join('\n')}
 Ctrl-C stops everything; the data stays.
 `;

@@ -4,6 +4,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
 } from 'node:fs';
@@ -42,10 +43,11 @@ async function buildJaeger(environment, say) {
   try {
     const module = `${MODULE}@v${JAEGER_VERSION}`;
     const download = await run('go', ['mod', 'download', '-json', module], { env, guarded: true });
-    const folder = /"Dir": "(.+)"/.exec(download.output)?.[1];
+    // A string of JSON, in which Windows' separators are doubled.
+    const folder = /"Dir": (".+")/.exec(download.output)?.[1];
     if (!download.ok || !folder) return complain(say, download.output);
     const source = join(work, 'source');
-    cpSync(folder, source, { recursive: true });
+    cpSync(JSON.parse(folder), source, { recursive: true });
     chmodSync(source, 0o755);
     const made = join(work, basename(place));
     const flags = ['-trimpath', '-ldflags=-s -w', '-o', made];
@@ -61,8 +63,16 @@ async function buildJaeger(environment, say) {
     renameSync(aside, place);
     return place;
   } finally {
-    await run('chmod', ['-R', 'u+w', work]);
+    makeDeletable(work);
     rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Go's folders are for reading alone, copies of them too. @param {string} folder */
+function makeDeletable(folder) {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) makeDeletable(join(folder, entry.name));
   }
 }
 
