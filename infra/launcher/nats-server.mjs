@@ -86,15 +86,20 @@ function tooOld({ version }) {
   return `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`;
 }
 
-/** The cache belongs to the user, so that all checkouts share what one of them built. */
-export function cacheFolder(/** @type {NodeJS.ProcessEnv} */ environment) {
+/**
+ * The cache belongs to the user, so that all checkouts share what one of them built.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {NodeJS.Platform} [platform]
+ */
+export function cacheFolder(environment, platform = process.platform) {
   const standard = join(homedir(), '.cache');
   /** @type {Partial<Record<NodeJS.Platform, string>>} */
   const byPlatform = {
     darwin: join(homedir(), 'Library', 'Caches'),
     win32: environment.LOCALAPPDATA || standard,
   };
-  const base = environment.XDG_CACHE_HOME || byPlatform[process.platform] || standard;
+  const base = environment.XDG_CACHE_HOME || byPlatform[platform] || standard;
   return join(base, 'tidemark', 'nats-server');
 }
 

@@ -1,5 +1,5 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { succeeds } from './command.mjs';
@@ -111,4 +111,15 @@ test('nats-server: nowhere, and nothing to make it with: the commands for each s
   await expect(provideNatsServer(environment, silent)).rejects.toThrow(
     /releases\/tag.*brew install nats-server.*choco install nats-server/s,
   );
+});
+
+test('cache: where each platform has it, or where XDG_CACHE_HOME says', () => {
+  const local = { LOCALAPPDATA: join(folder, 'local') };
+  const base = (platform: NodeJS.Platform, given: NodeJS.ProcessEnv = local) =>
+    cacheFolder(given, platform).replace(join('tidemark', 'nats-server'), '');
+  expect(base('linux')).toBe(join(homedir(), '.cache', '/'));
+  expect(base('darwin')).toBe(join(homedir(), 'Library', 'Caches', '/'));
+  expect(base('win32')).toBe(join(folder, 'local', '/'));
+  expect(base('win32', {})).toBe(join(homedir(), '.cache', '/'));
+  expect(base('win32', { ...local, XDG_CACHE_HOME: folder })).toBe(join(folder, '/'));
 });
