@@ -8,15 +8,15 @@ import { installOwnNode, isOwnNode, linkOwnNode, unlinkOwnNode, versionOf } from
 import { takeSetupLock } from './setup-lock.mjs';
 
 /*
- * The first step of `run`, which an old Node can take: after it, the `node` of node_modules/.bin or
- * else the system's is new enough.
+ * The first step of `run`. An old Node can run it. Afterwards the first `node` on the PATH, in
+ * node_modules/.bin or of the system, is new enough.
  */
 
 /**
- * The rule: the system's Node, unless it is too old; then the checkout's own, unless
- * TIDEMARK_NODE=system refuses that.
+ * Chooses the system's Node, unless that is too old. Then it chooses the Node of the checkout, unless
+ * TIDEMARK_NODE=system forbids that.
  *
- * @param {string | undefined} system the version of the system's Node, `undefined` where it has none
+ * @param {string | undefined} system the version of the system's Node; `undefined`: it has none
  * @param {NodeJS.ProcessEnv} environment
  * @returns {'system' | 'own' | 'none'}
  */
@@ -33,7 +33,7 @@ async function main() {
   unlinkOwnNode();
   if (choice === 'none') {
     throw new Failure(
-      `${why}, and TIDEMARK_NODE=system allows no other; install Node ${OLDEST} or newer from https://nodejs.org.`,
+      `${why}, and TIDEMARK_NODE=system forbids another one; install Node ${OLDEST} or newer from https://nodejs.org.`,
     );
   }
 }
@@ -50,7 +50,7 @@ async function provideOwnNode(why) {
   }
 }
 
-/** The Node that this system has, apart from the checkout's own, which may be the one that runs. */
+/** Finds the system's Node, where the Node of the checkout runs this. */
 async function systemNode() {
   const environment = process.env;
   if (!isOwnNode(process.execPath)) return { environment, version: process.versions.node };

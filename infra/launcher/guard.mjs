@@ -21,7 +21,8 @@ child.once('error', (error) => {
   process.exit(1);
 });
 child.once('exit', (code, signal) => {
-  killGroup('SIGKILL');
+  // On Windows the process id of a program that has ended may belong to another already.
+  if (process.platform !== 'win32') killGroup('SIGKILL');
   if (signal === null) process.exit(code);
   // Ends by the same signal as its program, so that the launcher can report it.
   process.removeAllListeners(signal);
@@ -38,7 +39,7 @@ process.once('disconnect', () => {
 function killGroup(signal) {
   if (child.pid === undefined) return;
   try {
-    // Windows knows no groups and no signals, but which process started which.
+    // Windows has neither groups nor signals. It knows which process started which.
     if (process.platform === 'win32')
       spawnSync('taskkill', ['/pid', String(child.pid), '/t', '/f']);
     else process.kill(-child.pid, signal);

@@ -24,12 +24,12 @@ const TREE = new Map([
 ]);
 const lookup = async (pid: number) => TREE.get(pid);
 
-test('npm is found behind the shells between; the shell that npm was started from is not watched', async () => {
+test('npm is found behind the shells; the shell that started npm is not watched', async () => {
   expect(await findNpm(40, lookup)).toEqual([40, 30, 20]);
   expect(await findNpm(20, lookup)).toEqual([20]);
 });
 
-test('a parent that cannot be looked up, or that init took over: watched is what is known', async () => {
+test('a parent that cannot be looked up, or whose parent is init: the search ends there', async () => {
   expect(await findNpm(50, lookup)).toEqual([50]);
   expect(await findNpm(10, lookup)).toEqual([10]);
 });

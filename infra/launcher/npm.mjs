@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 
 /**
- * What runs npm without a shell. Where npm started this process, that is npm's own JavaScript on
- * this Node. On Windows npm is otherwise a batch file, which Node refuses to start by itself; there
- * the command interpreter does, and so the arguments must need no quoting.
+ * Returns the command that runs npm. Where npm started this process, it is the JavaScript of that npm
+ * on this Node. Otherwise it is the npm on the PATH. On Windows that is a batch file, which Node cannot
+ * start without the command interpreter. So the arguments must not need quotes.
  *
  * @param {readonly string[]} args
  * @param {{ environment?: NodeJS.ProcessEnv, platform?: NodeJS.Platform }} [where]
@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs';
 export function npmCommand(args, where = {}) {
   const { environment = process.env, platform = process.platform } = where;
   const script = environment.npm_execpath;
-  // Other package managers name themselves there as well.
+  // Other package managers set this variable too.
   if (script && /[\\/]npm-cli\.c?js$/.test(script) && existsSync(script)) {
     return { command: process.execPath, args: [script, ...args] };
   }

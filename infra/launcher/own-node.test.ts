@@ -55,7 +55,7 @@ test('own Node: one exact version that is new enough, and a hash for each packag
   }
 });
 
-/** A checkout with the launcher alone, and a PATH with a `node` and an `npm` that are not real. */
+/** A checkout that holds only the launcher, and a folder on the PATH with a fake `node` and `npm`. */
 let checkout: string;
 let path: string;
 
@@ -81,7 +81,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(checkout, { recursive: true, force: true }));
 
-/** A program that runs this Node and says of itself what it is told to say. */
+/** Writes a program that runs this Node and reports the given version and path as its own. */
 function writeNode(file: string, { version = VERSION, execPath = process.execPath }): void {
   const code = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}});process.execPath='${execPath}'`;
   writeProgram(
@@ -91,7 +91,7 @@ exec "${process.execPath}" --import "data:text/javascript,${code}" "$@"`,
   );
 }
 
-/** An npm that notes its call and installs what was prepared, if anything. */
+/** Writes an npm that logs its call and installs what `offerOwnNode` prepared, if anything. */
 function writeNpm(): void {
   const prepared = join(checkout, 'prepared');
   writeProgram(
@@ -110,7 +110,7 @@ function writeProgram(file: string, text: string): void {
 const ownNode = () => join(checkout, 'infra', 'node', 'node_modules', PACKAGE, 'bin', 'node');
 const link = () => join(checkout, 'node_modules', '.bin', 'node');
 
-/** What npm finds in the registry. */
+/** Prepares the package that npm finds in the registry. */
 function offerOwnNode(): void {
   const folder = join(checkout, 'prepared', PACKAGE);
   writeNode(join(folder, 'bin', 'node'), { execPath: ownNode() });
@@ -150,7 +150,7 @@ describe.skipIf(process.platform === 'win32')('run', () => {
     expect(npmCalls()).toBe(false);
   });
 
-  // Bash, which is the `sh` of macOS, looks a command up once.
+  // Bash is the `sh` of macOS, and remembers where it found a command.
   test.each(['sh', 'bash'])(
     '%s: one that is too old: another is installed once, announced in one line, and takes the place',
     async (shell) => {
@@ -173,7 +173,7 @@ describe.skipIf(process.platform === 'win32')('run', () => {
     },
   );
 
-  test('the system gets a newer one later, or TIDEMARK_NODE=system: the own one is left', async () => {
+  test('the system gets a newer one later, or TIDEMARK_NODE=system: the own one is not used', async () => {
     writeNode(join(path, 'node'), { version: '20.20.2' });
     writeNpm();
     offerOwnNode();
@@ -181,7 +181,7 @@ describe.skipIf(process.platform === 'win32')('run', () => {
     const refused = await runScript({ TIDEMARK_NODE: 'system' });
     expect(refused).toMatchObject({ code: 1, said: undefined });
     expect(refused.complaints).toBe(
-      'tidemark: Node 20.20.2 is too old, and TIDEMARK_NODE=system allows no other; install Node 22.15 or newer from https://nodejs.org.\n',
+      'tidemark: Node 20.20.2 is too old, and TIDEMARK_NODE=system forbids another one; install Node 22.15 or newer from https://nodejs.org.\n',
     );
     await runScript();
     expect(existsSync(link())).toBe(true);

@@ -1,4 +1,4 @@
-@rem What `run` is elsewhere. `call`, because the `node` of node_modules is a batch file as well.
+@rem Does on Windows what `run` does elsewhere. `call`, because `node` in node_modules is a batch file too.
 @setlocal
 @cd /d "%~dp0..\.."
 @set "PATH=%CD%\node_modules\.bin;%PATH%"

@@ -6,7 +6,7 @@ const POLL_MS = 500;
 const TIMEOUT_MS = 15 * 60_000;
 
 /**
- * Waits for the right to change what is installed and built in this checkout.
+ * Takes the lock of the set-up of this checkout. Waits while another process holds it.
  *
  * @param {(text: string) => void} say
  * @returns {Promise<() => Promise<void>>} the release

@@ -110,7 +110,7 @@ export class SupervisedProcess {
       this.#killGuarded();
       child.kill('SIGKILL');
     }, graceMs);
-    // On Windows a signal would kill at once, whereas the end of the channel is noticed in order.
+    // On Windows a signal kills at once. A process that sees its channel close ends in order.
     if (process.platform === 'win32' && child.connected) child.disconnect();
     else child.kill('SIGTERM');
     await ended;

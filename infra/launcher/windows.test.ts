@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SupervisedProcess } from './supervised-process.mjs';
 
 /*
- * What the launcher does otherwise on Windows, on processes that are told to be there. It shows
- * that the other way is taken and ends what it should, not what Windows itself does.
+ * These tests simulate Windows: `process.platform` says `win32`. They show which code runs there and
+ * that it ends what it should. They do not show what Windows itself does.
  */
 const WINDOWS = `data:text/javascript,Object.defineProperty(process,'platform',{value:'win32'})`;
 const GUARD = fileURLToPath(new URL('guard.mjs', import.meta.url));

@@ -43,7 +43,7 @@ async function buildJaeger(environment, say) {
   try {
     const module = `${MODULE}@v${JAEGER_VERSION}`;
     const download = await run('go', ['mod', 'download', '-json', module], { env, guarded: true });
-    // A string of JSON, in which Windows' separators are doubled.
+    // A JSON string, because JSON doubles the separators of a Windows path.
     const folder = /"Dir": (".+")/.exec(download.output)?.[1];
     if (!download.ok || !folder) return complain(say, download.output);
     const source = join(work, 'source');
@@ -68,7 +68,7 @@ async function buildJaeger(environment, say) {
   }
 }
 
-/** Go's folders are for reading alone, copies of them too. @param {string} folder */
+/** Go makes its folders read-only, and their copies are read-only too. @param {string} folder */
 function makeDeletable(folder) {
   chmodSync(folder, 0o755);
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
