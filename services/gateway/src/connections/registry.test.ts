@@ -14,7 +14,7 @@ const IDLE_TIMEOUT_MS = 3000;
 const STALL_TIMEOUT_MS = 10_000;
 const GRACE_MS = 70;
 
-/** Time that passes only when it is told to. */
+/** A clock that moves only when the test moves it. */
 class ManualClock implements Clock {
   #nowMs = 0;
   readonly #due: { atMs: number; task: () => void }[] = [];

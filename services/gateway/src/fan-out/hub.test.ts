@@ -13,7 +13,7 @@ import { Hub } from './hub.ts';
 import type { Sink } from './sink.ts';
 import type { LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
-/** A hub whose tasks run when the test says so, on a tail of a few topics. */
+/** A hub on a tail with a few topics. Its tasks run when the test runs them. */
 function createHub(eventsMax: number) {
   const due: (() => void)[] = [];
   const clock: Clock = {
@@ -111,7 +111,7 @@ function joinOrLeave(reader: Reader, { hub, tail }: Stage): void {
 
 describe('hub', () => {
   test('offer: readers join and leave between events: each gets what its patterns match, once', () => {
-    // A small tail forgets topics, and with them what was remembered about them.
+    // A small tail drops topics, and with them their cached subscribers.
     const run = fc.property(readers, steps, fc.constantFrom(3, 1000), (all, script, eventsMax) => {
       const stage = createHub(eventsMax);
       const crowd = all.map((patterns) => new Reader(patterns));

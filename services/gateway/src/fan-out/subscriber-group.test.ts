@@ -10,7 +10,7 @@ import { GROUP_QUEUE_MAX, type LiveConnection, SubscriberGroup } from './subscri
 const WRITE_MS = 1;
 const TASK_SLICE_MS = 8;
 
-/** A connection that notes what it is given; each write takes a millisecond. */
+/** A connection that records its writes. Each write takes a millisecond. */
 class Member implements LiveConnection {
   liveSequence = 0;
   delivered = 0;
@@ -116,7 +116,7 @@ describe('group', () => {
   test('member: full socket: falls behind at what it did not get, and the others get all', () => {
     const { group, clock, join } = createGroup();
     const [slow, quick] = [join(0), join(0)];
-    // Each is a batch of its own.
+    // Each event is a batch of its own.
     for (const sequence of [3, 5, 7]) group.enqueueEvent(entry(sequence, 40_000));
     const { sink } = slow;
     const write = sink.write.bind(sink);
@@ -136,7 +136,7 @@ describe('group', () => {
     for (const sequence of range(1, GROUP_QUEUE_MAX - 1)) group.enqueueEvent(entry(sequence));
     expect(holding.size).toBe(0);
     group.enqueueEvent(entry(GROUP_QUEUE_MAX));
-    // What the turn under way still brings is kept too.
+    // The group also keeps events that the current turn still brings.
     group.enqueueEvent(entry(GROUP_QUEUE_MAX + 1));
     expect(holding.size).toBe(1);
     while (group.run(clock.nowMs + TASK_SLICE_MS));

@@ -8,7 +8,7 @@ function entry(sequence: number, timeMs: number): EventEntry {
   return new EventEntry('e', { sequence, topic: 'a', timeMs, json });
 }
 
-/** Pushes so many entries, or shifts so many; enough to pass the length at which a queue is cut. */
+/** Pushes or shifts this many entries; enough to pass the length at which a queue is cut. */
 const change = fc.record({
   pushes: fc.integer({ min: 0, max: 1500 }),
   shifts: fc.integer({ min: 0, max: 1500 }),

@@ -5,7 +5,7 @@ import { EventEntry } from './event-entry.ts';
 import { PatternSet } from './pattern-set.ts';
 import { Tail, type TailLimits } from './tail.ts';
 
-/** Few topics are read by the index; the numbered ones are too many for it, and are scanned. */
+/** The tail reads a few topics by the index. The numbered topics are too many for it: it scans. */
 const topic = fc.oneof(
   fc.constantFrom('a', 'a.b', 'b.c', 'b.d'),
   fc.integer({ min: 0, max: 150 }).map((index) => `n.${index}`),
@@ -21,7 +21,7 @@ const patterns = fc.uniqueArray(
 const stored = fc.record({
   topic,
   bytes: fc.integer({ min: 2, max: 400 }),
-  /** Sequences that the feed skipped before it. */
+  /** Sequences that the feed skipped before the event. */
   skipped: fc.constantFrom(0, 0, 0, 1, 3),
 });
 
@@ -51,7 +51,7 @@ function fill(
   return { tail, all };
 }
 
-/** Reads to the head as a reader does. */
+/** Reads up to the head as a catch-up reader does. */
 function readOn(tail: Tail, set: PatternSet, after: number, eventsMax: number): EventEntry[] {
   const entries: EventEntry[] = [];
   let position = after;

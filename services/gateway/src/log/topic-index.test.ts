@@ -61,7 +61,7 @@ describe('topic tree', () => {
     tree.delete('a');
     expect(tree.find('>', 3)).toEqual([2]);
     tree.delete('a.b');
-    // The root alone is left to visit.
+    // Only the root is left to visit.
     expect(tree.find('>', 1)).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { type ArchiveTier, type ColdQuery, ColdReads, type StreamTier } from './
 
 const WAIT_MS = 10_000;
 
-/** Time that passes as fast as somebody waits for it. */
+/** A clock that moves as fast as a caller waits for it. */
 function createClock(): Clock {
   let nowMs = 0;
   return {
@@ -53,7 +53,7 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
 
 describe('cold reads', () => {
   test('archive: lacks what the stream drops at this moment: the gap ends before it', async () => {
-    // It may have received what is dropped now, and be about to write it.
+    // The archive may have received the dropped events and be about to write them.
     const firsts = [50, 50, 50, 50, 50, 50, 50, 50, 60, 60, 60];
     const reads = createReads({
       stream: { bounds: async () => bounds(firsts.shift() ?? 60, 100) },

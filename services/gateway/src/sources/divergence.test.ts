@@ -8,14 +8,14 @@ const EPOCH = 'e';
 const OTHER_MS = 1e6;
 
 interface Case {
-  /** Messages that the gateway has read. */
+  /** The number of messages that the gateway has read. */
   readonly read: number;
   readonly tailMax: number;
-  /** Up to and with this one they were kept. */
+  /** The last sequence that the stream kept of them. */
   readonly kept: number;
-  /** Stored since. */
+  /** The number of messages stored after the loss. */
   readonly grown: number;
-  /** Removed by retention since. */
+  /** The last sequence that retention has removed since. */
   readonly expired: number;
 }
 
@@ -57,7 +57,7 @@ test('divergence: lost, and grown by any number: where the events begin to diffe
       const { common, floor } = await find({ ...rest, kept, expired });
       const reach = Math.max(floor, expired);
       const last = Math.min(rest.read, kept + rest.grown);
-      // What both can be asked for ends before the loss, or there is nothing.
+      // Either no event can be compared, or all that can are older than the loss.
       const isWhole = last <= kept || last <= reach;
       expect(common).toBe(isWhole ? undefined : Math.max(kept, reach));
     },

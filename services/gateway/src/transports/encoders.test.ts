@@ -8,7 +8,7 @@ import { EventEntry } from '../log/event-entry.ts';
 import { sseEncoder } from './sse/encoder.ts';
 import { webSocketEncoder } from './websocket/encoder.ts';
 
-/** The receiving side of `ws`, which its types leave out. */
+/** The receiving side of `ws`, which is missing in its types. */
 const { Receiver } = webSockets as unknown as {
   Receiver: new (options: object) => NodeJS.WritableStream;
 };
@@ -17,7 +17,7 @@ const position = fc.record({
   epoch: fc.stringMatching(/^[a-z0-9.]{1,40}$/),
   sequence: fc.maxSafeNat(),
 });
-/** JSON on one line, also of the lengths at which a frame's header changes. */
+/** JSON on one line, also with the lengths at which a frame's header changes. */
 const json = fc.oneof(
   fc.json(),
   fc.integer({ min: 0, max: 200 }).map((length) => JSON.stringify('x'.repeat(length))),
@@ -40,7 +40,7 @@ function frameOf(encoder: Encoder, written: Written): Buffer {
   return entryOf(written).frame(encoder);
 }
 
-/** What `ws` makes of the bytes, when they come cut in two. */
+/** The messages that `ws` reads from the bytes when they arrive in two parts. */
 async function receive(bytes: Buffer, cutAt: number): Promise<unknown[]> {
   const messages: unknown[] = [];
   const receiver = new Receiver({ isServer: false, allowSynchronousEvents: true });
