@@ -14,7 +14,8 @@ import { count, format, lacking, NOTHING, readReport, sum, total } from './repor
 /*
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
  * and those that speak to NATS themselves against the oldest one that is supported. `--all` adds
- * what takes long: every integration test on the oldest server, and the images.
+ * what takes long: every integration test on the oldest server, and the images. `--newest` leaves the
+ * oldest server out.
  */
 
 /** The tests of what differs between versions of nats-server: its API, and how it fails. */
@@ -23,9 +24,10 @@ const NATS_TESTS = ['nats-', 'ordered-consumer', 'direct-publishers', 'gaps', 'r
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
 async function test() {
-  const all = process.argv.includes('--all');
+  const own = ['--all', '--newest'];
+  const [all, newestOnly] = own.map((option) => process.argv.includes(option));
   if (all) process.env.ALL_TESTS = 'yes';
-  const given = process.argv.slice(2).filter((arg) => arg !== '--all');
+  const given = process.argv.slice(2).filter((arg) => !own.includes(arg));
   await setUp(console.log);
   const { newest, oldest } = await provideTestServers(process.env, console.log);
 
@@ -41,7 +43,8 @@ async function test() {
   const some =
     all || given.length > 0 ? given : NATS_TESTS.map((name) => `test/integration/${name}`);
   const again = ['--project', 'integration', '--passWithNoTests', ...some];
-  if (oldest) runs.push(await vitest(again, oldest, kept));
+  if (newestOnly) console.log('Nothing runs on the oldest nats-server.');
+  else if (oldest) runs.push(await vitest(again, oldest, kept));
   else runs.push(await withoutOldest(again, newest));
   // Tests that were chosen by name need not have left what this one asks for.
   if (given.length === 0) {
