@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { revokeUser } from '../support/access.ts';
 import { makeToken } from '../support/services.ts';
 import {
   appendDirectly,
@@ -28,13 +29,6 @@ beforeAll(async () => {
   system = await startSystem({ env: { TIDEMARK_GATEWAY_TOKEN_GRACE_MS: '20000' } });
 });
 afterAll(() => system.stop());
-
-async function revoke(sub: string): Promise<void> {
-  const headers = { authorization: `Bearer ${await makeToken('admin', 'operator')}` };
-  const body = JSON.stringify({ sub });
-  const url = `${system.gateway.url}/v1/admin/revocations`;
-  expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(204);
-}
 
 /** A request of which everything but the end of the body has been sent. */
 async function begin(
@@ -109,8 +103,7 @@ describe('body whose end comes after that of the token', () => {
     const token = await makeToken('publish:>', 'held');
     const request = await begin(`${system.ingest.url}/v1/events`, token, event);
     await sleep(100);
-    await revoke('held');
-    await sleep(200);
+    await revokeUser(system, 'held');
     expect(await request.end()).toMatch(/^HTTP\/1\.1 401 [\s\S]*"code":"unauthenticated"/);
     expect(await storedTopics()).not.toContain('ended.slow');
   });
@@ -119,8 +112,7 @@ describe('body whose end comes after that of the token', () => {
     const url = `${system.gateway.url}/v1/admin/revocations`;
     const request = await begin(url, await makeToken('admin', 'sacked'), '{"sub":"victim"}');
     await sleep(100);
-    await revoke('sacked');
-    await sleep(200);
+    await revokeUser(system, 'sacked');
     expect(await request.end()).toMatch(/^HTTP\/1\.1 401 /);
     const headers = { authorization: `Bearer ${await makeToken('subscribe:a', 'victim')}` };
     const stream = await fetch(`${system.gateway.url}/v1/sse?topics=a`, { headers });
@@ -147,15 +139,14 @@ describe('export that is under way', () => {
   }
 
   test.each([
-    ['has expired', 'token_expired', async () => sleep(BRIEF_SECONDS * 1000)],
-    ['was revoked', 'unauthenticated', () => revoke('exporter')],
+    ['has expired', 'token_expired', () => sleep(BRIEF_SECONDS * 1000 + 100)],
+    ['was revoked', 'unauthenticated', () => revokeUser(system, 'exporter')],
   ])('the token %s: its last line tells so', async (_, code, endToken) => {
     const [subject, seconds] =
       code === 'token_expired' ? ['brief', BRIEF_SECONDS] : ['exporter', 60];
     const socket = openExport(await makeToken('history:>', String(subject), Number(seconds)));
     await sleep(300);
     await endToken();
-    await sleep(200);
     const answer = await text(socket);
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     expect(answer).toMatch(

@@ -1,6 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Listener, listen, TRANSPORTS } from '../support/clients.ts';
 import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
 import { Publisher } from '../support/publisher.ts';
@@ -95,10 +96,13 @@ async function untilReceived(listeners: readonly Listener[], count: number): Pro
 
 /** The stream's replicas, who leads them, and how many others have everything that the leader has. */
 async function streamOf(url: string) {
-  return withNats(url, async (connection) => {
-    const manager = await jetstreamManager(connection);
-    const { config, cluster: group } = await manager.streams.info(STREAM_NAME);
-    const current = group?.replicas?.filter((one) => one.current).length;
-    return { replicas: config.num_replicas, leader: group?.leader, current };
-  });
+  // While the servers elect a leader, none of them answers.
+  return vi.waitFor(() => withNats(url, readStream), { timeout: WAIT_MS });
+}
+
+async function readStream(connection: NatsConnection) {
+  const manager = await jetstreamManager(connection);
+  const { config, cluster: group } = await manager.streams.info(STREAM_NAME);
+  const current = group?.replicas?.filter((one) => one.current).length;
+  return { replicas: config.num_replicas, leader: group?.leader, current };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { revokeUser } from '../support/access.ts';
 import { keepSecret, makeToken } from '../support/services.ts';
 import { type System, startSystem, withNats } from '../support/system.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
@@ -115,11 +116,7 @@ describe('ticket', () => {
 
   test('revoked meanwhile: refused', async () => {
     const ticket = await issued('subscribe:a', 'mallory');
-    const headers = { authorization: `Bearer ${await makeToken('admin')}` };
-    const body = JSON.stringify({ sub: 'mallory' });
-    const url = `${system.gateway.url}/v1/admin/revocations`;
-    expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(204);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await revokeUser(system, 'mallory');
     expect(await stream(`topics=a&ticket=${ticket}`)).toBe(401);
   });
 

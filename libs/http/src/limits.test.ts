@@ -61,4 +61,5 @@ test('semaphore: all taken: refused until one is given back, which counts once',
   semaphore.acquire('alice');
   expect(() => semaphore.acquire('alice')).toThrow(TidemarkError);
   expect(await hits(metrics, 'tests')).toBe(2);
+  expect(await metrics.registry.metrics()).toMatch(/limits_held\{.*limit="tests".*\} 3\n/);
 });

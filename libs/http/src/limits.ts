@@ -52,8 +52,14 @@ export interface LimitOptions {
  */
 export class Limits {
   readonly #hits;
+  /** Permits that are held, of all keys together, by the name of the limit. */
+  readonly #held = new Map<string, number>();
 
   constructor(metrics: Metrics) {
+    metrics.gaugeBy(
+      { name: 'limits_held', help: 'How much of a named limit is in use.', label: 'limit' },
+      () => Object.fromEntries(this.#held),
+    );
     this.#hits = metrics.counter('limits_hit_total', 'Times that a named limit was reached.', [
       'limit',
     ]);
@@ -101,6 +107,8 @@ export class Limits {
   /** Creates a semaphore. A key without permits takes no memory. */
   semaphore(limit: string, { max, of }: LimitOptions): Semaphore {
     const taken = new Map<string, number>();
+    const addHeld = (count: number) => this.#held.set(limit, (this.#held.get(limit) ?? 0) + count);
+    addHeld(0);
     return {
       acquire: (key, count = 1) => {
         const before = taken.get(key) ?? 0;
@@ -109,10 +117,12 @@ export class Limits {
           throw exceeded(`At most ${max} ${of} are accepted at once.`, 1);
         }
         taken.set(key, before + count);
+        addHeld(count);
         let left = false;
         return () => {
           if (left) return;
           left = true;
+          addHeld(-count);
           const others = (taken.get(key) ?? 0) - count;
           if (others > 0) taken.set(key, others);
           else taken.delete(key);
