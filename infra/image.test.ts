@@ -98,7 +98,9 @@ async function makeBase(): Promise<void> {
   const [, release = ''] = image.split('-');
   const sources = ['Identifier: Packages', `Codename: ${release}`];
   const mirrors = await must('apt-get', 'indextargets', '--format', '$(REPO_URI)', ...sources);
-  await must('debootstrap', '--variant=minbase', release, root, ...(mirrors.match(/^.+/) ?? []));
+  // As in the official images, whose Node needs libatomic from version 26 on.
+  const packages = ['--variant=minbase', '--include=libatomic1'];
+  await must('debootstrap', ...packages, release, root, ...(mirrors.match(/^.+/) ?? []));
   const npm = dirname(dirname(realpathSync((await must('which', 'npm')).trim())));
   cpSync(process.execPath, join(root, 'usr/local/bin/node'));
   cpSync(npm, join(root, 'usr/local/lib/node_modules/npm'), { recursive: true });
