@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gateway, ingest, launcher, replay } from '@tidemark/config';
+import { gateway, ingest, launcher, NODE_ARGUMENTS, replay } from '@tidemark/config';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 
@@ -65,3 +65,7 @@ function readYaml(path: string) {
 function read(path: string): string {
   return readFileSync(join(import.meta.dirname, path), 'utf8');
 }
+
+test('Dockerfile: the arguments of Node: are those of the launcher', () => {
+  expect(read('docker/Dockerfile')).toContain(`exec node ${NODE_ARGUMENTS.join(' ')} services/`);
+});

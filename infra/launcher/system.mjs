@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NODE_ARGUMENTS } from '../../libs/config/src/defaults.mjs';
 import { ROOT } from './checkout.mjs';
 import { Failure } from './failure.mjs';
 import { prefixed, readable } from './log-lines.mjs';
@@ -109,6 +110,7 @@ export class System {
     return this.#process({
       name,
       args: [
+        ...NODE_ARGUMENTS,
         '--import',
         new URL('parent-watch.mjs', import.meta.url).href,
         join(ROOT, 'services', name, 'dist', 'main.js'),

@@ -29,13 +29,6 @@ const WAKING_CLIENTS = 3;
 const LARGE_EVENTS = 2500;
 const LARGE_TEXT = 'x'.repeat(10_000);
 
-/**
- * The young generation of the heap, which V8 fills before it collects anything. Left to itself it takes
- * 32 MiB on Node 22, 128 on Node 24 and 64 on Node 26; with the same size on all of them the process
- * shows what the gateway keeps.
- */
-const YOUNG_GENERATION = '--max-semi-space-size=16';
-
 /** What reading and the collector may take; a queue for each slow client would be 800 MB. */
 const GROWTH_MIB_MAX = 150;
 
@@ -84,7 +77,6 @@ describe('slow clients while 50,000 events pass', () => {
         // However long this machine takes: the slow ones are not to be closed.
         TIDEMARK_GATEWAY_STALL_TIMEOUT_MS: '600000',
         TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS: '600000',
-        NODE_OPTIONS: YOUNG_GENERATION,
       },
     });
   });

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { signToken } from '@tidemark/auth';
+import { NODE_ARGUMENTS } from '@tidemark/config';
 import { NATS_PASSWORD } from './nats-server.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -141,7 +142,7 @@ function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv 
 }
 
 function run(name: ServiceName, environment: NodeJS.ProcessEnv, logs: LogLine[]): ChildProcess {
-  const child = spawn(process.execPath, [`services/${name}/dist/main.js`], {
+  const child = spawn(process.execPath, [...NODE_ARGUMENTS, `services/${name}/dist/main.js`], {
     cwd: ROOT,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],

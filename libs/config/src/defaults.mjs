@@ -22,3 +22,10 @@ export const DATA_FOLDER = 'data';
  * request with a field that it does not know, in the place of ignoring it.
  */
 export const OLDEST_NATS_SERVER = '2.12.0';
+
+/**
+ * Arguments of Node for each service. Left to itself V8 lets the young generation grow to 32 MiB on Node
+ * 22, 128 on Node 24 and 64 on Node 26 before it collects anything: on Node 24 an idle connection then
+ * takes 18 KiB in the place of 11. Throughput is the same with both.
+ */
+export const NODE_ARGUMENTS = ['--max-semi-space-size=16'];

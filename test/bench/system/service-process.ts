@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { NODE_ARGUMENTS } from '@tidemark/config';
 import { type ServiceName, TEST_SECRET } from '../../support/services.ts';
 import { Profiler } from './profiler.ts';
 
@@ -49,7 +50,7 @@ export class ServiceProcess {
     const logFile = join(folder, `${name}-${port}.log`);
     const output = openSync(logFile, 'w');
     const inspect = profileFolder === undefined ? [] : ['--inspect=127.0.0.1:0'];
-    const nodeArguments = ['--import', PARENT_WATCH, ...inspect];
+    const nodeArguments = [...NODE_ARGUMENTS, '--import', PARENT_WATCH, ...inspect];
     const child = spawn(process.execPath, [...nodeArguments, `services/${name}/dist/main.js`], {
       cwd: ROOT,
       env: {
