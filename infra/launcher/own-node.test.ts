@@ -42,12 +42,12 @@ test("choice: the system's, unless it is too old; then the own, unless that is r
   expect(chooseNode('20.20.2', refused)).toBe('none');
 });
 
-test('own Node: one exact version that is new enough, and a hash for each package', () => {
+test('own Node: an exact version that is new enough, and a hash for each package', () => {
   const wanted = read('infra/node/package.json').optionalDependencies;
   const { packages } = read('infra/node/package-lock.json');
   expect(Object.keys(wanted)).toEqual(Object.values(PACKAGES).sort());
-  expect(new Set(Object.values(wanted)).size).toBe(1);
   for (const [name, version] of Object.entries<string>(wanted)) {
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     expect(isNewEnough(version)).toBe(true);
     const locked = packages[`node_modules/${name}`];
     expect(locked).toMatchObject({ version, integrity: expect.stringMatching(/^sha512-/) });
