@@ -124,7 +124,8 @@ async function makeBase(): Promise<void> {
 async function build(name: ServiceName): Promise<void> {
   const npmrc = (await must('npm', 'config', 'get', 'userconfig')).trim();
   const how = ['--isolation', 'chroot', '--layers', '--pull-never', '--format', 'docker'];
-  if (existsSync(npmrc)) how.push('--volume', `${npmrc}:/root/.npmrc:ro`);
+  // npm's global configuration in the image.
+  if (existsSync(npmrc)) how.push('--volume', `${npmrc}:/usr/local/etc/npmrc:ro`);
   const what = ['--build-arg', `SERVICE=${name}`, '--tag', name, '--file', DOCKERFILE, ROOT];
   await buildah('bud', ...how, ...what);
   await buildah('from', '--pull-never', '--name', name, name);

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
+import { natsServerFault, OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
 import { run, succeeds } from './command.mjs';
 import { Failure } from './failure.mjs';
 import { makeWritable } from './folders.mjs';
@@ -60,8 +60,8 @@ export async function configured(environment) {
   const server = await probe(path);
   if (!server)
     throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path} is not a nats-server that runs here.`);
-  if (!isSupported(server))
-    throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path}: ${tooOld(server)}.`);
+  const fault = natsServerFault(server.version);
+  if (fault) throw new Failure(`TIDEMARK_NATS_SERVER_BIN=${path}: ${fault}.`);
   return server;
 }
 
@@ -70,20 +70,11 @@ export async function onPath(environment, say) {
   for (const folder of (environment.PATH ?? '').split(delimiter)) {
     const path = join(folder, EXECUTABLE);
     const server = folder && existsSync(path) ? await probe(path) : undefined;
-    if (server && isSupported(server)) return server;
-    if (server) say(`Not ${path}: ${tooOld(server)}.`);
+    const fault = server && natsServerFault(server.version);
+    if (server && !fault) return server;
+    if (fault) say(`Not ${path}: ${fault}.`);
   }
   return undefined;
-}
-
-/** @param {NatsServer} server */
-function isSupported({ version }) {
-  return version.localeCompare(OLDEST_NATS_SERVER, 'en', { numeric: true }) >= 0;
-}
-
-/** @param {NatsServer} server */
-function tooOld({ version }) {
-  return `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`;
 }
 
 /**

@@ -24,6 +24,17 @@ export const DATA_FOLDER = 'data';
 export const OLDEST_NATS_SERVER = '2.12.0';
 
 /**
+ * Says why a nats-server cannot be used.
+ *
+ * @param {string} version such as `2.9.10`
+ * @returns {string | undefined} `undefined` for a version that is supported
+ */
+export function natsServerFault(version) {
+  if (version.localeCompare(OLDEST_NATS_SERVER, 'en', { numeric: true }) >= 0) return undefined;
+  return `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`;
+}
+
+/**
  * Arguments of Node for each service. Left to itself V8 lets the young generation grow to 32 MiB on Node
  * 22, 128 on Node 24 and 64 on Node 26 before it collects anything: on Node 24 an idle connection then
  * takes 18 KiB in the place of 11. Throughput is the same with both.

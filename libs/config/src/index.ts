@@ -12,7 +12,7 @@ import {
 import { type Environment, readConfiguration, type Values } from './table.ts';
 import type { tokens } from './token-settings.ts';
 
-export { NODE_ARGUMENTS, OLDEST_NATS_SERVER } from './defaults.mjs';
+export { NODE_ARGUMENTS, natsServerFault } from './defaults.mjs';
 export * from './limit-settings.ts';
 export * from './settings.ts';
 export * from './suggestion.ts';

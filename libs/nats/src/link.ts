@@ -6,7 +6,7 @@ import {
   type NodeConnectionOptions,
   type TlsOptions,
 } from '@nats-io/transport-node';
-import { ConfigurationError, type NatsConfiguration, OLDEST_NATS_SERVER } from '@tidemark/config';
+import { ConfigurationError, type NatsConfiguration, natsServerFault } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 
@@ -179,12 +179,10 @@ export class NatsLink {
 /** @throws Error that says so when the server is older than Tidemark supports */
 async function connectSupported(options: NodeConnectionOptions): Promise<NatsConnection> {
   const connection = await connect(options);
-  const { version = '' } = connection.info ?? {};
-  if (version.localeCompare(OLDEST_NATS_SERVER, 'en', { numeric: true }) >= 0) return connection;
+  const fault = natsServerFault(connection.info?.version ?? '');
+  if (fault === undefined) return connection;
   await connection.close();
-  throw new Error(
-    `nats-server ${version} is too old, Tidemark needs ${OLDEST_NATS_SERVER} or newer`,
-  );
+  throw new Error(fault);
 }
 
 function inboxPrefix(name: string): string {
