@@ -17,7 +17,7 @@ const sections = [
 
 const text = `# Configuration
 
-Generated from the tables in \`src/settings.ts\` by \`npm run docs:config\`. Settings are environment
+\`npm run docs:config\` generates this page from the tables in \`src/*-settings.ts\`. Settings are environment
 variables, read once at the start. A variable that begins with \`TIDEMARK_\` and is not listed here
 stops the start, with a suggestion. A secret can be read from a file: \`<variable>_FILE\`. Telemetry
 settings of OpenTelemetry keep their standard names.

@@ -1,19 +1,18 @@
-import {
-  type common,
-  gateway,
-  gatewayRelations,
-  ingest,
-  ingestRelations,
-  knownVariables,
-  replay,
-  replayRelations,
-  type stream,
-} from './settings.ts';
+import type { common } from './common-settings.ts';
+import { gateway, gatewayRelations } from './gateway-settings.ts';
+import { ingest, ingestRelations } from './ingest-settings.ts';
+import { replay, replayRelations, type stream } from './replay-settings.ts';
+import { knownVariables } from './settings.ts';
 import { type Environment, readConfiguration, type Values } from './table.ts';
 import type { tokens } from './token-settings.ts';
 
+export * from './common-settings.ts';
 export { NODE_ARGUMENTS, natsServerFault } from './defaults.mjs';
+export * from './gateway-settings.ts';
+export * from './ingest-settings.ts';
+export * from './launcher-settings.ts';
 export * from './limit-settings.ts';
+export * from './replay-settings.ts';
 export * from './settings.ts';
 export * from './suggestion.ts';
 export * from './table.ts';

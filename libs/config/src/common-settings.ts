@@ -1,0 +1,75 @@
+import { HOST, NATS_PORT } from './defaults.mjs';
+import { commonLimits, limitRelations } from './limit-settings.ts';
+import type { Relation, Table, Values } from './table.ts';
+import { tokens } from './token-settings.ts';
+
+/** The settings that all services have. */
+export const common = {
+  natsUrl: {
+    variable: 'NATS_URL',
+    type: 'text',
+    default: `nats://127.0.0.1:${NATS_PORT}`,
+    meaning: 'NATS servers, separated by commas; tls:// makes TLS mandatory.',
+  },
+  natsUser: {
+    variable: 'TIDEMARK_NATS_USER',
+    type: 'text',
+    default: '',
+    meaning: 'User at NATS, such as one of `infra/nats/users.conf`; empty sends none.',
+  },
+  natsPassword: {
+    variable: 'TIDEMARK_NATS_PASSWORD',
+    type: 'secret',
+    default: '',
+    meaning: 'Password of that user.',
+  },
+  natsTlsCa: {
+    variable: 'TIDEMARK_NATS_TLS_CA',
+    type: 'text',
+    default: '',
+    meaning:
+      'PEM file of the authority that signed the certificates of NATS; it makes TLS mandatory.',
+  },
+  host: {
+    variable: 'TIDEMARK_HOST',
+    type: 'text',
+    default: HOST,
+    meaning: 'Address that the HTTP ports listen on; 0.0.0.0 opens them to the network.',
+  },
+  logLevel: {
+    variable: 'TIDEMARK_LOG_LEVEL',
+    type: 'choice',
+    default: 'info',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    meaning: 'The lowest level that is logged.',
+  },
+  ...tokens,
+  ...commonLimits,
+  allowedOrigins: {
+    variable: 'TIDEMARK_ALLOWED_ORIGINS',
+    type: 'text',
+    default: '',
+    meaning:
+      'Origins of the web pages that may use the service, separated by commas; others get 403.',
+  },
+  adminHost: {
+    variable: 'TIDEMARK_ADMIN_HOST',
+    type: 'text',
+    default: HOST,
+    meaning: 'Address of the admin ports.',
+  },
+} as const satisfies Table;
+
+/** The relations between the settings that all services have. */
+export const commonRelations: readonly Relation<Values<typeof common>>[] = [
+  ...limitRelations,
+  {
+    // The NATS client ignores credentials in a URL and connects without them.
+    holds: ({ natsUrl }) => !natsUrl.includes('@'),
+    rule: 'NATS_URL must hold no user and no password; set TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD',
+  },
+  {
+    holds: ({ natsUser, natsPassword }) => (natsUser === '') === (natsPassword === ''),
+    rule: 'TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD must be set together',
+  },
+];

@@ -1,0 +1,95 @@
+import { common, commonRelations } from './common-settings.ts';
+import { SERVICE_PORTS } from './defaults.mjs';
+import { ingestLimits } from './limit-settings.ts';
+import type { Relation, Table, Values } from './table.ts';
+
+const MIB = 1024 * 1024;
+
+/** The settings of ingest. */
+export const ingest = {
+  ...common,
+  ...ingestLimits,
+  port: {
+    variable: 'TIDEMARK_INGEST_PORT',
+    type: 'integer',
+    default: SERVICE_PORTS.ingest,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'HTTP port of ingest; 0 picks a free one.',
+  },
+  adminPort: {
+    variable: 'TIDEMARK_INGEST_ADMIN_PORT',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning: 'Admin port of ingest, the only one with /metrics and /v1/admin; 0 opens none.',
+  },
+  bodyBytesMax: {
+    variable: 'TIDEMARK_INGEST_BODY_BYTES_MAX',
+    type: 'integer',
+    default: MIB,
+    min: 1024,
+    max: 64 * MIB,
+    unit: 'bytes',
+    meaning: 'Largest HTTP body; a larger one is refused with 413.',
+  },
+  batchEventsMax: {
+    variable: 'TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    max: 10_000,
+    unit: 'events',
+    meaning: 'Most events in one batch; a longer one is refused with 413.',
+  },
+  appendTimeoutMs: {
+    variable: 'TIDEMARK_INGEST_APPEND_TIMEOUT_MS',
+    type: 'integer',
+    default: 1500,
+    min: 100,
+    max: 30_000,
+    unit: 'ms',
+    meaning: "How long to wait for the stream's acknowledgement before answering 503.",
+  },
+  appendsMax: {
+    variable: 'TIDEMARK_INGEST_APPENDS_MAX',
+    type: 'integer',
+    default: 20_000,
+    min: 1,
+    unit: 'events',
+    meaning: 'Most events waiting for their acknowledgement; beyond it requests get 503.',
+  },
+  drainMs: {
+    variable: 'TIDEMARK_INGEST_DRAIN_MS',
+    type: 'integer',
+    default: 5000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    meaning: 'How long running requests may take to finish after SIGTERM.',
+  },
+} as const satisfies Table;
+
+/** The relations between the settings of ingest. */
+export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
+  ...commonRelations,
+  {
+    holds: ({ batchEventsMax, publishesPerSecondMax }) => batchEventsMax <= publishesPerSecondMax,
+    rule: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+  },
+  {
+    holds: ({ bodyBytesMax, bodiesBytesPerUserMax }) => bodyBytesMax <= bodiesBytesPerUserMax,
+    rule: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
+  },
+  {
+    holds: ({ bodyBytesMax, bodiesBytesMax }) => bodyBytesMax <= bodiesBytesMax,
+    rule: 'TIDEMARK_INGEST_BODIES_BYTES_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
+  },
+  {
+    holds: ({ batchEventsMax, appendsMax }) => batchEventsMax <= appendsMax,
+    rule: 'TIDEMARK_INGEST_APPENDS_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
+  },
+];
