@@ -9,7 +9,7 @@ import { setUp } from '../../infra/launcher/setup.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
 import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-servers.mjs';
-import { count, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
+import { count, failures, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
 
 /*
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
@@ -22,6 +22,9 @@ import { count, format, lacking, NOTHING, readReport, sum, total } from './repor
 const NATS_TESTS = ['nats-', 'ordered-consumer', 'direct-publishers', 'gaps', 'replay-archive'];
 
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+
+/** A line for each test that failed. @type {string[]} */
+const failed = [];
 
 async function test() {
   const own = ['--all', '--newest'];
@@ -54,6 +57,8 @@ async function test() {
   const counts = sum(runs);
   if (total(counts) === 0) console.error('tidemark: No test ran.');
   if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;
+  // Last, where whoever has only the end of a log finds them.
+  for (const line of failed) console.log(`failed: ${line}`);
   console.log(format(counts));
 }
 
@@ -79,6 +84,7 @@ async function vitest(args, { path, version }, env) {
       console.error(`tidemark: ${tests} tests are SKIPPED: they need ${need}.`);
     }
     const counts = count(report);
+    failed.push(...failures(report).map((line) => `${line} (nats-server ${version})`));
     // Vitest may fail without a failed test: an error outside of tests, a wrong option.
     return ok || counts.failed > 0 ? counts : { ...counts, failed: 1 };
   } finally {

@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
 /**
  * @typedef {object} TestReport what vitest's JSON reporter writes, as far as it is read here
- * @property {{ status: string, assertionResults: { status: string, fullName?: string }[] }[]} testResults
+ * @property {FileReport[]} testResults
+ */
+
+/**
+ * @typedef {{ name?: string, status: string, message?: string, assertionResults: TestResult[] }} FileReport
+ * @typedef {{ status: string, fullName?: string, failureMessages?: string[] }} TestResult
  */
 
 /** @type {Counts} */
@@ -46,6 +52,30 @@ export function lacking({ testResults }) {
     counts.set(need, (counts.get(need) ?? 0) + 1);
   }
   return counts;
+}
+
+/**
+ * A line for each failed test, and for each file that broke: where it stands, its name, and the first
+ * line of what was wrong.
+ *
+ * @param {TestReport} report
+ * @returns {string[]}
+ */
+export function failures({ testResults }) {
+  return testResults.flatMap(({ name = '', status, message = '', assertionResults }) => {
+    const file = basename(name);
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0) return status === 'failed' ? [`${file}: ${firstLine(message)}`] : [];
+    return failed.map(
+      ({ fullName, failureMessages }) =>
+        `${file}: ${fullName}: ${firstLine(failureMessages?.[0] ?? '')}`,
+    );
+  });
+}
+
+/** @param {string} text */
+function firstLine(text) {
+  return text.split('\n', 1)[0];
 }
 
 /** @param {string} file @returns {TestReport} empty where the run wrote none */

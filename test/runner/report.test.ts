@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { count, format, lacking, sum } from './report.mjs';
+import { count, failures, format, lacking, sum } from './report.mjs';
 
 test('test report: passed, failed, skipped, a file that broke: all counted', () => {
   const tests = (...statuses: string[]) => statuses.map((status) => ({ status }));
@@ -26,5 +26,22 @@ test('test report: skipped tests whose names say what they need: counted by that
   expect([...needs]).toEqual([
     ['nginx', 2],
     ['Go', 1],
+  ]);
+});
+
+test('test report: failed tests and a file that broke: a line each says where and what', () => {
+  const failed = {
+    status: 'failed',
+    fullName: 'gap is told',
+    failureMessages: ['Error: 1\n  at x'],
+  };
+  const testResults = [
+    { name: '/a/one.test.ts', status: 'failed', assertionResults: [failed, { status: 'passed' }] },
+    { name: '/a/two.test.ts', status: 'failed', message: 'No module\nm', assertionResults: [] },
+    { name: '/a/three.test.ts', status: 'passed', assertionResults: [{ status: 'passed' }] },
+  ];
+  expect(failures({ testResults })).toEqual([
+    'one.test.ts: gap is told: Error: 1',
+    'two.test.ts: No module',
   ]);
 });
