@@ -30,6 +30,10 @@ export class SimulatedStream implements StreamTier {
     return bounds;
   }
 
+  boundsReaching(): Promise<LogBounds> {
+    return this.bounds();
+  }
+
   /** Reads whichever stream exists now, without a check of its epoch, as the real reader does. */
   async readSlice(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from './free-ports.ts';
+import { freeze } from './freeze.ts';
 import { until } from './until.ts';
 
 const CONFIG = readFileSync(new URL('../../infra/nats/cluster.conf', import.meta.url), 'utf8');
@@ -21,6 +22,9 @@ export interface ClusterServer {
   healthy(): Promise<void>;
   kill(signal?: NodeJS.Signals): Promise<void>;
   restart(): Promise<void>;
+  /** Stops it as a hung server stands still. */
+  freeze(): Promise<void>;
+  thaw(): void;
 }
 
 /** The three servers of the cluster profile, each with the configuration that is shipped. */
@@ -106,6 +110,8 @@ function startServer({ name, file, port, monitor }: ServerOptions): ClusterServe
       await kill();
       child = start();
     },
+    freeze: () => freeze(child.pid ?? 0),
+    thaw: () => child.kill('SIGCONT'),
   };
 }
 

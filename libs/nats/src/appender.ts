@@ -15,7 +15,7 @@ import {
   toSubject,
 } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
-import { STREAM_NAME } from './stream.ts';
+import { STREAM_NAME } from './stream-state.ts';
 
 const EXPECTED_LAST_HEADER = 'Nats-Expected-Last-Subject-Sequence';
 const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
@@ -86,6 +86,7 @@ export class Appender {
         timeout: this.#options.timeoutMs,
         retries: 0,
       });
+      this.#link.knownEnd.noteSequence(seq);
       return { sequence: seq, duplicate };
     } catch (error) {
       throw toTidemarkError(error);

@@ -3,7 +3,7 @@ import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Appended } from './appender.ts';
 import type { NatsLink } from './link.ts';
-import { STREAM_NAME, waitForStream } from './stream.ts';
+import { STREAM_NAME, waitForStream } from './stream-state.ts';
 
 /** The subject on which the server reports a created or deleted stream (`<event>.<stream>`). */
 const STREAM_ADVISORY = `$JS.EVENT.ADVISORY.STREAM.*.${STREAM_NAME}`;

@@ -4,7 +4,7 @@ import { type NatsLink, pause } from './link.ts';
 import { OrderedConsumer } from './ordered-consumer.ts';
 import type { LogRecord } from './records.ts';
 import type { Scheduler } from './scheduler.ts';
-import { readStreamState, STREAM_NAME } from './stream.ts';
+import { readStreamState, STREAM_NAME } from './stream-state.ts';
 
 const OPEN_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 100;
@@ -112,12 +112,16 @@ export class Feed {
     const state = await readStreamState(link, stream);
     if (!state) return undefined;
     const after = await onStart(state);
+    const noted = (record: LogRecord): void => {
+      if (stream === STREAM_NAME) link.knownEnd.noteSequence(record.sequence);
+      onRecord(record);
+    };
     const consumer = new OrderedConsumer(link, {
       stream,
       start: { after },
       timeoutMs: OPEN_TIMEOUT_MS,
       ...(scheduler && { scheduler }),
-      onRecord,
+      onRecord: noted,
       onLost: (reason) => this.restart(reason),
     });
     const waiting = await consumer.open();

@@ -9,6 +9,7 @@ import {
 import { ConfigurationError, type NatsConfiguration, natsServerFault } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import { KnownEnd } from './known-end.ts';
 
 /** Pause between two attempts to reach NATS, and a random addition that spreads the clients. */
 const RECONNECT_WAIT_MS = 250;
@@ -54,6 +55,8 @@ export class NatsLink {
   readonly #options: LinkOptions;
   readonly #tls: TlsOptions | undefined;
   readonly #listeners = new Set<() => void>();
+  /** How far the events stream is known to reach, over all servers that have answered. */
+  readonly knownEnd = new KnownEnd();
   #connection: NatsConnection | undefined;
   #connected = false;
 

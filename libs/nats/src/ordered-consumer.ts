@@ -9,7 +9,7 @@ import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { NatsLink } from './link.ts';
 import { type Delivery, type LogRecord, parseDelivery, toRecord } from './records.ts';
 import type { Backlog, Scheduler } from './scheduler.ts';
-import { STREAM_NAME } from './stream.ts';
+import { STREAM_NAME } from './stream-state.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
 
@@ -75,6 +75,7 @@ export class OrderedConsumer implements Backlog {
   #watchdog: NodeJS.Timeout | undefined;
   #inbox = '';
   #name = '';
+  readonly #after: number;
   #delivered = 0;
   /** Messages that were requested and not processed yet. */
   #requested = 0;
@@ -85,6 +86,8 @@ export class OrderedConsumer implements Backlog {
   constructor(link: NatsLink, options: ConsumerOptions) {
     this.#link = link;
     this.#options = options;
+    const { start } = options;
+    this.#after = 'after' in start ? start.after : 0;
   }
 
   /**
@@ -210,7 +213,10 @@ export class OrderedConsumer implements Backlog {
     }
     this.#delivered++;
     this.#requested--;
-    this.#options.onRecord(toRecord(message, delivery), delivery);
+    // A copy of the stream that lags begins at its own end where that comes before the start.
+    if (delivery.streamSequence > this.#after) {
+      this.#options.onRecord(toRecord(message, delivery), delivery);
+    }
     if (this.#subscription && this.#requested <= REQUEST_MESSAGES) this.#request();
   }
 

@@ -1,4 +1,4 @@
-import type { Msg } from '@nats-io/transport-node';
+import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import { fromSubject, type StoredMessage } from '@tidemark/protocol';
 
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
@@ -57,11 +57,12 @@ export function toRecord(message: Msg, { streamSequence, timeMs }: Delivery): Lo
     subject: message.subject,
     topic: fromSubject(message.subject),
     payload: message.data,
-    headers: readHeaders(message),
+    headers: readHeaders(message.headers),
   };
 }
 
-function readHeaders({ headers }: Msg): ReadonlyMap<string, string> {
+/** The first value of each header, under its name in lower case. */
+export function readHeaders(headers: MsgHdrs | undefined): ReadonlyMap<string, string> {
   if (!headers) return NO_HEADERS;
   const map = new Map<string, string>();
   for (const [name, values] of headers) {

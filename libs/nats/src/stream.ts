@@ -1,25 +1,12 @@
-import {
-  DiscardPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-  type StreamInfo,
-} from '@nats-io/jetstream';
+import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
-import { EVENT_BYTES_MAX, type LogBounds, toSubject } from '@tidemark/protocol';
+import { EVENT_BYTES_MAX, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { desiredBuckets, type NamedStream } from './buckets.ts';
-import { type NatsLink, pause } from './link.ts';
-
-/** The name of the events stream in JetStream. */
-export const STREAM_NAME = 'TIDEMARK_EVENTS';
+import type { NatsLink } from './link.ts';
+import { manager, readInfo, STREAM_NAME, type StreamState, toState } from './stream-state.ts';
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
-const API_TIMEOUT_MS = 5000;
-const WAIT_MS = 250;
 
 /** Largest message that NATS accepts. Direct publishers may add headers and white space. */
 const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
@@ -60,97 +47,27 @@ export async function reconcileStream(
   link: NatsLink,
   config: StoreConfiguration,
   logger: Logger,
-): Promise<LogBounds> {
+): Promise<StreamState> {
   for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, logger);
   return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
 }
 
-/**
- * The bounds of a stream now; `undefined` when it does not exist.
- *
- * @param name the events stream if absent
- * @throws the error of NATS when it does not answer in 5 s
- */
-export async function readStreamState(
+async function reconcile(
   link: NatsLink,
-  name = STREAM_NAME,
-): Promise<LogBounds | undefined> {
-  const info = await readInfo(link, name);
-  return info && toState(info);
-}
-
-/** When the events stream stored a message, in ms since 1970; `undefined` if it has none there. */
-export async function readStoredMs(link: NatsLink, sequence: number): Promise<number | undefined> {
-  const { streams } = await manager(link);
-  const message = await streams.getMessage(STREAM_NAME, { seq: sequence });
-  return message?.time.getTime();
-}
-
-/** What `waitForStream` logs to, and what ends it. */
-export interface WaitOptions {
-  readonly logger: Logger;
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Waits until replay, which owns the stream, has created it.
- *
- * @throws the signal's reason once it is aborted
- */
-export async function waitForStream(
-  link: NatsLink,
-  { logger, signal }: WaitOptions,
-): Promise<LogBounds> {
-  for (let attempt = 1; ; attempt++) {
-    signal?.throwIfAborted();
-    try {
-      const state = await readStreamState(link);
-      if (state) return state;
-      if (attempt === 1) logger.info({ stream: STREAM_NAME }, 'waiting for the stream');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (attempt % 20 === 1) logger.warn({ reason }, 'waiting for JetStream');
-    }
-    await pause(WAIT_MS, signal);
-  }
-}
-
-async function reconcile(link: NatsLink, desired: NamedStream, logger: Logger): Promise<LogBounds> {
+  desired: NamedStream,
+  logger: Logger,
+): Promise<StreamState> {
   const { name: stream } = desired;
   const { streams } = await manager(link);
   const found = await readInfo(link, stream);
   if (!found) {
     logger.info({ stream }, 'creating the stream');
-    return toState(await streams.add(desired));
+    return toState(link, await streams.add(desired));
   }
   const changes = differences(found.config, desired);
-  if (changes.length === 0) return toState(found);
+  if (changes.length === 0) return toState(link, found);
   logger.info({ stream, changes }, 'updating the stream');
-  return toState(await streams.update(stream, { ...found.config, ...desired }));
-}
-
-async function readInfo(link: NatsLink, name: string): Promise<StreamInfo | undefined> {
-  try {
-    const { streams } = await manager(link);
-    return await streams.info(name);
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-function manager(link: NatsLink) {
-  return jetstreamManager(link.connection, { timeout: API_TIMEOUT_MS, checkAPI: false });
-}
-
-function toState({ created, state }: StreamInfo): LogBounds {
-  return {
-    epoch: Date.parse(created).toString(36),
-    firstSequence: Math.max(state.first_seq, 1),
-    lastSequence: state.last_seq,
-  };
+  return toState(link, await streams.update(stream, { ...found.config, ...desired }));
 }
 
 function differences(found: StreamConfig, desired: Partial<StreamConfig>): string[] {

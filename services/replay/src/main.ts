@@ -3,7 +3,7 @@ import {
   Feed,
   followRevocations,
   type NatsLink,
-  readStreamState,
+  readStateReaching,
   serveArchive,
 } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
@@ -48,7 +48,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       pageEventsMax: config.pageEventsMax,
       readsPerUserMax: config.readsPerUserMax,
       exportsMax: config.exportsMax,
-      readLastSequence: () => readLastSequence(link),
+      readLastSequence: (reaching) => readLastSequence(link, reaching),
     }),
     checks: { projection: () => projector.caughtUp },
   });
@@ -80,9 +80,9 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
 }
 
-async function readLastSequence(link: NatsLink): Promise<number> {
+async function readLastSequence(link: NatsLink, reaching: number): Promise<number> {
   try {
-    const bounds = link.connected ? await readStreamState(link) : undefined;
+    const bounds = link.connected ? await readStateReaching(link, reaching) : undefined;
     if (bounds) return bounds.lastSequence;
   } catch (cause) {
     throw new TidemarkError('unavailable', 'The stream does not answer.', { cause });

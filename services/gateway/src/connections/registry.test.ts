@@ -95,6 +95,7 @@ beforeEach(() => {
   const tier = {
     connected: true,
     bounds: away,
+    boundsReaching: away,
     readSlice: away,
     readPage: away,
     sequenceBefore: away,

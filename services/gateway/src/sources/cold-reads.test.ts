@@ -42,7 +42,14 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
     throw new Error('away');
   };
   return new ColdReads({
-    stream: { connected: true, bounds: away, readSlice: away, sequenceBefore: away, ...stream },
+    stream: {
+      connected: true,
+      bounds: away,
+      boundsReaching: away,
+      readSlice: away,
+      sequenceBefore: away,
+      ...stream,
+    },
     archive: { bounds: away, readPage: away, sequenceBefore: away, ...archive },
     clock: createClock(),
     counters: new Counters(),

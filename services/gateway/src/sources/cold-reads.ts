@@ -27,6 +27,8 @@ export type ColdAnswer = ColdPage & { readonly tier: 'stream' | 'archive' };
 export interface StreamTier {
   readonly connected: boolean;
   bounds(): Promise<LogBounds>;
+  /** The bounds; while they end before a cursor, it makes sure that the answer is not a late one. */
+  boundsReaching(sequence: number): Promise<LogBounds>;
   readSlice(query: ColdQuery): Promise<Slice>;
   /** The last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<number>;

@@ -1,4 +1,4 @@
-import { Feed, type LogRecord, type NatsLink, readStoredMs } from '@tidemark/nats';
+import { Feed, type LogRecord, type NatsLink, readRecord } from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
 import type { Counters } from '../counters/counters.ts';
 import type { DeliveryTrace } from '../log/event-entry.ts';
@@ -56,7 +56,7 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
     onStart: async (stream) => {
       counters.feedRestarts++;
       const isSameStream = log.epoch === stream.epoch;
-      const readMs = (sequence: number) => readStoredMs(link, sequence);
+      const readMs = async (sequence: number) => (await readRecord(link, sequence))?.timeMs;
       return log.begin(
         stream,
         isSameStream ? await lastInCommon(log.tail, stream, readMs) : undefined,

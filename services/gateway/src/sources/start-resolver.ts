@@ -62,7 +62,9 @@ export class StartResolver {
 
   /** Only a log that lost its end causes a gap. A gateway that is a moment behind does not. */
   async #beyondTail(from: Position, log: LogView): Promise<ResolvedStart> {
-    const { epoch, lastSequence } = await this.#bounds();
+    const { epoch, lastSequence } = await this.#stream
+      .boundsReaching(from.sequence)
+      .catch(throwUnavailable);
     // If this gateway has not seen that stream yet, the gap is sent when its log changes.
     const exists = epoch !== log.epoch || from.sequence <= lastSequence;
     if (exists) return { sequence: from.sequence };

@@ -1,4 +1,13 @@
-import { type NatsLink, OrderedConsumer, readStreamState } from '@tidemark/nats';
+import {
+  type LogRecord,
+  type NatsLink,
+  nextSequences,
+  OrderedConsumer,
+  readRecord,
+  readStateReaching,
+  readStreamState,
+  type StreamState,
+} from '@tidemark/nats';
 import { isLiteral, type LogBounds, toSubject } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
@@ -32,16 +41,29 @@ export class StreamReader implements StreamTier {
   }
 
   async bounds(): Promise<LogBounds> {
-    const state = await readStreamState(this.#link);
-    if (!state) throw new Error('There is no stream.');
-    return state;
+    return this.#state();
   }
 
-  readSlice(query: ColdQuery): Promise<Slice> {
-    const { epoch, patterns, after, through, eventsMax } = query;
+  async boundsReaching(sequence: number): Promise<LogBounds> {
+    return required(await readStateReaching(this.#link, sequence));
+  }
+
+  async readSlice(query: ColdQuery): Promise<Slice> {
+    const { after, through, patterns } = query;
+    const slice = await this.#readCopy(query);
+    if (slice.through < through || !(await this.#state()).replicated) return slice;
+    // The consumer read one of several copies. That its end was reached says nothing about the others.
+    const last = slice.entries.at(-1)?.sequence ?? after;
+    const next = last < through ? await nextMatch(this.#link, patterns, last, through) : undefined;
+    if (next === undefined) return slice;
+    if (next === after + 1) throw new Error('The copy of the stream that was read lags.');
+    return { ...slice, through: next - 1 };
+  }
+
+  async #readCopy({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<Slice> {
     const entries: EventEntry[] = [];
     let bytes = 0;
-    return this.#consume({ after }, this.#subjects(patterns), (record, pending) => {
+    const slice = await this.#consume({ after }, narrowest(patterns), (record, pending) => {
       if (record.sequence > through) return { entries, through };
       const decoded = decodeRecord(record);
       if (decoded.valid && patterns.matches(decoded.event.topic)) {
@@ -51,13 +73,34 @@ export class StreamReader implements StreamTier {
       const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
       if (full && record.sequence < through) return { entries, through: record.sequence };
       return pending === 0 ? { entries, through } : undefined;
-    }).then((slice) => slice ?? { entries, through });
+    });
+    return slice ?? { entries, through };
   }
 
+  /**
+   * Searches by halves at the server that leads the stream: a consumer would search in a copy that may
+   * lag, and find no event where the leader has one.
+   */
   async sequenceBefore(timeMs: number): Promise<number> {
-    const { lastSequence } = await this.bounds();
-    const before = await this.#consume({ timeMs }, [], ({ sequence }) => sequence - 1);
-    return before ?? lastSequence;
+    const { firstSequence, lastSequence } = await this.#state();
+    let low = firstSequence;
+    let high = lastSequence + 1;
+    let expired = 0;
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      const record = await readRecord(this.#link, middle);
+      if (!record) expired = middle;
+      if (record && record.timeMs >= timeMs) high = middle;
+      else low = middle + 1;
+    }
+    if (expired > 0 && expired >= (await this.#state()).firstSequence) {
+      throw new Error('A server that leads the stream no more has answered.');
+    }
+    return low - 1;
+  }
+
+  async #state(): Promise<StreamState> {
+    return required(await readStreamState(this.#link));
   }
 
   /**
@@ -68,7 +111,7 @@ export class StreamReader implements StreamTier {
   #consume<T>(
     start: ConstructorParameters<typeof OrderedConsumer>[1]['start'],
     subjects: readonly string[],
-    onRecord: (record: Parameters<typeof decodeRecord>[0], pending: number) => T | undefined,
+    onRecord: (record: LogRecord, pending: number) => T | undefined,
   ): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       const end = (act: () => void): void => {
@@ -98,10 +141,26 @@ export class StreamReader implements StreamTier {
       );
     });
   }
+}
 
-  /** The narrowest filter that the server accepts. It refuses filters that overlap. */
-  #subjects({ list }: PatternSet): readonly string[] {
-    const separate = list.length === 1 || list.every(isLiteral);
-    return separate ? list.map(toSubject) : [];
-  }
+/** The narrowest filter that the server accepts; empty for all subjects. It refuses filters that overlap. */
+function narrowest({ list }: PatternSet): readonly string[] {
+  const separate = list.length === 1 || list.every(isLiteral);
+  return separate ? list.map(toSubject) : [];
+}
+
+/** The first record after a sequence, up to another one, whose topic matches, as the leader has it. */
+async function nextMatch(
+  link: NatsLink,
+  { list }: PatternSet,
+  after: number,
+  through: number,
+): Promise<number | undefined> {
+  const found = await nextSequences(link, { subjects: list.map(toSubject), after, through });
+  return found.length === 0 ? undefined : Math.min(...found);
+}
+
+function required(state: StreamState | undefined): StreamState {
+  if (!state) throw new Error('There is no stream.');
+  return state;
 }

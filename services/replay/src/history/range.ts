@@ -25,11 +25,11 @@ export interface HistorySource {
   readonly store: ArchiveStore;
   readonly progress: Progress;
   /**
-   * The stream's last sequence now.
+   * The stream's last sequence now, for a reader that has a cursor at a sequence.
    *
    * @throws TidemarkError `unavailable` when NATS is away
    */
-  readonly readLastSequence: () => Promise<number>;
+  readonly readLastSequence: (reaching: number) => Promise<number>;
 }
 
 /** The part of the archive that a query is about, fixed when the query began. */
@@ -82,7 +82,7 @@ export async function waitForArchive(
   if (!needed) return;
   const { bounds } = store.snapshot();
   if (needed.epoch !== bounds.epoch || needed.sequence <= bounds.lastSequence) return;
-  if ((await readLastSequence()) < needed.sequence) return;
+  if ((await readLastSequence(needed.sequence)) < needed.sequence) return;
   if (await progress.waitForSequence(needed.sequence, ARCHIVE_WAIT_MS)) return;
   throw new TidemarkError('unavailable', 'The archive has not reached that event yet.');
 }

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import {
+  KnownEnd,
+  LOWER_END_BELIEVED_MS,
+  StaleAnswerError,
+  type StreamAnswer,
+} from './known-end.ts';
+
+let nowMs = 0;
+
+function answer(lastSequence: number, more: Partial<StreamAnswer> = {}): StreamAnswer {
+  return { createdMs: 5, firstSequence: 1, lastSequence, replicated: true, leader: 'a', ...more };
+}
+
+function known(sequence: number): KnownEnd {
+  nowMs = 0;
+  const end = new KnownEnd(() => nowMs);
+  end.check(answer(sequence));
+  return end;
+}
+
+describe('answers about a replicated stream', () => {
+  test('without a leader: not believed', () => {
+    expect(() => known(10).check(answer(20, { leader: undefined }))).toThrow(StaleAnswerError);
+  });
+
+  test('of an older stream: not believed; of a newer one: believed, though it is shorter', () => {
+    const end = known(10);
+    expect(() => end.check(answer(20, { createdMs: 4 }))).toThrow(StaleAnswerError);
+    end.check(answer(1, { createdMs: 6 }));
+    expect(end.sequence).toBe(1);
+  });
+
+  test('lower than a record or an answer: not believed, until all of some seconds agree', () => {
+    const end = known(10);
+    end.noteSequence(12);
+    expect(() => end.check(answer(11))).toThrow('up to 11, and it reaches 12 at least');
+    nowMs = LOWER_END_BELIEVED_MS - 1;
+    expect(() => end.check(answer(11))).toThrow(StaleAnswerError);
+    nowMs = LOWER_END_BELIEVED_MS;
+    end.check(answer(11));
+    expect(end.sequence).toBe(11);
+  });
+
+  test('lower, and between them one that is not: the time begins anew', () => {
+    const end = known(10);
+    expect(() => end.check(answer(9))).toThrow(StaleAnswerError);
+    end.check(answer(10));
+    nowMs = LOWER_END_BELIEVED_MS;
+    expect(() => end.check(answer(9))).toThrow(StaleAnswerError);
+  });
+});
+
+test('answer about a stream with one copy: believed at once, lower or without a leader', () => {
+  const end = known(10);
+  end.check(answer(3, { replicated: false, leader: undefined }));
+  expect(end.sequence).toBe(3);
+});

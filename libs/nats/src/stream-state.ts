@@ -1,0 +1,182 @@
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  jetstreamManager,
+  type NextMsgRequest,
+  type SeqMsgRequest,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import { fromSubject, type LogBounds } from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import { type NatsLink, pause } from './link.ts';
+import { type LogRecord, readHeaders } from './records.ts';
+
+/** The name of the events stream in JetStream. */
+export const STREAM_NAME = 'TIDEMARK_EVENTS';
+
+const API_TIMEOUT_MS = 5000;
+const WAIT_MS = 250;
+
+/** How long a replicated stream may seem to end before a cursor of it. */
+const REACHING_WAIT_MS = 3000;
+
+/** The bounds of a stream, as a server gave them that may be believed. */
+export interface StreamState extends LogBounds {
+  /** Whether other servers hold copies of the stream, of which each may lag. */
+  readonly replicated: boolean;
+}
+
+/**
+ * The bounds of a stream now; `undefined` when it does not exist.
+ *
+ * @param name the events stream if absent
+ * @throws the error of NATS when it does not answer in 5 s; `StaleAnswerError` when what it answers is
+ *   older than what is known
+ */
+export async function readStreamState(
+  link: NatsLink,
+  name = STREAM_NAME,
+): Promise<StreamState | undefined> {
+  const info = await readInfo(link, name);
+  return info && toState(link, info);
+}
+
+/**
+ * Reads one record of the events stream from the server that leads it. A direct get could be answered by
+ * a copy that lags.
+ *
+ * @returns `undefined` where that server has none there
+ */
+export async function readRecord(link: NatsLink, sequence: number): Promise<LogRecord | undefined> {
+  const { streams } = await manager(link);
+  const message = await streams.getMessage(STREAM_NAME, { seq: sequence });
+  if (!message) return undefined;
+  const { subject, time, data, header } = message;
+  return {
+    sequence,
+    timeMs: time.getTime(),
+    subject,
+    topic: fromSubject(subject),
+    payload: data,
+    headers: readHeaders(header),
+  };
+}
+
+/**
+ * The bounds of the events stream for a reader that has a cursor of it. Where the stream is replicated
+ * and ends before the cursor, the server that answers may be late: it is asked again for some seconds.
+ *
+ * @returns bounds that may end before `sequence` all the same
+ * @throws as `readStreamState`
+ */
+export async function readStateReaching(
+  link: NatsLink,
+  sequence: number,
+): Promise<StreamState | undefined> {
+  const deadlineMs = performance.now() + REACHING_WAIT_MS;
+  for (;;) {
+    const state = await readStreamState(link);
+    const isLate = state?.replicated && state.lastSequence < sequence;
+    if (!isLate || performance.now() >= deadlineMs) return state;
+    await pause(WAIT_MS);
+  }
+}
+
+/** A search in the events stream. */
+export interface NextSearch {
+  /** Subjects, which may hold wildcards. */
+  readonly subjects: readonly string[];
+  /** The search begins after this sequence, and ends with `through`, which the stream must have. */
+  readonly after: number;
+  readonly through: number;
+}
+
+/**
+ * Finds the next record of each subject at the server that leads the stream.
+ *
+ * @returns their sequences; none for a subject without a record in the range
+ * @throws Error where the server that answers does not reach `through`
+ */
+export async function nextSequences(
+  link: NatsLink,
+  { subjects, after, through }: NextSearch,
+): Promise<number[]> {
+  const { streams } = await manager(link);
+  // The library has this request for direct gets alone, and the server for both.
+  const get = (query: SeqMsgRequest | NextMsgRequest) =>
+    streams.getMessage(STREAM_NAME, query as SeqMsgRequest);
+  // The server answers in the order of the requests. One that has `through` at the first is not one
+  // that lacks it at the others.
+  const [end, ...found] = await Promise.all([
+    get({ seq: through }),
+    ...subjects.map((subject) => get({ seq: after + 1, next_by_subj: subject })),
+  ]);
+  if (!end) throw new Error(`The stream has no record ${through}.`);
+  return found.flatMap((message) => (message && message.seq <= through ? [message.seq] : []));
+}
+
+/** What `waitForStream` logs to, and what ends it. */
+export interface WaitOptions {
+  readonly logger: Logger;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Waits until replay, which owns the stream, has created it.
+ *
+ * @throws the signal's reason once it is aborted
+ */
+export async function waitForStream(
+  link: NatsLink,
+  { logger, signal }: WaitOptions,
+): Promise<StreamState> {
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      const state = await readStreamState(link);
+      if (state) return state;
+      if (attempt === 1) logger.info({ stream: STREAM_NAME }, 'waiting for the stream');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (attempt % 20 === 1) logger.warn({ reason }, 'waiting for JetStream');
+    }
+    await pause(WAIT_MS, signal);
+  }
+}
+
+/** What a server says about a stream; `undefined` when there is no such stream. */
+export async function readInfo(link: NatsLink, name: string): Promise<StreamInfo | undefined> {
+  try {
+    const { streams } = await manager(link);
+    return await streams.info(name);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The API of JetStream, with which streams are read and changed. */
+export function manager(link: NatsLink) {
+  return jetstreamManager(link.connection, { timeout: API_TIMEOUT_MS, checkAPI: false });
+}
+
+/**
+ * The bounds that a server names.
+ *
+ * @throws StaleAnswerError when they are older than what is known
+ */
+export function toState(link: NatsLink, info: StreamInfo): StreamState {
+  const { created, config, state, cluster } = info;
+  const answer = {
+    createdMs: Date.parse(created),
+    firstSequence: Math.max(state.first_seq, 1),
+    lastSequence: state.last_seq,
+    replicated: config.num_replicas > 1,
+    leader: cluster?.leader,
+  };
+  if (config.name === STREAM_NAME) link.knownEnd.check(answer);
+  const { firstSequence, lastSequence, replicated } = answer;
+  return { epoch: answer.createdMs.toString(36), firstSequence, lastSequence, replicated };
+}
