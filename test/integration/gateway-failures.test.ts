@@ -3,6 +3,7 @@ import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import { freeze } from '../support/freeze.ts';
+import { makeToken } from '../support/services.ts';
 import {
   ids,
   nameOf,
@@ -17,6 +18,7 @@ import {
   streamState,
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
+import type { WebSocketClient } from '../support/web-socket-client.ts';
 
 /* A gateway goes, killed or told to: its clients go on at another one and miss nothing. */
 
@@ -128,6 +130,35 @@ describe('SIGTERM', () => {
     for (const client of clients) expect((await client.closed).code).toBe(CLOSE_CODES.going_away);
     // Twenty random moments are within half of the time once in a hundred thousand tries.
     expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan(2000);
+  });
+
+  test('tokens that end meanwhile: expired ones close with 4004 in time, revoked ones with 4501', async () => {
+    const drainMs = 10_000;
+    const { gateway, gateways, open } = await start({
+      TIDEMARK_GATEWAY_DRAIN_MS: String(drainMs),
+      TIDEMARK_GATEWAY_TOKEN_GRACE_MS: '500',
+    });
+    const openTwelve = async (token: string) => {
+      const clients = Array.from({ length: 12 }, () => open({ token }));
+      for (const client of clients) await client.first('welcome');
+      return clients;
+    };
+    const brief = await openTwelve(await makeToken('subscribe:>', 'brief', 3));
+    const banned = await openTwelve(await makeToken('subscribe:>', 'banned'));
+    const startMs = performance.now();
+    const ended = gateway.kill('SIGTERM');
+    const admin = { authorization: `Bearer ${await makeToken('admin', 'operator')}` };
+    const body = JSON.stringify({ sub: 'banned' });
+    const url = `${gateways[1]?.url}/v1/admin/revocations`;
+    expect((await fetch(url, { method: 'POST', headers: admin, body })).status).toBe(204);
+
+    const codesOf = (clients: readonly WebSocketClient[]) =>
+      Promise.all(clients.map(async ({ closed }) => (await closed).code));
+    // That none of twelve random moments is in the later two thirds happens once in half a million tries.
+    expect(new Set(await codesOf(banned))).toContain(CLOSE_CODES.revoked);
+    expect(new Set(await codesOf(brief))).toContain(CLOSE_CODES.token_expired);
+    expect(performance.now() - startMs).toBeLessThan(drainMs * 0.7);
+    expect(await ended).toBe(0);
   });
 
   test('publishes under way: every one that was stored is answered before the close', async () => {

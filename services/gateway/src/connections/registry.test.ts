@@ -1,6 +1,6 @@
 import type { Principal } from '@tidemark/auth';
 import type { CloseReason } from '@tidemark/protocol';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCore } from '../core.ts';
 import type { Sink } from '../fan-out/sink.ts';
 import type { Clock } from '../scheduling/clock.ts';
@@ -201,5 +201,47 @@ describe('registry: the end of a token', () => {
     registry.removeMember(member);
     passHeard(1000);
     expect(sink.closed).toBeUndefined();
+  });
+});
+
+describe('registry: while it drains', () => {
+  const DRAIN_MS = 20_000;
+  beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(1));
+  afterEach(() => vi.restoreAllMocks());
+
+  test.each([130, 8765])('a token that ends %i ms after its begin: closed in time', (ms) => {
+    member.principal = principal(ms);
+    registry.addMember(member);
+    void registry.drain(DRAIN_MS);
+    passHeard(ms + GRACE_MS - 1);
+    expect(sink.closed).toBeUndefined();
+    passHeard(1);
+    expect(sink.closed).toBe('token_expired');
+  });
+
+  test('a newer token that ends sooner: that is its end', () => {
+    registry.addMember(member);
+    void registry.drain(DRAIN_MS);
+    passHeard(1000);
+    registry.renewToken(member, principal(1100));
+    passHeard(100 + GRACE_MS);
+    expect(sink.closed).toBe('token_expired');
+  });
+
+  test('a revoked token: closed as revoked, at once', () => {
+    registry.addMember(member);
+    void registry.drain(DRAIN_MS);
+    registry.closeWhere(() => true, 'revoked', 'The token is revoked.');
+    expect(sink.closed).toBe('revoked');
+  });
+
+  test('a quiet connection: gets its heartbeats, and going_away in its turn', async () => {
+    registry.addMember(member);
+    const drained = registry.drain(DRAIN_MS);
+    passHeard(DRAIN_MS / 2);
+    expect(sink.takenBytes).toBeGreaterThan(0);
+    passHeard(DRAIN_MS / 2);
+    await drained;
+    expect(sink.closed).toBe('going_away');
   });
 });

@@ -142,10 +142,12 @@ export class Registry implements Task {
     return members.length;
   }
 
-  /** Closes every connection, spread over `drainMs`, so that the clients do not all return at once. */
+  /**
+   * Closes every connection, spread over `drainMs`, so that the clients do not all return at once. Sweeps
+   * and the expiry of tokens go on meanwhile.
+   */
   async drain(drainMs: number): Promise<void> {
     this.#closing = true;
-    this.#cancelTimer();
     const { clock } = this.#options;
     await Promise.all(
       [...this.#members.keys()].map(async (member) => {
@@ -164,7 +166,7 @@ export class Registry implements Task {
       if (this.#options.clock.nowMs() >= deadlineMs) return true;
     }
     this.#sweep = undefined;
-    if (this.#members.size > 0 && !this.#closing) this.#scheduleSweep();
+    if (this.#members.size > 0) this.#scheduleSweep();
     return false;
   }
 
@@ -182,7 +184,7 @@ export class Registry implements Task {
   #awaitExpiry(member: Member, observed: Observed): void {
     const { clock, wallMs, tokenGraceMs } = this.#options;
     const { connection, principal } = member;
-    if (connection.closed || this.#closing || !this.#members.has(member)) return;
+    if (connection.closed || !this.#members.has(member)) return;
     const { expiresAtMs } = principal;
     const remainingMs = expiresAtMs + tokenGraceMs - wallMs();
     if (remainingMs <= 0) {
@@ -207,7 +209,7 @@ export class Registry implements Task {
     const nowMs = clock.nowMs();
     this.#awaitExpiry(member, observed);
     if (connection.closed) return;
-    if (nowMs >= observed.endsMs) {
+    if (nowMs >= observed.endsMs && !this.#closing) {
       observed.endsMs = Number.POSITIVE_INFINITY;
       void finishAndClose(member, 'The connection has reached its longest lifetime; reconnect.');
       return;
