@@ -29,7 +29,11 @@ export interface StreamTier {
   bounds(): Promise<LogBounds>;
   /** The bounds; while they end before a cursor, it makes sure that the answer is not a late one. */
   boundsReaching(sequence: number): Promise<LogBounds>;
-  readSlice(query: ColdQuery): Promise<Slice>;
+  /**
+   * Reads matching events from the begin of a range. The slice may end before the range, even without
+   * an event, but never where it begins.
+   */
+  readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice>;
   /** The last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<number>;
 }

@@ -23,6 +23,21 @@ export interface TierOptions {
   readonly timeoutMs: number;
 }
 
+interface ScanOptions {
+  /** Subjects that the server filters by; all messages if empty. */
+  readonly subjects: readonly string[];
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface ConsumeOptions<T> extends ScanOptions {
+  readonly after: number;
+  /** Ends the read where it returns a result. */
+  readonly onRecord: (record: LogRecord, pending: number) => T | undefined;
+  /** Called where the read fails. What it returns, if anything, is then the result. */
+  readonly onFailed: () => T | undefined;
+}
+
 /**
  * Reads ranges of the stream, each with an ordered consumer that is deleted after the read.
  * `ColdReads` bounds how many exist at once.
@@ -48,9 +63,9 @@ export class StreamReader implements StreamTier {
     return required(await readStateReaching(this.#link, sequence));
   }
 
-  async readSlice(query: ColdQuery): Promise<Slice> {
+  async readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice> {
     const { after, through, patterns } = query;
-    const slice = await this.#readCopy(query);
+    const slice = await this.#readCopy(query, signal);
     if (slice.through < through || !(await this.#state()).replicated) return slice;
     // The consumer read one of several copies. That its end was reached says nothing about the others.
     const last = slice.entries.at(-1)?.sequence ?? after;
@@ -60,19 +75,48 @@ export class StreamReader implements StreamTier {
     return { ...slice, through: next - 1 };
   }
 
-  async #readCopy({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<Slice> {
+  /**
+   * A read that has not ended when its time is over gives back what it has, and the sequence up to which
+   * the server has looked: that of the last message. With a filter the server may look for longer than
+   * that without a message. After half of the time without one, the read goes on without the filter.
+   *
+   * @throws Error when not one message arrived in the time, or the signal is aborted
+   */
+  async #readCopy(query: ColdQuery, signal: AbortSignal | undefined): Promise<Slice> {
+    const subjects = narrowest(query.patterns);
+    if (subjects.length === 0) {
+      return this.#scan(query, { subjects, timeoutMs: this.#timeoutMs, signal });
+    }
+    const timeoutMs = this.#timeoutMs / 2;
+    const filtered = await this.#scan(query, { subjects, timeoutMs, signal }).catch(() => undefined);
+    signal?.throwIfAborted();
+    return filtered ?? this.#scan(query, { subjects: [], timeoutMs, signal });
+  }
+
+  async #scan(query: ColdQuery, options: ScanOptions): Promise<Slice> {
+    const { epoch, patterns, after, through, eventsMax } = query;
     const entries: EventEntry[] = [];
     let bytes = 0;
-    const slice = await this.#consume({ after }, narrowest(patterns), (record, pending) => {
-      if (record.sequence > through) return { entries, through };
-      const decoded = decodeRecord(record);
-      if (decoded.valid && patterns.matches(decoded.event.topic)) {
-        entries.push(new EventEntry(epoch, decoded.event));
-        bytes += decoded.event.json.length;
-      }
-      const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
-      if (full && record.sequence < through) return { entries, through: record.sequence };
-      return pending === 0 ? { entries, through } : undefined;
+    let scanned = after;
+    const slice = await this.#consume<Slice>({
+      ...options,
+      after,
+      onRecord: (record, pending) => {
+        if (record.sequence > through) return { entries, through };
+        scanned = record.sequence;
+        const { topic } = record;
+        const isWanted = topic !== undefined && patterns.matches(topic);
+        const decoded = isWanted ? decodeRecord(record) : undefined;
+        if (decoded?.valid) {
+          entries.push(new EventEntry(epoch, decoded.event));
+          bytes += decoded.event.json.length;
+        }
+        const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
+        if (full && record.sequence < through) return { entries, through: record.sequence };
+        return pending === 0 ? { entries, through } : undefined;
+      },
+      // Messages arrive without a hole, so the part that did arrive is complete.
+      onFailed: () => (scanned > after ? { entries, through: scanned } : undefined),
     });
     return slice ?? { entries, through };
   }
@@ -106,39 +150,43 @@ export class StreamReader implements StreamTier {
   /**
    * Reads until `onRecord` returns a result.
    *
-   * @returns the result; `undefined` when nothing in the range matches
+   * @returns the result; that of `onFailed` where the read failed; `undefined` when nothing matches
    */
-  #consume<T>(
-    start: ConstructorParameters<typeof OrderedConsumer>[1]['start'],
-    subjects: readonly string[],
-    onRecord: (record: LogRecord, pending: number) => T | undefined,
-  ): Promise<T | undefined> {
+  #consume<T>(options: ConsumeOptions<T>): Promise<T | undefined> {
+    const { after, subjects, timeoutMs, signal, onRecord, onFailed } = options;
     return new Promise((resolve, reject) => {
       const end = (act: () => void): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
         consumer.close();
         act();
       };
-      const timeoutMs = this.#timeoutMs;
+      const fail = (error: unknown): void => {
+        const result = onFailed();
+        end(() => (result === undefined ? reject(error) : resolve(result)));
+      };
+      const abort = (): void => end(() => reject(signal?.reason));
       const timer = setTimeout(() => {
-        end(() => reject(new Error(`The read did not end within ${timeoutMs} ms.`)));
+        fail(new Error(`The read did not end within ${timeoutMs} ms.`));
       }, timeoutMs);
       const consumer = new OrderedConsumer(this.#link, {
-        start,
+        start: { after },
         subjects,
         timeoutMs,
         onRecord: (record, { pending }) => {
           const result = onRecord(record, pending);
           if (result !== undefined) end(() => resolve(result));
         },
-        onLost: (reason) => end(() => reject(new Error(reason))),
+        onLost: (reason) => fail(new Error(reason)),
       });
-      consumer.open().then(
-        (matching) => {
-          if (matching === 0) end(() => resolve(undefined));
-        },
-        (error) => end(() => reject(error)),
-      );
+      signal?.addEventListener('abort', abort);
+      if (signal?.aborted) {
+        abort();
+        return;
+      }
+      consumer.open().then((matching) => {
+        if (matching === 0) end(() => resolve(undefined));
+      }, fail);
     });
   }
 }
