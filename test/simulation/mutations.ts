@@ -214,9 +214,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mistake: 'any number of cold reads at once',
-    file: 'sources/cold-reads.ts',
-    text: 'if (this.#underWay >= this.#options.readsMax) {',
-    replacement: 'if (this.#underWay >= 1_000_000) {',
+    file: 'sources/permits.ts',
+    text: 'if (this.#used < this.#max)',
+    replacement: 'if (this.#used < 1_000_000)',
   },
   {
     mistake: 'a gap is told before the archive has had time',

@@ -30,6 +30,13 @@ interface CatchUpPage {
   next: number;
 }
 
+/** A cold read that the reader waits for, or will. It is aborted when the reader does so no longer. */
+interface AwaitedRead {
+  readonly after: number;
+  readonly page: Promise<ColdAnswer>;
+  readonly leaving: AbortController;
+}
+
 /** The connection of a catch-up reader. */
 export interface CatchUpOwner {
   readonly context: ConnectionContext;
@@ -73,8 +80,8 @@ export class CatchUpReader implements Task, HeadWaiter {
   #pageEvents = PAGE_EVENTS_MIN;
   readonly #conflates: boolean;
   #conflation: Conflation | undefined;
-  #prefetched: { readonly after: number; readonly page: Promise<ColdAnswer> } | undefined;
-  #reading = false;
+  #prefetched: AwaitedRead | undefined;
+  #reading: AwaitedRead | undefined;
   #ended = false;
 
   constructor(owner: CatchUpOwner, subscriptions: readonly Subscription[], sequence: number) {
@@ -109,6 +116,7 @@ export class CatchUpReader implements Task, HeadWaiter {
   /** Called when another reader takes over, or the connection has ended. */
   end(): void {
     this.#ended = true;
+    this.#reading?.leaving.abort();
     this.#dropPages();
   }
 
@@ -153,38 +161,41 @@ export class CatchUpReader implements Task, HeadWaiter {
   }
 
   async #readCold(): Promise<void> {
-    this.#reading = true;
+    const after = this.#readFrom;
+    const prefetched = this.#prefetched;
+    this.#prefetched = undefined;
+    if (prefetched?.after !== after) prefetched?.leaving.abort();
+    this.#reading = prefetched?.after === after ? prefetched : this.#beginRead(after);
     try {
-      const prefetched = this.#prefetched;
-      this.#prefetched = undefined;
-      const after = this.#readFrom;
-      const page = await (prefetched?.after === after ? prefetched.page : this.#readPage(after));
-      this.#reading = false;
+      const page = await this.#reading.page;
+      this.#reading = undefined;
       if (!this.#ended) this.#acceptPage(page);
     } catch (error) {
-      this.#reading = false;
+      this.#reading = undefined;
       if (!this.#ended) this.#owner.fail(this, asTidemarkError(error));
     }
   }
 
-  #readPage(after: number): Promise<ColdAnswer> {
+  #beginRead(after: number): AwaitedRead {
     const { epoch, tail } = this.#log;
-    return this.#owner.context.coldReads.readPage({
+    const leaving = new AbortController();
+    const query = {
       epoch,
       patterns: this.patterns,
       after,
       through: tail.floor,
       eventsMax: this.#pageEvents,
-    });
+    };
+    const reader = { owner: this.#owner, signal: leaving.signal };
+    return { after, page: this.#owner.context.coldReads.readPage(query, reader), leaving };
   }
 
   /** Reads the next page while one is written, so that two processes work at the same time. */
   #prefetch(after: number): void {
     if (this.#pageEvents < PREFETCH_EVENTS_MIN || after >= this.#log.tail.floor) return;
-    const page = this.#readPage(after);
+    this.#prefetched = this.#beginRead(after);
     // `#readCold` gets the failure if it awaits this page, which it may never do.
-    page.catch(() => undefined);
-    this.#prefetched = { after, page };
+    this.#prefetched.page.catch(() => undefined);
   }
 
   #acceptPage(page: ColdAnswer): void {
@@ -305,6 +316,7 @@ export class CatchUpReader implements Task, HeadWaiter {
   #dropPages(): void {
     this.#page = undefined;
     this.#conflation = undefined;
+    this.#prefetched?.leaving.abort();
     this.#prefetched = undefined;
     this.#pageEvents = PAGE_EVENTS_MIN;
   }

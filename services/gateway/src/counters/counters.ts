@@ -20,6 +20,7 @@ export class Counters {
   catchUpColdEvents = 0;
   coldReads = 0;
   coldReadsShared = 0;
+  coldReadsLeft = 0;
   gaps = 0;
   skipped = 0;
   stalled = 0;

@@ -7,6 +7,9 @@ import { type ArchiveTier, type ColdQuery, ColdReads, type StreamTier } from './
 
 const WAIT_MS = 10_000;
 
+/** Of a slow archive, in real time. */
+const SLOW_MS = 400;
+
 /** A clock that moves as fast as a caller waits for it. */
 function createClock(): Clock {
   let nowMs = 0;
@@ -157,4 +160,78 @@ describe('cold reads', () => {
     await Promise.all([expired, there]);
     expect(order).toEqual(['there', 'expired']);
   });
+
+  test('reads: hundreds that are left at once: do not delay another one', async () => {
+    let asked = 0;
+    const reads = createReads({
+      readsMax: 2,
+      archive: {
+        async readPage({ after, through }) {
+          asked++;
+          // The reads that are left are slow ones.
+          if (after > 0) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+          return { bounds: bounds(1, 100), page: { kind: 'events', entries: [], through } };
+        },
+      },
+    });
+    const readers = Array.from({ length: 300 }, createReader);
+    const leaving = readers.map(({ signal }, index) => {
+      const page = reads.readPage(query(index + 1), { owner: {}, signal });
+      return page.catch(({ message }: Error) => message);
+    });
+    for (const { abort } of readers) abort();
+    const startMs = performance.now();
+    expect(await reads.readPage(query(0))).toMatchObject({ kind: 'events', through: 100 });
+    expect(performance.now() - startMs).toBeLessThan(SLOW_MS / 2);
+    expect(asked).toBe(3);
+    expect(new Set(await Promise.all(leaving)).size).toBe(1);
+    expect(reads.waiting).toBe(0);
+  });
+
+  test('reads: shared: goes on while one waits for it, and ends with the last', async () => {
+    const signals: AbortSignal[] = [];
+    const reads = createReads({
+      stream: {
+        bounds: async () => bounds(1, 100),
+        readSlice: (_, signal) => {
+          if (signal) signals.push(signal);
+          return new Promise(() => {});
+        },
+      },
+    });
+    const readers = [createReader(), createReader()];
+    const pages = readers.map(({ signal }) => {
+      return reads.readPage(query(0), { owner: {}, signal }).catch(() => 'left');
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(signals).toHaveLength(1);
+    readers[0]?.abort();
+    expect(signals[0]?.aborted).toBe(false);
+    readers[1]?.abort();
+    expect(signals[0]?.aborted).toBe(true);
+    expect(await Promise.all(pages)).toEqual(['left', 'left']);
+    expect(reads).toMatchObject({ underWay: 0, waiting: 0 });
+  });
+
+  test('reads: given up between two attempts: is not tried again', async () => {
+    let attempts = 0;
+    const { signal, abort } = createReader();
+    const reads = createReads({
+      archive: {
+        readPage: async () => {
+          attempts++;
+          if (attempts === 3) abort();
+          throw new Error('away');
+        },
+      },
+    });
+    await expect(reads.readPage(query(0), { owner: {}, signal })).rejects.toThrow('Nobody waits');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(attempts).toBe(3);
+  });
 });
+
+function createReader(): { readonly signal: AbortSignal; readonly abort: () => void } {
+  const leaving = new AbortController();
+  return { signal: leaving.signal, abort: () => leaving.abort() };
+}

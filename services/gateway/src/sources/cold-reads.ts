@@ -4,6 +4,7 @@ import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { Clock } from '../scheduling/clock.ts';
+import { type Applicant, Permits } from './permits.ts';
 
 export interface ColdQuery {
   readonly epoch: string;
@@ -51,7 +52,7 @@ export interface ColdReadsOptions {
   readonly archive: ArchiveTier;
   readonly clock: Clock;
   readonly counters: Counters;
-  /** Most reads in progress at once; further ones wait in order of arrival. */
+  /** Most reads in progress at once; further ones wait, and their owners take turns. */
   readonly readsMax: number;
   /** How long a read retries while NATS is connected and no tier answers. */
   readonly waitMs: number;
@@ -66,6 +67,22 @@ interface ReadProgress {
   /** When the archive first lacked events that the stream had dropped, and the last of these. */
   behind?: { readonly sinceMs: number; readonly through: number };
 }
+
+interface Attempt {
+  readonly generation: number;
+  readonly progress: ReadProgress;
+  readonly signal: AbortSignal;
+}
+
+/** A read that may have several readers. It ends when the last of them has gone. */
+interface SharedRead {
+  readonly page: Promise<ColdAnswer>;
+  readonly leaving: AbortController;
+  readers: number;
+}
+
+/** Whoever waits for a read and never leaves. */
+const STAYING: Applicant = { owner: {}, signal: new AbortController().signal };
 
 /** How long the archive may lack events that the stream has dropped, before they count as lost. */
 const ARCHIVE_LAG_MS = 2000;
@@ -82,40 +99,37 @@ const ARCHIVE_LAG_MS = 2000;
  */
 export class ColdReads {
   readonly #options: ColdReadsOptions;
-  readonly #shared = new Map<string, Promise<ColdAnswer>>();
-  readonly #waiting: (() => void)[] = [];
-  #underWay = 0;
+  readonly #shared = new Map<string, SharedRead>();
+  readonly #permits: Permits;
   #generation = 0;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
+    this.#permits = new Permits(options.readsMax);
   }
 
   get underWay(): number {
-    return this.#underWay;
+    return this.#permits.used;
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#permits.waiting;
   }
 
   /**
+   * Reads a page. When the reader's signal is aborted and no other reader shares the read, the read ends:
+   * it leaves the queue, or stops where it is, and is not tried again.
+   *
    * @throws TidemarkError `unavailable` after `waitMs` without an answer. While NATS is unreachable it
    *   goes on waiting: the connection keeps its position, and the client gets no wrong answer.
    */
-  readPage(query: ColdQuery): Promise<ColdAnswer> {
+  readPage(query: ColdQuery, reader = STAYING): Promise<ColdAnswer> {
     const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
-    const shared = this.#shared.get(key);
-    if (shared) {
-      this.#options.counters.coldReadsShared++;
-      return shared;
-    }
-    const generation = this.#generation;
-    const page = this.#untilAnswered(query, generation).finally(() => {
-      if (this.#shared.get(key) === page) this.#shared.delete(key);
-    });
-    this.#shared.set(key, page);
-    return page;
+    let shared = this.#shared.get(key);
+    if (shared) this.#options.counters.coldReadsShared++;
+    else shared = this.#share(key, query, reader.owner);
+    this.#join(shared, key, reader.signal);
+    return shared.page;
   }
 
   /** Called when the log restarts. Reads in progress end without a retry, and no new read shares them. */
@@ -124,62 +138,98 @@ export class ColdReads {
     this.#generation++;
   }
 
-  async #withPermit<T>(read: () => Promise<T>): Promise<T> {
-    if (this.#underWay >= this.#options.readsMax) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else {
-      this.#underWay++;
-    }
-    try {
-      return await read();
-    } finally {
-      // The next read that waits gets the permit; without one the permit becomes free.
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#underWay--;
-    }
+  #share(key: string, query: ColdQuery, owner: object): SharedRead {
+    const leaving = new AbortController();
+    const page = this.#untilAnswered(query, { owner, signal: leaving.signal }).finally(() => {
+      this.#forget(key, shared);
+    });
+    const shared: SharedRead = { page, leaving, readers: 0 };
+    this.#shared.set(key, shared);
+    return shared;
+  }
+
+  #join(shared: SharedRead, key: string, signal: AbortSignal): void {
+    shared.readers++;
+    // A reader that stays has no listener, because its signal would keep it for ever.
+    if (signal === STAYING.signal) return;
+    const leave = (): void => {
+      shared.readers--;
+      if (shared.readers > 0) return;
+      this.#forget(key, shared);
+      this.#options.counters.coldReadsLeft++;
+      shared.leaving.abort(new Error('Nobody waits for this read any more.'));
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    const settled = (): void => signal.removeEventListener('abort', leave);
+    shared.page.then(settled, settled);
+  }
+
+  #forget(key: string, shared: SharedRead): void {
+    if (this.#shared.get(key) === shared) this.#shared.delete(key);
   }
 
   /** Other reads can use the permit between two attempts. */
-  async #untilAnswered(query: ColdQuery, generation: number): Promise<ColdAnswer> {
-    const { clock, waitMs, stream } = this.#options;
+  async #untilAnswered(query: ColdQuery, applicant: Applicant): Promise<ColdAnswer> {
+    const { waitMs, stream } = this.#options;
+    const { signal } = applicant;
+    const generation = this.#generation;
     const progress: ReadProgress = { triedMs: 0 };
     for (;;) {
-      const attempt = this.#withPermit(() => this.#attempt(query, generation, progress));
+      const attempt = this.#permits.use(applicant, () => {
+        return this.#attempt(query, { generation, progress, signal });
+      });
       const { answer, error } = await settle(attempt);
+      signal.throwIfAborted();
       if (answer) return answer;
       if (!stream.connected) progress.triedMs = 0;
       if (generation !== this.#generation || progress.triedMs >= waitMs) throw unavailable(error);
-      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+      await this.#pause(signal);
       progress.triedMs += RETRY_MS;
     }
   }
 
+  async #pause(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(RETRY_MS, end);
+      signal.addEventListener('abort', end, { once: true });
+    });
+    signal.throwIfAborted();
+  }
+
   async #attempt(
     query: ColdQuery,
-    generation: number,
-    progress: ReadProgress,
+    { generation, progress, signal }: Attempt,
   ): Promise<ColdAnswer | undefined> {
     if (generation !== this.#generation) return undefined;
     const { clock } = this.#options;
     const startMs = clock.nowMs();
     try {
-      return await this.#askTiers(query, progress);
+      return await this.#askTiers(query, progress, signal);
     } finally {
       progress.triedMs += clock.nowMs() - startMs;
     }
   }
 
   /** @returns `undefined` where no tier has the answer yet */
-  async #askTiers(query: ColdQuery, progress: ReadProgress): Promise<ColdAnswer | undefined> {
+  async #askTiers(
+    query: ColdQuery,
+    progress: ReadProgress,
+    signal: AbortSignal,
+  ): Promise<ColdAnswer | undefined> {
     this.#options.counters.coldReads++;
     const archive = await settle(this.#options.archive.readPage(query));
     if (archive.answer?.page) return { ...archive.answer.page, tier: 'archive' };
+    signal.throwIfAborted();
     const { stream } = this.#options;
     const before = await stream.bounds();
     if (before.epoch !== query.epoch) return undefined;
     if (query.after + 1 >= before.firstSequence) {
-      const slice = await stream.readSlice(query);
+      const slice = await stream.readSlice(query, signal);
       const after = await stream.bounds();
       // The read does not show which events expired while it ran.
       const isComplete = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
