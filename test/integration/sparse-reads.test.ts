@@ -8,8 +8,9 @@ import { listen, TRANSPORTS } from '../support/clients.ts';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import type { NewEvent } from '../support/publisher.ts';
 import { makeToken, startService } from '../support/services.ts';
-import { appendDirectly } from '../support/system.ts';
+import { appendDirectly, metric } from '../support/system.ts';
 import { until } from '../support/until.ts';
+import { WebSocketClient } from '../support/web-socket-client.ts';
 
 /*
  * A long stream, no replay service, one matching event at the end, and so little time for each read that
@@ -19,6 +20,9 @@ import { until } from '../support/until.ts';
 const EVENTS = 300_000;
 const APPENDED_AT_ONCE = 20_000;
 const READ_MS = 100;
+/** Clients whose reads take a minute together. */
+const LEAVING = 200;
+
 const SETUP_MS = 120_000;
 
 /** The server refuses filters that overlap, so the gateway filters these by itself. */
@@ -106,6 +110,42 @@ test('catch-up: a sparse match over a long stream without replay: live, with the
     }
   } finally {
     await Promise.all(listeners.map((listener) => listener.stop()));
+    await gateway.stop();
+  }
+}, 60_000);
+
+test('catch-up: hundreds of clients that begin a long one and leave: the next client is not delayed', async () => {
+  const gateway = await startService('gateway', {
+    natsUrl: nats.url,
+    env: {
+      TIDEMARK_GATEWAY_COLD_READS_MAX: '2',
+      // The other limits are those of a user who does not leave.
+      TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '10000',
+    },
+  });
+  const token = await makeToken('subscribe:>');
+  const leaving = Array.from(
+    { length: LEAVING },
+    () => new WebSocketClient(gateway.url, { token }),
+  );
+  for (const [index, client] of leaving.entries()) {
+    await client.first('welcome');
+    const topics = [`left${index}.*`, `*.left${index}`];
+    client.send({ type: 'subscribe', id: 'a', topics, after: 'earliest' });
+  }
+  const waiting = () => metric(gateway, 'gateway_cold_reads_waiting');
+  await until(async () => (await waiting()) > LEAVING / 2, 'reads that wait');
+  const startMs = performance.now();
+  await Promise.all(leaving.map((client) => client.close()));
+  const options = { urls: [gateway.url], token, topics: 'rare.one', after: 'earliest' };
+  const listener = listen('websocket', options);
+  try {
+    await until(() => listener.live, 'live');
+    expect(performance.now() - startMs).toBeLessThan(5000);
+    expect(await waiting()).toBe(0);
+    expect(await metric(gateway, 'gateway_cold_reads_left_total')).toBeGreaterThan(LEAVING / 2);
+  } finally {
+    await listener.stop();
     await gateway.stop();
   }
 }, 60_000);
