@@ -1,10 +1,12 @@
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
 import {
   type Backlog,
   CONSUMER_HEARTBEAT_MS,
+  Feed,
   NatsLink,
   OrderedConsumer,
   parseDelivery,
@@ -153,6 +155,59 @@ describe('ordered consumer', () => {
       await until(() => sequences.length === count || lost.length > 0);
       expect(lost).toEqual([]);
     }
+  });
+});
+
+describe('a record that cannot be processed', () => {
+  test('consumer: it is lost, and the fault is counted', async () => {
+    const { faults } = link;
+    const before = stored;
+    await store(3);
+    const seen: number[] = [];
+    const lost: string[] = [];
+    const consumer = new OrderedConsumer(link, {
+      start: { after: before },
+      timeoutMs: 5000,
+      onRecord({ sequence }) {
+        seen.push(sequence);
+        if (sequence === before + 2) throw new Error('busy');
+      },
+      onLost: (reason) => lost.push(reason),
+    });
+    await consumer.open();
+    await until(() => lost.length > 0);
+    expect(lost).toEqual(['a message was not processed: Error: busy']);
+    expect(seen).toEqual([before + 1, before + 2]);
+    expect(link.faults).toBe(faults + 1);
+  });
+
+  test('feed: starts again at it, ever more slowly, until it can be processed', async () => {
+    const before = stored;
+    await store(5);
+    let processed = before;
+    let tries = 0;
+    let broken = true;
+    const feed = new Feed({
+      link,
+      logger,
+      onStart: () => processed,
+      onRecord({ sequence }) {
+        if (broken && sequence === before + 3) {
+          tries++;
+          throw new Error('busy');
+        }
+        expect(sequence).toBe(processed + 1);
+        processed = sequence;
+      },
+    });
+    cleanups.push(() => feed.stop());
+    feed.start();
+    await sleep(2000);
+    expect(tries).toBeGreaterThan(1);
+    // At 0, 100, 300, 700 and 1500 ms.
+    expect(tries).toBeLessThanOrEqual(5);
+    broken = false;
+    await until(() => processed === before + 5);
   });
 });
 

@@ -163,5 +163,9 @@ function withoutFiltered(real: NatsLink): NatsLink {
       };
     },
   });
-  return { connection, createInbox: () => real.createInbox() } as unknown as NatsLink;
+  return {
+    connection,
+    createInbox: () => real.createInbox(),
+    subscribe: (subject, receiver) => real.subscribe(subject, receiver),
+  } as Partial<NatsLink> as NatsLink;
 }

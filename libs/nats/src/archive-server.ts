@@ -37,15 +37,15 @@ export interface ArchiveSource {
 
 /** Answers archive requests until it is stopped. Several replay services share the requests. */
 export function serveArchive(
-  { connection }: NatsLink,
+  link: NatsLink,
   source: ArchiveSource,
   logger: Logger,
 ): { stop(): Promise<void> } {
-  const subscription = connection.subscribe(`${ARCHIVE_SUBJECT}.*`, {
+  const subscription = link.subscribe(`${ARCHIVE_SUBJECT}.*`, {
     queue: QUEUE,
-    callback: (error, request) => {
-      if (error) logger.error({ reason: error.message }, 'archive requests are no longer received');
-      else respond(source, request, logger);
+    onMessage: (request) => respond(source, request, logger),
+    onEnded: ({ message: reason }) => {
+      logger.error({ reason }, 'archive requests are no longer received');
     },
   });
   return { stop: () => subscription.drain() };

@@ -28,18 +28,14 @@ export async function requestDisconnect(
 
 /** Calls `disconnect` for each request until the link is closed. */
 export function serveDisconnects(
-  { connection }: NatsLink,
+  link: NatsLink,
   disconnect: (target: DisconnectTarget) => void,
   logger: Logger,
 ): void {
-  connection.subscribe(DISCONNECT_SUBJECT, {
-    callback: (error, message) => {
-      try {
-        if (error) throw error;
-        disconnect(parseDisconnectTarget(message.json()));
-      } catch (reason) {
-        logger.error({ err: reason }, 'a request to disconnect cannot be read');
-      }
+  link.subscribe(DISCONNECT_SUBJECT, {
+    onMessage: (message) => disconnect(parseDisconnectTarget(message.json())),
+    onEnded: ({ message: reason }) => {
+      logger.error({ reason }, 'requests to disconnect are no longer received');
     },
   });
 }

@@ -84,10 +84,13 @@ export class Epoch {
   #begin(): void {
     if (!this.#followsAdvisories) {
       this.#followsAdvisories = true;
-      this.#link.connection.subscribe(STREAM_ADVISORY, {
-        callback: (error, { subject }) => {
+      this.#link.subscribe(STREAM_ADVISORY, {
+        onMessage: ({ subject }) => {
           const [, , , , event = ''] = subject.split('.');
-          if (!error && !HARMLESS_ADVISORIES.has(event)) this.#readAgain();
+          if (!HARMLESS_ADVISORIES.has(event)) this.#readAgain();
+        },
+        onEnded: ({ message: reason }) => {
+          this.#logger.error({ reason }, 'changes of the stream are no longer reported');
         },
       });
     }

@@ -43,6 +43,9 @@ export class Feed {
   #stopping: AbortController | undefined;
   #opening = false;
   #stale = false;
+  #openedMs = Number.NEGATIVE_INFINITY;
+  /** How long the next start waits. A consumer that is lost soon after its start makes it longer. */
+  #waitMs = 0;
   #forgetConnect: () => void = () => {};
 
   constructor(options: FeedOptions) {
@@ -58,7 +61,10 @@ export class Feed {
   start(): void {
     this.#stopping = new AbortController();
     // The consumer lives in the server's memory, so it may be gone after a reconnection.
-    this.#forgetConnect = this.#options.link.onConnect(() => this.restart('NATS came back'));
+    this.#forgetConnect = this.#options.link.onConnect(() => {
+      this.#waitMs = 0;
+      this.restart('NATS came back');
+    });
     void this.#open();
   }
 
@@ -74,6 +80,9 @@ export class Feed {
     if (this.#stopping?.signal.aborted ?? true) return;
     const { logger, stream = STREAM_NAME } = this.#options;
     logger.info({ stream, reason }, 'the feed starts again');
+    // A record that cannot be processed ends each consumer soon after its start.
+    const wasSteady = this.#consumer && performance.now() - this.#openedMs > RETRY_LAST_MS;
+    if (wasSteady) this.#waitMs = 0;
     this.#drop();
     if (this.#opening) this.#stale = true;
     else void this.#open();
@@ -87,12 +96,16 @@ export class Feed {
   async #open(): Promise<void> {
     const signal = this.#stopping?.signal;
     this.#opening = true;
-    for (let waitMs = RETRY_FIRST_MS; signal && !signal.aborted; ) {
+    while (signal && !signal.aborted) {
+      await pause(this.#waitMs, signal).catch(() => undefined);
+      if (signal.aborted) break;
+      const waitMs = this.#waitLonger();
       this.#stale = false;
       try {
         const consumer = await this.#openOnce();
         if (consumer && !this.#stale && !signal.aborted) {
           this.#consumer = consumer;
+          this.#openedMs = performance.now();
           break;
         }
         consumer?.close();
@@ -101,10 +114,14 @@ export class Feed {
         const { logger, stream = STREAM_NAME } = this.#options;
         logger.warn({ stream, reason, waitMs }, 'the feed could not start');
       }
-      await pause(waitMs, signal).catch(() => undefined);
-      waitMs = Math.min(waitMs * 2, RETRY_LAST_MS);
     }
     this.#opening = false;
+  }
+
+  /** Doubles the wait before the next start. @returns it, in ms */
+  #waitLonger(): number {
+    this.#waitMs = Math.min(Math.max(this.#waitMs * 2, RETRY_FIRST_MS), RETRY_LAST_MS);
+    return this.#waitMs;
   }
 
   async #openOnce(): Promise<OrderedConsumer | undefined> {

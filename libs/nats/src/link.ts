@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import {
   connect,
   createInbox,
+  type Msg,
   type NatsConnection,
   type NodeConnectionOptions,
+  type Subscription,
   type TlsOptions,
 } from '@nats-io/transport-node';
 import { ConfigurationError, type NatsConfiguration, natsServerFault } from '@tidemark/config';
@@ -33,6 +35,17 @@ export interface LinkOptions {
   readonly logger: Logger;
 }
 
+/** What a subscription does with what NATS delivers. */
+export interface Receiver {
+  /** Members of one queue share the messages. */
+  readonly queue?: string;
+  readonly onMessage: (message: Msg) => void;
+  /** Called once when NATS ends the subscription, such as for lack of a permission. */
+  readonly onEnded: (error: Error) => void;
+  /** Called after `onMessage` has thrown, to begin again where that is needed. */
+  readonly onFault?: (error: unknown) => void;
+}
+
 /** Turns a service's settings into options for `NatsLink`. */
 export function toLinkOptions(
   settings: NatsConfiguration,
@@ -59,6 +72,7 @@ export class NatsLink {
   readonly knownEnd = new KnownEnd();
   #connection: NatsConnection | undefined;
   #connected = false;
+  #faults = 0;
 
   /** @throws ConfigurationError when the authority's file cannot be read */
   constructor(options: LinkOptions) {
@@ -69,6 +83,11 @@ export class NatsLink {
   /** Whether NATS can be reached now; `false` before the first connection. */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** How often the process threw while it processed what NATS delivered. */
+  get faults(): number {
+    return this.#faults;
   }
 
   /**
@@ -117,6 +136,22 @@ export class NatsLink {
   }
 
   /**
+   * Subscribes. The NATS client swallows what a callback throws, together with other messages that arrived
+   * at the same time. Here it is logged and counted, and `onFault` learns of it.
+   *
+   * @throws TidemarkError `unavailable` before the first connection
+   */
+  subscribe(subject: string, receiver: Receiver): Subscription {
+    const { queue, onMessage, onEnded, onFault } = receiver;
+    return this.connection.subscribe(subject, {
+      ...(queue !== undefined && { queue }),
+      callback: (ended, message) => {
+        this.#guard(subject, () => (ended ? onEnded(ended) : onMessage(message)), onFault);
+      },
+    });
+  }
+
+  /**
    * Calls the listener after the first connection and after each reconnection.
    *
    * @returns removes the listener
@@ -133,6 +168,16 @@ export class NatsLink {
     // Draining waits for the server, which may be unreachable, or become so.
     if (this.#connected) await connection.drain().catch(() => connection.close());
     else await connection.close();
+  }
+
+  #guard(subject: string, act: () => void, onFault?: (error: unknown) => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#faults++;
+      this.#options.logger.error({ err: error, subject }, 'what NATS delivered was not processed');
+      if (onFault) this.#guard(subject, () => onFault(error));
+    }
   }
 
   #connectOptions(): NodeConnectionOptions {
@@ -175,7 +220,7 @@ export class NatsLink {
 
   #noteConnected(): void {
     this.#connected = true;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) this.#guard('a reconnection', listener);
   }
 }
 

@@ -59,7 +59,10 @@ export interface ConsumerOptions {
   readonly timeoutMs: number;
   readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord, delivery: Delivery) => void;
-  /** Called once when messages were lost or the server is silent. Nothing more will come. */
+  /**
+   * Called once when messages were lost, the server is silent, or `onRecord` threw on arrival of a message.
+   * Nothing more will come. With a scheduler, what `onRecord` throws goes to the scheduler.
+   */
   readonly onLost: (reason: string) => void;
 }
 
@@ -99,11 +102,10 @@ export class OrderedConsumer implements Backlog {
   async open(): Promise<number> {
     const { connection } = this.#link;
     this.#inbox = this.#link.createInbox();
-    this.#subscription = connection.subscribe(this.#inbox, {
-      callback: (error, message) => {
-        if (error) this.#lose(error.message);
-        else this.#arrive(message);
-      },
+    this.#subscription = this.#link.subscribe(this.#inbox, {
+      onMessage: (message) => this.#arrive(message),
+      onEnded: ({ message }) => this.#lose(message),
+      onFault: (error) => this.#lose(`a message was not processed: ${error}`),
     });
     try {
       const { timeoutMs, stream = STREAM_NAME } = this.#options;

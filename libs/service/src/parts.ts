@@ -47,17 +47,23 @@ export function createParts(
   const limits = new Limits(metrics);
   const revocations = new RevocationList(configuration);
   const origins = parseOrigins(configuration.allowedOrigins);
+  const link = new NatsLink({
+    ...toLinkOptions(configuration),
+    name: `tidemark-${name}`,
+    logger,
+  });
+  metrics.total(
+    'nats_faults_total',
+    'Times that the process threw while it processed what NATS delivered.',
+    () => link.faults,
+  );
   return {
     ...lifetime,
     metrics,
     limits,
     revocations,
     origins,
-    link: new NatsLink({
-      ...toLinkOptions(configuration),
-      name: `tidemark-${name}`,
-      logger,
-    }),
+    link,
     authenticate: configureAuthentication(configuration, { logger, revocations, origins, limits }),
     confirm: confirmWith(revocations),
   };
