@@ -44,6 +44,19 @@ async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+interface HistoryAnswer {
+  readonly items: readonly { readonly event: { readonly id: string } }[];
+  readonly gaps: readonly unknown[];
+}
+
+function epochOf(cursor = ''): string {
+  return cursor.slice(0, cursor.lastIndexOf('-'));
+}
+
+function sequenceOf(cursor = ''): number {
+  return Number(cursor.slice(cursor.lastIndexOf('-') + 1));
+}
+
 /** `live` comes once, but where it stands among the rest is a matter of moments. */
 function withoutLive(received: readonly Received[]): unknown[] {
   return outline(received.filter(({ type }) => type !== 'live'));
@@ -212,17 +225,16 @@ test('gap: future: the log lost its end in a crash: who had it is told, then all
 
   await loseEnd();
   await system.gateway.waitUntilReady();
-  const gap = {
-    type: 'gap',
-    from: lost[4]?.cursor,
-    to: kept[9]?.cursor,
-    reason: 'future',
-  };
   const returning = TRANSPORTS.map((transport) =>
     system.listen(transport, { topics: TOPIC, after: lost[4]?.cursor ?? '' }),
   );
   for (const listener of returning) await until(() => listener.live);
-  await system.publisher.storeAll(series(TOPIC, 16, 18));
+  const [next] = await system.publisher.storeAll(series(TOPIC, 16, 18));
+  // The log goes on in a new epoch, right after the last event that it kept.
+  expect(sequenceOf(next?.cursor)).toBe(11);
+  const to = `${epochOf(next?.cursor)}-10`;
+  expect(epochOf(to)).not.toBe(epochOf(kept[9]?.cursor));
+  const gap = { type: 'gap', from: lost[4]?.cursor, to, reason: 'future' };
   for (const listener of connected) {
     await until(() => listener.ids.includes('18'));
     expect(withoutLive(listener.received)).toEqual([...ids(6, 15), gap, ...ids(16, 18)]);
@@ -230,7 +242,7 @@ test('gap: future: the log lost its end in a crash: who had it is told, then all
   }
   for (const listener of returning) {
     await until(() => listener.ids.includes('18'));
-    const live = { type: 'live', cursor: kept[9]?.cursor };
+    const live = { type: 'live', cursor: to };
     expect(outline(listener.received)).toEqual([gap, live, ...ids(16, 18)]);
   }
 });
@@ -248,13 +260,47 @@ test('gap: future: the log lost its end and grew past it before the gateway look
   // Sequences 11 to 25: the gateway knows other events under the first five of them.
   await system.publisher.storeAll(series(TOPIC, 16, 30));
   process.kill(system.gateway.pid, 'SIGCONT');
-  const [from, to] = [lost[4]?.cursor, kept[9]?.cursor];
+  const from = lost[4]?.cursor;
   for (const listener of listeners) {
     await until(() => listener.ids.includes('30'));
+    const to = `${epochOf(listener.cursor)}-10`;
     const gap = { type: 'gap', from, to, reason: 'future' };
     expect(withoutLive(listener.received)).toEqual([...ids(6, 15), gap, ...ids(16, 30)]);
     expect(listener.connections).toBe(1);
   }
+});
+
+test('gap: future: away while the log lost its end and grew past it: told exactly what is lost', async () => {
+  const { system, kept, loseEnd } = await startThatCanLose();
+  const lost = await system.publisher.storeAll(series(TOPIC, 11, 15));
+  await until(async () => (await metric(system.replay, 'projection_position')) === 15);
+  await system.gateway.kill('SIGKILL');
+  await loseEnd();
+  await until(async () => (await metric(system.replay, 'projection_position')) === 10);
+  const later = await system.publisher.storeAll(series(TOPIC, 16, 30));
+  await system.gateway.restart();
+
+  const epoch = epochOf(later[0]?.cursor);
+  const gap = { type: 'gap', from: lost[2]?.cursor, to: `${epoch}-10`, reason: 'future' };
+  for (const transport of TRANSPORTS) {
+    // Its cursor is the thirteenth, which names another event now.
+    const after = lost[2]?.cursor ?? '';
+    const ahead = system.listen(transport, { topics: TOPIC, after });
+    await until(() => ahead.live);
+    expect(withoutLive(ahead.received)).toEqual([gap, ...ids(16, 30)]);
+    // What the log kept is still where it was.
+    const behind = system.listen(transport, { topics: TOPIC, after: kept[6]?.cursor ?? '' });
+    await until(() => behind.live);
+    expect(withoutLive(behind.received)).toEqual([...ids(8, 10), ...ids(16, 30)]);
+  }
+  const history = await fetch(
+    `${system.replay.url}/v1/events?topics=${TOPIC}&after=${lost[2]?.cursor}`,
+    { headers: { authorization: `Bearer ${system.token}` } },
+  );
+  const { items, gaps } = (await history.json()) as HistoryAnswer;
+  const { type: _, ...told } = gap;
+  expect(gaps).toEqual([told]);
+  expect(items.map(({ event }) => event.id)).toEqual(ids(16, 30));
 });
 
 test('epoch: the stream is made anew while a client publishes: its cursors are of the new one', async () => {

@@ -1,15 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TidemarkError } from '@tidemark/protocol';
+import { type Lineage, TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Appended } from './appender.ts';
 import type { NatsLink } from './link.ts';
-import { STREAM_NAME, waitForStream } from './stream-state.ts';
-
-/** The subject on which the server reports a created or deleted stream (`<event>.<stream>`). */
-const STREAM_ADVISORY = `$JS.EVENT.ADVISORY.STREAM.*.${STREAM_NAME}`;
-
-/** Advisories after which the stream keeps its epoch. */
-const HARMLESS_ADVISORIES = new Set(['UPDATED']);
+import { onStreamChange, waitForStream } from './stream-state.ts';
 
 /** How long an append waits for the epoch that it needs while that is read. */
 const EPOCH_WAIT_MS = 400;
@@ -19,8 +13,8 @@ const EPOCH_WAIT_MS = 400;
  * so the epoch is dropped and read again whenever the stream may have become another one.
  *
  *     unknown ── read ──> known
- *        ^                  │  NATS is back, the server reports a created or deleted stream,
- *        └──────────────────┘  or a sequence went backwards
+ *        ^                  │  NATS is back, the server reports a created, changed or deleted
+ *        └──────────────────┘  stream, or a sequence went backwards
  *
  * It needs all of these: an advisory may be lost, and a sequence goes backwards only in a process that has
  * appended before.
@@ -29,7 +23,7 @@ export class Epoch {
   readonly #link: NatsLink;
   readonly #logger: Logger;
   readonly #signal: AbortSignal;
-  #value: string | undefined;
+  #value: Lineage | undefined;
   #highestSequence = 0;
   #followsAdvisories = false;
   #read: { readonly done: Promise<void>; readonly abort: AbortController } | undefined;
@@ -42,8 +36,8 @@ export class Epoch {
     if (link.connected) this.#begin();
   }
 
-  /** `undefined` while it is being read. */
-  get value(): string | undefined {
+  /** With the epochs before it; `undefined` while it is being read. */
+  get value(): Lineage | undefined {
     return this.#value;
   }
 
@@ -58,7 +52,7 @@ export class Epoch {
       this.#highestSequence = sequence;
     }
     const value = this.#value ?? (await this.waitForValue());
-    if (value !== undefined) return value;
+    if (value !== undefined) return value.epoch;
     throw new TidemarkError('unavailable', 'The event is stored; its cursor is not known yet.', {
       retryAfterSeconds: 1,
     });
@@ -69,7 +63,7 @@ export class Epoch {
    *
    * @returns `undefined` where that was not enough
    */
-  async waitForValue(): Promise<string | undefined> {
+  async waitForValue(): Promise<Lineage | undefined> {
     const deadlineMs = performance.now() + EPOCH_WAIT_MS;
     for (let leftMs = EPOCH_WAIT_MS; leftMs > 0; leftMs = deadlineMs - performance.now()) {
       const waiting = new AbortController();
@@ -84,15 +78,7 @@ export class Epoch {
   #begin(): void {
     if (!this.#followsAdvisories) {
       this.#followsAdvisories = true;
-      this.#link.subscribe(STREAM_ADVISORY, {
-        onMessage: ({ subject }) => {
-          const [, , , , event = ''] = subject.split('.');
-          if (!HARMLESS_ADVISORIES.has(event)) this.#readAgain();
-        },
-        onEnded: ({ message: reason }) => {
-          this.#logger.error({ reason }, 'changes of the stream are no longer reported');
-        },
-      });
+      onStreamChange(this.#link, this.#logger, () => this.#readAgain());
     }
     this.#readAgain();
   }
@@ -104,9 +90,9 @@ export class Epoch {
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#signal, abort.signal]);
     const done = waitForStream(this.#link, { logger: this.#logger, signal }).then(
-      ({ epoch }) => {
+      (lineage) => {
         // An aborted read can still succeed. The read after it decides.
-        if (!signal.aborted) this.#value = epoch;
+        if (!signal.aborted) this.#value = lineage;
       },
       (error) => {
         if (!signal.aborted) throw error;

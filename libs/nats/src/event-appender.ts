@@ -2,9 +2,11 @@ import {
   asTidemarkError,
   type CloudEvent,
   formatCursor,
+  type Lineage,
   type Position,
   TidemarkError,
   type TraceContext,
+  toPresent,
 } from '@tidemark/protocol';
 import { type Logger, type Metrics, type Span, type Tracer, traceSend } from '@tidemark/telemetry';
 import { Appender } from './appender.ts';
@@ -109,8 +111,8 @@ export class EventAppender {
     event: CloudEvent,
     { precondition, context }: AppendRequest,
   ): Promise<AppendedEvent> {
-    const epoch = this.#knownEpoch() ?? (await this.#waitForEpoch());
-    const expectedLastSequence = toExpectedSequence(precondition, epoch);
+    const lineage = this.#knownLineage() ?? (await this.#waitForLineage());
+    const expectedLastSequence = toExpectedSequence(precondition, lineage);
     try {
       const appended = await this.#appender.append(event, {
         ...(expectedLastSequence !== undefined && { expectedLastSequence }),
@@ -144,14 +146,14 @@ export class EventAppender {
     });
   }
 
-  #knownEpoch(): string | undefined {
+  #knownLineage(): Lineage | undefined {
     if (this.#link.connected) return this.#epoch.value;
     throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1 });
   }
 
-  async #waitForEpoch(): Promise<string> {
-    const epoch = await this.#epoch.waitForValue();
-    if (epoch !== undefined) return epoch;
+  async #waitForLineage(): Promise<Lineage> {
+    const lineage = await this.#epoch.waitForValue();
+    if (lineage !== undefined) return lineage;
     throw new TidemarkError('unavailable', 'The stream does not exist yet.', {
       retryAfterSeconds: 1,
     });
@@ -161,11 +163,12 @@ export class EventAppender {
 /** The sequence that NATS is to expect as the topic's last; `undefined` for no condition. */
 function toExpectedSequence(
   precondition: Precondition | undefined,
-  currentEpoch: string,
+  lineage: Lineage,
 ): number | undefined {
   if (precondition === undefined) return undefined;
   if (precondition === 'empty') return 0;
-  const { epoch, sequence } = precondition;
+  const present = toPresent(lineage, precondition);
   // To NATS 0 means an empty topic, but a cursor with 0 names no event.
-  return epoch === currentEpoch && sequence > 0 ? sequence : UNREACHABLE_SEQUENCE;
+  const names = present && !present.lost && present.sequence > 0;
+  return names ? present.sequence : UNREACHABLE_SEQUENCE;
 }

@@ -6,6 +6,7 @@ export * from './control.ts';
 export * from './event-appender.ts';
 export * from './feed.ts';
 export * from './known-end.ts';
+export * from './lineage.ts';
 export * from './link.ts';
 export * from './ordered-consumer.ts';
 export * from './records.ts';

@@ -1,15 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import {
-  KnownEnd,
-  LOWER_END_BELIEVED_MS,
-  StaleAnswerError,
-  type StreamAnswer,
-} from './known-end.ts';
+import { KnownEnd, OLDER_BELIEVED_MS, StaleAnswerError, type StreamAnswer } from './known-end.ts';
 
 let nowMs = 0;
 
 function answer(lastSequence: number, more: Partial<StreamAnswer> = {}): StreamAnswer {
-  return { createdMs: 5, firstSequence: 1, lastSequence, replicated: true, leader: 'a', ...more };
+  return {
+    epoch: 'log',
+    createdMs: 5,
+    firstSequence: 1,
+    lastSequence,
+    replicated: true,
+    leader: 'a',
+    ...more,
+  };
 }
 
 function known(sequence: number): KnownEnd {
@@ -31,13 +34,29 @@ describe('answers about a replicated stream', () => {
     expect(end.sequence).toBe(1);
   });
 
+  test('of an epoch that the log has left: not believed; of the next epoch: believed, though lower', () => {
+    const end = known(10);
+    const next = { epoch: 'log.a', earlier: [{ epoch: 'log', through: 8 }] };
+    end.check(answer(8, next));
+    expect(() => end.check(answer(10))).toThrow('older epoch');
+    expect(end.sequence).toBe(8);
+  });
+
+  test('of a backup that was restored: believed when all of some seconds agree', () => {
+    const end = known(10);
+    expect(() => end.check(answer(5, { createdMs: 4 }))).toThrow(StaleAnswerError);
+    nowMs = OLDER_BELIEVED_MS;
+    end.check(answer(5, { createdMs: 4 }));
+    expect(end.sequence).toBe(5);
+  });
+
   test('lower than a record or an answer: not believed, until all of some seconds agree', () => {
     const end = known(10);
     end.noteSequence(12);
     expect(() => end.check(answer(11))).toThrow('up to 11, and it reaches 12 at least');
-    nowMs = LOWER_END_BELIEVED_MS - 1;
+    nowMs = OLDER_BELIEVED_MS - 1;
     expect(() => end.check(answer(11))).toThrow(StaleAnswerError);
-    nowMs = LOWER_END_BELIEVED_MS;
+    nowMs = OLDER_BELIEVED_MS;
     end.check(answer(11));
     expect(end.sequence).toBe(11);
   });
@@ -46,7 +65,7 @@ describe('answers about a replicated stream', () => {
     const end = known(10);
     expect(() => end.check(answer(9))).toThrow(StaleAnswerError);
     end.check(answer(10));
-    nowMs = LOWER_END_BELIEVED_MS;
+    nowMs = OLDER_BELIEVED_MS;
     expect(() => end.check(answer(9))).toThrow(StaleAnswerError);
   });
 });

@@ -1,8 +1,10 @@
-/** How long a replicated stream must answer with a lower end before that counts as its end. */
-export const LOWER_END_BELIEVED_MS = 10_000;
+import type { Lineage } from '@tidemark/protocol';
+
+/** How long all answers about a replicated stream must seem older before they count as the present. */
+export const OLDER_BELIEVED_MS = 10_000;
 
 /** What one server says about a stream. */
-export interface StreamAnswer {
+export interface StreamAnswer extends Lineage {
   /** When the stream was created, in milliseconds since 1970. */
   readonly createdMs: number;
   readonly firstSequence: number;
@@ -24,15 +26,15 @@ export class StaleAnswerError extends Error {
  * who leads now. Such an answer must not pass for the log's bounds: the reader would skip what it lacks,
  * and the archive would remove it.
  *
- * The one server of a stream without replicas is always believed. The lower end of a replicated stream is
- * believed when every answer of some seconds agrees. By then a server without the others has given up
- * its lead.
+ * The one server of a stream without replicas is always believed. An older answer about a replicated stream
+ * is believed when every answer of some seconds agrees: by then a server without the others has given up
+ * its lead, and the log was set back.
  */
 export class KnownEnd {
   readonly #nowMs: () => number;
-  #createdMs = 0;
+  #known: StreamAnswer | undefined;
   #sequence = 0;
-  #lowerSinceMs: number | undefined;
+  #olderSinceMs: number | undefined;
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
@@ -53,26 +55,33 @@ export class KnownEnd {
    *
    * @throws StaleAnswerError when the answer must not be believed
    */
-  check({ createdMs, lastSequence, replicated, leader }: StreamAnswer): void {
-    if (replicated) {
-      if (!leader) throw new StaleAnswerError('The server does not know who leads the stream.');
-      if (createdMs < this.#createdMs) {
-        throw new StaleAnswerError('The server answers for an older stream.');
-      }
-      const isSame = createdMs === this.#createdMs || this.#createdMs === 0;
-      if (isSame && lastSequence < this.#sequence) this.#judgeLower(lastSequence);
+  check(answer: StreamAnswer): void {
+    if (answer.replicated) {
+      if (!answer.leader)
+        throw new StaleAnswerError('The server does not know who leads the stream.');
+      const older = this.#isOlder(answer);
+      if (older) this.#judge(older);
     }
-    this.#lowerSinceMs = undefined;
-    this.#createdMs = createdMs;
-    this.#sequence = lastSequence;
+    this.#olderSinceMs = undefined;
+    this.#known = answer;
+    this.#sequence = answer.lastSequence;
   }
 
-  #judgeLower(lastSequence: number): void {
+  /** @returns in what way the answer is older than what is known */
+  #isOlder({ createdMs, epoch, lastSequence }: StreamAnswer): string | undefined {
+    const known = this.#known;
+    if (known && createdMs < known.createdMs) return 'The server answers for an older stream.';
+    if (known?.earlier?.some((one) => one.epoch === epoch)) {
+      return 'The server answers for an older epoch of the log.';
+    }
+    const isSame = !known || (known.createdMs === createdMs && known.epoch === epoch);
+    if (!isSame || lastSequence >= this.#sequence) return undefined;
+    return `The server knows the stream up to ${lastSequence}, and it reaches ${this.#sequence} at least.`;
+  }
+
+  #judge(older: string): void {
     const nowMs = this.#nowMs();
-    this.#lowerSinceMs ??= nowMs;
-    if (nowMs - this.#lowerSinceMs >= LOWER_END_BELIEVED_MS) return;
-    throw new StaleAnswerError(
-      `The server knows the stream up to ${lastSequence}, and it reaches ${this.#sequence} at least.`,
-    );
+    this.#olderSinceMs ??= nowMs;
+    if (nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw new StaleAnswerError(older);
   }
 }

@@ -8,11 +8,16 @@ import {
 } from '@nats-io/jetstream';
 import { fromSubject, type LogBounds } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { StreamAnswer } from './known-end.ts';
+import { readLineage } from './lineage.ts';
 import { type NatsLink, pause } from './link.ts';
 import { type LogRecord, readHeaders } from './records.ts';
 
 /** The name of the events stream in JetStream. */
 export const STREAM_NAME = 'TIDEMARK_EVENTS';
+
+/** Where the server reports a created, changed or deleted stream (`<event>.<stream>`). */
+const STREAM_ADVISORY = `$JS.EVENT.ADVISORY.STREAM.*.${STREAM_NAME}`;
 
 const API_TIMEOUT_MS = 5000;
 const WAIT_MS = 250;
@@ -20,11 +25,8 @@ const WAIT_MS = 250;
 /** How long a replicated stream may seem to end before a cursor of it. */
 const REACHING_WAIT_MS = 3000;
 
-/** The bounds of a stream, as a server gave them that may be believed. */
-export interface StreamState extends LogBounds {
-  /** Whether other servers hold copies of the stream, of which each may lag. */
-  readonly replicated: boolean;
-}
+/** The bounds of a stream, from an answer that may be believed. */
+export type StreamState = LogBounds & Pick<StreamAnswer, 'replicated'>;
 
 /**
  * The bounds of a stream now; `undefined` when it does not exist.
@@ -115,6 +117,16 @@ export async function nextSequences(
   return found.flatMap((message) => (message && message.seq <= through ? [message.seq] : []));
 }
 
+/** Calls the listener when the server reports that the events stream was created, changed or deleted. */
+export function onStreamChange(link: NatsLink, logger: Logger, listener: () => void): void {
+  link.subscribe(STREAM_ADVISORY, {
+    onMessage: listener,
+    onEnded: ({ message: reason }) => {
+      logger.error({ reason }, 'changes of the stream are no longer reported');
+    },
+  });
+}
+
 /** What `waitForStream` logs to, and what ends it. */
 export interface WaitOptions {
   readonly logger: Logger;
@@ -169,14 +181,15 @@ export function manager(link: NatsLink) {
  */
 export function toState(link: NatsLink, info: StreamInfo): StreamState {
   const { created, config, state, cluster } = info;
+  const createdMs = Date.parse(created);
   const answer = {
-    createdMs: Date.parse(created),
+    ...readLineage(config.metadata, createdMs),
+    createdMs,
     firstSequence: Math.max(state.first_seq, 1),
     lastSequence: state.last_seq,
     replicated: config.num_replicas > 1,
     leader: cluster?.leader,
   };
   if (config.name === STREAM_NAME) link.knownEnd.check(answer);
-  const { firstSequence, lastSequence, replicated } = answer;
-  return { epoch: answer.createdMs.toString(36), firstSequence, lastSequence, replicated };
+  return answer;
 }

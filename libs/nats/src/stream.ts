@@ -1,8 +1,15 @@
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
+import {
+  DiscardPolicy,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
 import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
-import { EVENT_BYTES_MAX, toSubject } from '@tidemark/protocol';
+import { EVENT_BYTES_MAX, type Lineage, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { desiredBuckets, type NamedStream } from './buckets.ts';
+import { lineageMetadata, namesLog, readLineage } from './lineage.ts';
 import type { NatsLink } from './link.ts';
 import { manager, readInfo, STREAM_NAME, type StreamState, toState } from './stream-state.ts';
 
@@ -49,25 +56,42 @@ export async function reconcileStream(
   logger: Logger,
 ): Promise<StreamState> {
   for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, logger);
-  return reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
+  const info = await reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
+  if (namesLog(info.config.metadata)) return toState(link, info);
+  // The name of the log must outlive the stream: a backup or a mirror is created at another time.
+  return writeLineage(link, readLineage(info.config.metadata, Date.parse(info.created)));
+}
+
+/**
+ * Writes the lineage of the log into the metadata of the stream.
+ *
+ * @returns the bounds of the stream in the last epoch of the lineage
+ * @throws the error of NATS
+ */
+export async function writeLineage(link: NatsLink, lineage: Lineage): Promise<StreamState> {
+  const info = await readInfo(link, STREAM_NAME);
+  if (!info) throw new Error('There is no stream.');
+  const metadata = { ...info.config.metadata, ...lineageMetadata(lineage) };
+  const { streams } = await manager(link);
+  return toState(link, await streams.update(STREAM_NAME, { ...info.config, metadata }));
 }
 
 async function reconcile(
   link: NatsLink,
   desired: NamedStream,
   logger: Logger,
-): Promise<StreamState> {
+): Promise<StreamInfo> {
   const { name: stream } = desired;
   const { streams } = await manager(link);
   const found = await readInfo(link, stream);
   if (!found) {
     logger.info({ stream }, 'creating the stream');
-    return toState(link, await streams.add(desired));
+    return streams.add(desired);
   }
   const changes = differences(found.config, desired);
-  if (changes.length === 0) return toState(link, found);
+  if (changes.length === 0) return found;
   logger.info({ stream, changes }, 'updating the stream');
-  return toState(link, await streams.update(stream, { ...found.config, ...desired }));
+  return streams.update(stream, { ...found.config, ...desired });
 }
 
 function differences(found: StreamConfig, desired: Partial<StreamConfig>): string[] {

@@ -67,7 +67,12 @@ const archiveQuery = z.object({
 
 const timeQuery = z.object({ timeMs: z.number() });
 
-const bounds = z.object({ epoch: z.string(), firstSequence: sequence, lastSequence: sequence });
+const bounds = z.object({
+  epoch: z.string(),
+  earlier: z.array(z.object({ epoch: z.string(), through: sequence })).exactOptional(),
+  firstSequence: sequence,
+  lastSequence: sequence,
+});
 const sequenceAnswer = z.object({ sequence });
 const errorAnswer = z.object({
   error: z.object({

@@ -3,10 +3,12 @@ import {
   Feed,
   followRevocations,
   type NatsLink,
+  readRecord,
   readStateReaching,
   serveArchive,
+  writeLineage,
 } from '@tidemark/nats';
-import { TidemarkError } from '@tidemark/protocol';
+import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import { createHttpFront, createParts, type Lifetime, runService } from '@tidemark/service';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
@@ -32,6 +34,10 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     metrics,
     tracer,
     batchMax: config.projectionBatchMax,
+    stream: {
+      readRecord: (sequence) => readRecord(link, sequence),
+      writeLineage: (lineage) => writeLineage(link, lineage),
+    },
     restart: (reason) => feed?.restart(reason),
   });
 
@@ -48,13 +54,25 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       pageEventsMax: config.pageEventsMax,
       readsPerUserMax: config.readsPerUserMax,
       exportsMax: config.exportsMax,
-      readLastSequence: (reaching) => readLastSequence(link, reaching),
+      readBounds: (reaching) => readBounds(link, reaching),
     }),
     checks: { projection: () => projector.caughtUp },
   });
   await front.listen();
   await link.connect(signal);
-  const keeper = new StreamKeeper({ link, config, logger });
+  // What was archived was in the stream, whatever a server answers now.
+  link.knownEnd.noteSequence(store.lastSequence);
+  const keeper = new StreamKeeper({
+    link,
+    config,
+    logger,
+    onBounds: ({ epoch }) => {
+      const archived = store.archive.bounds?.epoch;
+      const isLeft = archived !== undefined && archived !== epoch;
+      // A feed that is not reading is about to align the archive.
+      if (isLeft && feed?.reading) feed.restart('the log has a new epoch');
+    },
+  });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
     Math.max(0, keeper.lastSequence - store.lastSequence),
   );
@@ -80,10 +98,10 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
 }
 
-async function readLastSequence(link: NatsLink, reaching: number): Promise<number> {
+async function readBounds(link: NatsLink, reaching: number): Promise<LogBounds> {
   try {
     const bounds = link.connected ? await readStateReaching(link, reaching) : undefined;
-    if (bounds) return bounds.lastSequence;
+    if (bounds) return bounds;
   } catch (cause) {
     throw new TidemarkError('unavailable', 'The stream does not answer.', { cause });
   }

@@ -1,4 +1,10 @@
-import type { GapReason, LogBounds, LogEvent } from '@tidemark/protocol';
+import {
+  type GapReason,
+  type Lineage,
+  type LogBounds,
+  type LogEvent,
+  toPresent,
+} from '@tidemark/protocol';
 import { type DeliveryTrace, EventEntry } from './event-entry.ts';
 import { Slab } from './slab.ts';
 import { Tail, type TailLimits } from './tail.ts';
@@ -45,7 +51,7 @@ export class EventLog {
   readonly #slab = new Slab();
   readonly #listeners = new Set<LogListener>();
   readonly #headWaiters = new Set<HeadWaiter>();
-  #epoch = '';
+  #lineage: Lineage = { epoch: '' };
   #generation = 0;
   /** The highest sequence at which a subscription began; the tail may not have reached it yet. */
   #highestReserved = 0;
@@ -56,18 +62,28 @@ export class EventLog {
     this.#onRestarted = onRestarted;
   }
 
-  /** The stream's incarnation; empty until the feed has begun. */
+  /** The present epoch; empty until the feed has begun. */
   get epoch(): string {
-    return this.#epoch;
+    return this.#lineage.epoch;
+  }
+
+  /** The present epoch, and those before it. */
+  get lineage(): Lineage {
+    return this.#lineage;
   }
 
   get begun(): boolean {
-    return this.#epoch !== '';
+    return this.epoch !== '';
   }
 
   /** Grows when the stream becomes another log. A result of an older generation is void. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /** Whether the log, or the start of a subscription, lies beyond a sequence. */
+  isBeyond(sequence: number): boolean {
+    return sequence < Math.max(this.tail.head, this.#highestReserved);
   }
 
   addListener(listener: LogListener): void {
@@ -97,19 +113,24 @@ export class EventLog {
    */
   begin(stream: LogBounds, lastInCommon = stream.lastSequence): number {
     const { tail } = this;
+    const { epoch, earlier } = stream;
+    const lineage = { epoch, ...(earlier && { earlier }) };
+    const shared = toPresent(stream, { epoch: this.epoch, sequence: tail.head });
     const end = Math.min(stream.lastSequence, lastInCommon);
-    if (this.#epoch === '') {
-      this.#epoch = stream.epoch;
+    if (!this.begun) {
+      this.#lineage = lineage;
       tail.reset(stream.lastSequence);
-    } else if (this.#epoch !== stream.epoch) {
+    } else if (!shared) {
       // The archive may hold what the new stream has dropped already.
       const change = { sequence: 0, reason: 'epoch' } as const;
-      this.#restart(stream.epoch, change, stream.firstSequence - 1);
-    } else if (end < Math.max(tail.head, this.#highestReserved)) {
-      this.#restart(stream.epoch, { sequence: end, reason: 'future' });
+      this.#restart(lineage, change, stream.firstSequence - 1);
+    } else if (epoch !== this.epoch) {
+      this.#enterEpoch(lineage, end);
+    } else if (this.isBeyond(end)) {
+      this.#restart(lineage, { sequence: end, reason: 'future' });
     } else if (tail.head + 1 < stream.firstSequence) {
       // Retention overtook this gateway while it was away; the archive has what it missed.
-      this.#restart(stream.epoch, undefined, stream.firstSequence - 1);
+      this.#restart(lineage, undefined, stream.firstSequence - 1);
     }
     return tail.head;
   }
@@ -119,7 +140,7 @@ export class EventLog {
     const { sequence, topic, timeMs, json } = event;
     this.#checkSequence(sequence);
     const kept = { sequence, topic, timeMs, json: this.#slab.copy(json) };
-    const entry = new EventEntry(this.#epoch, kept, deliveryTrace);
+    const entry = new EventEntry(this.epoch, kept, deliveryTrace);
     this.#onAppended(entry, this.tail.appendEntry(entry));
     this.#wakeHeadWaiters();
   }
@@ -131,12 +152,24 @@ export class EventLog {
     this.#wakeHeadWaiters();
   }
 
+  /** The log lost its end, and goes on in an epoch that shares the present one up to a sequence. */
+  #enterEpoch(lineage: Lineage, end: number): void {
+    const { sequence: shared } = toPresent(lineage, {
+      epoch: this.epoch,
+      sequence: Number.MAX_SAFE_INTEGER,
+    }) ?? { sequence: 0 };
+    const sequence = Math.min(shared, end);
+    // The entries of the tail name the old epoch, so the tail begins anew.
+    const head = Math.min(this.tail.head, sequence);
+    this.#restart(lineage, { sequence, reason: 'future' }, head);
+  }
+
   /**
    * Nothing is deleted from the middle of the stream, so a jump means that retention was faster than
    * the feed. The tail restarts, and every reader goes on from its own position in the archive.
    */
   #checkSequence(sequence: number): void {
-    if (sequence > this.tail.head + 1) this.#restart(this.#epoch, undefined, sequence - 1);
+    if (sequence > this.tail.head + 1) this.#restart(this.#lineage, undefined, sequence - 1);
   }
 
   #wakeHeadWaiters(): void {
@@ -145,9 +178,13 @@ export class EventLog {
     this.#headWaiters.clear();
   }
 
-  #restart(epoch: string, change: LogChange | undefined, sequence = change?.sequence ?? 0): void {
+  #restart(
+    lineage: Lineage,
+    change: LogChange | undefined,
+    sequence = change?.sequence ?? 0,
+  ): void {
     const restore = [...this.#listeners].map((listener) => listener.suspend());
-    this.#epoch = epoch;
+    this.#lineage = lineage;
     if (change) {
       this.#generation++;
       this.#highestReserved = 0;

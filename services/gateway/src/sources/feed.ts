@@ -1,4 +1,11 @@
-import { Feed, type LogRecord, type NatsLink, readRecord } from '@tidemark/nats';
+import {
+  Feed,
+  type LogRecord,
+  type NatsLink,
+  onStreamChange,
+  readRecord,
+  readStreamState,
+} from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
 import type { Counters } from '../counters/counters.ts';
 import type { DeliveryTrace } from '../log/event-entry.ts';
@@ -6,7 +13,7 @@ import type { EventLog } from '../log/event-log.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import { decodeRecord } from './decoding.ts';
-import { lastInCommon } from './divergence.ts';
+import { LossJudge } from './loss-judge.ts';
 
 /** Most invalid messages that are logged; later ones are only counted. */
 const LOGGED_MAX = 100;
@@ -46,6 +53,8 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
     );
   };
 
+  const readMs = async (sequence: number) => (await readRecord(link, sequence))?.timeMs;
+  const loss = new LossJudge({ clock, readMs });
   const feed = new Feed({
     link,
     logger,
@@ -55,15 +64,22 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
     },
     onStart: async (stream) => {
       counters.feedRestarts++;
-      const isSameStream = log.epoch === stream.epoch;
-      const readMs = async (sequence: number) => (await readRecord(link, sequence))?.timeMs;
-      return log.begin(
-        stream,
-        isSameStream ? await lastInCommon(log.tail, stream, readMs) : undefined,
-      );
+      const end = await loss.judge(stream, log);
+      return log.begin(stream, end);
     },
     onRecord: appendRecord,
   });
   feed.start();
+  onStreamChange(link, logger, () => void followEpoch(link, { log, feed }));
   return feed;
+}
+
+/** Starts the feed again where the log goes on in another epoch. */
+async function followEpoch(
+  link: NatsLink,
+  { log, feed }: { readonly log: EventLog; readonly feed: Feed },
+): Promise<void> {
+  // Without an answer the feed learns it at its next start.
+  const state = await readStreamState(link).catch(() => undefined);
+  if (log.begun && state && state.epoch !== log.epoch) feed.restart('the log has a new epoch');
 }

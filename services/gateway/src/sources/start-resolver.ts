@@ -1,5 +1,5 @@
 import type { GapReason, LogBounds, Position, Start } from '@tidemark/protocol';
-import { TidemarkError } from '@tidemark/protocol';
+import { TidemarkError, toPresent } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
 import type { ArchiveTier, StreamTier } from './cold-reads.ts';
 
@@ -11,7 +11,7 @@ export interface ResolvedStart {
 }
 
 /** The log as the gateway knows it now. */
-export type LogView = Pick<EventLog, 'epoch' | 'tail'>;
+export type LogView = Pick<EventLog, 'epoch' | 'lineage' | 'tail'>;
 
 /** Resolves a start to a position in the log (PROTOCOL.md section 4). */
 export class StartResolver {
@@ -36,8 +36,11 @@ export class StartResolver {
       return sequence === undefined ? this.#atTime(start.timeMs) : { sequence };
     }
     const { position } = start;
-    if (position.epoch !== log.epoch) return this.#otherEpoch(position, log);
-    if (position.sequence <= log.tail.head) return { sequence: position.sequence };
+    const present = toPresent(log.lineage, position);
+    if (!present) return this.#otherEpoch(position, log);
+    const { sequence } = present;
+    if (present.lost) return { sequence, gap: { from: position, reason: 'future' } };
+    if (sequence <= log.tail.head) return { sequence };
     return this.#beyondTail(position, log);
   }
 

@@ -88,7 +88,9 @@ export class StreamReader implements StreamTier {
       return this.#scan(query, { subjects, timeoutMs: this.#timeoutMs, signal });
     }
     const timeoutMs = this.#timeoutMs / 2;
-    const filtered = await this.#scan(query, { subjects, timeoutMs, signal }).catch(() => undefined);
+    const filtered = await this.#scan(query, { subjects, timeoutMs, signal }).catch(
+      () => undefined,
+    );
     signal?.throwIfAborted();
     return filtered ?? this.#scan(query, { subjects: [], timeoutMs, signal });
   }

@@ -1,12 +1,24 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { createLogger } from '@tidemark/telemetry';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ArchiveStore } from './archive-store.ts';
 
 const logger = createLogger('test', 'silent');
+
+/** Archives that earlier versions have written. */
+const FIXTURES = join(import.meta.dirname, 'fixtures');
 
 let folder: string;
 let path: string;
@@ -62,13 +74,17 @@ describe('archive store: the archive in line with the stream', () => {
     });
   });
 
-  test('archive store: stream lost its end: events beyond it are removed', () => {
+  test('archive store: later epoch of the same log: what it does not share is removed', () => {
+    const next = { epoch: 'e1.a', earlier: [{ epoch: 'e1', through: 1 }] };
     withStore((store) => {
       store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 3 });
       store.archive.appendEvents([event(1), event(2), event(3)], [], 3);
-      expect(store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 1 })).toBe(1);
+      expect(store.alignWith({ ...next, firstSequence: 1, lastSequence: 4 })).toBe(1);
       expect(store.archive.findEvent(2)).toBeUndefined();
       expect(store.archive.findEvent(1)).toBeDefined();
+    });
+    withStore((store) => {
+      expect(store.archive.bounds).toEqual({ ...next, firstSequence: 1, lastSequence: 1 });
     });
   });
 
@@ -104,7 +120,27 @@ describe('archive store: files', () => {
     killed.close();
   });
 
-  test('file: another schema version: set aside, and a new one begins', () => {
+  test('file: of the schema version before: upgraded, with all that it holds', () => {
+    writeFileSync(path, gunzipSync(readFileSync(join(FIXTURES, 'schema-1.db.gz'))));
+    withStore((store) => {
+      const { archive } = store;
+      expect(archive.bounds).toEqual({ epoch: 'm4x1k2', firstSequence: 3, lastSequence: 7 });
+      const found = [3, 4, 5, 6, 7].map((sequence) => archive.findEvent(sequence)?.json);
+      expect(found).toEqual(['{"id":"3"}', '{"id":"4"}', undefined, '{"id":"6"}', undefined]);
+      const missing = [
+        { from: 1, to: 2 },
+        { from: 5, to: 5 },
+      ];
+      expect(archive.missingRanges({ after: 0, through: 9 })).toEqual(missing);
+      expect(store.alignWith({ epoch: 'm4x1k2', firstSequence: 1, lastSequence: 9 })).toBe(7);
+      archive.appendEvents([event(8)], [], 8);
+      const next = { epoch: 'm4x1k2.a', earlier: [{ epoch: 'm4x1k2', through: 8 }] };
+      expect(store.alignWith({ ...next, firstSequence: 1, lastSequence: 9 })).toBe(8);
+    });
+    expect(readdirSync(folder).filter((name) => name.includes('schema'))).toEqual([]);
+  });
+
+  test('file: a later schema version: set aside, and a new one begins', () => {
     withStore((store) => store.alignWith({ epoch: 'e1', firstSequence: 1, lastSequence: 0 }));
     const database = new Database(path);
     database.pragma('user_version = 77');

@@ -1,4 +1,5 @@
-import { type LogBounds, TidemarkError } from '@tidemark/protocol';
+import assert from 'node:assert';
+import { type LogBounds, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { setAside } from '../sqlite/database-file.ts';
 import { Archive } from './archive.ts';
@@ -43,31 +44,42 @@ export class ArchiveStore {
   }
 
   /**
-   * Brings the archive in line with the stream before more of the stream is read. For another epoch
-   * a new file begins. Events that the stream lost at its end are removed. A range that the stream
-   * dropped before it was archived is noted as missing.
+   * Brings the archive in line with the stream before more of the stream is read. For another log a new
+   * file begins. For a later epoch of the same log, events that the stream lost at its end are removed. A
+   * range that the stream dropped before it was archived is noted as missing.
    *
    * @returns the sequence after which to read
    */
-  alignWith({ epoch, firstSequence, lastSequence }: LogBounds): number {
+  alignWith(stream: LogBounds): number {
     // A replacement that failed half way, such as on a full disk, is completed here.
     if (!this.#archive.open) this.#archive = new Archive(this.#path, this.#logger);
     const found = this.#archive.bounds;
-    if (found && found.epoch !== epoch) this.#replace(found.epoch);
+    if (found && found.epoch !== stream.epoch) this.#changeEpoch(found, stream);
     const { bounds } = this.#archive;
+    const { firstSequence, lastSequence } = stream;
     if (!bounds) {
-      this.#archive.begin(epoch, firstSequence);
+      this.#archive.begin(stream, firstSequence);
       return firstSequence - 1;
     }
-    if (lastSequence < bounds.lastSequence) {
-      this.truncateAfter(lastSequence, 'the stream lost its end: the archive removes those events');
-      return lastSequence;
-    }
+    assert(lastSequence >= bounds.lastSequence, 'Only another epoch is shorter than the archive.');
     if (firstSequence <= bounds.lastSequence + 1) return bounds.lastSequence;
     const missing = { from: bounds.lastSequence + 1, to: firstSequence - 1 };
     this.#logger.warn(missing, 'the stream dropped events before they were archived');
     this.#archive.appendEvents([], [missing], missing.to);
     return missing.to;
+  }
+
+  #changeEpoch(found: LogBounds, stream: LogBounds): void {
+    const end = { epoch: found.epoch, sequence: found.lastSequence };
+    const shared = toPresent(stream, end)?.sequence;
+    if (shared === undefined) {
+      this.#replace(found.epoch);
+      return;
+    }
+    const through = Math.min(shared, stream.lastSequence);
+    if (through < found.lastSequence) this.truncateAfter(through, 'the log lost these events');
+    // Last, so that an interruption leaves an archive that is aligned once more.
+    this.#archive.enterEpoch(stream);
   }
 
   /** Removes what lies after a sequence, and logs why. */

@@ -19,7 +19,7 @@ let archive: Archive;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tidemark-archive-'));
   archive = new Archive(join(folder, 'archive.db'), logger);
-  archive.begin(EPOCH, 1);
+  archive.begin({ epoch: EPOCH }, 1);
 });
 
 afterEach(() => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert';
-import type { ArchivedEvent, LogBounds, SequenceRange } from '@tidemark/protocol';
+import type { ArchivedEvent, Lineage, LogBounds, SequenceRange } from '@tidemark/protocol';
+import { parseEarlier } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Database, Statement } from 'better-sqlite3';
 import { type Criteria, createFilters } from '../selection/filters.ts';
@@ -43,11 +44,7 @@ export class Archive {
        FROM missing WHERE to_sequence > @after AND from_sequence <= @through
        ORDER BY from_sequence`,
     );
-    this.#bounds = this.#database
-      .prepare<[], LogBounds>(
-        `SELECT epoch, first_sequence AS firstSequence, sequence AS lastSequence FROM position`,
-      )
-      .get();
+    this.#bounds = readBounds(this.#database);
   }
 
   /** `undefined` until the archive belongs to an epoch. */
@@ -64,9 +61,17 @@ export class Archive {
   }
 
   /** Gives a new archive to an epoch, from its first sequence on. */
-  begin(epoch: string, firstSequence: number): void {
-    this.#bounds = { epoch, firstSequence, lastSequence: firstSequence - 1 };
+  begin({ epoch, earlier }: Lineage, firstSequence: number): void {
+    const range = { firstSequence, lastSequence: firstSequence - 1 };
+    this.#bounds = { epoch, ...(earlier && { earlier }), ...range };
     this.#writer.begin(this.#bounds);
+  }
+
+  /** Goes on in the next epoch of the log, which must share all that the archive holds. */
+  enterEpoch({ epoch, earlier }: Lineage): void {
+    this.#writer.enterEpoch({ epoch, ...(earlier && { earlier }) });
+    const { firstSequence, lastSequence } = this.#requireBounds();
+    this.#bounds = { epoch, ...(earlier && { earlier }), firstSequence, lastSequence };
   }
 
   /**
@@ -107,6 +112,12 @@ export class Archive {
     return this.#table.findEvent(sequence);
   }
 
+  /** The last event of a range; `undefined` where it has none. */
+  lastEvent(range: LogRange): ArchivedEvent | undefined {
+    const sequence = this.#table.firstSequence(range, 'desc');
+    return sequence === undefined ? undefined : this.#table.findEvent(sequence);
+  }
+
   /** The parts of a range that the archive never got, in order. */
   missingRanges({ after, through }: LogRange): SequenceRange[] {
     return this.#missing.all({ after, through });
@@ -140,4 +151,17 @@ export class Archive {
     assert(this.#bounds, 'The archive belongs to no epoch yet.');
     return this.#bounds;
   }
+}
+
+function readBounds(database: Database): LogBounds | undefined {
+  const row = database
+    .prepare<[], Omit<LogBounds, 'earlier'> & { readonly earlier: string }>(
+      `SELECT epoch, first_sequence AS firstSequence, sequence AS lastSequence, earlier
+       FROM position`,
+    )
+    .get();
+  if (!row) return undefined;
+  const { earlier: text, ...bounds } = row;
+  const earlier = parseEarlier(text);
+  return earlier.length === 0 ? bounds : { ...bounds, earlier };
 }

@@ -7,7 +7,7 @@ import {
   type Response,
   spanOf,
 } from '@tidemark/http';
-import { formatCursor, parseCursor, TidemarkError } from '@tidemark/protocol';
+import { formatCursor, parseCursor, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { Metrics, Tracer } from '@tidemark/telemetry';
 import { Exports } from './export.ts';
 import { readPage } from './pages.ts';
@@ -131,7 +131,8 @@ async function answerEvent(
   const wanted = parseCursor(String(request.params.cursor));
   await waitForArchive(options, wanted);
   const { archive, bounds } = options.store.snapshot();
-  const event = wanted.epoch === bounds.epoch ? archive.findEvent(wanted.sequence) : undefined;
+  const present = toPresent(bounds, wanted);
+  const event = present && !present.lost ? archive.findEvent(present.sequence) : undefined;
   if (!event || !permits(principal, 'history', event.topic)) {
     throw new TidemarkError('not_found', `There is no event at ${formatCursor(wanted)}.`);
   }

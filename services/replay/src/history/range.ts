@@ -1,9 +1,11 @@
 import {
   formatCursor,
   type GapReason,
+  type LogBounds,
   type Position,
   type SequenceRange,
   TidemarkError,
+  toPresent,
 } from '@tidemark/protocol';
 import type { ArchiveSnapshot, ArchiveStore } from '../archive/archive-store.ts';
 import type { Progress } from '../projector/progress.ts';
@@ -25,17 +27,17 @@ export interface HistorySource {
   readonly store: ArchiveStore;
   readonly progress: Progress;
   /**
-   * The stream's last sequence now, for a reader that has a cursor at a sequence.
+   * The bounds of the stream now, for a reader that has a cursor at a sequence.
    *
    * @throws TidemarkError `unavailable` when NATS is away
    */
-  readonly readLastSequence: (reaching: number) => Promise<number>;
+  readonly readBounds: (reaching: number) => Promise<LogBounds>;
 }
 
 /** The part of the archive that a query is about, fixed when the query began. */
 export interface HistoryRange extends ArchiveSnapshot {
   readonly range: LogRange;
-  /** Set when the query named a cursor of another epoch than the archive's. */
+  /** Set when the query named a cursor of another log, or of a part that this log has lost. */
   readonly gap: Gap | undefined;
 }
 
@@ -48,25 +50,21 @@ export async function resolveRange(
   const snapshot = source.store.snapshot();
   const { archive, bounds } = snapshot;
   const { before, fromMs, toMs } = query;
-  const foreign = foreignPosition(query, bounds.epoch);
   const earliest = bounds.firstSequence - 1;
   let after = startOf(query, snapshot);
   let through = bounds.lastSequence;
   if (before) {
-    const known = before.epoch === bounds.epoch;
-    // Events of another epoch count as older than all of this one.
-    through = Math.min(through, known ? before.sequence - 1 : earliest);
+    const present = toPresent(bounds, before);
+    // Events of another log count as older than all of this one.
+    if (!present) through = Math.min(through, earliest);
+    else through = Math.min(through, present.lost ? present.sequence : present.sequence - 1);
   }
   if (fromMs !== undefined) after = Math.max(after, archive.sequenceBefore(fromMs));
   if (toMs !== undefined) through = Math.min(through, archive.sequenceBefore(toMs));
   return {
     ...snapshot,
     range: { after, through },
-    gap: foreign && {
-      from: formatCursor(foreign),
-      to: formatCursor({ epoch: bounds.epoch, sequence: earliest }),
-      reason: 'epoch',
-    },
+    gap: lostCursor(query, bounds),
   };
 }
 
@@ -76,14 +74,18 @@ export async function resolveRange(
  * @throws TidemarkError `unavailable` when the archive does not reach it in `ARCHIVE_WAIT_MS`
  */
 export async function waitForArchive(
-  { store, progress, readLastSequence }: HistorySource,
+  { store, progress, readBounds }: HistorySource,
   needed: Position | undefined,
 ): Promise<void> {
   if (!needed) return;
   const { bounds } = store.snapshot();
-  if (needed.epoch !== bounds.epoch || needed.sequence <= bounds.lastSequence) return;
-  if ((await readLastSequence(needed.sequence)) < needed.sequence) return;
-  if (await progress.waitForSequence(needed.sequence, ARCHIVE_WAIT_MS)) return;
+  const archived = toPresent(bounds, needed);
+  if (archived && (archived.lost || archived.sequence <= bounds.lastSequence)) return;
+  const stream = await readBounds(needed.sequence);
+  const stored = toPresent(stream, needed);
+  if (!stored || stored.lost || stored.sequence > stream.lastSequence) return;
+  const isAligned = stream.epoch === bounds.epoch;
+  if (isAligned && (await progress.waitForSequence(stored.sequence, ARCHIVE_WAIT_MS))) return;
   throw new TidemarkError('unavailable', 'The archive has not reached that event yet.');
 }
 
@@ -103,7 +105,7 @@ function startOf({ after, fromMs }: HistoryQuery, { archive, bounds }: ArchiveSn
   if (after.kind === 'earliest') return earliest;
   if (after.kind === 'latest') return bounds.lastSequence;
   if (after.kind === 'time') return archive.sequenceBefore(after.timeMs);
-  return after.position.epoch === bounds.epoch ? after.position.sequence : earliest;
+  return toPresent(bounds, after.position)?.sequence ?? earliest;
 }
 
 /** The furthest event that the query's cursors name. */
@@ -114,7 +116,15 @@ function furthestPosition({ after, before }: HistoryQuery): Position | undefined
   return start && start.epoch === last.epoch && start.sequence > last.sequence ? start : last;
 }
 
-function foreignPosition({ after, before }: HistoryQuery, epoch: string): Position | undefined {
-  const positions = [after?.kind === 'cursor' ? after.position : undefined, before];
-  return positions.find((position) => position !== undefined && position.epoch !== epoch);
+/** The gap for the first of the query's cursors that names what this log does not have. */
+function lostCursor({ after, before }: HistoryQuery, bounds: LogBounds): Gap | undefined {
+  for (const position of [after?.kind === 'cursor' ? after.position : undefined, before]) {
+    if (!position) continue;
+    const { epoch, firstSequence } = bounds;
+    const { sequence, lost } = toPresent(bounds, position) ?? { sequence: firstSequence - 1 };
+    if (lost === false) continue;
+    const to = formatCursor({ epoch, sequence });
+    return { from: formatCursor(position), to, reason: lost ? 'future' : 'epoch' };
+  }
+  return undefined;
 }

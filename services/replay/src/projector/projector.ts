@@ -16,6 +16,7 @@ import {
 } from '@tidemark/telemetry';
 import type { ArchiveStore } from '../archive/archive-store.ts';
 import type { IndexedEvent } from '../sqlite/writer.ts';
+import { type JudgedStream, judgeEpoch } from './epoch-judge.ts';
 import { Progress } from './progress.ts';
 
 /** Length of JSON at which a batch is written, so that large events do not fill the memory. */
@@ -37,6 +38,7 @@ export interface ProjectorOptions {
   readonly tracer: Tracer;
   /** Most events in one transaction. */
   readonly batchMax: number;
+  readonly stream: JudgedStream;
   /** Asks for the feed to start again, which calls `alignWith`. */
   readonly restart: (reason: string) => void;
 }
@@ -45,9 +47,9 @@ export interface ProjectorOptions {
  * Writes the stream into the archive. What arrived while the event loop was busy goes into one
  * transaction, so a single event is written at once and a flood in large batches.
  *
- *     idle --alignWith--> following --write fails, or stream differs--> stalled
- *                             ^                                            |
- *                             +------------- restart, alignWith -----------+
+ *     idle --alignWith--> following --write fails--> stalled
+ *                             ^                         |
+ *                             +--- restart, alignWith --+
  *
  *     any --stop--> stopped
  */
@@ -64,8 +66,6 @@ export class Projector {
   #length = 0;
   /** The last sequence that was received, written or not. */
   #received = 0;
-  /** Set at a start, for the first record to be compared with the archive's last event. */
-  #unverified: LogBounds | undefined;
   #scheduled: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
   /** The stream's last sequence at the first start. */
@@ -97,24 +97,24 @@ export class Projector {
    * Prepares the archive for a start of the feed.
    *
    * @returns the sequence after which to read
+   * @throws what `judgeEpoch` throws; an error of SQLite
    */
-  alignWith(stream: LogBounds): number {
+  async alignWith(stream: LogBounds): Promise<number> {
     this.writeBatch();
     clearTimeout(this.#retry);
-    const after = this.#options.store.alignWith(stream);
+    const { store, logger, stream: judged } = this.#options;
+    const agreed = await judgeEpoch(store.archive, stream, judged, logger);
+    if (this.#state === 'stopped') throw new Error('The projector is stopped.');
+    const after = store.alignWith(agreed);
     this.#received = after;
     this.#state = 'following';
-    this.#target ??= stream.lastSequence;
+    this.#target ??= agreed.lastSequence;
     this.#setProgress(after);
-    // Reading the last record once more tells whether the stream still is what was archived.
-    const overlaps = after >= stream.firstSequence;
-    this.#unverified = overlaps ? stream : undefined;
-    return overlaps ? after - 1 : after;
+    return after;
   }
 
   /** Takes the stream's next record; it is written with the next batch. */
   receiveRecord(record: LogRecord): void {
-    if (this.#unverified && this.#state === 'following') this.#verify(record, this.#unverified);
     if (this.#state !== 'following' || record.sequence <= this.#received) return;
     if (record.sequence > this.#received + 1) {
       // Nothing is ever deleted from the middle of this stream, so a jump means that retention
@@ -199,27 +199,6 @@ export class Projector {
     } finally {
       span.end();
     }
-  }
-
-  /**
-   * A stream that lost its end in a crash may have grown past the archive's end since. It then has
-   * another event there. How far back the two differ is unknown, so the archive removes all that the
-   * stream still holds and reads it again.
-   */
-  #verify(record: LogRecord, { firstSequence }: LogBounds): void {
-    this.#unverified = undefined;
-    const { store, restart } = this.#options;
-    const archived = store.archive.findEvent(record.sequence);
-    if (!archived || record.topic === undefined) return;
-    const stored = decodeStored(record);
-    if (stored.valid && toText(stored.json) === archived.json) return;
-    // The same message, which an earlier version read in another way.
-    if (record.timeMs === archived.timeMs) return;
-    this.#state = 'stalled';
-    this.#clear();
-    const reason = 'the stream has other events than the archive';
-    store.truncateAfter(firstSequence - 1, `${reason}: they are read again`);
-    restart(reason);
   }
 
   #stall(error: unknown): void {

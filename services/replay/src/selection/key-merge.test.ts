@@ -18,7 +18,7 @@ function mergeFirst(wanted: number, jsonLength: number) {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-merge-'));
   const path = join(folder, 'archive.db');
   const archive = new Archive(path, logger);
-  archive.begin('e', 1);
+  archive.begin({ epoch: 'e' }, 1);
   const events = Array.from({ length: EVENTS }, (_, index) => {
     const [sequence, topic] = [index + 1, `t.${index % TOPICS}`];
     return { sequence, timeMs: 1, topic, type: 'a', source: '/s', json: 'x'.repeat(jsonLength) };

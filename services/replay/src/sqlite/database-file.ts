@@ -3,7 +3,7 @@ import { dirname, extname } from 'node:path';
 import { ConfigurationError } from '@tidemark/config';
 import type { Logger } from '@tidemark/telemetry';
 import Database from 'better-sqlite3';
-import { APPLICATION_ID, PRAGMAS, SCHEMA, SCHEMA_VERSION } from './schema.ts';
+import { APPLICATION_ID, PRAGMAS, SCHEMA, SCHEMA_VERSION, UPGRADES } from './schema.ts';
 
 /** Files that SQLite keeps beside a database which was not closed. */
 const COMPANIONS = ['-wal', '-shm'] as const;
@@ -11,8 +11,9 @@ const COMPANIONS = ['-wal', '-shm'] as const;
 const SET_ASIDE_MAX = 1000;
 
 /**
- * Opens an archive's file. It creates the file and its folder where they are missing. A file of
- * another schema version, or one that SQLite finds damaged, is set aside and a new one begun.
+ * Opens an archive's file. It creates the file and its folder where they are missing, and upgrades a file
+ * of an earlier schema version. A file of a later version, or one that SQLite finds damaged, is set aside
+ * and a new one begun.
  *
  * @throws ConfigurationError when the file cannot be written or belongs to another program
  */
@@ -62,6 +63,7 @@ function openChecked(path: string, logger: Logger): Database.Database {
     if (applicationId !== APPLICATION_ID && tables !== 0) {
       throw refused(path, 'is a database of another program');
     }
+    if (tables !== 0) upgrade(database, logger);
     const version = database.pragma('user_version', { simple: true });
     if (tables !== 0 && version !== SCHEMA_VERSION) {
       database.close();
@@ -78,6 +80,17 @@ function openChecked(path: string, logger: Logger): Database.Database {
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+/** Upgrades a file of an earlier version, as far as there are upgrades. Each is one transaction. */
+function upgrade(database: Database.Database, logger: Logger): void {
+  for (;;) {
+    const version = Number(database.pragma('user_version', { simple: true }));
+    const statements = UPGRADES[version];
+    if (statements === undefined) return;
+    database.transaction(() => database.exec(statements)).immediate();
+    logger.info({ from: version, to: version + 1 }, 'the archive was upgraded');
   }
 }
 

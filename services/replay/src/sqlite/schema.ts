@@ -1,8 +1,13 @@
 /** `TIDE` in ASCII: tells archives from other SQLite databases (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54_49_44_45;
 
-/** Raised with every change below; a file of another version is set aside and a new one begun. */
-export const SCHEMA_VERSION = 1;
+/** Raised with every change below. A file of a version that cannot be upgraded is set aside. */
+export const SCHEMA_VERSION = 2;
+
+/** What makes a file of each earlier version one of the next. */
+export const UPGRADES: Readonly<Record<number, string>> = {
+  1: `ALTER TABLE position ADD COLUMN earlier TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2;`,
+};
 
 /** Pages in the write-ahead log at which they are moved into the file: 16 MiB. */
 const WAL_PAGES = 4096;
@@ -37,14 +42,16 @@ export const PRAGMAS = [
  * The event stands last in its row, so that SQLite need not read it to get at the rest. It is text,
  * which arrives in JavaScript twice as fast as a blob (730,000 against 370,000 rows a second).
  *
- * The table `position` holds the archive's bounds; its `sequence` is the last sequence.
+ * The table `position` holds the archive's bounds; its `sequence` is the last sequence. `earlier` holds the
+ * earlier epochs of the log, as the stream's metadata do.
  */
 export const SCHEMA = `
   CREATE TABLE position (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch TEXT NOT NULL,
     first_sequence INTEGER NOT NULL,
-    sequence INTEGER NOT NULL
+    sequence INTEGER NOT NULL,
+    earlier TEXT NOT NULL DEFAULT ''
   ) STRICT;
 
   CREATE TABLE missing (

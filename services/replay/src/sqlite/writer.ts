@@ -1,4 +1,5 @@
-import type { ArchivedEvent, LogBounds, SequenceRange } from '@tidemark/protocol';
+import type { ArchivedEvent, Lineage, LogBounds, SequenceRange } from '@tidemark/protocol';
+import { formatEarlier } from '@tidemark/protocol';
 import type { Database, Statement } from 'better-sqlite3';
 import type { Dictionaries } from './dictionary.ts';
 
@@ -44,12 +45,24 @@ export class Writer {
   }
 
   /** Gives a new archive to an epoch. */
-  begin({ epoch, firstSequence, lastSequence }: LogBounds): void {
+  begin({ epoch, earlier = [], firstSequence, lastSequence }: LogBounds): void {
     this.#transact(() => {
       this.#database
-        .prepare('INSERT INTO position (one, epoch, first_sequence, sequence) VALUES (1, ?, ?, ?)')
-        .run(epoch, firstSequence, lastSequence);
+        .prepare(
+          `INSERT INTO position (one, epoch, first_sequence, sequence, earlier)
+           VALUES (1, ?, ?, ?, ?)`,
+        )
+        .run(epoch, firstSequence, lastSequence, formatEarlier(earlier));
       if (firstSequence > 1) this.#insertMissing.run(1, firstSequence - 1);
+    });
+  }
+
+  /** Gives the archive the next epoch of its log. */
+  enterEpoch({ epoch, earlier = [] }: Lineage): void {
+    this.#transact(() => {
+      this.#database
+        .prepare('UPDATE position SET epoch = ?, earlier = ?')
+        .run(epoch, formatEarlier(earlier));
     });
   }
 

@@ -4,6 +4,7 @@ import {
   reconcileStream,
   type StoreConfiguration,
 } from '@tidemark/nats';
+import type { LogBounds } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 
 /** Time between two checks of the stream. */
@@ -13,6 +14,8 @@ export interface StreamKeeperOptions {
   readonly link: NatsLink;
   readonly config: StoreConfiguration;
   readonly logger: Logger;
+  /** Called with the stream's bounds after each check. */
+  readonly onBounds: (bounds: LogBounds) => void;
 }
 
 /**
@@ -55,6 +58,7 @@ export class StreamKeeper {
       this.#reconciled = true;
       this.#seen = true;
       this.#lastSequence = bounds.lastSequence;
+      this.#options.onBounds(bounds);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       logger.error({ reason, retryMs: CHECK_MS }, 'the stream could not be set up');

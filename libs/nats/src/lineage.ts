@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { formatEarlier, type Lineage, logOf, parseEarlier } from '@tidemark/protocol';
+
+/** Entries of the stream's metadata, in which the log keeps its name through backups and mirrors. */
+const EPOCH_KEY = 'tidemark_epoch';
+const EARLIER_KEY = 'tidemark_earlier';
+
+/** Most earlier epochs that are kept. Positions of older ones count as those of another log. */
+export const EARLIER_EPOCHS_MAX = 16;
+
+/** Characters of a hash that tell the epochs of one log apart. */
+const HASH_LENGTH = 8;
+
+const EPOCH = /^[a-z0-9.]{1,40}$/;
+
+/** The metadata of a stream. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** Whether the metadata names the log. Otherwise its name comes from the time of its creation. */
+export function namesLog(metadata: Metadata = {}): boolean {
+  return metadata[EPOCH_KEY] !== undefined;
+}
+
+/**
+ * The lineage that the metadata holds. A stream without it has the epoch that versions of Tidemark gave
+ * it before they wrote metadata: the time of its creation.
+ *
+ * @throws Error where somebody else has changed the entries
+ */
+export function readLineage(metadata: Metadata = {}, createdMs: number): Lineage {
+  const epoch = metadata[EPOCH_KEY];
+  if (epoch === undefined) return { epoch: createdMs.toString(36) };
+  if (!EPOCH.test(epoch))
+    throw new Error(`The metadata ${EPOCH_KEY} of the stream cannot be read.`);
+  const earlier = parseEarlier(metadata[EARLIER_KEY] ?? '');
+  return earlier.length === 0 ? { epoch } : { epoch, earlier };
+}
+
+/** The entries of the metadata that hold a lineage. */
+export function lineageMetadata({ epoch, earlier = [] }: Lineage): Metadata {
+  return { [EPOCH_KEY]: epoch, [EARLIER_KEY]: formatEarlier(earlier) };
+}
+
+/**
+ * The lineage of a log that lost its end: a new epoch, which shares the present one up to a sequence. The
+ * new name follows from the old one and that sequence. Several processes that find the same loss
+ * therefore give the same name.
+ */
+export function leaveEpoch({ epoch, earlier = [] }: Lineage, through: number): Lineage {
+  const hash = createHash('sha256').update(`${epoch}:${through}`).digest().readBigUInt64BE();
+  const name = hash.toString(36).padStart(HASH_LENGTH, '0').slice(-HASH_LENGTH);
+  const left = [...earlier, { epoch, through }].map((one) => ({
+    epoch: one.epoch,
+    through: Math.min(one.through, through),
+  }));
+  return { epoch: `${logOf(epoch)}.${name}`, earlier: left.slice(-EARLIER_EPOCHS_MAX) };
+}

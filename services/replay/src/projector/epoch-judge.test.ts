@@ -1,0 +1,163 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LogRecord } from '@tidemark/nats';
+import type { Lineage, LogBounds } from '@tidemark/protocol';
+import { createLogger } from '@tidemark/telemetry';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Archive } from '../archive/archive.ts';
+import { judgeEpoch } from './epoch-judge.ts';
+
+const logger = createLogger('test', 'silent');
+
+let folder: string;
+let archive: Archive;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tidemark-judge-'));
+  archive = new Archive(join(folder, 'archive.db'), logger);
+});
+
+afterEach(() => {
+  archive.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** A message at a sequence; those with the same number are the same. 0 is no event. */
+type Messages = readonly number[];
+
+function fill(messages: Messages, lineage: Lineage = { epoch: 'log' }): void {
+  archive.begin(lineage, 1);
+  const events = messages.flatMap((number, index) =>
+    number === 0 ? [] : [{ ...toEvent(number, index + 1), type: 't', source: '/s', topic: 'a' }],
+  );
+  archive.appendEvents(events, [], messages.length);
+}
+
+function toEvent(number: number, sequence: number) {
+  const attributes = {
+    specversion: '1.0',
+    id: String(number),
+    source: '/s',
+    type: 't',
+    topic: 'a',
+  };
+  return { sequence, timeMs: number * 10, json: JSON.stringify(attributes) };
+}
+
+/** A stream with these messages, from a first sequence on. */
+function streamOf(messages: Messages, { first = 1, lineage = { epoch: 'log' } as Lineage } = {}) {
+  const bounds: LogBounds = { ...lineage, firstSequence: first, lastSequence: messages.length };
+  let requests = 0;
+  const written: Lineage[] = [];
+  const judge = () =>
+    judgeEpoch(
+      archive,
+      bounds,
+      {
+        async readRecord(sequence): Promise<LogRecord | undefined> {
+          requests++;
+          if (sequence < first || sequence > messages.length) return undefined;
+          const { json, timeMs } = toEvent(messages[sequence - 1] ?? 0, sequence);
+          const payload = Buffer.from(json);
+          const subject = 'tidemark.events.a';
+          return { sequence, timeMs, subject, topic: 'a', payload, headers: new Map() };
+        },
+        async writeLineage(next) {
+          written.push(next);
+          return { ...bounds, ...next };
+        },
+      },
+      logger,
+    );
+  return { judge, bounds, written, requests: () => requests };
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(to - from + 1, 0) }, (_, index) => from + index);
+}
+
+describe('log that is whole', () => {
+  test('stream that goes on after the archive: the same epoch, one request', async () => {
+    fill(range(1, 50));
+    const { judge, bounds, requests } = streamOf(range(1, 80));
+    expect(await judge()).toBe(bounds);
+    expect(requests()).toBe(1);
+  });
+
+  test('stream that begins after the archive: cannot be compared, and the epoch stays', async () => {
+    fill(range(1, 50));
+    const { judge, bounds, requests } = streamOf(range(1, 90), { first: 70 });
+    expect(await judge()).toBe(bounds);
+    expect(requests()).toBe(0);
+  });
+
+  test('metadata of an older backup, nothing lost: the epoch that the archive knows is restored', async () => {
+    const lineage = { epoch: 'log.a', earlier: [{ epoch: 'log', through: 10 }] };
+    fill(range(1, 50), lineage);
+    const { judge, written } = streamOf(range(1, 60));
+    expect(await judge()).toMatchObject(lineage);
+    expect(written).toMatchObject([lineage]);
+  });
+
+  test('another log, or an epoch that the stream has left: left to the alignment', async () => {
+    fill(range(1, 5));
+    const other = streamOf(range(7, 9), { lineage: { epoch: 'other' } });
+    expect(await other.judge()).toBe(other.bounds);
+    const lineage = { epoch: 'log.a', earlier: [{ epoch: 'log', through: 3 }] };
+    const later = streamOf(range(1, 3), { lineage });
+    expect(await later.judge()).toBe(later.bounds);
+  });
+});
+
+describe('log that lost its end', () => {
+  test.each(
+    range(0, 40).map((shared) => ({
+      shared,
+      // Grown past the archive, up to it, and not at all; with messages that are no events.
+      grown: [0, 3, 60][shared % 3] ?? 0,
+      first: shared % 4 === 0 ? Math.min(shared + 1, 5) : 1,
+      holes: shared % 5 === 0,
+    })),
+  )('%j: a new epoch, which shares what is the same', async ({ shared, grown, first, holes }) => {
+    const before = range(1, 41).map((number) => (holes && number % 3 === 0 ? 0 : number));
+    const after = [...before.slice(0, shared), ...range(1001, 1000 + grown)];
+    fill(before);
+    const { judge, written } = streamOf(after, { first });
+    await judge();
+    const [lineage] = written;
+    expect(written).toHaveLength(1);
+    const through = lineage?.earlier?.[0]?.through ?? -1;
+    // Where messages that are no events follow the last one in common, they count as in common.
+    const next = before.findIndex((number, index) => index >= shared && number !== 0);
+    expect(through).toBeGreaterThanOrEqual(shared);
+    expect(through).toBeLessThanOrEqual(Math.min(next, after.length));
+    if (!holes) expect(through).toBe(shared);
+  });
+
+  test('search: as many requests as halvings', async () => {
+    fill(range(1, 1000));
+    const { judge, written, requests } = streamOf([...range(1, 700), ...range(5001, 5400)]);
+    await judge();
+    expect(written[0]?.earlier).toEqual([{ epoch: 'log', through: 700 }]);
+    expect(requests()).toBeLessThanOrEqual(12);
+  });
+
+  test("backup from before the archive's epoch: the new epoch follows that of the archive", async () => {
+    fill(range(1, 50), { epoch: 'log.a', earlier: [{ epoch: 'log', through: 10 }] });
+    const { judge, written } = streamOf(range(1, 30));
+    await judge();
+    const earlier = [
+      { epoch: 'log', through: 10 },
+      { epoch: 'log.a', through: 30 },
+    ];
+    expect(written).toMatchObject([{ epoch: expect.stringMatching(/^log\./), earlier }]);
+  });
+
+  test('server that lacks what it said it has: nothing is decided', async () => {
+    fill(range(1, 50));
+    const { bounds } = streamOf(range(1, 60));
+    const stream = { readRecord: async () => undefined, writeLineage: async () => bounds };
+    await expect(judgeEpoch(archive, bounds, stream, logger)).rejects.toThrow('within its bounds');
+  });
+});

@@ -1,0 +1,85 @@
+import { type LogRecord, leaveEpoch } from '@tidemark/nats';
+import {
+  type ArchivedEvent,
+  decodeStored,
+  type Lineage,
+  type LogBounds,
+  toPresent,
+} from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
+import type { Archive } from '../archive/archive.ts';
+
+/** The stream, as far as an epoch is judged by it. */
+export interface JudgedStream {
+  /** `undefined` where the stream has no record there. */
+  readonly readRecord: (sequence: number) => Promise<LogRecord | undefined>;
+  /** Writes the lineage of the log, and answers the bounds of the stream in its last epoch. */
+  readonly writeLineage: (lineage: Lineage) => Promise<LogBounds>;
+}
+
+/**
+ * Decides, before the archive is aligned, whether the log goes on in its epoch. The log lost its end where
+ * the stream ends before the archive, or has other events than the archive: after a power cut, or with an
+ * older backup. It then goes on in a new epoch, which shares the old one up to the last event in common.
+ *
+ * It sends one request where nothing was lost, and otherwise one more for each halving of the archive.
+ *
+ * @returns the bounds of the stream in the epoch that the archive is to be aligned with
+ * @throws the error of NATS; Error where the server does not have what it said it has
+ */
+export async function judgeEpoch(
+  archive: Archive,
+  stream: LogBounds,
+  { readRecord, writeLineage }: JudgedStream,
+  logger: Logger,
+): Promise<LogBounds> {
+  const found = archive.bounds;
+  if (!found) return stream;
+  const isSame = found.epoch === stream.epoch;
+  // A backup from before the archive's epoch names an epoch that the log has left.
+  const isOlder = !isSame && toPresent(found, { epoch: stream.epoch, sequence: 0 }) !== undefined;
+  if (!isSame && !isOlder) return stream;
+  const through = await lastInCommon(archive, stream, readRecord);
+  const isWhole = through === found.lastSequence;
+  if (isSame && isWhole) return stream;
+  const lineage = isWhole ? found : leaveEpoch(found, through);
+  const { epoch } = lineage;
+  logger.warn({ from: stream.epoch, through, epoch }, 'the log lost its end: it has a new epoch');
+  return writeLineage(lineage);
+}
+
+/** @returns the last sequence up to which archive and stream have the same events */
+async function lastInCommon(
+  archive: Archive,
+  stream: LogBounds,
+  readRecord: JudgedStream['readRecord'],
+): Promise<number> {
+  const { firstSequence, lastSequence } = archive.bounds ?? stream;
+  const end = Math.min(lastSequence, stream.lastSequence);
+  const start = Math.max(firstSequence, stream.firstSequence) - 1;
+  const isSame = async (event: ArchivedEvent | undefined): Promise<boolean> => {
+    // Messages that are no events are not compared.
+    if (!event) return true;
+    const record = await readRecord(event.sequence);
+    if (record) return isOf(record, event);
+    throw new Error(`The stream has no record ${event.sequence}, which lies within its bounds.`);
+  };
+  if (await isSame(archive.lastEvent({ after: start, through: end }))) return end;
+  let same = start;
+  let through = end;
+  while (same < through) {
+    const middle = same + Math.ceil((through - same) / 2);
+    const event = archive.lastEvent({ after: same, through: middle });
+    if (await isSame(event)) same = middle;
+    else through = (event?.sequence ?? middle) - 1;
+  }
+  return Math.max(same, Math.min(start, end));
+}
+
+/** An earlier version may have read the same message in another way; then its time tells. */
+function isOf(record: LogRecord, archived: ArchivedEvent): boolean {
+  if (record.timeMs === archived.timeMs) return true;
+  if (record.topic === undefined) return false;
+  const stored = decodeStored({ ...record, topic: record.topic });
+  return stored.valid && Buffer.from(stored.json).toString() === archived.json;
+}
