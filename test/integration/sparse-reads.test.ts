@@ -163,9 +163,10 @@ function withoutFiltered(real: NatsLink): NatsLink {
       };
     },
   });
-  return {
-    connection,
-    createInbox: () => real.createInbox(),
-    subscribe: (subject, receiver) => real.subscribe(subject, receiver),
-  } as Partial<NatsLink> as NatsLink;
+  return new Proxy(real, {
+    get(target, name) {
+      const value = name === 'connection' ? connection : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
