@@ -285,6 +285,28 @@ describe('projection: another log', () => {
   });
 });
 
+describe('projection: events to be removed', () => {
+  test('projection: database locked at that time: goes on when it is free, and ends as the stream', async () => {
+    const service = await start();
+    await client.publish(range(1, 10), orders);
+    await storeCopied();
+    await client.publish(range(11, 20), orders);
+    await untilProjected(service, 20);
+    await service.kill();
+    await storeRestored();
+    await client.publish(range(101, 130), orders);
+    const other = new Database(join(folder, 'archive.db'));
+    other.exec('BEGIN IMMEDIATE');
+    const restarted = service.restart();
+    await until(() => service.logs.some(({ msg }) => msg === 'the feed could not start'));
+    other.exec('ROLLBACK');
+    other.close();
+    await restarted;
+    await untilProjected(service, 40);
+    expect(await exported(service)).toEqual([...range(1, 10), ...range(101, 130)]);
+  });
+});
+
 async function streamState() {
   const manager = await client.manager();
   return (await manager.streams.info('TIDEMARK_EVENTS')).state;

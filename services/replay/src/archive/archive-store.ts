@@ -1,4 +1,5 @@
 import assert from 'node:assert';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type LogBounds, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { setAside } from '../sqlite/database-file.ts';
@@ -46,15 +47,16 @@ export class ArchiveStore {
   /**
    * Brings the archive in line with the stream before more of the stream is read. For another log a new
    * file begins. For a later epoch of the same log, events that the stream lost at its end are removed. A
-   * range that the stream dropped before it was archived is noted as missing.
+   * range that the stream dropped before it was archived is noted as missing. The bounds are right when the
+   * call returns; the promise takes as long as a removal does.
    *
    * @returns the sequence after which to read
    */
-  alignWith(stream: LogBounds): number {
+  async alignWith(stream: LogBounds): Promise<number> {
     // A replacement that failed half way, such as on a full disk, is completed here.
     if (!this.#archive.open) this.#archive = new Archive(this.#path, this.#logger);
     const found = this.#archive.bounds;
-    if (found && found.epoch !== stream.epoch) this.#changeEpoch(found, stream);
+    if (found && found.epoch !== stream.epoch) await this.#changeEpoch(found, stream);
     const { bounds } = this.#archive;
     const { firstSequence, lastSequence } = stream;
     if (!bounds) {
@@ -69,7 +71,7 @@ export class ArchiveStore {
     return missing.to;
   }
 
-  #changeEpoch(found: LogBounds, stream: LogBounds): void {
+  async #changeEpoch(found: LogBounds, stream: LogBounds): Promise<void> {
     const end = { epoch: found.epoch, sequence: found.lastSequence };
     const shared = toPresent(stream, end)?.sequence;
     if (shared === undefined) {
@@ -77,15 +79,29 @@ export class ArchiveStore {
       return;
     }
     const through = Math.min(shared, stream.lastSequence);
-    if (through < found.lastSequence) this.truncateAfter(through, 'the log lost these events');
+    // A removal that failed half way, such as by a lock, is completed here.
+    if (through < found.lastSequence || this.#archive.truncating) {
+      await this.truncateAfter(through, 'the archive removes what the log lost');
+    }
     // Last, so that an interruption leaves an archive that is aligned once more.
     this.#archive.enterEpoch(stream);
   }
 
-  /** Removes what lies after a sequence, and logs why. */
-  truncateAfter(sequence: number, reason: string): void {
-    const events = this.#archive.truncateAfter(sequence);
-    this.#logger.warn({ sequence, events }, reason);
+  /**
+   * Removes what lies after a sequence, in short steps, and logs why. It is not served from the call on.
+   *
+   * @throws the error of SQLite; the archive is then exact up to where the removal came, and a further
+   *   `alignWith` completes it
+   */
+  async truncateAfter(sequence: number, reason: string): Promise<void> {
+    this.#logger.warn({ sequence }, reason);
+    const archive = this.#archive;
+    let events = archive.truncateAfter(sequence);
+    while (archive.truncating) {
+      await nextTurn();
+      events += archive.truncateAfter(sequence);
+    }
+    this.#logger.warn({ sequence, events }, 'the archive has removed events');
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Criteria, MERGED_TOPICS_MAX, matchesAny } from '../selection/filters.ts';
 import { STEP_ROWS_MAX } from '../selection/selection.ts';
 import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-range.ts';
+import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
 import type { IndexedEvent } from '../sqlite/writer.ts';
 import { Archive } from './archive.ts';
 
@@ -233,6 +234,45 @@ describe('archive', () => {
     expect(readAll({ patterns: ['>'] }, { after: 0, through: 2 }, 'asc', [9]).sequences).toEqual([
       1, 2,
     ]);
+  });
+
+  test('archive: killed between the steps of a truncation: exact up to where they came', () => {
+    const events = Array.from({ length: 3 * STEP_EVENTS_MAX + 7 }, (_, index) => {
+      const sequence = 2 * index + 1;
+      return event(sequence, { topic: `t.${index % 11}`, source: `/${index % 700}` });
+    });
+    const end = events.at(-1)?.sequence ?? 0;
+    archive.appendEvents(events, [{ from: end + 1, to: end + 5 }], end + 5);
+    const target = 100;
+    const everything = { after: 0, through: end + 5 };
+    let steps = 0;
+    do {
+      archive.truncateAfter(target);
+      steps++;
+      expect(archive.bounds?.lastSequence).toBe(target);
+      const served = events.filter(({ sequence }) => sequence <= target);
+      const { sequences } = readAll({ patterns: ['>'] }, everything, 'asc', [1000]);
+      expect(sequences).toEqual(served.map(({ sequence }) => sequence));
+
+      const reopened = new Archive(archive.path, logger);
+      const last = reopened.bounds?.lastSequence ?? 0;
+      const left = events.filter(({ sequence }) => sequence <= last);
+      expect(left.length).toBe(Math.max(events.length - steps * STEP_EVENTS_MAX, served.length));
+      for (let number = 0; number < 11; number++) {
+        const own = left.filter(({ topic }) => topic === `t.${number}`);
+        expect(reopened.topics.findEntry(`t.${number}`)).toMatchObject({
+          count: own.length,
+          lastSequence: own.at(-1)?.sequence,
+        });
+      }
+      const found = reopened.select({ patterns: ['>'], source: '/699' });
+      const request = { ...everything, order: 'asc', eventsMax: 9, bytesMax: 1e6 } as const;
+      const kept = left.filter(({ source }) => source === '/699');
+      expect(found.readPage(request).events).toHaveLength(kept.length);
+      expect(reopened.missingRanges(everything)).toEqual([]);
+      reopened.close();
+    } while (archive.truncating);
+    expect(steps).toBe(3);
   });
 
   test('archive: two processes on one file: the second writer is refused', () => {

@@ -26,6 +26,8 @@ export class Archive {
   readonly #writer: Writer;
   readonly #missing: Statement<[LogRange], SequenceRange>;
   #bounds: LogBounds | undefined;
+  /** The last sequence in the file: beyond that of the bounds while a part of the file is to be removed. */
+  #fileEnd = 0;
 
   /** @throws ConfigurationError when the file cannot be written or belongs to another program */
   constructor(path: string, logger: Logger) {
@@ -45,6 +47,12 @@ export class Archive {
        ORDER BY from_sequence`,
     );
     this.#bounds = readBounds(this.#database);
+    this.#fileEnd = this.#bounds?.lastSequence ?? 0;
+  }
+
+  /** Whether the file still has events beyond the archive's bounds, which `truncateAfter` removes. */
+  get truncating(): boolean {
+    return this.#bounds !== undefined && this.#fileEnd > this.#bounds.lastSequence;
   }
 
   /** `undefined` until the archive belongs to an epoch. */
@@ -65,6 +73,7 @@ export class Archive {
     const range = { firstSequence, lastSequence: firstSequence - 1 };
     this.#bounds = { epoch, ...(earlier && { earlier }), ...range };
     this.#writer.begin(this.#bounds);
+    this.#fileEnd = this.#bounds.lastSequence;
   }
 
   /** Goes on in the next epoch of the log, which must share all that the archive holds. */
@@ -86,30 +95,37 @@ export class Archive {
     through: number,
   ): void {
     const bounds = this.#requireBounds();
+    assert(!this.truncating, 'A part of the archive has to be removed before it grows.');
     this.#writer.appendBatch({ events, missing, through, bounds });
     this.#bounds = { ...bounds, lastSequence: through };
+    this.#fileEnd = through;
   }
 
   /**
-   * Removes what lies after a sequence, where the stream lost its end in a crash.
+   * Ends the archive at a sequence, where the stream lost its end in a crash. What lies after it is not
+   * served from then on. This call removes a part of that from the file, from the end on; the caller
+   * repeats it while the archive is `truncating`.
    *
    * @returns how many events were removed
    */
   truncateAfter(sequence: number): number {
     const bounds = this.#requireBounds();
-    const removed = this.#writer.truncateAfter(sequence, bounds);
-    const firstSequence = Math.min(bounds.firstSequence, sequence + 1);
-    this.#bounds = { ...bounds, firstSequence, lastSequence: sequence };
+    const end = Math.min(sequence, bounds.lastSequence);
+    const firstSequence = Math.min(bounds.firstSequence, end + 1);
+    this.#bounds = { ...bounds, firstSequence, lastSequence: end };
+    const file = { ...bounds, lastSequence: this.#fileEnd };
+    const { removed, lastSequence } = this.#writer.truncateStep(end, file);
+    this.#fileEnd = lastSequence;
     return removed;
   }
 
   select(criteria: Criteria): Selection {
     const filters = createFilters(criteria, this.#dictionaries);
-    return new Selection(this.#table, this.#index, filters);
+    return new Selection(this.#table, this.#index, { filters, end: () => this.#end });
   }
 
   findEvent(sequence: number): ArchivedEvent | undefined {
-    return this.#table.findEvent(sequence);
+    return sequence > this.#end ? undefined : this.#table.findEvent(sequence);
   }
 
   /** The last event of a range; `undefined` where it has none. */
@@ -120,7 +136,7 @@ export class Archive {
 
   /** The parts of a range that the archive never got, in order. */
   missingRanges({ after, through }: LogRange): SequenceRange[] {
-    return this.#missing.all({ after, through });
+    return this.#missing.all({ after, through: Math.min(through, this.#end) });
   }
 
   /**
@@ -128,7 +144,7 @@ export class Archive {
    * decrease in the archive, so a binary search finds it in some thirty lookups without an index.
    */
   sequenceBefore(timeMs: number): number {
-    const everything = { after: 0, through: Number.MAX_SAFE_INTEGER };
+    const everything = { after: 0, through: this.#end };
     const first = this.#table.firstSequence(everything, 'asc');
     const last = this.#table.firstSequence(everything, 'desc');
     if (first === undefined || last === undefined) return 0;
@@ -145,6 +161,11 @@ export class Archive {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** The last sequence that is served. */
+  get #end(): number {
+    return this.#bounds?.lastSequence ?? 0;
   }
 
   #requireBounds(): LogBounds {

@@ -79,6 +79,9 @@ async function* listTopics(
       if (!archive.open) {
         throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
       }
+      if (archive.truncating) {
+        throw new TidemarkError('unavailable', 'The archive is removing events at the moment.');
+      }
       const topics = archive.topics.listEntries({ ...range, after, limit: STEP_NAMES_MAX });
       yield* topics;
       more = topics.length === STEP_NAMES_MAX;

@@ -47,9 +47,9 @@ export interface ProjectorOptions {
  * Writes the stream into the archive. What arrived while the event loop was busy goes into one
  * transaction, so a single event is written at once and a flood in large batches.
  *
- *     idle --alignWith--> following --write fails--> stalled
- *                             ^                         |
- *                             +--- restart, alignWith --+
+ *     idle --alignWith--> aligning --> following --write fails--> stalled
+ *                             ^                                      |
+ *                             +---------- restart, alignWith --------+
  *
  *     any --stop--> stopped
  */
@@ -58,7 +58,7 @@ export class Projector {
   readonly #options: ProjectorOptions;
   readonly #skipped;
   readonly #batchSizes;
-  #state: 'idle' | 'following' | 'stalled' | 'stopped' = 'idle';
+  #state: 'idle' | 'aligning' | 'following' | 'stalled' | 'stopped' = 'idle';
   #events: IndexedEvent[] = [];
   #missing: SequenceRange[] = [];
   /** The context of each sampled event that waits to be written. */
@@ -93,6 +93,10 @@ export class Projector {
     return this.#caughtUp;
   }
 
+  get #stopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
   /**
    * Prepares the archive for a start of the feed.
    *
@@ -102,10 +106,15 @@ export class Projector {
   async alignWith(stream: LogBounds): Promise<number> {
     this.writeBatch();
     clearTimeout(this.#retry);
+    if (!this.#stopped) this.#state = 'aligning';
     const { store, logger, stream: judged } = this.#options;
     const agreed = await judgeEpoch(store.archive, stream, judged, logger);
-    if (this.#state === 'stopped') throw new Error('The projector is stopped.');
-    const after = store.alignWith(agreed);
+    if (this.#stopped) throw new Error('The projector is stopped.');
+    const aligned = store.alignWith(agreed);
+    // Waiting requests learn at once of an end that lies further back, before the rest is removed.
+    this.progress.setSequence(store.lastSequence);
+    const after = await aligned;
+    if (this.#stopped) return after;
     this.#received = after;
     this.#state = 'following';
     this.#target ??= agreed.lastSequence;

@@ -38,16 +38,24 @@ export class Selection {
   readonly #table: EventTable;
   readonly #index: KeyIndex;
   readonly #filters: readonly Filter[];
+  readonly #end: () => number;
 
-  constructor(table: EventTable, index: KeyIndex, filters: readonly Filter[]) {
+  /** @param options `end`: the last sequence that may be read now */
+  constructor(
+    table: EventTable,
+    index: KeyIndex,
+    { filters, end }: { readonly filters: readonly Filter[]; readonly end: () => number },
+  ) {
     this.#table = table;
     this.#index = index;
     this.#filters = filters;
+    this.#end = end;
   }
 
   /** Makes one synchronous step through a range. */
   readPage(request: ReadRequest): SelectionPage {
-    return this.#table.readConsistently(() => this.#step(request));
+    const through = Math.min(request.through, this.#end());
+    return this.#table.readConsistently(() => this.#step({ ...request, through }));
   }
 
   #step(request: ReadRequest): SelectionPage {

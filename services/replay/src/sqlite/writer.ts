@@ -2,6 +2,7 @@ import type { ArchivedEvent, Lineage, LogBounds, SequenceRange } from '@tidemark
 import { formatEarlier } from '@tidemark/protocol';
 import type { Database, Statement } from 'better-sqlite3';
 import type { Dictionaries } from './dictionary.ts';
+import { removeAfter } from './removal.ts';
 
 /** An event to be archived, with the names that it is indexed by beside its topic. */
 export interface IndexedEvent extends ArchivedEvent {
@@ -77,25 +78,18 @@ export class Writer {
   }
 
   /**
-   * Removes what lies after a sequence.
+   * Removes the last part of what lies after a sequence: so much that the loop is free again soon. The
+   * archive then ends before that part, so it is exact after each step.
    *
-   * @returns how many events were removed
+   * @returns how many events were removed, and the archive's last sequence now
    */
-  truncateAfter(sequence: number, bounds: LogBounds): number {
+  truncateStep(sequence: number, bounds: LogBounds): { removed: number; lastSequence: number } {
     return this.#transact(() => {
-      this.#setLastSequence(bounds, sequence);
-      const removed = this.#database.prepare('DELETE FROM events WHERE sequence > ?').run(sequence);
-      for (const column of ['topic', 'type', 'source']) this.#correctCounts(column, sequence);
-      this.#database.prepare('DELETE FROM missing WHERE from_sequence > ?').run(sequence);
-      this.#database
-        .prepare('UPDATE missing SET to_sequence = @sequence WHERE to_sequence > @sequence')
-        .run({ sequence });
-      this.#database
-        .prepare('UPDATE position SET first_sequence = min(first_sequence, ? + 1)')
-        .run(sequence);
+      const { removed, lastSequence } = removeAfter(this.#database, sequence);
+      this.#setLastSequence(bounds, lastSequence);
       this.#clearCaches();
       this.#lastTimeMs = this.#readLastTimeMs();
-      return removed.changes;
+      return { removed, lastSequence };
     });
   }
 
@@ -118,20 +112,6 @@ export class Writer {
   #setLastSequence({ epoch, lastSequence }: LogBounds, through: number): void {
     if (this.#moveEnd.run(through, epoch, lastSequence).changes === 1) return;
     throw new Error('Another process writes to this archive.');
-  }
-
-  /** Corrects the counts of names with events after a sequence; drops names without any others. */
-  #correctCounts(column: string, sequence: number): void {
-    const table = `${column}s`;
-    this.#database.prepare(`DELETE FROM ${table} WHERE first_sequence > ?`).run(sequence);
-    this.#database
-      .prepare(
-        `UPDATE ${table} SET
-           last_sequence = (SELECT max(sequence) FROM events WHERE ${column}_id = ${table}.id),
-           event_count = (SELECT count(*) FROM events WHERE ${column}_id = ${table}.id)
-         WHERE last_sequence > ?`,
-      )
-      .run(sequence);
   }
 
   #transact<T>(change: () => T): T {
