@@ -3,10 +3,12 @@ import { readReplayConfiguration } from '@tidemark/config';
 import {
   Appender,
   NatsLink,
+  RetryBudget,
   readStreamState,
   reconcileStream,
   STREAM_NAME,
   StaleAnswerError,
+  StoreWatch,
 } from '@tidemark/nats';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -27,6 +29,7 @@ const ROUNDS_MAX = 6;
 const logger = pino({ level: 'silent' });
 
 let cluster: NatsCluster;
+const stopping = new AbortController();
 const links: NatsLink[] = [];
 
 beforeAll(async () => {
@@ -38,7 +41,10 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all(links.splice(0).map((link) => link.close()));
 });
-afterAll(() => cluster?.stop(), TEST_TIMEOUT_MS);
+afterAll(() => {
+  stopping.abort();
+  return cluster?.stop();
+}, TEST_TIMEOUT_MS);
 
 async function linkTo(servers: readonly ClusterServer[]): Promise<NatsLink> {
   const url = servers.map((server) => server.url).join(',');
@@ -51,12 +57,17 @@ let published = 0;
 
 /** Appends events of one topic, each with some bytes, so that a copy takes a while to receive them. */
 async function append(link: NatsLink, topic: string, count: number): Promise<void> {
-  const appender = new Appender(link, { timeoutMs: 10_000, pendingMax: 10_000 });
+  const appender = new Appender(link, {
+    pendingMax: 10_000,
+    watch: new StoreWatch({ link, logger, signal: stopping.signal }),
+  });
   const data = 'x'.repeat(topic === 'noise' ? 20_000 : 100);
   const all = Array.from({ length: count }, () => {
     const id = String(++published);
     const attributes = { specversion: '1.0', id, source: 'test', type: 'test', topic } as const;
-    return vi.waitFor(() => appender.append({ ...attributes, data }), { timeout: WAIT_MS });
+    const send = () =>
+      appender.append({ ...attributes, data }, { budget: new RetryBudget(10_000) });
+    return vi.waitFor(send, { timeout: WAIT_MS });
   });
   await Promise.all(all);
 }

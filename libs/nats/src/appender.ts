@@ -1,37 +1,35 @@
-import {
-  JetStreamApiCodes,
-  JetStreamApiError,
-  type JetStreamClient,
-  jetstream,
-} from '@nats-io/jetstream';
+import { JetStreamApiCodes, type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
 import {
   type CloudEvent,
   encodeEvent,
   messageId,
   readTraceContext,
-  TidemarkError,
   type TraceContext,
   toSubject,
 } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
+import { refusalError, toRefusal, unavailable } from './refusals.ts';
+import type { RetryBudget } from './retry-budget.ts';
+import type { StoreWatch } from './store-watch.ts';
 import { STREAM_NAME } from './stream-state.ts';
 
 const EXPECTED_LAST_HEADER = 'Nats-Expected-Last-Subject-Sequence';
 const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 const CONTENT_TYPE = 'application/cloudevents+json';
-const RETRY_AFTER_SECONDS = 1;
 
 /** The limits of an appender. */
 export interface AppenderOptions {
-  /** How long an append waits for the stream's acknowledgement. */
-  readonly timeoutMs: number;
   /** Most appends that wait for their acknowledgement; a further one gets `unavailable`. */
   readonly pendingMax: number;
+  /** Is told how each append ended. */
+  readonly watch: StoreWatch;
 }
 
-/** The condition of an append, and the context that travels with it. */
+/** The condition of an append, its time, and the context that travels with it. */
 export interface AppendOptions {
+  /** The time for all attempts. */
+  readonly budget: RetryBudget;
   /** The append succeeds only if this is the topic's last sequence; 0 demands an empty topic. */
   readonly expectedLastSequence?: number;
   /** The trace context of the message's headers; the event's own if absent. */
@@ -67,29 +65,20 @@ export class Appender {
 
   /**
    * Appends an event. After `unavailable` it may have been stored; a repeat with the same `source` and
-   * `id` is safe.
+   * `id` is safe. An append that the stream cannot decide yet is sent again for as long as there is time.
    *
-   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time, `precondition_failed`, or
-   *   `too_large`
+   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time or cannot store,
+   *   `precondition_failed`, or `too_large`
    */
-  async append(event: CloudEvent, options: AppendOptions = {}): Promise<Appended> {
+  async append(event: CloudEvent, options: AppendOptions): Promise<Appended> {
     const payload = encodeEvent(event);
     if (!this.#link.connected) throw unavailable('NATS is away.');
     if (this.#pending >= this.#options.pendingMax) {
       throw unavailable(`${this.#pending} events already wait for the stream.`);
     }
     this.#pending++;
-    this.#stream ??= jetstream(this.#link.connection, { timeout: this.#options.timeoutMs });
     try {
-      const { seq, duplicate } = await this.#stream.publish(toSubject(event.topic), payload, {
-        headers: headersFor(event, options),
-        timeout: this.#options.timeoutMs,
-        retries: 0,
-      });
-      this.#link.knownEnd.noteSequence(seq);
-      return { sequence: seq, duplicate };
-    } catch (error) {
-      throw toTidemarkError(error);
+      return await this.#publish(event, payload, options);
     } finally {
       this.#pending--;
     }
@@ -100,10 +89,8 @@ export class Appender {
    *
    * @throws TidemarkError `unavailable`
    */
-  async lastSequence(topic: string): Promise<number> {
-    if (!this.#link.connected) throw unavailable('NATS is away.');
-    const request = { last_by_subj: toSubject(topic) };
-    const message = await requestMessage(this.#link, request, this.#options.timeoutMs);
+  async lastSequence(topic: string, budget: RetryBudget): Promise<number> {
+    const message = await requestMessage(this.#link, { last_by_subj: toSubject(topic) }, budget);
     return message?.sequence ?? 0;
   }
 
@@ -119,11 +106,43 @@ export class Appender {
   async findEarlierAppend(
     event: CloudEvent,
     expectedLastSequence: number,
+    budget: RetryBudget,
   ): Promise<number | undefined> {
     const next = { seq: expectedLastSequence + 1, next_by_subj: toSubject(event.topic) };
-    const message = await requestMessage(this.#link, next, this.#options.timeoutMs);
+    const message = await requestMessage(this.#link, next, budget);
     const isSame = message?.headers.includes(`\r\n${MESSAGE_ID_HEADER}: ${messageId(event)}\r\n`);
     return isSame ? message?.sequence : undefined;
+  }
+
+  /** Publishes until the stream has decided. A refused attempt stored nothing, so none is stored twice. */
+  async #publish(
+    event: CloudEvent,
+    payload: Uint8Array,
+    options: AppendOptions,
+  ): Promise<Appended> {
+    const { watch } = this.#options;
+    const { budget } = options;
+    this.#stream ??= jetstream(this.#link.connection);
+    for (;;) {
+      const sentMs = performance.now();
+      try {
+        const { seq, duplicate } = await this.#stream.publish(toSubject(event.topic), payload, {
+          headers: headersFor(event, options),
+          timeout: budget.leftMs,
+          retries: 0,
+        });
+        watch.noteStored();
+        this.#link.knownEnd.noteSequence(seq);
+        return { sequence: seq, duplicate };
+      } catch (error) {
+        const refusal = toRefusal(error);
+        if (refusal === 'in_process' && (await budget.pause())) continue;
+        watch.noteRefused(refusal, sentMs);
+        throw refusal === 'silent' && watch.fault === 'stuck'
+          ? unavailable('The stream stores nothing. Its disk may be full.', error)
+          : refusalError(refusal, error);
+      }
+    }
   }
 }
 
@@ -143,16 +162,18 @@ interface RawMessage {
 async function requestMessage(
   { connection, connected }: NatsLink,
   request: object,
-  timeoutMs: number,
+  budget: RetryBudget,
 ): Promise<RawMessage | undefined> {
   if (!connected) throw unavailable('NATS is away.');
   try {
     const subject = `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`;
     const reply = await connection.request(subject, JSON.stringify(request), {
-      timeout: timeoutMs,
+      timeout: budget.leftMs,
     });
-    const { message } = Object(reply.json()) as { message?: unknown };
-    if (message === undefined) return undefined;
+    const { message, error } = Object(reply.json()) as { message?: unknown; error?: unknown };
+    const { err_code: code } = Object(error) as { err_code?: unknown };
+    // Any other error is no answer. It does not mean that the topic is empty.
+    if (code === JetStreamApiCodes.NoMessageFound) return undefined;
     const { seq, hdrs = '' } = Object(message) as { seq?: unknown; hdrs?: unknown };
     if (!Number.isSafeInteger(seq) || typeof hdrs !== 'string') {
       throw new Error('NATS answered a message that cannot be read.');
@@ -174,26 +195,4 @@ function headersFor(event: CloudEvent, options: AppendOptions): MsgHdrs {
     headers.set(EXPECTED_LAST_HEADER, String(options.expectedLastSequence));
   }
   return headers;
-}
-
-function toTidemarkError(error: unknown): TidemarkError {
-  if (error instanceof JetStreamApiError) {
-    const { code } = error;
-    if (
-      code === JetStreamApiCodes.StreamWrongLastSequence ||
-      code === JetStreamApiCodes.StreamWrongLastSequenceUnknown
-    ) {
-      return new TidemarkError('precondition_failed', "The topic's last event is another one.", {
-        cause: error,
-      });
-    }
-  }
-  return unavailable('The stream did not acknowledge in time.', error);
-}
-
-function unavailable(message: string, cause?: unknown): TidemarkError {
-  return new TidemarkError('unavailable', message, {
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-    cause,
-  });
 }

@@ -9,9 +9,12 @@ import {
   toPresent,
 } from '@tidemark/protocol';
 import { type Logger, type Metrics, type Span, type Tracer, traceSend } from '@tidemark/telemetry';
-import { Appender } from './appender.ts';
+import { type Appended, Appender } from './appender.ts';
 import { Epoch } from './epoch.ts';
 import type { NatsLink } from './link.ts';
+import { refusalError } from './refusals.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { StoreWatch } from './store-watch.ts';
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
@@ -23,9 +26,12 @@ export type Precondition = 'empty' | Position;
 
 /** The limits of an event appender, and what it reports to. */
 export interface EventAppenderOptions {
-  /** Names the metrics: `<service>_append_seconds` and `<service>_appends_pending`. */
+  /**
+   * Names the metrics: `<service>_append_seconds`, `<service>_appends_pending` and
+   * `<service>_store_fault`.
+   */
   readonly service: string;
-  /** How long an append waits for the stream's acknowledgement. */
+  /** How long an append may take, with all of its attempts. */
   readonly timeoutMs: number;
   /** Most appends under way at one time; a further one gets `unavailable`. */
   readonly pendingMax: number;
@@ -65,15 +71,21 @@ export class EventAppender {
   readonly #link: NatsLink;
   readonly #appender: Appender;
   readonly #epoch: Epoch;
+  readonly #watch: StoreWatch;
   readonly #tracer: Tracer;
+  readonly #timeoutMs: number;
+  readonly #signal: AbortSignal;
   readonly #seconds;
 
   constructor(link: NatsLink, options: EventAppenderOptions) {
     const { service, metrics, logger, signal } = options;
     this.#link = link;
-    this.#appender = new Appender(link, options);
+    this.#watch = new StoreWatch({ link, logger, signal });
+    this.#appender = new Appender(link, { ...options, watch: this.#watch });
     this.#epoch = new Epoch(link, logger, signal);
     this.#tracer = options.tracer;
+    this.#timeoutMs = options.timeoutMs;
+    this.#signal = signal;
     this.#seconds = metrics.histogram(`${service}_append_seconds`, 'From append to its end.', {
       buckets: LATENCY_BUCKETS_SECONDS,
     });
@@ -82,11 +94,24 @@ export class EventAppender {
       'Appends waiting for their acknowledgement.',
       () => this.#appender.pending,
     );
+    metrics.gaugeBy(
+      {
+        name: `${service}_store_fault`,
+        help: 'Whether the stream stores no events, by why: 1 while it lasts.',
+        label: 'fault',
+      },
+      () => this.#watch.faults,
+    );
   }
 
   /** Whether the stream's epoch is known. Without it no append is accepted. */
   get streamKnown(): boolean {
     return this.#epoch.value !== undefined;
+  }
+
+  /** Whether the stream stores what it is given, as far as the appends of this process show. */
+  get storing(): boolean {
+    return this.#watch.storing;
   }
 
   /**
@@ -107,43 +132,67 @@ export class EventAppender {
     }
   }
 
-  async #append(
-    event: CloudEvent,
-    { precondition, context }: AppendRequest,
-  ): Promise<AppendedEvent> {
-    const lineage = this.#knownLineage() ?? (await this.#waitForLineage());
-    const expectedLastSequence = toExpectedSequence(precondition, lineage);
-    try {
-      const appended = await this.#appender.append(event, {
-        ...(expectedLastSequence !== undefined && { expectedLastSequence }),
-        context,
-      });
-      const { sequence, duplicate } = appended;
-      const position = { epoch: await this.#epoch.of(appended), sequence };
-      return { cursor: formatCursor(position), duplicate };
-    } catch (error) {
-      const refused = asTidemarkError(error).code === 'precondition_failed';
-      if (!refused || expectedLastSequence === undefined) throw error;
-      return this.#explainRefusal(event, expectedLastSequence);
+  async #append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {
+    const budget = new RetryBudget(this.#timeoutMs, this.#signal);
+    for (;;) {
+      const appended = await this.#attempt(event, request, budget);
+      if (appended) return appended;
+      if (!(await budget.pause())) throw refusalError('in_process');
     }
   }
 
-  /** A refused condition: the event is stored already, or another event is the topic's last. */
-  async #explainRefusal(event: CloudEvent, expectedLastSequence: number): Promise<AppendedEvent> {
+  /** @returns `undefined` where the stream refused a condition that is right */
+  async #attempt(
+    event: CloudEvent,
+    { precondition, context }: AppendRequest,
+    budget: RetryBudget,
+  ): Promise<AppendedEvent | undefined> {
+    const lineage = this.#knownLineage() ?? (await this.#waitForLineage());
+    const expectedLastSequence = toExpectedSequence(precondition, lineage);
+    try {
+      return await this.#toAnswer(
+        await this.#appender.append(event, {
+          ...(expectedLastSequence !== undefined && { expectedLastSequence }),
+          context,
+          budget,
+        }),
+      );
+    } catch (error) {
+      const refused = asTidemarkError(error).code === 'precondition_failed';
+      if (!refused || expectedLastSequence === undefined) throw error;
+      return this.#explainRefusal(event, expectedLastSequence, budget);
+    }
+  }
+
+  /**
+   * A refused condition: the event is stored already, or another event is the topic's last. If neither is
+   * true, the condition is right, and nobody may be told otherwise.
+   *
+   * @returns `undefined` for a condition that is right
+   */
+  async #explainRefusal(
+    event: CloudEvent,
+    expectedLastSequence: number,
+    budget: RetryBudget,
+  ): Promise<AppendedEvent | undefined> {
     const [earlier, last] = await Promise.all([
-      this.#appender.findEarlierAppend(event, expectedLastSequence),
-      this.#appender.lastSequence(event.topic),
+      this.#appender.findEarlierAppend(event, expectedLastSequence, budget),
+      this.#appender.lastSequence(event.topic, budget),
     ]);
-    const sequence = earlier ?? last;
+    if (earlier !== undefined) return this.#toAnswer({ sequence: earlier, duplicate: true });
+    if (last === expectedLastSequence) return undefined;
     const cursor =
-      sequence === 0
-        ? null
-        : formatCursor({ epoch: await this.#epoch.of({ sequence, duplicate: true }), sequence });
-    if (earlier !== undefined && cursor !== null) return { cursor, duplicate: true };
+      last === 0 ? null : (await this.#toAnswer({ sequence: last, duplicate: true })).cursor;
     const found = cursor === null ? 'has no event' : `is at ${cursor}`;
     throw new TidemarkError('precondition_failed', `The topic ${event.topic} ${found}.`, {
       cursor,
     });
+  }
+
+  async #toAnswer(appended: Appended): Promise<AppendedEvent> {
+    const { sequence, duplicate } = appended;
+    const epoch = await this.#epoch.of(appended);
+    return { cursor: formatCursor({ epoch, sequence }), duplicate };
   }
 
   #knownLineage(): Lineage | undefined {

@@ -23,6 +23,7 @@ runService({
       checks: {
         nats: () => link.connected,
         stream: () => appender.streamKnown,
+        store: () => appender.storing,
       },
     });
     // The port answers before NATS is reached, so that publishers get 503 and not silence.

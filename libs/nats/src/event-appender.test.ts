@@ -1,0 +1,195 @@
+import { NoRespondersError, RequestError } from '@nats-io/transport-node';
+import type { CloudEvent } from '@tidemark/protocol';
+import { createLogger, Metrics, startTracing } from '@tidemark/telemetry';
+import { afterEach, expect, test, vi } from 'vitest';
+import { EventAppender } from './event-appender.ts';
+import { KnownEnd } from './known-end.ts';
+import type { NatsLink } from './link.ts';
+
+/* Answers of NATS are planted: what the stream says of an append, and what it then has. */
+
+const CREATED = '2026-01-02T03:04:05.000Z';
+const EPOCH = Date.parse(CREATED).toString(36);
+const EVENT: CloudEvent = {
+  specversion: '1.0',
+  id: '1',
+  source: '/planted',
+  type: 'planted',
+  topic: 'planted',
+};
+const MESSAGE_HEADERS = 'NATS/1.0\r\nNats-Msg-Id: /planted 1\r\n\r\n';
+const TIMEOUT_MS = 400;
+
+const IN_PROCESS = refused(10_164, 'wrong last sequence');
+const DUPLICATE_IN_PROCESS = refused(10_158, 'duplicate message id is in process');
+const WRONG = refused(10_071, 'wrong last sequence: 7');
+const NO_MESSAGE = { error: { code: 404, err_code: 10_037, description: 'no message found' } };
+
+type Reply = object | Error;
+
+interface Planted {
+  /** The answers to the appends in their order; the last one is repeated. */
+  readonly appends: readonly Reply[];
+  /** The topic's last event. */
+  readonly last?: Reply;
+  /** The topic's next event after the one in the condition. */
+  readonly next?: Reply;
+}
+
+let stopping = new AbortController();
+afterEach(() => {
+  stopping.abort();
+  stopping = new AbortController();
+});
+
+function refused(err_code: number, description: string) {
+  return { error: { code: err_code === 10_023 ? 503 : 400, err_code, description }, seq: 0 };
+}
+
+function stored(seq: number, more: object = {}) {
+  return { stream: 'TIDEMARK_EVENTS', seq, ...more };
+}
+
+function found(seq: number, headers = '') {
+  return { message: { seq, hdrs: Buffer.from(headers).toString('base64') } };
+}
+
+function condition(sequence: number) {
+  return { precondition: { epoch: EPOCH, sequence } };
+}
+
+async function appenderWith({ appends, last = NO_MESSAGE, next = NO_MESSAGE }: Planted) {
+  let sent = 0;
+  const request = vi.fn(async (subject: string, payload?: string) => {
+    let reply: Reply = {};
+    if (subject.startsWith('tidemark.events.')) {
+      reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
+    } else if (subject.includes('STREAM.INFO')) {
+      reply = {
+        created: CREATED,
+        config: { num_replicas: 1 },
+        state: { first_seq: 1, last_seq: 7 },
+      };
+    } else if (subject.includes('MSG.GET')) {
+      reply = payload?.includes('next_by_subj') ? next : last;
+    }
+    if (reply instanceof Error) throw reply;
+    const text = JSON.stringify(reply);
+    return { data: new TextEncoder().encode(text), json: () => JSON.parse(text) };
+  });
+  const connection = { request, options: {} };
+  const link = {
+    connected: true,
+    connection,
+    knownEnd: new KnownEnd(),
+    onConnect: () => () => {},
+    subscribe: () => {},
+  };
+  const logger = createLogger('test', 'silent');
+  const { tracer } = await startTracing({ service: 'test', environment: {}, logger });
+  const metrics = new Metrics('test', { defaults: false });
+  const appender = new EventAppender(link as unknown as NatsLink, {
+    service: 'test',
+    timeoutMs: TIMEOUT_MS,
+    pendingMax: 10,
+    logger,
+    metrics,
+    tracer,
+    signal: stopping.signal,
+  });
+  return { appender, metrics, attempts: () => sent };
+}
+
+test('append, another one to the topic is in process, then not any more: stored', async () => {
+  const { appender, attempts } = await appenderWith({
+    appends: [IN_PROCESS, IN_PROCESS, stored(8)],
+  });
+  const appended = await appender.append(EVENT, condition(7));
+  expect(appended).toEqual({ cursor: `${EPOCH}-8`, duplicate: false });
+  expect(attempts()).toBe(3);
+});
+
+test.each([
+  ['another append to the topic', IN_PROCESS],
+  ['an earlier append of the event', DUPLICATE_IN_PROCESS],
+])('append, %s stays in process: unavailable within the time, never refused', async (_, answer) => {
+  const { appender, attempts } = await appenderWith({ appends: [answer], last: found(7) });
+  const beganMs = performance.now();
+  const append = appender.append(EVENT, condition(7));
+  await expect(append).rejects.toMatchObject({
+    code: 'unavailable',
+    details: { retryAfterSeconds: 1 },
+  });
+  expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS * 2);
+  expect(attempts()).toBeGreaterThan(2);
+});
+
+test.each([
+  ['names the topic as it is', condition(7), found(7)],
+  ['demands an empty topic, and it is', { precondition: 'empty' as const }, NO_MESSAGE],
+])('append, refused although the condition %s: unavailable', async (_, request, last) => {
+  const { appender, attempts } = await appenderWith({ appends: [WRONG], last });
+  await expect(appender.append(EVENT, request)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(attempts()).toBeGreaterThan(2);
+});
+
+test('append, refused once although the condition is right: the next attempt stores it', async () => {
+  const { appender } = await appenderWith({ appends: [WRONG, stored(8)], last: found(7) });
+  expect((await appender.append(EVENT, condition(7))).cursor).toBe(`${EPOCH}-8`);
+});
+
+test('append, the other one in process wins: refused with its cursor', async () => {
+  const { appender } = await appenderWith({ appends: [IN_PROCESS, WRONG], last: found(8) });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
+    code: 'precondition_failed',
+    details: { cursor: `${EPOCH}-8` },
+  });
+});
+
+test('append, the one in process is the same event: told as a duplicate', async () => {
+  const { appender } = await appenderWith({
+    appends: [IN_PROCESS, WRONG],
+    next: found(8, MESSAGE_HEADERS),
+    last: found(9),
+  });
+  expect(await appender.append(EVENT, condition(7))).toEqual({
+    cursor: `${EPOCH}-8`,
+    duplicate: true,
+  });
+});
+
+test('append, refused, and the topic cannot be read: unavailable, not an empty topic', async () => {
+  const away = { error: { code: 503, err_code: 10_008, description: 'temporarily unavailable' } };
+  const { appender } = await appenderWith({ appends: [WRONG], last: away, next: away });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+});
+
+const NO_SPACE = 'write /data/1.blk: no space left on device';
+
+test.each([
+  ['its limit is reached', refused(10_023, 'insufficient resources'), 'full'],
+  ['its account is full', refused(10_002, 'resource limits exceeded for account'), 'full'],
+  ['its disk is full', refused(10_077, NO_SPACE), 'full'],
+  ['it is offline', refused(10_118, 'stream is offline'), 'offline'],
+  [
+    'nobody leads it',
+    new RequestError('no responders', { cause: new NoRespondersError('a') }),
+    'offline',
+  ],
+])(
+  'append, the stream stores nothing because %s: says so, and the metric too',
+  async (_, answer, fault) => {
+    const { appender, metrics } = await appenderWith({ appends: [answer] });
+    const append = appender.append(EVENT);
+    await expect(append).rejects.toMatchObject({
+      code: 'unavailable',
+      details: { retryAfterSeconds: 1 },
+      message:
+        fault === 'full' ? "The stream's store is full." : 'No server answers for the stream.',
+    });
+    expect(appender.storing).toBe(false);
+    expect(await metrics.registry.metrics()).toContain(`fault="${fault}",service="test"} 1`);
+  },
+);

@@ -1,0 +1,161 @@
+import type { Logger } from '@tidemark/telemetry';
+import { type NatsLink, pause } from './link.ts';
+import type { Refusal } from './refusals.ts';
+import { readStreamState } from './stream-state.ts';
+
+/** Time between two looks at the stream while it stores nothing. */
+const LOOK_MS = 1000;
+
+/** How long the appends have to be free of refusals before the stream counts as storing again. */
+const QUIET_MS = 1000;
+
+/** How long a refusal is believed where no further append shows whether it still holds. */
+const BELIEVED_MS = 30_000;
+
+/**
+ * Why the stream stores nothing:
+ *
+ * - `full`: NATS says that it has no more space
+ * - `stuck`: the stream answers questions and acknowledges no append. nats-server 2.15 does so after a
+ *   disk was full, until it is restarted
+ * - `offline`: no server answers for the stream
+ */
+export type StoreFault = 'full' | 'stuck' | 'offline';
+
+/** What a store watch looks at, and what ends it. */
+export interface StoreWatchOptions {
+  readonly link: NatsLink;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+interface Look {
+  readonly lastSequence: number;
+  readonly replicated: boolean;
+  readonly atMs: number;
+}
+
+/**
+ * Tells from the answers to appends whether the stream stores events. The log has one line when a fault
+ * begins and one when it has ended, however many appends it refuses.
+ *
+ *     storing --refused--> full, stuck or offline --an append is stored, or the stream goes on--> storing
+ */
+export class StoreWatch {
+  readonly #options: StoreWatchOptions;
+  #fault: StoreFault | undefined;
+  #beganMs = 0;
+  #refusedMs = Number.NEGATIVE_INFINITY;
+  #storedMs = Number.NEGATIVE_INFINITY;
+  /** What the stream was when an append first had no answer, or when the fault began. */
+  #seen: Look | undefined;
+  #looking = false;
+
+  constructor(options: StoreWatchOptions) {
+    this.#options = options;
+    // A server that was started again has forgotten that its disk was full.
+    options.link.onConnect(() => {
+      this.#seen = undefined;
+      if (this.#fault === 'stuck') this.#end();
+    });
+  }
+
+  get fault(): StoreFault | undefined {
+    return this.#fault;
+  }
+
+  /** 1 for the fault that lasts, 0 for the others. */
+  get faults(): Readonly<Record<StoreFault, number>> {
+    const of = (fault: StoreFault) => Number(this.#fault === fault);
+    return { full: of('full'), stuck: of('stuck'), offline: of('offline') };
+  }
+
+  /**
+   * Whether appends may be sent to this process. 30 s after the last refusal the answer is `true` even if
+   * the fault lasts: a service that gets no appends could never find out that it has ended.
+   */
+  get storing(): boolean {
+    if (this.#fault === undefined) return true;
+    return this.#fault !== 'offline' && performance.now() - this.#refusedMs > BELIEVED_MS;
+  }
+
+  /** Notes that the stream has stored an event. */
+  noteStored(): void {
+    this.#storedMs = performance.now();
+    if (this.#fault === undefined) this.#seen = undefined;
+  }
+
+  /** Notes that an append failed. @param sentMs when it was sent, as `performance.now()` */
+  noteRefused(refusal: Refusal, sentMs: number): void {
+    if (refusal === 'full' || refusal === 'offline') this.#begin(refusal);
+    else if (refusal === 'silent' && this.#storedMs < sentMs) void this.#suspect(sentMs);
+  }
+
+  /**
+   * An append had no answer. If the stream answers questions, and has stored nothing for as long as an
+   * append waited, then it is stuck. A stream with several replicas may only lack a majority of them.
+   */
+  async #suspect(sentMs: number): Promise<void> {
+    if (this.#fault !== undefined) {
+      this.#refusedMs = performance.now();
+      return;
+    }
+    if (this.#looking) return;
+    this.#looking = true;
+    const look = await this.#look();
+    this.#looking = false;
+    const { lastSequence, atMs } = this.#seen ?? {};
+    if (lastSequence !== look?.lastSequence || this.#storedMs >= sentMs) this.#seen = look;
+    else if (look && !look.replicated && atMs !== undefined && atMs <= sentMs) this.#begin('stuck');
+  }
+
+  #begin(fault: StoreFault): void {
+    this.#refusedMs = performance.now();
+    if (this.#fault !== undefined) {
+      this.#fault = fault;
+      return;
+    }
+    this.#fault = fault;
+    this.#beganMs = this.#refusedMs;
+    if (fault !== 'stuck') this.#seen = undefined;
+    this.#options.logger.error({ fault }, 'the stream stores no events');
+    void this.#follow();
+  }
+
+  #end(): void {
+    const fault = this.#fault;
+    const seconds = Math.round((performance.now() - this.#beganMs) / 1000);
+    this.#fault = undefined;
+    this.#seen = undefined;
+    this.#options.logger.info({ fault, seconds }, 'the stream stores events again');
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#options;
+    while (this.#fault !== undefined && !signal.aborted) {
+      await pause(LOOK_MS, signal).catch(() => undefined);
+      const look = await this.#look();
+      if (this.#fault !== undefined && !signal.aborted && this.#hasEnded(look)) this.#end();
+    }
+  }
+
+  #hasEnded(look: Look | undefined): boolean {
+    if (performance.now() - this.#refusedMs < QUIET_MS) return false;
+    if (this.#storedMs > this.#refusedMs) return true;
+    if (this.#fault === 'offline') return look !== undefined;
+    this.#seen ??= look;
+    return look !== undefined && look.lastSequence > (this.#seen?.lastSequence ?? 0);
+  }
+
+  /** @returns `undefined` where nobody answers for the stream */
+  async #look(): Promise<Look | undefined> {
+    const { link } = this.#options;
+    if (!link.connected) return undefined;
+    try {
+      const state = await readStreamState(link);
+      return state && { ...state, atMs: performance.now() };
+    } catch {
+      return undefined;
+    }
+  }
+}
