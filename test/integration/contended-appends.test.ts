@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Answer, postTo } from '../conformance/ingest-setup.ts';
+import { freeze } from '../support/freeze.ts';
+import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
+import { makeToken, type Service, startService } from '../support/services.ts';
+
+/* Conditional appends on three servers: two ingests contend for a topic, and the majority hangs. */
+
+const TEST_TIMEOUT_MS = 120_000;
+
+const ROUNDS = 25;
+const CONTENDERS = 12;
+
+/** How long the majority hangs: longer than its servers believe in a leader that does not answer. */
+const HANG_MS = 15_000;
+
+let cluster: NatsCluster;
+let services: Service[] = [];
+let token: string;
+beforeAll(async () => {
+  cluster = await startNatsCluster();
+  const env = { TIDEMARK_STREAM_REPLICAS: '3' };
+  services = await Promise.all(
+    (['replay', 'ingest', 'ingest'] as const).map((name) => {
+      return startService(name, { natsUrl: cluster.url, env, waitUntilReady: false });
+    }),
+  );
+  for (const service of services) await service.waitUntilReady();
+  token = await makeToken('publish:>');
+}, TEST_TIMEOUT_MS);
+afterAll(async () => {
+  for (const { pid } of cluster.servers) process.kill(pid, 'SIGCONT');
+  await Promise.all(services.map((service) => service.stop()));
+  await cluster?.stop();
+}, TEST_TIMEOUT_MS);
+
+/** Appends through one of the ingests, under a condition where a cursor is given. */
+function append(id: string, topic: string, cursor?: string): Promise<Answer> {
+  const [, ...ingests] = services;
+  const { url = '' } = ingests[Number(id.at(-1)) % ingests.length] ?? {};
+  const headers = cursor === undefined ? {} : { 'if-match': `"${cursor}"` };
+  return postTo(url, { id, source: `/${topic}`, type: 'contended', topic }, { token, headers });
+}
+
+/** Appends again for as long as the answer is 503, as a publisher does. */
+async function appendUntilDecided(id: string, topic: string, cursor?: string): Promise<Answer> {
+  for (;;) {
+    const answer = await append(id, topic, cursor);
+    if (answer.status !== 503) return answer;
+  }
+}
+
+test(
+  'many contend for a topic: one 201 in each round, and no loser is told the cursor that it sent',
+  async () => {
+    let { cursor } = (await appendUntilDecided('start-0', 'contended')).body;
+    for (let round = 0; round < ROUNDS; round++) {
+      const ids = Array.from({ length: CONTENDERS }, (_, n) => `${round}-${n}`);
+      const answers = await Promise.all(ids.map((id) => append(id, 'contended', cursor)));
+      const winners = answers.filter(({ status }) => status === 201);
+      expect(winners).toHaveLength(1);
+      for (const { status, body } of answers) {
+        if (status !== 201) expect(body).toMatchObject({ code: 'precondition_failed' });
+        expect(body.cursor).not.toBe(cursor);
+      }
+      cursor = winners[0]?.body.cursor;
+    }
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test(
+  'the same conditional append several times at once: stored once, every answer has its cursor',
+  async () => {
+    let { cursor } = (await appendUntilDecided('start-0', 'repeated')).body;
+    for (let round = 0; round < ROUNDS; round++) {
+      const ids = Array.from({ length: 4 }, () => `repeated-${round}`);
+      const answers = await Promise.all(ids.map((id) => append(id, 'repeated', cursor)));
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+      const [first] = answers;
+      for (const { body } of answers) expect(body.cursor).toBe(first?.body.cursor);
+      expect(answers.filter(({ body }) => !body.duplicate)).toHaveLength(1);
+      cursor = first?.body.cursor;
+    }
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test(
+  'the majority of the servers hangs: a right condition gets 503, never 412; afterwards it is stored once',
+  async () => {
+    const topics = ['hung.a', 'hung.b', 'hung.c'];
+    const cursors = new Map<string, string>();
+    for (const topic of topics) {
+      cursors.set(topic, (await appendUntilDecided('start-0', topic)).body.cursor);
+    }
+    const hung = cluster.servers.slice(1);
+    await Promise.all(hung.map(({ pid }) => freeze(pid)));
+    const endMs = performance.now() + HANG_MS;
+    const statuses = new Set<number>();
+    const publish = async (topic: string, number: number) => {
+      while (performance.now() < endMs) {
+        const { status, body } = await append(`hung-${number}`, topic, cursors.get(topic));
+        statuses.add(status);
+        if (status !== 503) throw new Error(`${status} ${JSON.stringify(body)}`);
+      }
+    };
+    await Promise.all(topics.flatMap((topic) => [0, 1].map((number) => publish(topic, number))));
+    expect([...statuses]).toEqual([503]);
+    for (const { pid } of hung) process.kill(pid, 'SIGCONT');
+    for (const topic of topics) {
+      const cursor = cursors.get(topic);
+      const answers = await Promise.all(
+        [0, 1].map((number) => appendUntilDecided(`hung-${number}`, topic, cursor)),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, 412]);
+      const [winner, loser] = answers.sort((a, b) => a.status - b.status);
+      expect(loser?.body.cursor).toBe(winner?.body.cursor);
+    }
+  },
+  TEST_TIMEOUT_MS,
+);
