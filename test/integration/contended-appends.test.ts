@@ -1,8 +1,10 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { STREAM_NAME } from '@tidemark/nats';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, postTo } from '../conformance/ingest-setup.ts';
-import { freeze } from '../support/freeze.ts';
-import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
+import { type ClusterServer, type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
 import { makeToken, type Service, startService } from '../support/services.ts';
+import { withNats } from '../support/system.ts';
 
 /* Conditional appends on three servers: two ingests contend for a topic, and the majority hangs. */
 
@@ -11,35 +13,48 @@ const TEST_TIMEOUT_MS = 120_000;
 const ROUNDS = 25;
 const CONTENDERS = 12;
 
-/** How long the majority hangs: longer than its servers believe in a leader that does not answer. */
+/** How long the majority hangs. Its leader goes on for some ten seconds before it gives up its lead. */
 const HANG_MS = 15_000;
 
 let cluster: NatsCluster;
-let services: Service[] = [];
+/** The server that leads the stream, and the others. */
+let leader: ClusterServer;
+let others: ClusterServer[] = [];
+const services: Service[] = [];
+let ingests: Service[] = [];
 let token: string;
 beforeAll(async () => {
   cluster = await startNatsCluster();
   const env = { TIDEMARK_STREAM_REPLICAS: '3' };
-  services = await Promise.all(
-    (['replay', 'ingest', 'ingest'] as const).map((name) => {
-      return startService(name, { natsUrl: cluster.url, env, waitUntilReady: false });
-    }),
-  );
-  for (const service of services) await service.waitUntilReady();
+  const replay = await startService('replay', { natsUrl: cluster.url, env });
+  services.push(replay);
+  const name = await leaderName(cluster.servers[0]?.url ?? '');
+  leader = cluster.servers.find((server) => server.name === name) as ClusterServer;
+  others = cluster.servers.filter((server) => server !== leader);
+  // Both reach the leader when the others hang.
+  ingests = await Promise.all([0, 1].map(() => startService('ingest', { natsUrl: leader.url })));
+  services.push(...ingests);
   token = await makeToken('publish:>');
 }, TEST_TIMEOUT_MS);
 afterAll(async () => {
-  for (const { pid } of cluster.servers) process.kill(pid, 'SIGCONT');
+  for (const server of others) server.thaw();
   await Promise.all(services.map((service) => service.stop()));
   await cluster?.stop();
 }, TEST_TIMEOUT_MS);
 
+async function leaderName(url: string): Promise<string | undefined> {
+  return withNats(url, async (connection) => {
+    const { streams } = await jetstreamManager(connection);
+    return (await streams.info(STREAM_NAME)).cluster?.leader;
+  });
+}
+
 /** Appends through one of the ingests, under a condition where a cursor is given. */
 function append(id: string, topic: string, cursor?: string): Promise<Answer> {
-  const [, ...ingests] = services;
   const { url = '' } = ingests[Number(id.at(-1)) % ingests.length] ?? {};
   const headers = cursor === undefined ? {} : { 'if-match': `"${cursor}"` };
-  return postTo(url, { id, source: `/${topic}`, type: 'contended', topic }, { token, headers });
+  const event = { id, source: `/${topic}`, type: 'contended', topic };
+  return postTo(url, event, { token, headers });
 }
 
 /** Appends again for as long as the answer is 503, as a publisher does. */
@@ -94,8 +109,7 @@ test(
     for (const topic of topics) {
       cursors.set(topic, (await appendUntilDecided('start-0', topic)).body.cursor);
     }
-    const hung = cluster.servers.slice(1);
-    await Promise.all(hung.map(({ pid }) => freeze(pid)));
+    await Promise.all(others.map((server) => server.freeze()));
     const endMs = performance.now() + HANG_MS;
     const statuses = new Set<number>();
     const publish = async (topic: string, number: number) => {
@@ -107,7 +121,7 @@ test(
     };
     await Promise.all(topics.flatMap((topic) => [0, 1].map((number) => publish(topic, number))));
     expect([...statuses]).toEqual([503]);
-    for (const { pid } of hung) process.kill(pid, 'SIGCONT');
+    for (const server of others) server.thaw();
     for (const topic of topics) {
       const cursor = cursors.get(topic);
       const answers = await Promise.all(

@@ -18,7 +18,6 @@ const HEALTHY_TIMEOUT_MS = 40_000;
 export interface ClusterServer {
   readonly name: string;
   readonly url: string;
-  readonly pid: number;
   /** Waits until it has everything that the others have. */
   healthy(): Promise<void>;
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -100,9 +99,6 @@ function startServer({ name, file, port, monitor }: ServerOptions): ClusterServe
   return {
     name,
     url: `nats://127.0.0.1:${port}`,
-    get pid() {
-      return child.pid ?? 0;
-    },
     healthy: () =>
       until(
         async () => (await fetch(health).catch(() => undefined))?.ok ?? false,
