@@ -72,7 +72,10 @@ describe('ingest, started before NATS', () => {
     expectUnavailable(await post('1'));
     expect(await readiness(ingest.url)).toEqual({
       status: 503,
-      body: { ready: false, checks: { nats: false, stream: false, store: true, revocations: false } },
+      body: {
+        ready: false,
+        checks: { nats: false, stream: false, store: true, revocations: false },
+      },
     });
     expect((await fetch(`${ingest.url}/healthz`)).status).toBe(200);
 

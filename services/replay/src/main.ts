@@ -12,6 +12,7 @@ import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import { createHttpFront, createParts, type Lifetime, runService } from '@tidemark/service';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
+import { Pace } from './projector/pace.ts';
 import { Projector } from './projector/projector.ts';
 import { createArchiveSource } from './serving/archive-source.ts';
 import { StreamKeeper } from './stream/stream-keeper.ts';
@@ -27,6 +28,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const parts = createParts('replay', config, lifetime);
   const { logger, metrics, tracer, limits, link, revocations, confirm, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
+  const pace = new Pace();
   let feed: Feed | undefined;
   const projector = new Projector({
     store,
@@ -56,7 +58,10 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       exportsMax: config.exportsMax,
       readBounds: (reaching) => readBounds(link, reaching),
     }),
-    checks: { projection: () => projector.caughtUp },
+    checks: {
+      projection: () => projector.caughtUp && !pace.stalled,
+      archive: () => projector.writable,
+    },
   });
   await front.listen();
   await link.connect(signal);
@@ -66,7 +71,8 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     link,
     config,
     logger,
-    onBounds: ({ epoch }) => {
+    onChecked: ({ epoch, lastSequence }) => {
+      pace.observe(store.lastSequence, lastSequence);
       const archived = store.archive.bounds?.epoch;
       const isLeft = archived !== undefined && archived !== epoch;
       // A feed that is not reading is about to align the archive.
@@ -75,6 +81,11 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
   metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
     Math.max(0, keeper.lastSequence - store.lastSequence),
+  );
+  metrics.gauge(
+    'projection_stalled',
+    '1 while the archive is behind and stands still, else 0.',
+    () => Number(pace.stalled),
   );
   await keeper.checkStream();
   const following = followRevocations(link, revocations, logger);

@@ -17,6 +17,7 @@ import {
 import type { ArchiveStore } from '../archive/archive-store.ts';
 import type { IndexedEvent } from '../sqlite/writer.ts';
 import { type JudgedStream, judgeEpoch } from './epoch-judge.ts';
+import { FileHealth, isFileFault } from './file-health.ts';
 import { Progress } from './progress.ts';
 
 /** Length of JSON at which a batch is written, so that large events do not fill the memory. */
@@ -56,6 +57,7 @@ export interface ProjectorOptions {
 export class Projector {
   readonly progress = new Progress();
   readonly #options: ProjectorOptions;
+  readonly #file: FileHealth;
   readonly #skipped;
   readonly #batchSizes;
   #state: 'idle' | 'aligning' | 'following' | 'stalled' | 'stopped' = 'idle';
@@ -76,6 +78,7 @@ export class Projector {
   constructor(options: ProjectorOptions) {
     this.#options = options;
     const { metrics, store } = options;
+    this.#file = new FileHealth(options);
     this.#skipped = metrics.counter(
       'projection_skipped_total',
       'Messages of the stream that are not valid events.',
@@ -91,6 +94,11 @@ export class Projector {
   /** Whether the archive has once reached the end that the stream had at the first start. */
   get caughtUp(): boolean {
     return this.#caughtUp;
+  }
+
+  /** Whether the last write of the archive succeeded. A failed one is repeated until it does. */
+  get writable(): boolean {
+    return this.#file.writable;
   }
 
   get #stopped(): boolean {
@@ -110,16 +118,28 @@ export class Projector {
     const { store, logger, stream: judged } = this.#options;
     const agreed = await judgeEpoch(store.archive, stream, judged, logger);
     if (this.#stopped) throw new Error('The projector is stopped.');
-    const aligned = store.alignWith(agreed);
-    // Waiting requests learn at once of an end that lies further back, before the rest is removed.
-    this.progress.setSequence(store.lastSequence);
-    const after = await aligned;
+    const after = await this.#align(agreed);
     if (this.#stopped) return after;
     this.#received = after;
     this.#state = 'following';
     this.#target ??= agreed.lastSequence;
     this.#setProgress(after);
+    // Without a record to write, no write will show that the file can be written again.
+    if (after >= agreed.lastSequence) this.#file.noteWritten();
     return after;
+  }
+
+  async #align(stream: LogBounds): Promise<number> {
+    const { store } = this.#options;
+    try {
+      const aligned = store.alignWith(stream);
+      // Waiting requests learn at once of an end that lies further back, before the rest is removed.
+      this.progress.setSequence(store.lastSequence);
+      return await aligned;
+    } catch (error) {
+      this.#file.noteFault(error);
+      throw error;
+    }
   }
 
   /** Takes the stream's next record; it is written with the next batch. */
@@ -147,9 +167,11 @@ export class Projector {
     const events = this.#events;
     try {
       this.#writeTraced();
+      this.#file.noteWritten();
       this.#batchSizes.observe(events.length);
       this.#clear();
     } catch (error) {
+      this.#file.noteFault(error);
       this.#stall(error);
       return;
     }
@@ -220,8 +242,7 @@ export class Projector {
       });
       return;
     }
-    const { logger, restart } = this.#options;
-    logger.error({ err: error, retryMs: RETRY_MS }, 'the archive cannot be written');
+    const { restart } = this.#options;
     this.#retry = setTimeout(() => restart('the archive could not be written'), RETRY_MS);
   }
 
@@ -248,8 +269,4 @@ export class Projector {
 
 function toText({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString();
-}
-
-function isFileFault(error: unknown): boolean {
-  return error instanceof Error && error.name === 'SqliteError';
 }

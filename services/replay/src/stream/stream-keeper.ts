@@ -14,8 +14,8 @@ export interface StreamKeeperOptions {
   readonly link: NatsLink;
   readonly config: StoreConfiguration;
   readonly logger: Logger;
-  /** Called with the stream's bounds after each check. */
-  readonly onBounds: (bounds: LogBounds) => void;
+  /** Called after each check with the stream's bounds. */
+  readonly onChecked: (bounds: LogBounds) => void;
 }
 
 /**
@@ -48,7 +48,7 @@ export class StreamKeeper {
 
   /** Checks the stream and corrects what is wrong; a failure is logged and tried again. */
   async checkStream(): Promise<void> {
-    const { link, config, logger } = this.#options;
+    const { link, config, logger, onChecked } = this.#options;
     if (this.#busy || !link.connected) return;
     this.#busy = true;
     try {
@@ -58,7 +58,7 @@ export class StreamKeeper {
       this.#reconciled = true;
       this.#seen = true;
       this.#lastSequence = bounds.lastSequence;
-      this.#options.onBounds(bounds);
+      onChecked(bounds);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       logger.error({ reason, retryMs: CHECK_MS }, 'the stream could not be set up');
