@@ -132,7 +132,9 @@ describe('ingest, NATS fails under load', () => {
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-pid-'));
     cleanups.push(() => rm(folder, { recursive: true }));
     const pidFile = join(folder, 'nats.pid');
-    const { post, stored } = await start({ natsConfig: `pid_file: ${JSON.stringify(pidFile)}` });
+    const { post, stored } = await start({
+      nats: { config: `pid_file: ${JSON.stringify(pidFile)}` },
+    });
     const pid = Number(await readFile(pidFile, 'utf8'));
     await post(event('before'));
     await freeze(pid);

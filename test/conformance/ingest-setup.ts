@@ -3,7 +3,11 @@ import { connect } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
 import { NatsLink, reconcileStream, STREAM_NAME } from '@tidemark/nats';
 import { createLogger } from '@tidemark/telemetry';
-import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import {
+  type NatsServer,
+  type NatsServerOptions,
+  startNatsServer,
+} from '../support/nats-server.ts';
 import { makeToken, type Service, startService } from '../support/services.ts';
 
 /** What ingest answers, read whole. */
@@ -43,13 +47,13 @@ export interface IngestSetup {
 export interface IngestOptions {
   /** Further variables of ingest. */
   readonly env?: Record<string, string>;
-  /** Further configuration of the nats-server. */
-  readonly natsConfig?: string;
+  /** Options of the nats-server. */
+  readonly nats?: NatsServerOptions;
 }
 
 export async function startIngest(options: IngestOptions = {}): Promise<IngestSetup> {
-  const { env = {}, natsConfig = '' } = options;
-  const nats = await startNatsServer({ config: natsConfig });
+  const { env = {} } = options;
+  const nats = await startNatsServer(options.nats);
   await createStream(nats.url);
   const ingest = await startService('ingest', { natsUrl: nats.url, env });
   const token = await makeToken('publish:>', 'alice');

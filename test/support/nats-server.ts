@@ -21,6 +21,8 @@ export interface NatsServerOptions {
   readonly port?: number;
   /** Without it the server has a temporary folder, which `stop` removes. */
   readonly storeFolder?: string;
+  /** Further lines of its `jetstream` block. */
+  readonly jetStream?: string;
   /** Further lines of configuration in the server's own syntax. */
   readonly config?: string;
 }
@@ -44,7 +46,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-nats-'));
   const storeFolder = options.storeFolder ?? join(folder, 'store');
   const configFile = join(folder, 'nats.conf');
-  await writeFile(configFile, configuration(storeFolder, options.config));
+  await writeFile(configFile, configuration(storeFolder, options));
 
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   let running = await launch(configFile, options.port ?? -1).catch(async (error) => {
@@ -73,13 +75,16 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   };
 }
 
-function configuration(storeFolder: string, more = ''): string {
+function configuration(
+  storeFolder: string,
+  { jetStream = '', config = '' }: NatsServerOptions,
+): string {
   // Who connects without a user is an operator: tests look at everything, from outside.
   return [
-    `jetstream { store_dir: ${JSON.stringify(storeFolder)} }`,
+    `jetstream {\nstore_dir: ${JSON.stringify(storeFolder)}\n${jetStream}\n}`,
     USERS,
     'no_auth_user: tidemark-operator',
-    more,
+    config,
   ].join('\n');
 }
 
