@@ -11,7 +11,7 @@ import { type Answer, type IngestSetup, startIngest } from './ingest-setup.ts';
 const DATA = 'x'.repeat(100_000);
 const LEFT_BYTES = 300_000;
 const FULL = "The stream's store is full.";
-const STUCK = 'The stream stores nothing. Its disk may be full.';
+const STUCK = 'The stream stores nothing: its disk may be full, or most of its replicas away.';
 const UNANSWERED = 'The stream did not acknowledge in time.';
 const TEST_TIMEOUT_MS = 60_000;
 

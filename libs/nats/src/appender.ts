@@ -138,9 +138,8 @@ export class Appender {
         const refusal = toRefusal(error);
         if (refusal === 'in_process' && (await budget.pause())) continue;
         watch.noteRefused(refusal, sentMs);
-        throw refusal === 'silent' && watch.fault === 'stuck'
-          ? unavailable('The stream stores nothing. Its disk may be full.', error)
-          : refusalError(refusal, error);
+        // What the watch has found out says more than silence.
+        throw refusalError(refusal === 'silent' ? (watch.fault ?? refusal) : refusal, error);
       }
     }
   }

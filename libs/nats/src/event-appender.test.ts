@@ -186,8 +186,7 @@ test.each([
     await expect(append).rejects.toMatchObject({
       code: 'unavailable',
       details: { retryAfterSeconds: 1 },
-      message:
-        fault === 'full' ? "The stream's store is full." : 'No server answers for the stream.',
+      message: fault === 'full' ? "The stream's store is full." : 'No server leads the stream.',
     });
     expect(appender.storing).toBe(false);
     expect(await metrics.registry.metrics()).toContain(`fault="${fault}",service="test"} 1`);

@@ -22,7 +22,7 @@ const RETRY_AFTER_SECONDS = 1;
  * - `in_process`: the stream does not know yet, because another append to the topic, or an earlier one of
  *   the same event, is not complete. It says nothing about the condition
  * - `full`: the disk, or the space that NATS may use, is full
- * - `offline`: no server answers for the stream
+ * - `offline`: no server leads the stream
  * - `silent`: there was no answer in time, or one of no other kind
  */
 export type Refusal = 'condition' | 'in_process' | 'full' | 'offline' | 'silent';
@@ -44,10 +44,11 @@ const REFUSALS: ReadonlyMap<number, Refusal> = new Map([
 /** What NATS says of a write that the file system refused for lack of space. */
 const NO_SPACE = /no space left|quota exceeded|maximum bytes exceeded/;
 
-const MESSAGES: Readonly<Record<Exclude<Refusal, 'condition'>, string>> = {
+const MESSAGES: Readonly<Record<Exclude<Refusal, 'condition'> | 'stuck', string>> = {
   in_process: 'Another append to the topic is not complete yet.',
   full: "The stream's store is full.",
-  offline: 'No server answers for the stream.',
+  stuck: 'The stream stores nothing: its disk may be full, or most of its replicas away.',
+  offline: 'No server leads the stream.',
   silent: 'The stream did not acknowledge in time.',
 };
 
@@ -63,8 +64,8 @@ export function toRefusal(error: unknown): Refusal {
   return REFUSALS.get(code) ?? 'silent';
 }
 
-/** The answer to a publisher whose event was refused. */
-export function refusalError(refusal: Refusal, cause?: unknown): TidemarkError {
+/** The answer to a publisher whose event was refused; `stuck` where the store watch knows of it. */
+export function refusalError(refusal: Refusal | 'stuck', cause?: unknown): TidemarkError {
   if (refusal !== 'condition') return unavailable(MESSAGES[refusal], cause);
   const message = "The topic's last event is another one.";
   return new TidemarkError('precondition_failed', message, { cause });

@@ -18,7 +18,7 @@ const BELIEVED_MS = 30_000;
  * - `full`: NATS says that it has no more space
  * - `stuck`: the stream answers questions and acknowledges no append. nats-server 2.15 does so after a
  *   disk was full, until it is restarted
- * - `offline`: no server answers for the stream
+ * - `offline`: no server leads the stream, or none answers for it
  */
 export type StoreFault = 'full' | 'stuck' | 'offline';
 
@@ -31,7 +31,6 @@ export interface StoreWatchOptions {
 
 interface Look {
   readonly lastSequence: number;
-  readonly replicated: boolean;
   readonly atMs: number;
 }
 
@@ -50,6 +49,7 @@ export class StoreWatch {
   /** What the stream was when an append first had no answer, or when the fault began. */
   #seen: Look | undefined;
   #looking = false;
+  #following = false;
 
   constructor(options: StoreWatchOptions) {
     this.#options = options;
@@ -92,21 +92,23 @@ export class StoreWatch {
   }
 
   /**
-   * An append had no answer. If the stream answers questions, and has stored nothing for as long as an
-   * append waited, then it is stuck. A stream with several replicas may only lack a majority of them.
+   * An append had no answer. If no server leads the stream, that is why. If the stream answers questions,
+   * and has stored nothing for as long as an append waited, then it is stuck.
    */
   async #suspect(sentMs: number): Promise<void> {
     if (this.#fault !== undefined) {
       this.#refusedMs = performance.now();
       return;
     }
-    if (this.#looking) return;
+    const { link } = this.#options;
+    if (this.#looking || !link.connected) return;
     this.#looking = true;
     const look = await this.#look();
     this.#looking = false;
-    const { lastSequence, atMs } = this.#seen ?? {};
-    if (lastSequence !== look?.lastSequence || this.#storedMs >= sentMs) this.#seen = look;
-    else if (look && !look.replicated && atMs !== undefined && atMs <= sentMs) this.#begin('stuck');
+    if (this.#storedMs >= sentMs || !link.connected) return;
+    if (!look) this.#begin('offline');
+    else if (this.#seen?.lastSequence !== look.lastSequence) this.#seen = look;
+    else if (this.#seen.atMs <= sentMs) this.#begin('stuck');
   }
 
   #begin(fault: StoreFault): void {
@@ -130,13 +132,17 @@ export class StoreWatch {
     this.#options.logger.info({ fault, seconds }, 'the stream stores events again');
   }
 
+  /** Looks at the stream until the fault has ended. */
   async #follow(): Promise<void> {
+    if (this.#following) return;
+    this.#following = true;
     const { signal } = this.#options;
     while (this.#fault !== undefined && !signal.aborted) {
       await pause(LOOK_MS, signal).catch(() => undefined);
       const look = await this.#look();
       if (this.#fault !== undefined && !signal.aborted && this.#hasEnded(look)) this.#end();
     }
+    this.#following = false;
   }
 
   #hasEnded(look: Look | undefined): boolean {
@@ -147,13 +153,13 @@ export class StoreWatch {
     return look !== undefined && look.lastSequence > (this.#seen?.lastSequence ?? 0);
   }
 
-  /** @returns `undefined` where nobody answers for the stream */
+  /** @returns `undefined` where nobody that may be believed answers for the stream */
   async #look(): Promise<Look | undefined> {
     const { link } = this.#options;
     if (!link.connected) return undefined;
     try {
       const state = await readStreamState(link);
-      return state && { ...state, atMs: performance.now() };
+      return state && { lastSequence: state.lastSequence, atMs: performance.now() };
     } catch {
       return undefined;
     }
