@@ -153,31 +153,48 @@ interface RawMessage {
 }
 
 /**
- * Reads a message from the leader, not by direct get: a follower may lag behind a refused append.
+ * Reads a message from the leader, not by direct get: a follower may lag behind a refused append. A server
+ * that knows no leader may answer before the leader does, so an error is asked again.
  *
  * @returns `undefined` where the stream has none
  * @throws TidemarkError `unavailable`
  */
 async function requestMessage(
-  { connection, connected }: NatsLink,
+  link: NatsLink,
   request: object,
   budget: RetryBudget,
 ): Promise<RawMessage | undefined> {
+  for (;;) {
+    const { message, error } = await requestOnce(link, request, budget);
+    const { err_code: code } = Object(error) as { err_code?: unknown };
+    // Any other error is no answer. It does not mean that the topic is empty.
+    if (code === JetStreamApiCodes.NoMessageFound) return undefined;
+    const { seq, hdrs = '' } = Object(message) as { seq?: unknown; hdrs?: unknown };
+    if (Number.isSafeInteger(seq) && typeof hdrs === 'string') {
+      return { sequence: seq as number, headers: Buffer.from(hdrs, 'base64').toString() };
+    }
+    if (!(await budget.pause())) throw unavailable('The stream cannot be read.', error);
+  }
+}
+
+interface MessageAnswer {
+  readonly message?: unknown;
+  readonly error?: unknown;
+}
+
+/** @throws TidemarkError `unavailable` */
+async function requestOnce(
+  { connection, connected }: NatsLink,
+  request: object,
+  budget: RetryBudget,
+): Promise<MessageAnswer> {
   if (!connected) throw unavailable('NATS is away.');
   try {
     const subject = `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`;
     const reply = await connection.request(subject, JSON.stringify(request), {
       timeout: budget.leftMs,
     });
-    const { message, error } = Object(reply.json()) as { message?: unknown; error?: unknown };
-    const { err_code: code } = Object(error) as { err_code?: unknown };
-    // Any other error is no answer. It does not mean that the topic is empty.
-    if (code === JetStreamApiCodes.NoMessageFound) return undefined;
-    const { seq, hdrs = '' } = Object(message) as { seq?: unknown; hdrs?: unknown };
-    if (!Number.isSafeInteger(seq) || typeof hdrs !== 'string') {
-      throw new Error('NATS answered a message that cannot be read.');
-    }
-    return { sequence: seq as number, headers: Buffer.from(hdrs, 'base64').toString() };
+    return Object(reply.json());
   } catch (error) {
     throw unavailable('NATS did not answer in time.', error);
   }

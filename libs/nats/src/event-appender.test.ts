@@ -30,8 +30,8 @@ type Reply = object | Error;
 interface Planted {
   /** The answers to the appends in their order; the last one is repeated. */
   readonly appends: readonly Reply[];
-  /** The topic's last event. */
-  readonly last?: Reply;
+  /** The answers about the topic's last event. The last one is repeated. */
+  readonly last?: readonly Reply[];
   /** The topic's next event after the one in the condition. */
   readonly next?: Reply;
 }
@@ -58,8 +58,9 @@ function condition(sequence: number) {
   return { precondition: { epoch: EPOCH, sequence } };
 }
 
-async function appenderWith({ appends, last = NO_MESSAGE, next = NO_MESSAGE }: Planted) {
+async function appenderWith({ appends, last = [NO_MESSAGE], next = NO_MESSAGE }: Planted) {
   let sent = 0;
+  let asked = 0;
   const request = vi.fn(async (subject: string, payload?: string) => {
     let reply: Reply = {};
     if (subject.startsWith('tidemark.events.')) {
@@ -71,7 +72,9 @@ async function appenderWith({ appends, last = NO_MESSAGE, next = NO_MESSAGE }: P
         state: { first_seq: 1, last_seq: 7 },
       };
     } else if (subject.includes('MSG.GET')) {
-      reply = payload?.includes('next_by_subj') ? next : last;
+      reply = payload?.includes('next_by_subj')
+        ? next
+        : (last[Math.min(asked++, last.length - 1)] ?? {});
     }
     if (reply instanceof Error) throw reply;
     const text = JSON.stringify(reply);
@@ -113,7 +116,7 @@ test.each([
   ['another append to the topic', IN_PROCESS],
   ['an earlier append of the event', DUPLICATE_IN_PROCESS],
 ])('append, %s stays in process: unavailable within the time, never refused', async (_, answer) => {
-  const { appender, attempts } = await appenderWith({ appends: [answer], last: found(7) });
+  const { appender, attempts } = await appenderWith({ appends: [answer], last: [found(7)] });
   const beganMs = performance.now();
   const append = appender.append(EVENT, condition(7));
   await expect(append).rejects.toMatchObject({
@@ -128,18 +131,18 @@ test.each([
   ['names the topic as it is', condition(7), found(7)],
   ['demands an empty topic, and it is', { precondition: 'empty' as const }, NO_MESSAGE],
 ])('append, refused although the condition %s: unavailable', async (_, request, last) => {
-  const { appender, attempts } = await appenderWith({ appends: [WRONG], last });
+  const { appender, attempts } = await appenderWith({ appends: [WRONG], last: [last] });
   await expect(appender.append(EVENT, request)).rejects.toMatchObject({ code: 'unavailable' });
   expect(attempts()).toBeGreaterThan(2);
 });
 
 test('append, refused once although the condition is right: the next attempt stores it', async () => {
-  const { appender } = await appenderWith({ appends: [WRONG, stored(8)], last: found(7) });
+  const { appender } = await appenderWith({ appends: [WRONG, stored(8)], last: [found(7)] });
   expect((await appender.append(EVENT, condition(7))).cursor).toBe(`${EPOCH}-8`);
 });
 
 test('append, the other one in process wins: refused with its cursor', async () => {
-  const { appender } = await appenderWith({ appends: [IN_PROCESS, WRONG], last: found(8) });
+  const { appender } = await appenderWith({ appends: [IN_PROCESS, WRONG], last: [found(8)] });
   await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
     code: 'precondition_failed',
     details: { cursor: `${EPOCH}-8` },
@@ -150,7 +153,7 @@ test('append, the one in process is the same event: told as a duplicate', async 
   const { appender } = await appenderWith({
     appends: [IN_PROCESS, WRONG],
     next: found(8, MESSAGE_HEADERS),
-    last: found(9),
+    last: [found(9)],
   });
   expect(await appender.append(EVENT, condition(7))).toEqual({
     cursor: `${EPOCH}-8`,
@@ -158,9 +161,19 @@ test('append, the one in process is the same event: told as a duplicate', async 
   });
 });
 
+const LEADERLESS = { error: { code: 503, err_code: 10_008, description: 'unavailable' } };
+
+test('append, refused, and a server without a leader answers first: told what the leader says', async () => {
+  const last = [LEADERLESS, LEADERLESS, found(8)];
+  const { appender } = await appenderWith({ appends: [WRONG], last });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
+    code: 'precondition_failed',
+    details: { cursor: `${EPOCH}-8` },
+  });
+});
+
 test('append, refused, and the topic cannot be read: unavailable, not an empty topic', async () => {
-  const away = { error: { code: 503, err_code: 10_008, description: 'temporarily unavailable' } };
-  const { appender } = await appenderWith({ appends: [WRONG], last: away, next: away });
+  const { appender } = await appenderWith({ appends: [WRONG], last: [LEADERLESS] });
   await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
     code: 'unavailable',
   });

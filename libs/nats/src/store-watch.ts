@@ -75,8 +75,7 @@ export class StoreWatch {
    * the fault lasts: a service that gets no appends could never find out that it has ended.
    */
   get storing(): boolean {
-    if (this.#fault === undefined) return true;
-    return this.#fault !== 'offline' && performance.now() - this.#refusedMs > BELIEVED_MS;
+    return this.#fault === undefined || performance.now() - this.#refusedMs > BELIEVED_MS;
   }
 
   /** Notes that the stream has stored an event. */

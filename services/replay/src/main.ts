@@ -12,8 +12,8 @@ import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import { createHttpFront, createParts, type Lifetime, runService } from '@tidemark/service';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
-import { Pace } from './projector/pace.ts';
 import { Projector } from './projector/projector.ts';
+import { StallWatch } from './projector/stall-watch.ts';
 import { createArchiveSource } from './serving/archive-source.ts';
 import { StreamKeeper } from './stream/stream-keeper.ts';
 
@@ -28,7 +28,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const parts = createParts('replay', config, lifetime);
   const { logger, metrics, tracer, limits, link, revocations, confirm, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
-  const pace = new Pace();
+  const stallWatch = new StallWatch();
   let feed: Feed | undefined;
   const projector = new Projector({
     store,
@@ -59,7 +59,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       readBounds: (reaching) => readBounds(link, reaching),
     }),
     checks: {
-      projection: () => projector.caughtUp && !pace.stalled,
+      projection: () => projector.caughtUp && !stallWatch.stalled,
       archive: () => projector.writable,
     },
   });
@@ -72,7 +72,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     config,
     logger,
     onChecked: ({ epoch, lastSequence }) => {
-      pace.observe(store.lastSequence, lastSequence);
+      stallWatch.observe(store.lastSequence, lastSequence);
       const archived = store.archive.bounds?.epoch;
       const isLeft = archived !== undefined && archived !== epoch;
       // A feed that is not reading is about to align the archive.
@@ -85,7 +85,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   metrics.gauge(
     'projection_stalled',
     '1 while the archive is behind and stands still, else 0.',
-    () => Number(pace.stalled),
+    () => Number(stallWatch.stalled),
   );
   await keeper.checkStream();
   const following = followRevocations(link, revocations, logger);
