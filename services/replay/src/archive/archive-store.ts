@@ -55,6 +55,10 @@ export class ArchiveStore {
   async alignWith(stream: LogBounds): Promise<number> {
     // A replacement that failed half way, such as on a full disk, is completed here.
     if (!this.#archive.open) this.#archive = new Archive(this.#path, this.#logger);
+    // A removal that failed half way, such as by a lock, too.
+    if (this.#archive.truncating) {
+      await this.truncateAfter(this.lastSequence, 'the removal of lost events goes on');
+    }
     const found = this.#archive.bounds;
     if (found && found.epoch !== stream.epoch) await this.#changeEpoch(found, stream);
     const { bounds } = this.#archive;
@@ -79,8 +83,7 @@ export class ArchiveStore {
       return;
     }
     const through = Math.min(shared, stream.lastSequence);
-    // A removal that failed half way, such as by a lock, is completed here.
-    if (through < found.lastSequence || this.#archive.truncating) {
+    if (through < found.lastSequence) {
       await this.truncateAfter(through, 'the archive removes what the log lost');
     }
     // Last, so that an interruption leaves an archive that is aligned once more.

@@ -78,6 +78,7 @@ export class Archive {
 
   /** Goes on in the next epoch of the log, which must share all that the archive holds. */
   enterEpoch({ epoch, earlier }: Lineage): void {
+    assert(!this.truncating, 'A part of the archive has to be removed before its epoch ends.');
     this.#writer.enterEpoch({ epoch, ...(earlier && { earlier }) });
     const { firstSequence, lastSequence } = this.#requireBounds();
     this.#bounds = { epoch, ...(earlier && { earlier }), firstSequence, lastSequence };
@@ -130,7 +131,8 @@ export class Archive {
 
   /** The last event of a range; `undefined` where it has none. */
   lastEvent(range: LogRange): ArchivedEvent | undefined {
-    const sequence = this.#table.firstSequence(range, 'desc');
+    const through = Math.min(range.through, this.#end);
+    const sequence = this.#table.firstSequence({ after: range.after, through }, 'desc');
     return sequence === undefined ? undefined : this.#table.findEvent(sequence);
   }
 
