@@ -5,6 +5,7 @@ import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import { freeze } from '../support/freeze.ts';
 import { makeToken } from '../support/services.ts';
 import {
+  appendDirectly,
   ids,
   nameOf,
   namesOf,
@@ -23,6 +24,9 @@ import type { WebSocketClient } from '../support/web-socket-client.ts';
 /* A gateway goes, killed or told to: its clients go on at another one and miss nothing. */
 
 const TOPIC = 'failures';
+
+/** More than a gateway takes in before it reads what its clients say. */
+const BACKLOG = 8000;
 
 /** More than NATS sends to somebody who does not answer. */
 const FLOOD = 3000;
@@ -192,6 +196,24 @@ describe('SIGTERM', () => {
 });
 
 describe('frozen (SIGSTOP)', () => {
+  test('thawed far behind the stream: `latest` begins after what was stored before it was asked for', async () => {
+    const { gateway, nats, open, publisher } = await start();
+    const asking = open();
+    await asking.first('welcome');
+    await freeze(gateway.pid);
+    try {
+      await appendDirectly(nats.url, series(TOPIC, 1, BACKLOG));
+      asking.send({ type: 'subscribe', id: 'now', topics: [TOPIC], after: 'latest' });
+      asking.send({ type: 'publish', id: 'own', event: numbered(TOPIC, BACKLOG + 1) });
+    } finally {
+      process.kill(gateway.pid, 'SIGCONT');
+    }
+    const { cursor } = await publisher.store(numbered(TOPIC, BACKLOG + 2));
+    await until(() => asking.all('event').some((event) => event.cursor === cursor));
+    const received = asking.all('event').map(({ event }) => event.id);
+    expect(received.map(Number).sort()).toEqual([BACKLOG + 1, BACKLOG + 2]);
+  });
+
   test('while retention passes it: thawed, its live clients receive all from the archive', async () => {
     const frozen = await start({
       TIDEMARK_STREAM_MAX_BYTES: '4000000',

@@ -69,7 +69,8 @@ export class Device {
   /** @param after the start as the client writes it */
   ask(reader: Reader, start: Start, after: string): void {
     const { firstSequence: first, lastSequence } = this.#history.bounds();
-    reader.ask({ start, lastSequence, head: this.gateway.log.tail.head, first });
+    const { version, log } = this.gateway;
+    reader.ask({ start, lastSequence, head: log.tail.head, first, version });
     this.readers.set(reader.id, reader);
     const { id, patterns, deliver } = reader;
     if (this.transport === 'websocket') {

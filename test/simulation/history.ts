@@ -37,6 +37,7 @@ export class History {
   readonly #epochs = new Map<string, Epoch>();
   readonly #records: StoredRecord[] = [];
   #current: Epoch;
+  readonly #highest = new Map<string, number>();
   firstSequence = 1;
   lastSequence = 0;
 
@@ -55,6 +56,11 @@ export class History {
   bounds(): LogBounds {
     const { firstSequence, lastSequence } = this;
     return { epoch: this.#current.name, firstSequence, lastSequence };
+  }
+
+  /** The highest sequence that the stream ever had in an epoch, before it lost its end. */
+  highestIn(epoch: string): number {
+    return this.#highest.get(epoch) ?? 0;
   }
 
   /** The message that the stream holds now at a sequence. */
@@ -82,7 +88,7 @@ export class History {
     const record: StoredRecord = {
       uid,
       epoch: this.#current.name,
-      sequence: ++this.lastSequence,
+      sequence: this.#nextSequence(),
       topic,
       timeMs,
       json: Buffer.from(text),
@@ -97,7 +103,14 @@ export class History {
 
   /** Uses up a sequence without a message, as a deletion from the middle does. */
   leaveHole(): void {
+    this.#nextSequence();
+  }
+
+  #nextSequence(): number {
     this.lastSequence++;
+    const { name } = this.#current;
+    this.#highest.set(name, Math.max(this.highestIn(name), this.lastSequence));
+    return this.lastSequence;
   }
 
   /** Retention removes every message up to and including a sequence. */

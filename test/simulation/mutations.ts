@@ -356,6 +356,27 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'fan-out/pattern-tree.test.ts',
   },
   {
+    mistake: 'takes the head of a feed that is behind for the latest',
+    file: 'sources/start-resolver.ts',
+    text: 'Math.max(stream.lastSequence, head)',
+    replacement: 'head',
+    test: 'sources/start-resolver.test.ts',
+  },
+  {
+    mistake: 'answers a later call with an earlier end of the stream',
+    file: 'sources/stream-end.ts',
+    text: 'this.#next = undefined;',
+    replacement: '',
+    test: 'sources/start-resolver.test.ts',
+  },
+  {
+    mistake: 'goes on with a read that everybody has left',
+    file: 'sources/cold-reads.ts',
+    text: "shared.leaving.abort(new Error('Nobody waits for this read any more.'));",
+    replacement: '',
+    test: 'sources/cold-reads.test.ts',
+  },
+  {
     mistake: 'tells a gap over what was dropped a moment ago',
     file: 'sources/cold-reads.ts',
     text: 'through: progress.behind.through, tier',

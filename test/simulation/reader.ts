@@ -24,6 +24,8 @@ interface Asked {
   /** The head of the gateway's log then. */
   readonly head: number;
   readonly first: number;
+  /** The log as the gateway knew it then. */
+  readonly version: LogVersion;
 }
 
 export interface ReaderOptions {
@@ -217,15 +219,17 @@ export class Reader {
   }
 
   #checkStart(
-    { start, head, first, lastSequence }: Asked,
+    { start, head, first, lastSequence, version: asked }: Asked,
     to: Position,
     version: LogVersion,
   ): void {
     const { history } = this.#truth;
     const { sequence } = to;
     if (start.kind === 'latest') {
-      const last = Math.max(head, lastSequence, history.lastSequence);
-      ensure(sequence >= head && sequence <= last, 'start', () => {
+      const last = Math.max(head, lastSequence, history.highestIn(to.epoch));
+      // A log that changed meanwhile may end earlier.
+      const isSame = asked.epoch === version.epoch && asked.view === version.view;
+      ensure((sequence >= head || !isSame) && sequence <= last, 'start', () => {
         return `${this.id} wanted latest, which was ${head}, and got ${sequence}`;
       });
     }

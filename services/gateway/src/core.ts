@@ -33,7 +33,7 @@ export function createCore(options: CoreOptions): ConnectionContext {
   });
   const { topics } = log.tail;
   const hub = new Hub({ topics, clock, counters, tasks, writeBuffer, wallMs });
-  const starts = new StartResolver({ stream, archive });
+  const starts = new StartResolver({ stream, archive, clock });
   const coldReads = new ColdReads({
     stream,
     archive,

@@ -1,7 +1,12 @@
 import type { GapReason, LogBounds, Position, Start } from '@tidemark/protocol';
 import { TidemarkError, toPresent } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
+import type { Clock } from '../scheduling/clock.ts';
 import type { ArchiveTier, StreamTier } from './cold-reads.ts';
+import { StreamEnd } from './stream-end.ts';
+
+/** How long `latest` waits for the stream's end, before the head counts as the end. */
+const LATEST_WAIT_MS = 1000;
 
 /** A subscription begins with the first event after this sequence. */
 export interface ResolvedStart {
@@ -13,23 +18,33 @@ export interface ResolvedStart {
 /** The log as the gateway knows it now. */
 export type LogView = Pick<EventLog, 'epoch' | 'lineage' | 'tail'>;
 
+export interface StartResolverOptions {
+  readonly stream: StreamTier;
+  readonly archive: ArchiveTier;
+  readonly clock: Clock;
+}
+
 /** Resolves a start to a position in the log (PROTOCOL.md section 4). */
 export class StartResolver {
   readonly #stream: StreamTier;
   readonly #archive: ArchiveTier;
+  readonly #clock: Clock;
+  readonly #end: StreamEnd;
 
-  constructor(tiers: { readonly stream: StreamTier; readonly archive: ArchiveTier }) {
-    this.#stream = tiers.stream;
-    this.#archive = tiers.archive;
+  constructor({ stream, archive, clock }: StartResolverOptions) {
+    this.#stream = stream;
+    this.#archive = archive;
+    this.#clock = clock;
+    this.#end = new StreamEnd(stream);
   }
 
   /**
-   * Answers without a promise where the tail knows the answer, as for most clients.
+   * Answers without a promise where the tail knows the answer, as for most clients that return.
    *
    * @throws TidemarkError `unavailable` when NATS is needed and does not answer
    */
   resolve(start: Start, log: LogView): ResolvedStart | Promise<ResolvedStart> {
-    if (start.kind === 'latest') return { sequence: log.tail.head };
+    if (start.kind === 'latest') return this.#latest(log);
     if (start.kind === 'earliest') return this.#earliest();
     if (start.kind === 'time') {
       const sequence = log.tail.sequenceBefore(start.timeMs);
@@ -42,6 +57,26 @@ export class StartResolver {
     if (present.lost) return { sequence, gap: { from: position, reason: 'future' } };
     if (sequence <= log.tail.head) return { sequence };
     return this.#beyondTail(position, log);
+  }
+
+  /**
+   * The feed may be behind the stream, so the head is not the end. Where the stream does not tell its end,
+   * nobody else knows it, and the head has to do.
+   */
+  #latest({ epoch, tail: { head } }: LogView): ResolvedStart | Promise<ResolvedStart> {
+    if (!this.#stream.connected) return { sequence: head };
+    return new Promise((resolve) => {
+      const settle = (sequence: number): void => {
+        cancel();
+        resolve({ sequence });
+      };
+      const cancel = this.#clock.after(LATEST_WAIT_MS, () => resolve({ sequence: head }));
+      this.#end.read().then(
+        // The gap of a stream that this gateway has not seen yet follows when its log changes.
+        (stream) => settle(stream.epoch === epoch ? Math.max(stream.lastSequence, head) : head),
+        () => settle(head),
+      );
+    });
   }
 
   async #earliest(): Promise<ResolvedStart> {

@@ -51,6 +51,8 @@ export class WebSocketSession {
   #principal: Principal;
   #publishing = 0;
   #finished: (() => void) | undefined;
+  /** The last subscription that begins with what is stored from now on. A publish after it belongs to it. */
+  #beginning: Promise<void> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -139,7 +141,9 @@ export class WebSocketSession {
     }
     if (subscribing.start.kind === 'cursor') this.#options.report.resumed();
     const subscribe = () => connection.subscribe(id, subscribing);
-    await catchUpLimit.begin(id, subscribing.start, subscribe);
+    const subscribed = catchUpLimit.begin(id, subscribing.start, subscribe);
+    if (subscribing.start.kind === 'latest') this.#beginning = subscribed.catch(() => undefined);
+    await subscribed;
   }
 
   async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
@@ -169,6 +173,7 @@ export class WebSocketSession {
     }
     this.#publishing++;
     try {
+      await this.#beginning;
       await gateway.publishes.consume(publisher);
       const sent = withContext(event, sampledContextOf(span)) as CloudEvent;
       return await gateway.appender.append(sent, { parent: span });

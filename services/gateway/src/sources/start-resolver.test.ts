@@ -1,0 +1,110 @@
+import type { LogBounds } from '@tidemark/protocol';
+import { describe, expect, test } from 'vitest';
+import { Tail } from '../log/tail.ts';
+import type { Clock } from '../scheduling/clock.ts';
+import type { StreamTier } from './cold-reads.ts';
+import { type LogView, StartResolver } from './start-resolver.ts';
+
+const HEAD = 5;
+const LAST = 9;
+
+const away = () => Promise.reject(new Error('away'));
+
+/** A stream whose answers the test gives. */
+class AskedStream implements StreamTier {
+  connected = true;
+  readonly asked: { answer: (lastSequence: number, epoch?: string) => void; fail: () => void }[] =
+    [];
+  readonly boundsReaching = away;
+  readonly readSlice = away;
+  readonly sequenceBefore = away;
+
+  bounds(): Promise<LogBounds> {
+    return new Promise((resolve, reject) => {
+      this.asked.push({
+        answer: (lastSequence, epoch = 'e') => resolve({ epoch, firstSequence: 1, lastSequence }),
+        fail: () => reject(new Error('no answer')),
+      });
+    });
+  }
+}
+
+function create() {
+  const stream = new AskedStream();
+  const timers: (() => void)[] = [];
+  const clock: Clock = {
+    nowMs: () => 0,
+    soon: queueMicrotask,
+    after: (_, task) => {
+      timers.push(task);
+      return () => void timers.splice(timers.indexOf(task), 1);
+    },
+  };
+  const archive = { bounds: away, readPage: away, sequenceBefore: away };
+  const resolver = new StartResolver({ stream, archive, clock });
+  const log: LogView = { epoch: 'e', tail: new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 }) };
+  return { stream, timers, latest: async () => resolver.resolve({ kind: 'latest' }, log) };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('latest', () => {
+  test('the feed is behind: begins after what the stream had stored when it was asked for', async () => {
+    const { stream, timers, latest } = create();
+    const start = latest();
+    await turn();
+    stream.asked[0]?.answer(LAST);
+    expect(await start).toEqual({ sequence: LAST });
+    expect(timers).toEqual([]);
+  });
+
+  test('many at the same moment: one request', async () => {
+    const { stream, latest } = create();
+    const starts = Array.from({ length: 100 }, latest);
+    await turn();
+    expect(stream.asked).toHaveLength(1);
+    stream.asked[0]?.answer(LAST);
+    expect(new Set((await Promise.all(starts)).map(({ sequence }) => sequence))).toEqual(
+      new Set([LAST]),
+    );
+  });
+
+  test('while a request is under way: the next one answers, since the first may be older', async () => {
+    const { stream, latest } = create();
+    const first = latest();
+    await turn();
+    const later = [latest(), latest()];
+    await turn();
+    expect(stream.asked).toHaveLength(1);
+    stream.asked[0]?.answer(LAST);
+    await turn();
+    expect(stream.asked).toHaveLength(2);
+    stream.asked[1]?.answer(LAST + 1);
+    expect(await first).toEqual({ sequence: LAST });
+    expect(await Promise.all(later)).toEqual([{ sequence: LAST + 1 }, { sequence: LAST + 1 }]);
+  });
+
+  test('NATS is away: begins at the head, at once', async () => {
+    const { stream, latest } = create();
+    stream.connected = false;
+    expect(await latest()).toEqual({ sequence: HEAD });
+    expect(stream.asked).toEqual([]);
+  });
+
+  test('the stream answers nothing, or a fault, or is another one: begins at the head', async () => {
+    const { stream, timers, latest } = create();
+    const unanswered = latest();
+    await turn();
+    timers[0]?.();
+    expect(await unanswered).toEqual({ sequence: HEAD });
+    stream.asked[0]?.fail();
+    const failed = latest();
+    await turn();
+    stream.asked[1]?.fail();
+    expect(await failed).toEqual({ sequence: HEAD });
+    const other = latest();
+    await turn();
+    stream.asked[2]?.answer(LAST, 'f');
+    expect(await other).toEqual({ sequence: HEAD });
+  });
+});
