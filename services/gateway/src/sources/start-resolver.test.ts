@@ -42,7 +42,8 @@ function create() {
   };
   const archive = { bounds: away, readPage: away, sequenceBefore: away };
   const resolver = new StartResolver({ stream, archive, clock });
-  const log: LogView = { epoch: 'e', tail: new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 }) };
+  const tail = new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 });
+  const log: LogView = { epoch: 'e', lineage: { epoch: 'e' }, tail };
   return { stream, timers, latest: async () => resolver.resolve({ kind: 'latest' }, log) };
 }
 
