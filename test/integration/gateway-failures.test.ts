@@ -208,6 +208,7 @@ describe('frozen (SIGSTOP)', () => {
     } finally {
       process.kill(gateway.pid, 'SIGCONT');
     }
+    await asking.first('published', 'own');
     const { cursor } = await publisher.store(numbered(TOPIC, BACKLOG + 2));
     await until(() => asking.all('event').some((event) => event.cursor === cursor));
     const received = asking.all('event').map(({ event }) => event.id);
