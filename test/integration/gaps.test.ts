@@ -222,6 +222,7 @@ test('gap: future: the log lost its end in a crash: who had it is told, then all
   );
   const lost = await system.publisher.storeAll(series(TOPIC, 11, 15));
   for (const listener of connected) await untilEvents(listener, 10);
+  await until(async () => (await metric(system.replay, 'projection_position')) === 15);
 
   await loseEnd();
   await system.gateway.waitUntilReady();
@@ -254,6 +255,7 @@ test('gap: future: the log lost its end and grew past it before the gateway look
   );
   const lost = await system.publisher.storeAll(series(TOPIC, 11, 15));
   for (const listener of listeners) await untilEvents(listener, 10);
+  await until(async () => (await metric(system.replay, 'projection_position')) === 15);
 
   await freeze(system.gateway.pid);
   await loseEnd();
