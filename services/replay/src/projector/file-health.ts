@@ -45,7 +45,7 @@ export class FileHealth {
     this.#quiet = undefined;
     if (this.#failedMs !== undefined) return;
     this.#failedMs = performance.now();
-    this.#logger.error({ err: error }, 'the archive cannot be written: it is tried again');
+    this.#logger.error({ err: error }, 'the archive cannot be written');
   }
 
   #end(): void {
