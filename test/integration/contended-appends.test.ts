@@ -5,6 +5,7 @@ import { type Answer, postTo } from '../conformance/ingest-setup.ts';
 import { type ClusterServer, type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
 import { makeToken, type Service, startService } from '../support/services.ts';
 import { withNats } from '../support/system.ts';
+import { until } from '../support/until.ts';
 
 /* Conditional appends on three servers: two ingests contend for a topic, and the majority hangs. */
 
@@ -55,6 +56,16 @@ function append(id: string, topic: string, cursor?: string): Promise<Answer> {
   const headers = cursor === undefined ? {} : { 'if-match': `"${cursor}"` };
   const event = { id, source: `/${topic}`, type: 'contended', topic };
   return postTo(url, event, { token, headers });
+}
+
+interface Readiness {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, boolean>>;
+}
+
+function readiness(): Promise<Readiness[]> {
+  const ask = async ({ url }: Service) => (await fetch(`${url}/readyz`)).json();
+  return Promise.all(ingests.map(ask)) as Promise<Readiness[]>;
 }
 
 /** Appends again for as long as the answer is 503, as a publisher does. */
@@ -121,6 +132,7 @@ test(
     };
     await Promise.all(topics.flatMap((topic) => [0, 1].map((number) => publish(topic, number))));
     expect([...statuses]).toEqual([503]);
+    expect((await readiness()).map(({ checks }) => checks.store)).toEqual([false, false]);
     for (const server of others) server.thaw();
     for (const topic of topics) {
       const cursor = cursors.get(topic);
@@ -131,6 +143,7 @@ test(
       const [winner, loser] = answers.sort((a, b) => a.status - b.status);
       expect(loser?.body.cursor).toBe(winner?.body.cursor);
     }
+    await until(async () => (await readiness()).every(({ ready }) => ready));
   },
   TEST_TIMEOUT_MS,
 );

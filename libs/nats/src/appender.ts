@@ -123,8 +123,8 @@ export class Appender {
     const { watch } = this.#options;
     const { budget } = options;
     this.#stream ??= jetstream(this.#link.connection);
+    const sentMs = performance.now();
     for (;;) {
-      const sentMs = performance.now();
       try {
         const { seq, duplicate } = await this.#stream.publish(toSubject(event.topic), payload, {
           headers: headersFor(event, options),
@@ -138,8 +138,9 @@ export class Appender {
         const refusal = toRefusal(error);
         if (refusal === 'in_process' && (await budget.pause())) continue;
         watch.noteRefused(refusal, sentMs);
-        // What the watch has found out says more than silence.
-        throw refusalError(refusal === 'silent' ? (watch.fault ?? refusal) : refusal, error);
+        // What the watch has found out says more than silence, or than a stream without a leader.
+        const isVague = refusal === 'silent' || refusal === 'offline';
+        throw refusalError(isVague ? (watch.fault ?? refusal) : refusal, error);
       }
     }
   }

@@ -2,6 +2,7 @@ import { createLogger } from '@tidemark/telemetry';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KnownEnd } from './known-end.ts';
 import type { NatsLink } from './link.ts';
+import type { Refusal } from './refusals.ts';
 import { StoreWatch } from './store-watch.ts';
 
 const BELIEVED_MS = 30_000;
@@ -47,10 +48,10 @@ function watchOf(stream: { lastSequence: number; answers: boolean; leaderless?: 
 }
 
 /** An append that is sent now and has no answer. */
-async function timeOut(watch: StoreWatch): Promise<void> {
+async function timeOut(watch: StoreWatch, refusal: Refusal = 'silent'): Promise<void> {
   const sentMs = performance.now();
   await vi.advanceTimersByTimeAsync(1500);
-  watch.noteRefused('silent', sentMs);
+  watch.noteRefused(refusal, sentMs);
   await vi.advanceTimersByTimeAsync(1);
 }
 
@@ -61,6 +62,20 @@ test('store watch, two appends without an answer, the stream stands still: stuck
   for (let n = 0; n < 5; n++) await timeOut(watch);
   expect(watch).toMatchObject({ fault: 'stuck', storing: false });
   expect(began).toHaveBeenCalledOnce();
+});
+
+test('store watch, an append stays in process for all of its time, the stream stands still: stuck', async () => {
+  const { watch } = watchOf({ lastSequence: 7, answers: true });
+  await timeOut(watch);
+  await timeOut(watch, 'in_process');
+  expect(watch).toMatchObject({ fault: 'stuck', storing: false });
+});
+
+test('store watch, full, and then nobody leads the stream: still told as full', () => {
+  const { watch } = watchOf({ lastSequence: 7, answers: true });
+  watch.noteRefused('full', performance.now());
+  watch.noteRefused('offline', performance.now());
+  expect(watch.fault).toBe('full');
 });
 
 test('store watch, appends without an answer while the stream goes on: only slow', async () => {

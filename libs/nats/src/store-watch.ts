@@ -1,9 +1,10 @@
+import type { StreamInfo } from '@nats-io/jetstream';
 import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
 import type { Refusal } from './refusals.ts';
-import { readStreamState } from './stream-state.ts';
+import { STREAM_NAME, toState } from './stream-state.ts';
 
-/** Time between two looks at the stream while it stores nothing. */
+/** Time between two looks at the stream while it stores nothing, and the time-out of one. */
 const LOOK_MS = 1000;
 
 /** How long the appends have to be free of refusals before the stream counts as storing again. */
@@ -84,10 +85,14 @@ export class StoreWatch {
     if (this.#fault === undefined) this.#seen = undefined;
   }
 
-  /** Notes that an append failed. @param sentMs when it was sent, as `performance.now()` */
+  /**
+   * Notes that an append failed. One that was in process for all of its time says as little as silence.
+   *
+   * @param sentMs when it was sent first, as `performance.now()`
+   */
   noteRefused(refusal: Refusal, sentMs: number): void {
     if (refusal === 'full' || refusal === 'offline') this.#begin(refusal);
-    else if (refusal === 'silent' && this.#storedMs < sentMs) void this.#suspect(sentMs);
+    else if (refusal !== 'condition' && this.#storedMs < sentMs) void this.#suspect(sentMs);
   }
 
   /**
@@ -113,7 +118,8 @@ export class StoreWatch {
   #begin(fault: StoreFault): void {
     this.#refusedMs = performance.now();
     if (this.#fault !== undefined) {
-      this.#fault = fault;
+      // A server that is full gives up its lead, so `offline` often follows and says less.
+      if (this.#fault !== 'full') this.#fault = fault;
       return;
     }
     this.#fault = fault;
@@ -157,8 +163,10 @@ export class StoreWatch {
     const { link } = this.#options;
     if (!link.connected) return undefined;
     try {
-      const state = await readStreamState(link);
-      return state && { lastSequence: state.lastSequence, atMs: performance.now() };
+      const subject = `$JS.API.STREAM.INFO.${STREAM_NAME}`;
+      const reply = await link.connection.request(subject, '', { timeout: LOOK_MS });
+      const { lastSequence } = toState(link, reply.json() as StreamInfo);
+      return { lastSequence, atMs: performance.now() };
     } catch {
       return undefined;
     }
