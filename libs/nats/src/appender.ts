@@ -11,6 +11,7 @@ import {
 import type { NatsLink } from './link.ts';
 import { refusalError, toRefusal, unavailable } from './refusals.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import { readStateWithin } from './state-within.ts';
 import type { StoreWatch } from './store-watch.ts';
 import { STREAM_NAME } from './stream-state.ts';
 
@@ -114,6 +115,31 @@ export class Appender {
     return isSame ? message?.sequence : undefined;
   }
 
+  /**
+   * Whether the server that refused a condition lacks the event that the condition names: it was held up,
+   * and does not know yet that another one leads the stream. The topic's last event then seems to be older.
+   * Nothing is ever deleted from the middle of the stream, so an event that is not there has expired, or
+   * the server does not have it yet. The one server of a stream without replicas has them all.
+   *
+   * @param found the topic's last sequence, as the server gave it
+   * @throws TidemarkError `unavailable`
+   */
+  async isBehind(
+    topic: string,
+    { expected, found }: { readonly expected: number; readonly found: number },
+    budget: RetryBudget,
+  ): Promise<boolean> {
+    if (found > expected) return false;
+    const named = await requestMessage(this.#link, { seq: expected }, budget);
+    if (named) return named.subject === toSubject(topic);
+    try {
+      const { firstSequence, replicated } = await readStateWithin(this.#link, budget.leftMs);
+      return replicated && expected >= firstSequence;
+    } catch (error) {
+      throw unavailable('The stream cannot be read.', error);
+    }
+  }
+
   /** Publishes until the stream has decided. A refused attempt stored nothing, so none is stored twice. */
   async #publish(
     event: CloudEvent,
@@ -149,6 +175,7 @@ export class Appender {
 /** The parts of a raw NATS answer that the appender needs. */
 interface RawMessage {
   readonly sequence: number;
+  readonly subject: string;
   /** The NATS headers as text. */
   readonly headers: string;
 }
@@ -170,9 +197,9 @@ async function requestMessage(
     const { err_code: code } = Object(error) as { err_code?: unknown };
     // Any other error is no answer. It does not mean that the topic is empty.
     if (code === JetStreamApiCodes.NoMessageFound) return undefined;
-    const { seq, hdrs = '' } = Object(message) as { seq?: unknown; hdrs?: unknown };
-    if (Number.isSafeInteger(seq) && typeof hdrs === 'string') {
-      return { sequence: seq as number, headers: Buffer.from(hdrs, 'base64').toString() };
+    const { seq, subject, hdrs = '' } = Object(message) as Readonly<Record<string, unknown>>;
+    if (typeof seq === 'number' && typeof subject === 'string' && typeof hdrs === 'string') {
+      return { sequence: seq, subject, headers: Buffer.from(hdrs, 'base64').toString() };
     }
     if (!(await budget.pause())) throw unavailable('The stream cannot be read.', error);
   }

@@ -32,6 +32,10 @@ interface Planted {
   readonly appends: readonly Reply[];
   /** The answers about the topic's last event. The last one is repeated. */
   readonly last?: readonly Reply[];
+  /** The event that the condition names. */
+  readonly named?: Reply;
+  readonly state?: { readonly first_seq: number; readonly last_seq: number };
+  readonly replicas?: number;
   /** The topic's next event after the one in the condition. */
   readonly next?: Reply;
 }
@@ -50,31 +54,39 @@ function stored(seq: number, more: object = {}) {
   return { stream: 'TIDEMARK_EVENTS', seq, ...more };
 }
 
-function found(seq: number, headers = '') {
-  return { message: { seq, hdrs: Buffer.from(headers).toString('base64') } };
+function found(seq: number, headers = '', subject = 'tidemark.events.planted') {
+  return { message: { seq, subject, hdrs: Buffer.from(headers).toString('base64') } };
 }
 
 function condition(sequence: number) {
   return { precondition: { epoch: EPOCH, sequence } };
 }
 
-async function appenderWith({ appends, last = [NO_MESSAGE], next = NO_MESSAGE }: Planted) {
+/** What the planted server has of the topic and the stream. */
+function answerTo(payload: string, planted: Planted, asked: () => number): Reply {
+  const { last = [NO_MESSAGE], next = NO_MESSAGE, named = NO_MESSAGE } = planted;
+  if (payload.includes('next_by_subj')) return next;
+  if (!payload.includes('last_by_subj')) return named;
+  return last[Math.min(asked(), last.length - 1)] ?? {};
+}
+
+async function appenderWith(planted: Planted) {
+  const { appends, replicas = 1, state = { first_seq: 1, last_seq: 7 } } = planted;
   let sent = 0;
   let asked = 0;
-  const request = vi.fn(async (subject: string, payload?: string) => {
+  const request = vi.fn(async (subject: string, payload = '') => {
     let reply: Reply = {};
     if (subject.startsWith('tidemark.events.')) {
       reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
     } else if (subject.includes('STREAM.INFO')) {
       reply = {
         created: CREATED,
-        config: { num_replicas: 1 },
-        state: { first_seq: 1, last_seq: 7 },
+        config: { num_replicas: replicas },
+        state,
+        cluster: { leader: 'a' },
       };
     } else if (subject.includes('MSG.GET')) {
-      reply = payload?.includes('next_by_subj')
-        ? next
-        : (last[Math.min(asked++, last.length - 1)] ?? {});
+      reply = answerTo(payload, planted, () => asked++);
     }
     if (reply instanceof Error) throw reply;
     const text = JSON.stringify(reply);
@@ -159,6 +171,44 @@ test('append, the one in process is the same event: told as a duplicate', async 
     cursor: `${EPOCH}-8`,
     duplicate: true,
   });
+});
+
+test('append, a server that lacks the event in the condition refuses it: the next attempt stores it', async () => {
+  const { appender } = await appenderWith({
+    appends: [WRONG, stored(8)],
+    last: [found(5)],
+    replicas: 3,
+    state: { first_seq: 1, last_seq: 6 },
+  });
+  expect((await appender.append(EVENT, condition(7))).cursor).toBe(`${EPOCH}-8`);
+});
+
+test('append, the topic seems older than the event in the condition, which is there: unavailable', async () => {
+  const { appender } = await appenderWith({
+    appends: [WRONG],
+    last: [found(5)],
+    named: found(7),
+  });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+});
+
+test.each([
+  ['is of another topic', { named: found(7, '', 'tidemark.events.other') }],
+  ['has expired', { replicas: 3, state: { first_seq: 8, last_seq: 9 } }],
+  ['was never stored, and there are no replicas', { state: { first_seq: 1, last_seq: 6 } }],
+])('append, the event in the condition %s: refused at once', async (_, more) => {
+  const { appender, attempts } = await appenderWith({
+    appends: [WRONG],
+    last: [found(5)],
+    ...more,
+  });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
+    code: 'precondition_failed',
+    details: { cursor: `${EPOCH}-5` },
+  });
+  expect(attempts()).toBe(1);
 });
 
 const LEADERLESS = { error: { code: 503, err_code: 10_008, description: 'unavailable' } };

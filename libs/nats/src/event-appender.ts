@@ -181,6 +181,11 @@ export class EventAppender {
     ]);
     if (earlier !== undefined) return this.#toAnswer({ sequence: earlier, duplicate: true });
     if (last === expectedLastSequence) return undefined;
+    const compared = { expected: expectedLastSequence, found: last };
+    const isReachable = expectedLastSequence < UNREACHABLE_SEQUENCE;
+    if (isReachable && (await this.#appender.isBehind(event.topic, compared, budget))) {
+      return undefined;
+    }
     const cursor =
       last === 0 ? null : (await this.#toAnswer({ sequence: last, duplicate: true })).cursor;
     const found = cursor === null ? 'has no event' : `is at ${cursor}`;

@@ -1,8 +1,7 @@
-import type { StreamInfo } from '@nats-io/jetstream';
 import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
 import type { Refusal } from './refusals.ts';
-import { STREAM_NAME, toState } from './stream-state.ts';
+import { readStateWithin } from './state-within.ts';
 
 /** Time between two looks at the stream while it stores nothing, and the time-out of one. */
 const LOOK_MS = 1000;
@@ -163,9 +162,7 @@ export class StoreWatch {
     const { link } = this.#options;
     if (!link.connected) return undefined;
     try {
-      const subject = `$JS.API.STREAM.INFO.${STREAM_NAME}`;
-      const reply = await link.connection.request(subject, '', { timeout: LOOK_MS });
-      const { lastSequence } = toState(link, reply.json() as StreamInfo);
+      const { lastSequence } = await readStateWithin(link, LOOK_MS);
       return { lastSequence, atMs: performance.now() };
     } catch {
       return undefined;
