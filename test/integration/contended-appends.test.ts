@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM_NAME } from '@tidemark/nats';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -51,8 +52,12 @@ async function leaderName(url: string): Promise<string | undefined> {
 }
 
 /** Appends through one of the ingests, under a condition where a cursor is given. */
-function append(id: string, topic: string, cursor?: string): Promise<Answer> {
-  const { url = '' } = ingests[Number(id.at(-1)) % ingests.length] ?? {};
+function append(
+  id: string,
+  topic: string,
+  cursor?: string,
+  { url = '' } = ingests[Number(id.at(-1)) % ingests.length] ?? {},
+): Promise<Answer> {
   const headers = cursor === undefined ? {} : { 'if-match': `"${cursor}"` };
   const event = { id, source: `/${topic}`, type: 'contended', topic };
   return postTo(url, event, { token, headers });
@@ -69,9 +74,14 @@ function readiness(): Promise<Readiness[]> {
 }
 
 /** Appends again for as long as the answer is 503, as a publisher does. */
-async function appendUntilDecided(id: string, topic: string, cursor?: string): Promise<Answer> {
+async function appendUntilDecided(
+  id: string,
+  topic: string,
+  cursor?: string,
+  ingest?: Service,
+): Promise<Answer> {
   for (;;) {
-    const answer = await append(id, topic, cursor);
+    const answer = await append(id, topic, cursor, ingest);
     if (answer.status !== 503) return answer;
   }
 }
@@ -144,6 +154,33 @@ test(
       expect(loser?.body.cursor).toBe(winner?.body.cursor);
     }
     await until(async () => (await readiness()).every(({ ready }) => ready));
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test(
+  'the leader hangs, the others go on, and it resumes: it refuses no right condition from its past',
+  async () => {
+    const name = await leaderName(leader.url);
+    const hung = cluster.servers.find((server) => server.name === name) as ClusterServer;
+    const rest = cluster.servers.filter((server) => server !== hung);
+    const near = await startService('ingest', { natsUrl: hung.url });
+    services.push(near);
+    const far = await startService('ingest', { natsUrl: rest.map(({ url }) => url).join(',') });
+    services.push(far);
+    let { cursor } = (await appendUntilDecided('start-0', 'resumed', undefined, far)).body;
+    await hung.freeze();
+    for (const id of ['far-1', 'far-2', 'far-3']) {
+      const stored = await appendUntilDecided(id, 'resumed', cursor, far);
+      expect(stored.status).toBe(201);
+      cursor = stored.body.cursor;
+    }
+    // It waits in the socket of the server that hangs, which reads it first when it resumes.
+    const waiting = append('near-1', 'resumed', cursor, near);
+    await sleep(300);
+    hung.thaw();
+    expect([201, 503]).toContain((await waiting).status);
+    expect((await appendUntilDecided('near-1', 'resumed', cursor, near)).status).toBe(201);
   },
   TEST_TIMEOUT_MS,
 );
