@@ -3,7 +3,11 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 /** A real server and several processes start in many of these, on machines with two cores. */
 const PROCESS_TEST_TIMEOUT_MS = 30_000;
 
-const UNIT_TESTS = ['{libs,services}/*/src/**/*.test.ts', 'test/bench/load/*.test.ts'];
+const UNIT_TESTS = [
+  '{libs,services}/*/src/**/*.test.ts',
+  'test/bench/load/*.test.ts',
+  'test/soak/*.test.ts',
+];
 
 function project(name: string, include: string[], timeoutMs: number) {
   return {
