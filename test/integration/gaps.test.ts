@@ -75,6 +75,8 @@ test('gap: expired: stream and archive lost it: the range is told, then exactly 
       TIDEMARK_STREAM_MAX_BYTES: '200000',
       TIDEMARK_GATEWAY_HEARTBEAT_MS: '200',
       TIDEMARK_REPLAY_DATABASE: database,
+      // The archive that is deleted counts as one that is away, and may come back.
+      TIDEMARK_ARCHIVE_ABSENCE_SECONDS: '1',
     },
   });
   // Clients that receive nothing: heartbeats keep them out of what is lost.

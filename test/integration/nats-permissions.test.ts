@@ -84,9 +84,21 @@ describe('permissions', () => {
         `$JS.API.STREAM.MSG.GET.${TICKETS}`,
         'tidemark.control.disconnect',
         'tidemark.archive.read',
+        'tidemark.archive.read.x',
+        'tidemark.archives.announce',
+        'tidemark.archives.census',
       ],
     ],
-    ['gateway', [...deletions, ...ownership, '$JS.API.STREAM.CREATE.OTHER']],
+    [
+      'gateway',
+      [
+        ...deletions,
+        ...ownership,
+        '$JS.API.STREAM.CREATE.OTHER',
+        // Readers believe what is announced here.
+        'tidemark.archives.announce',
+      ],
+    ],
     [
       'replay',
       [
@@ -112,7 +124,11 @@ describe('permissions', () => {
   });
 
   test('each user: its own inbox and no other', async () => {
-    expect(await mayPublish('gateway', 'tidemark.archive.state')).toBe(true);
+    for (const subject of ['tidemark.archive.read.x', 'tidemark.archives.census']) {
+      expect(await mayPublish('gateway', subject)).toBe(true);
+    }
+    expect(await maySubscribe('gateway', 'tidemark.archives.announce')).toBe(true);
+    expect(await maySubscribe('gateway', 'tidemark.archive.*.*')).toBe(false);
     for (const name of connections.keys()) {
       expect(await maySubscribe(name, `_INBOX.tidemark-${name}.x`)).toBe(true);
     }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freeze } from '../support/freeze.ts';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import type { Service } from '../support/services.ts';
 import {
@@ -229,6 +230,17 @@ describe('projection', () => {
     const service = await start();
     await nats.kill();
     expect(await service.kill('SIGTERM')).toBe(0);
+  });
+
+  test('projection: stopped while NATS hangs: in time, and the archive is closed', async () => {
+    const service = await start();
+    await client.publish(range(1, 5), orders);
+    await untilProjected(service, 5);
+    expect(await readdir(folder)).toContain('archive.db-wal');
+    await freeze(nats.pid);
+    expect(await service.kill('SIGTERM')).toBe(0);
+    process.kill(nats.pid, 'SIGCONT');
+    expect(await readdir(folder)).toEqual(['archive.db']);
   });
 });
 

@@ -90,6 +90,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'archive',
     'projector',
     'stream',
+    'filling',
     'serving',
     'history',
   ],

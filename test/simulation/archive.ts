@@ -1,6 +1,7 @@
 import { type ArchivePage, type ArchiveSource, answerArchive } from '@tidemark/nats';
 import {
   type ArchivedEvent,
+  type ArchiveHoldings,
   type ArchiveQuery,
   type LogBounds,
   matches,
@@ -95,6 +96,10 @@ export class ModelArchive implements ArchiveSource {
     this.#records = [];
     this.#missing = [];
     this.#received = 0;
+  }
+
+  holdings(): ArchiveHoldings | undefined {
+    return this.#bounds && { ...this.#bounds, missing: this.#missing };
   }
 
   bounds(): LogBounds {

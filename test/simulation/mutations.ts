@@ -379,8 +379,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'tells a gap over what was dropped a moment ago',
     file: 'sources/cold-reads.ts',
-    text: 'through: progress.behind.through, tier',
-    replacement: 'through: dropped, tier',
+    text: 'Math.min(progress.behind.through, lack.through)',
+    replacement: 'dropped',
     test: 'sources/cold-reads.test.ts',
   },
 ];

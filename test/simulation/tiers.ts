@@ -1,9 +1,13 @@
-import type { NatsLink } from '@tidemark/nats';
+import { ArchiveClient, ArchiveDirectory, type NatsLink } from '@tidemark/nats';
 import type { LogBounds } from '@tidemark/protocol';
 import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
 import type { Slice } from '../../services/gateway/src/log/tail.ts';
 import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader.ts';
-import type { ColdQuery, StreamTier } from '../../services/gateway/src/sources/cold-reads.ts';
+import type {
+  ArchiveTier,
+  ColdQuery,
+  StreamTier,
+} from '../../services/gateway/src/sources/cold-reads.ts';
 import { respond } from './archive.ts';
 import type { World } from './world.ts';
 
@@ -76,8 +80,14 @@ export class SimulatedStream implements StreamTier {
   }
 }
 
+/** How long an archive that is away counts as holding its events: longer than any world lasts. */
+const ABSENCE_MS = 1e9;
+
 /** The gateway's own archive reader, on a connection that the world delays and breaks. */
-export function createArchiveTier(world: World): ArchiveReader {
+export function createArchiveTier(world: World): ArchiveTier {
+  const nowMs = () => world.clock.nowMs;
+  const directory = new ArchiveDirectory({ absenceMs: ABSENCE_MS, settleMs: 0, nowMs });
+  directory.begin();
   const request = async (subject: string, body: string) => {
     await world.requests.hop(subject);
     if (!world.natsUp || !world.archiveUp) throw new Error('No responders.');
@@ -85,6 +95,24 @@ export function createArchiveTier(world: World): ArchiveReader {
     await world.requests.hop('answer of the archive');
     return { data };
   };
-  const link = { connection: { request } } as unknown as NatsLink;
-  return new ArchiveReader({ link, timeoutMs: 1000 });
+  const link = {
+    connection: { request },
+    get connected() {
+      return world.natsUp;
+    },
+  } as unknown as NatsLink;
+  const reader = new ArchiveReader(new ArchiveClient({ link, directory, timeoutMs: 1000, nowMs }));
+  // What an archive holds is announced so often here that the newest announcement is always true.
+  const announced = <T>(read: () => Promise<T>): Promise<T> => {
+    const holdings = world.archive.holdings();
+    if (holdings && world.natsUp) {
+      directory.note({ instance: 'a', archive: 'a', leaving: !world.archiveUp, holdings });
+    }
+    return read();
+  };
+  return {
+    bounds: (epoch) => announced(() => reader.bounds(epoch)),
+    readPage: (query) => announced(() => reader.readPage(query)),
+    sequenceBefore: (epoch, timeMs) => announced(() => reader.sequenceBefore(epoch, timeMs)),
+  };
 }

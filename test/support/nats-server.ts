@@ -31,6 +31,7 @@ export interface NatsServerOptions {
 export interface NatsServer {
   readonly url: string;
   readonly port: number;
+  readonly pid: number;
   readonly storeFolder: string;
   /** Such as `2.15.2`. */
   readonly version: string;
@@ -60,6 +61,9 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   }
   return {
     url: `nats://127.0.0.1:${port}`,
+    get pid() {
+      return running.child.pid ?? 0;
+    },
     port,
     storeFolder,
     version,

@@ -5,7 +5,7 @@ import type { CloudEvent } from '@tidemark/protocol';
 import { type Listener, listen, type Transport } from './clients.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
 import { type NewEvent, type PublishedEvent, Publisher } from './publisher.ts';
-import { makeToken, type Service, startService } from './services.ts';
+import { makeToken, type Service, type ServiceName, startService } from './services.ts';
 import { until } from './until.ts';
 import { WebSocketClient, type WebSocketOptions } from './web-socket-client.ts';
 
@@ -37,6 +37,8 @@ export interface System {
   open(options?: WebSocketOptions & { readonly gateway?: number }): WebSocketClient;
   /** A further gateway, with further variables of its own. */
   startGateway(env?: Readonly<Record<string, string>>): Promise<Service>;
+  /** A further replay with an archive of its own, with further variables. It may not be ready yet. */
+  startReplay(env?: Readonly<Record<string, string>>): Promise<Service>;
   stop(): Promise<void>;
 }
 
@@ -54,8 +56,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     startService('ingest', shared),
     ...Array.from({ length: options.gateways ?? 1 }, () => startService('gateway', shared)),
   ]);
-  return assemble({ nats, replay, ingest, gateways }, (env) => {
-    return startService('gateway', { ...shared, env: { ...shared.env, ...env } });
+  return assemble({ nats, replay, ingest, gateways }, (name, env) => {
+    const waitUntilReady = name !== 'replay';
+    return startService(name, { ...shared, env: { ...shared.env, ...env }, waitUntilReady });
   });
 }
 
@@ -68,9 +71,10 @@ interface Processes {
 
 export async function assemble(
   { nats, replay, ingest, gateways }: Processes,
-  nextGateway: (env: Readonly<Record<string, string>>) => Promise<Service>,
+  next: (name: ServiceName, env: Readonly<Record<string, string>>) => Promise<Service>,
 ): Promise<System> {
   const token = await makeToken('subscribe:> publish:> history:>');
+  const replays = [replay];
   const clients: { stop?(): Promise<void>; close?(): Promise<void> }[] = [];
   return {
     nats,
@@ -94,13 +98,18 @@ export async function assemble(
       return client;
     },
     async startGateway(env = {}) {
-      const gateway = await nextGateway(env);
+      const gateway = await next('gateway', env);
       gateways.push(gateway);
       return gateway;
     },
+    async startReplay(env = {}) {
+      const another = await next('replay', env);
+      replays.push(another);
+      return another;
+    },
     async stop() {
       await Promise.all(clients.map((client) => client.stop?.() ?? client.close?.()));
-      await Promise.all([replay, ingest, ...gateways].map((service) => service.stop()));
+      await Promise.all([...replays, ingest, ...gateways].map((service) => service.stop()));
       await nats.stop();
     },
   };

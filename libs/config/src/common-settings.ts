@@ -60,6 +60,20 @@ export const common = {
   },
 } as const satisfies Table;
 
+/** The settings of the services that read archives: the gateway, and replay those of the others. */
+export const archives = {
+  archiveAbsenceSeconds: {
+    variable: 'TIDEMARK_ARCHIVE_ABSENCE_SECONDS',
+    type: 'integer',
+    default: 300,
+    min: 1,
+    max: 86_400,
+    unit: 's',
+    meaning:
+      'How long an archive that fell silent counts as holding its events: readers wait, and get no gap.',
+  },
+} as const satisfies Table;
+
 /** The relations between the settings that all services have. */
 export const commonRelations: readonly Relation<Values<typeof common>>[] = [
   ...limitRelations,

@@ -1,4 +1,4 @@
-import { common, commonRelations } from './common-settings.ts';
+import { archives, common, commonRelations } from './common-settings.ts';
 import { SERVICE_PORTS } from './defaults.mjs';
 import { gatewayLimits } from './limit-settings.ts';
 import type { Relation, Table, Values } from './table.ts';
@@ -8,6 +8,7 @@ const MIB = 1024 * 1024;
 /** The settings of the gateway. */
 export const gateway = {
   ...common,
+  ...archives,
   ...gatewayLimits,
   port: {
     variable: 'TIDEMARK_GATEWAY_PORT',

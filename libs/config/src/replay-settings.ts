@@ -1,4 +1,4 @@
-import { common, commonRelations } from './common-settings.ts';
+import { archives, common, commonRelations } from './common-settings.ts';
 import { SERVICE_PORTS } from './defaults.mjs';
 import { replayLimits } from './limit-settings.ts';
 import type { Relation, Table, Values } from './table.ts';
@@ -43,6 +43,7 @@ export const stream = {
 /** The settings of replay, which owns the stream. */
 export const replay = {
   ...common,
+  ...archives,
   ...stream,
   ...replayLimits,
   port: {
@@ -67,7 +68,8 @@ export const replay = {
     variable: 'TIDEMARK_REPLAY_DATABASE',
     type: 'text',
     default: 'data/archive.db',
-    meaning: 'SQLite file of the archive; replay rebuilds it from the stream if it is deleted.',
+    meaning:
+      'SQLite file of the archive. It alone has the events that left the stream, unless another replay has.',
   },
   pageEventsMax: {
     variable: 'TIDEMARK_REPLAY_PAGE_EVENTS_MAX',

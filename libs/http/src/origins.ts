@@ -6,7 +6,7 @@ import type { RequestHandler } from 'express';
 const PREFLIGHT_SECONDS = 600;
 
 const METHODS = 'GET, HEAD, POST, DELETE';
-const EXPOSED_HEADERS = 'ETag, Link, Retry-After';
+const EXPOSED_HEADERS = 'ETag, Link, Retry-After, Tidemark-Position';
 
 /** Names of headers as a preflight lists them (RFC 9110 section 5.6.2). */
 const HEADER_NAMES = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*$/;

@@ -1,69 +1,124 @@
 import {
   type ArchiveQuery,
   type LogBounds,
-  parseBoundsAnswer,
   parseErrorAnswer,
   parseSequenceAnswer,
   TidemarkError,
 } from '@tidemark/protocol';
+import type { ArchiveDirectory, ArchiveLack } from './archive-directory.ts';
 import { type ArchiveAnswer, type CreateEvent, decodePage } from './archive-pages.ts';
-import { ARCHIVE_SUBJECT } from './archive-server.ts';
-import type { NatsLink } from './link.ts';
+import { requestSubject } from './archive-server.ts';
+import type { KnownArchive } from './known-archive.ts';
+import { type NatsLink, pause } from './link.ts';
 
 const ERROR_START = Buffer.from('{"error":');
 
+const SETTLE_POLL_MS = 100;
+
+/** Which archives there are, and how they are reached. */
+export interface ArchiveClientOptions {
+  readonly link: NatsLink;
+  /** Kept up to date by `followArchives`. */
+  readonly directory: ArchiveDirectory;
+  /** How long one archive may take to answer. */
+  readonly timeoutMs: number;
+  /** A monotonic clock, in ms. The process's own if absent. */
+  readonly nowMs?: () => number;
+}
+
+/** A page that begins at the event asked for, or what none of the archives has. */
+export type ArchiveResult<E> =
+  | { readonly page: ArchiveAnswer<E>; readonly lack?: undefined }
+  | { readonly page?: undefined; readonly lack: ArchiveLack };
+
 /**
- * Reads the archive of a replay service over NATS.
+ * Reads the archives of the replay services over NATS: each request goes to one that holds what is
+ * asked for, and to the next where that one fails.
  *
- * Every call throws TidemarkError `unavailable` when no replay service answers within `timeoutMs`, or
- * when the answer cannot be read.
+ * Every call throws TidemarkError `unavailable` when no archive can answer, or when one that may hold
+ * the events does not.
  */
 export class ArchiveClient {
-  readonly #link: NatsLink;
-  readonly #timeoutMs: number;
+  readonly #options: ArchiveClientOptions;
+  readonly #nowMs: () => number;
 
-  constructor(link: NatsLink, { timeoutMs }: { readonly timeoutMs: number }) {
-    this.#link = link;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  /** The bounds of the archive now. */
-  async readBounds(): Promise<LogBounds> {
-    return parseBoundsAnswer(toText(await this.#request('state', {})));
+  constructor(options: ArchiveClientOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
   }
 
   /**
-   * Reads one page of a range.
-   *
-   * @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch
+   * From the first to the last sequence of all archives of the epoch; of another epoch where only such
+   * archives are known. It asks nobody, but waits until each archive has had time to announce itself.
    */
-  async readPage<E>(query: ArchiveQuery, create: CreateEvent<E>): Promise<ArchiveAnswer<E>> {
-    return decodePage(await this.#request('read', query), create);
+  async bounds(epoch: string): Promise<LogBounds> {
+    const { directory, link } = this.#options;
+    // An archive that has not been heard yet may begin earlier.
+    while (!directory.settled && link.connected) await pause(SETTLE_POLL_MS);
+    const bounds = directory.settled ? directory.bounds(epoch) : undefined;
+    if (bounds) return bounds;
+    throw unavailable();
   }
 
-  /** The last sequence stored before that time (ms since 1970); 0 when there is none. */
-  async sequenceBefore(timeMs: number): Promise<number> {
-    return parseSequenceAnswer(toText(await this.#request('sequence-at', { timeMs })));
+  /** Reads one page of a range. It ends where the archive that answers lacks a part. */
+  async readPage<E>(query: ArchiveQuery, create: CreateEvent<E>): Promise<ArchiveResult<E>> {
+    const { directory } = this.#options;
+    const { epoch, after } = query;
+    const tried = new Set<KnownArchive>();
+    let cause: unknown;
+    for (;;) {
+      const archive = directory.choose(epoch, after + 1, tried);
+      if (!archive) break;
+      tried.add(archive);
+      try {
+        const page = decodePage(await this.#request(archive, 'read', query), create);
+        const [hole] = page.missing;
+        if (hole) archive.noteMissing(hole);
+        if (page.through > after && (!hole || hole.from > after + 1)) return { page };
+      } catch (error) {
+        cause = error;
+      }
+    }
+    const lack = directory.lackAt(epoch, after + 1);
+    if (lack && directory.settled) return { lack };
+    throw unavailable(cause);
   }
 
-  async #request(operation: string, body: object): Promise<Uint8Array> {
-    const answer = await this.#exchange(operation, body);
+  /** The last sequence stored before that time (ms since 1970) that any archive has; 0 without one. */
+  async sequenceBefore(epoch: string, timeMs: number): Promise<number> {
+    const archives = this.#options.directory.all(epoch);
+    const answers = await Promise.allSettled(
+      archives.map(async (archive) => {
+        const answer = await this.#request(archive, 'sequence-at', { timeMs });
+        return parseSequenceAnswer(toText(answer));
+      }),
+    );
+    const sequences = answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+    if (sequences.length > 0) return Math.max(...sequences);
+    throw unavailable(answers[0]);
+  }
+
+  async #request(archive: KnownArchive, operation: string, body: object): Promise<Uint8Array> {
+    const answer = await this.#exchange(archive, operation, body);
     if (!ERROR_START.equals(answer.subarray(0, ERROR_START.length))) return answer;
     throw parseErrorAnswer(toText(answer));
   }
 
-  async #exchange(operation: string, body: object): Promise<Uint8Array> {
-    try {
-      const reply = await this.#link.connection.request(
-        `${ARCHIVE_SUBJECT}.${operation}`,
-        JSON.stringify(body),
-        { timeout: this.#timeoutMs },
-      );
-      return reply.data;
-    } catch (cause) {
-      throw new TidemarkError('unavailable', 'The archive does not answer.', { cause });
-    }
+  async #exchange(archive: KnownArchive, operation: string, body: object): Promise<Uint8Array> {
+    const { link, timeoutMs } = this.#options;
+    if (!link.connected) throw unavailable();
+    const subject = requestSubject(operation, archive.instance);
+    const request = link.connection.request(subject, JSON.stringify(body), { timeout: timeoutMs });
+    const reply = await archive.follow(request, this.#nowMs);
+    return reply.data;
   }
+}
+
+function unavailable(cause?: unknown): TidemarkError {
+  return new TidemarkError('unavailable', 'No archive can answer.', {
+    cause,
+    retryAfterSeconds: 1,
+  });
 }
 
 function toText(bytes: Uint8Array): string {

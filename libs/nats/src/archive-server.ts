@@ -9,13 +9,24 @@ import {
 } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type ArchivePage, encodePage } from './archive-pages.ts';
-import type { NatsLink } from './link.ts';
+import { type NatsLink, pause } from './link.ts';
 
-/** Requests are `tidemark.archive.<operation>`, outside the subjects of the events stream. */
-export const ARCHIVE_SUBJECT = 'tidemark.archive';
+/**
+ * Requests are `tidemark.archive.<operation>.<instance>`, outside the subjects of the events stream. Gateways
+ * of an earlier version name no instance.
+ */
+const ARCHIVE_SUBJECT = 'tidemark.archive';
 
-/** Several replay services share the requests. */
+/** How long a stop waits for the requests that are on their way. */
+const DRAIN_MS = 1000;
+
+/** Several replay services share the requests that name none of them. */
 const QUEUE = 'replay';
+
+/** The subject of a request to one archive. */
+export function requestSubject(operation: string, instance: string): string {
+  return `${ARCHIVE_SUBJECT}.${operation}.${instance}`;
+}
 
 /** The archive that answers requests. Each call is short and synchronous. */
 export interface ArchiveSource {
@@ -35,20 +46,29 @@ export interface ArchiveSource {
   sequenceBefore(timeMs: number): number;
 }
 
-/** Answers archive requests until it is stopped. Several replay services share the requests. */
+/** Answers archive requests until it is stopped. */
 export function serveArchive(
   link: NatsLink,
   source: ArchiveSource,
-  logger: Logger,
+  { instance, logger }: { readonly instance: string; readonly logger: Logger },
 ): { stop(): Promise<void> } {
-  const subscription = link.subscribe(`${ARCHIVE_SUBJECT}.*`, {
-    queue: QUEUE,
-    onMessage: (request) => respond(source, request, logger),
-    onEnded: ({ message: reason }) => {
+  const options = {
+    onMessage: (request: Msg) => respond(source, request, logger),
+    onEnded: ({ message: reason }: Error) => {
       logger.error({ reason }, 'archive requests are no longer received');
     },
-  });
-  return { stop: () => subscription.drain() };
+  };
+  const subscriptions = [
+    link.subscribe(requestSubject('*', instance), options),
+    link.subscribe(`${ARCHIVE_SUBJECT}.*`, { queue: QUEUE, ...options }),
+  ];
+  return {
+    async stop() {
+      const drained = Promise.all(subscriptions.map((subscription) => subscription.drain()));
+      // Draining waits for the server, which may hang.
+      await Promise.race([drained, pause(DRAIN_MS)]);
+    },
+  };
 }
 
 /**
@@ -62,7 +82,7 @@ export function answerArchive(
   source: ArchiveSource,
   request: { readonly subject: string; readonly body: string },
 ): Uint8Array | string {
-  const operation = request.subject.slice(ARCHIVE_SUBJECT.length + 1);
+  const operation = request.subject.split('.')[2];
   if (operation === 'state') return JSON.stringify(source.bounds());
   if (operation === 'read') {
     const page = source.readPage(parseArchiveQuery(request.body));

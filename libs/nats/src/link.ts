@@ -22,6 +22,8 @@ const PING_INTERVAL_MS = 10_000;
 const PINGS_OUT_MAX = 2;
 
 const CONNECT_TIMEOUT_MS = 5000;
+/** How long a close waits for the server to take what was sent. */
+const CLOSE_MS = 2000;
 
 /** Where NATS is, and how a process connects to it. */
 export interface LinkOptions {
@@ -165,9 +167,10 @@ export class NatsLink {
   async close(): Promise<void> {
     const connection = this.#connection;
     if (!connection || connection.isClosed()) return;
-    // Draining waits for the server, which may be unreachable, or become so.
-    if (this.#connected) await connection.drain().catch(() => connection.close());
-    else await connection.close();
+    // Draining waits for the server, which may be unreachable, become so, or hang.
+    const drained = this.#connected ? connection.drain().catch(() => undefined) : undefined;
+    await Promise.race([drained, pause(CLOSE_MS)]);
+    await connection.close();
   }
 
   #guard(subject: string, act: () => void, onFault?: (error: unknown) => void): void {

@@ -53,6 +53,28 @@ export interface ArchivePageHeader {
   readonly bytes: readonly number[];
 }
 
+/**
+ * What one archive holds: everything between its bounds except for the missing ranges.
+ *
+ * `missing` need not be complete: an archive with many missing ranges names the longest of them. Its
+ * answer to a request is exact.
+ */
+export interface ArchiveHoldings extends LogBounds {
+  /** In ascending order, and they do not overlap. */
+  readonly missing: readonly SequenceRange[];
+}
+
+/** What a replay service tells all others, every second and when something has changed. */
+export interface ArchiveAnnouncement {
+  /** Names the process that holds the archive, as part of a subject. A restart gets another name. */
+  readonly instance: string;
+  /** Names the archive itself. It stays the same over restarts. */
+  readonly archive: string;
+  /** Set by the last announcement of a process that ends. Its archive may come back with the next. */
+  readonly leaving: boolean;
+  readonly holdings: ArchiveHoldings;
+}
+
 const sequence = z.int().min(0);
 const limit = z.int().min(1);
 
@@ -73,6 +95,13 @@ const bounds = z.object({
   firstSequence: sequence,
   lastSequence: sequence,
 });
+const ranges = z.array(z.object({ from: sequence, to: sequence }));
+const announcement = z.object({
+  instance: z.string().regex(/^[a-z0-9]{1,40}$/),
+  archive: z.string(),
+  leaving: z.boolean(),
+  holdings: bounds.extend({ missing: ranges }),
+});
 const sequenceAnswer = z.object({ sequence });
 const errorAnswer = z.object({
   error: z.object({
@@ -88,7 +117,7 @@ const texts = z.custom<readonly string[]>(isTextList, 'must be a list of texts')
 const pageHeader = z.object({
   state: bounds,
   through: sequence,
-  missing: z.array(z.object({ from: sequence, to: sequence })),
+  missing: ranges,
   topics: texts,
   sequences: column,
   topicIndexes: column,
@@ -116,15 +145,6 @@ export function parseArchiveTimeQuery(text: string): { readonly timeMs: number }
 }
 
 /**
- * Reads the answer to a request for the archive's bounds.
- *
- * @throws TidemarkError `unavailable`
- */
-export function parseBoundsAnswer(text: string): LogBounds {
-  return parseAnswer(bounds, text);
-}
-
-/**
  * Reads the answer to a request for a sequence.
  *
  * @throws TidemarkError `unavailable`
@@ -140,6 +160,15 @@ export function parseSequenceAnswer(text: string): number {
  */
 export function parsePageHeader(text: string): ArchivePageHeader {
   return parseAnswer(pageHeader, text);
+}
+
+/**
+ * Reads an announcement.
+ *
+ * @throws TidemarkError `unavailable`
+ */
+export function parseAnnouncement(text: string): ArchiveAnnouncement {
+  return parseAnswer(announcement, text);
 }
 
 /**

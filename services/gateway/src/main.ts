@@ -1,5 +1,11 @@
 import { readGatewayConfiguration, tables } from '@tidemark/config';
-import { EventAppender, type Feed } from '@tidemark/nats';
+import {
+  ArchiveClient,
+  ArchiveDirectory,
+  EventAppender,
+  type Feed,
+  followArchives,
+} from '@tidemark/nats';
 import { createHttpFront, createParts, runService } from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
@@ -29,9 +35,12 @@ runService({
     const { logger, metrics, tracer, link, revocations, signal, onStop } = parts;
     let feed: Feed | undefined;
     const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
+    const directory = new ArchiveDirectory({
+      absenceMs: configuration.archiveAbsenceSeconds * 1000,
+    });
     const core = createCore({
       stream: new StreamReader(tiers),
-      archive: new ArchiveReader(tiers),
+      archive: new ArchiveReader(new ArchiveClient({ ...tiers, directory })),
       clock: systemClock,
       tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
       coldReadsMax: configuration.coldReadsMax,
@@ -53,6 +62,7 @@ runService({
       }),
     };
     exposeMetrics(metrics, core, registry);
+    metrics.gauge('gateway_archives', 'Archives that can be asked now.', () => directory.available);
 
     const server = {
       ...configuration,
@@ -82,10 +92,12 @@ runService({
       logger,
       openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
     });
+    const archives = followArchives(link, directory, logger);
     const enforcement = enforce({ link, logger, registry, revocations });
     onStop(() => {
       feed?.stop();
       enforcement.stop();
+      archives.stop();
     });
     onStop(() => link.close());
   },

@@ -5,16 +5,16 @@ import {
   type NatsLink,
   readRecord,
   readStateReaching,
-  serveArchive,
   writeLineage,
 } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import { createHttpFront, createParts, type Lifetime, runService } from '@tidemark/service';
+import type { Metrics } from '@tidemark/telemetry';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Projector } from './projector/projector.ts';
 import { StallWatch } from './projector/stall-watch.ts';
-import { createArchiveSource } from './serving/archive-source.ts';
+import { SharedArchive } from './serving/shared-archive.ts';
 import { StreamKeeper } from './stream/stream-keeper.ts';
 
 runService({
@@ -30,6 +30,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const store = new ArchiveStore(config.databasePath, logger);
   const stallWatch = new StallWatch();
   let feed: Feed | undefined;
+  let keeper: StreamKeeper | undefined;
   const projector = new Projector({
     store,
     logger,
@@ -42,32 +43,41 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     },
     restart: (reason) => feed?.restart(reason),
   });
+  const lag = () => Math.max(0, (keeper?.lastSequence ?? 0) - store.lastSequence);
+  const shared = new SharedArchive({
+    ...parts,
+    store,
+    absenceMs: config.archiveAbsenceSeconds * 1000,
+    lag,
+    caughtUp: () => projector.caughtUp,
+  });
+  exposeProjection(metrics, { lag, stallWatch });
 
   // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
   // read once.
   const front = createHttpFront(parts, config, {
     endpoints: historyEndpoints({
+      ...config,
       store,
       metrics,
       tracer,
       progress: projector.progress,
       limits,
       confirm,
-      pageEventsMax: config.pageEventsMax,
-      readsPerUserMax: config.readsPerUserMax,
-      exportsMax: config.exportsMax,
       readBounds: (reaching) => readBounds(link, reaching),
+      isElsewhere: (epoch, range) => shared.filler.isElsewhere(epoch, range),
     }),
     checks: {
       projection: () => projector.caughtUp && !stallWatch.stalled,
       archive: () => projector.writable,
+      filled: () => shared.filler.complete,
     },
   });
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
   link.knownEnd.noteSequence(store.lastSequence);
-  const keeper = new StreamKeeper({
+  keeper = new StreamKeeper({
     link,
     config,
     logger,
@@ -79,34 +89,39 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       if (isLeft && feed?.reading) feed.restart('the log has a new epoch');
     },
   });
-  metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', () =>
-    Math.max(0, keeper.lastSequence - store.lastSequence),
-  );
-  metrics.gauge(
-    'projection_stalled',
-    '1 while the archive is behind and stands still, else 0.',
-    () => Number(stallWatch.stalled),
-  );
   await keeper.checkStream();
   const following = followRevocations(link, revocations, logger);
   feed = new Feed({
     link,
     logger,
-    onStart: (stream) => projector.alignWith(stream),
+    onStart: async (stream) => {
+      const after = await projector.alignWith(stream);
+      shared.announce();
+      return after;
+    },
     onRecord: (record) => projector.receiveRecord(record),
   });
   feed.start();
-  const archive = serveArchive(link, createArchiveSource(store), logger);
 
-  onStop(async () => {
-    keeper.stop();
-    feed.stop();
-    following.stop();
-    projector.stop();
-    await archive.stop();
-    await link.close();
-    store.close();
-  });
+  // A step of its own for each part, so that one that fails does not keep the archive from being closed.
+  for (const part of [keeper, feed, following, projector, ...shared.start()]) {
+    onStop(() => part.stop());
+  }
+  // Before the link, which waits for NATS.
+  onStop(() => store.close());
+  onStop(() => link.close());
+}
+
+function exposeProjection(
+  metrics: Metrics,
+  { lag, stallWatch }: { readonly lag: () => number; readonly stallWatch: StallWatch },
+): void {
+  metrics.gauge('projection_lag_events', 'Events that the stream has and the archive lacks.', lag);
+  metrics.gauge(
+    'projection_stalled',
+    '1 while the archive is behind and stands still, else 0.',
+    () => Number(stallWatch.stalled),
+  );
 }
 
 async function readBounds(link: NatsLink, reaching: number): Promise<LogBounds> {

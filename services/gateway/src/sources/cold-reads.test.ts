@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { Counters } from '../counters/counters.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Clock } from '../scheduling/clock.ts';
-import { type ArchiveTier, type ColdQuery, ColdReads, type StreamTier } from './cold-reads.ts';
+import {
+  type ArchiveRead,
+  type ArchiveTier,
+  type ColdQuery,
+  ColdReads,
+  type StreamTier,
+} from './cold-reads.ts';
 
 const WAIT_MS = 10_000;
 
@@ -28,6 +34,11 @@ function createClock(): Clock {
 
 function bounds(firstSequence: number, lastSequence: number, epoch = 'e'): LogBounds {
   return { epoch, firstSequence, lastSequence };
+}
+
+/** No archive has got that far. */
+function behind(): ArchiveRead {
+  return { lack: { through: Number.POSITIVE_INFINITY, mayCome: true } };
 }
 
 function query(after: number, through = 100): ColdQuery {
@@ -67,7 +78,7 @@ describe('cold reads', () => {
     const firsts = [50, 50, 50, 50, 50, 50, 50, 50, 60, 60, 60];
     const reads = createReads({
       stream: { bounds: async () => bounds(firsts.shift() ?? 60, 100) },
-      archive: { readPage: async () => ({ bounds: bounds(1, 45) }) },
+      archive: { readPage: async () => behind() },
     });
     expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 49 });
   });
@@ -75,12 +86,28 @@ describe('cold reads', () => {
   test('archive: behind the stream for good: a gap, after it has had time', async () => {
     const reads = createReads({
       stream: { bounds: async () => bounds(60, 100) },
-      archive: {
-        bounds: async () => bounds(1, 45),
-        readPage: async () => ({ bounds: bounds(1, 45) }),
-      },
+      archive: { readPage: async () => behind() },
     });
     expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 59 });
+  });
+
+  test('archives: one behind, another begins in what was dropped: the gap ends before it', async () => {
+    const reads = createReads({
+      stream: { bounds: async () => bounds(80, 100) },
+      archive: { readPage: async () => ({ lack: { through: 59, mayCome: true } }) },
+    });
+    expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 59 });
+  });
+
+  test('archives: a hole that the stream still has: the stream answers', async () => {
+    const reads = createReads({
+      stream: {
+        bounds: async () => bounds(40, 100),
+        readSlice: async ({ through }) => ({ entries: [], through }),
+      },
+      archive: { readPage: async () => ({ lack: { through: 59, mayCome: false } }) },
+    });
+    expect(await reads.readPage(query(45))).toMatchObject({ kind: 'events', through: 100 });
   });
 
   test('archive: away while the stream has the range: the stream answers', async () => {
@@ -105,10 +132,7 @@ describe('cold reads', () => {
         bounds: async () => answers.shift() ?? bounds(50, 100),
         readSlice: async ({ through }) => ({ entries: [], through }),
       },
-      archive: {
-        bounds: async () => bounds(50, 60),
-        readPage: async () => ({ bounds: bounds(50, 60) }),
-      },
+      archive: { readPage: async () => ({ lack: { through: 49, mayCome: false } }) },
     });
     expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 49 });
   });
@@ -135,7 +159,7 @@ describe('cold reads', () => {
           most = Math.max(most, ++underWay);
           await new Promise((resolve) => setImmediate(resolve));
           underWay--;
-          return { bounds: bounds(1, 100), page: { kind: 'events', entries: [], through } };
+          return { page: { kind: 'events', entries: [], through } };
         },
       },
     });

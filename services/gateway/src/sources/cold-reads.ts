@@ -1,3 +1,4 @@
+import type { ArchiveLack } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { EventEntry } from '../log/event-entry.ts';
@@ -39,12 +40,17 @@ export interface StreamTier {
   sequenceBefore(timeMs: number): Promise<number>;
 }
 
-/** The archive of a replay service. Calls throw `unavailable` while none answers. */
+/** What the archives answer: a page from the start of the range on, or what all of them lack there. */
+export type ArchiveRead =
+  | { readonly page: ColdPage; readonly lack?: undefined }
+  | { readonly page?: undefined; readonly lack: ArchiveLack };
+
+/** The archives of the replay services. Calls throw `unavailable` while one that is needed is away. */
 export interface ArchiveTier {
-  bounds(): Promise<LogBounds>;
-  /** `page` is absent where the archive has no event of the range yet, or begins after the range. */
-  readPage(query: ColdQuery): Promise<{ readonly bounds: LogBounds; readonly page?: ColdPage }>;
-  sequenceBefore(timeMs: number): Promise<number>;
+  /** What all archives of an epoch hold together; those of another epoch where there are no others. */
+  bounds(epoch: string): Promise<LogBounds>;
+  readPage(query: ColdQuery): Promise<ArchiveRead>;
+  sequenceBefore(epoch: string, timeMs: number): Promise<number>;
 }
 
 export interface ColdReadsOptions {
@@ -236,29 +242,23 @@ export class ColdReads {
       return isComplete ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
     }
     if (!archive.answer) throw archive.error;
-    return this.#findGap(query, progress, { stream: before, archive: archive.answer.bounds });
+    return this.#findGap(query, progress, { stream: before, lack: archive.answer.lack });
   }
 
-  /** The stream dropped events that the archive lacks: it lost them, or does not have them yet. */
+  /** The stream dropped events that all archives lack: they are lost, or one is about to have them. */
   #findGap(
-    { epoch, after, through }: ColdQuery,
+    query: ColdQuery,
     progress: ReadProgress,
-    { stream, archive }: { stream: LogBounds; archive: LogBounds },
+    { stream, lack }: { stream: LogBounds; lack: ArchiveLack },
   ): ColdAnswer | undefined {
-    if (archive.epoch !== epoch) return undefined;
-    const dropped = Math.min(through, stream.firstSequence - 1);
-    if (after + 1 < archive.firstSequence) {
-      return {
-        kind: 'gap',
-        through: Math.min(dropped, archive.firstSequence - 1),
-        tier: 'archive',
-      };
-    }
-    // The archive may be a moment behind. Events that it lacks after that time it never gets.
+    const dropped = Math.min(query.through, stream.firstSequence - 1, lack.through);
+    if (!lack.mayCome) return { kind: 'gap', through: dropped, tier: 'archive' };
+    // An archive may be a moment behind. Events that it lacks after that time it never gets.
     const nowMs = this.#options.clock.nowMs();
     progress.behind ??= { sinceMs: nowMs, through: dropped };
     if (nowMs - progress.behind.sinceMs < ARCHIVE_LAG_MS) return undefined;
-    return { kind: 'gap', through: progress.behind.through, tier: 'archive' };
+    const lost = Math.min(progress.behind.through, lack.through);
+    return { kind: 'gap', through: lost, tier: 'archive' };
   }
 }
 

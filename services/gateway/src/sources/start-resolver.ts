@@ -86,7 +86,7 @@ export class StartResolver {
   async #first(stream: LogBounds): Promise<ResolvedStart> {
     if (stream.firstSequence <= 1) return { sequence: 0 };
     // Without the archive its first event is unknown, and a later start would be a silent loss.
-    const archive = await this.#archive.bounds().catch(throwUnavailable);
+    const archive = await this.#archive.bounds(stream.epoch).catch(throwUnavailable);
     const { firstSequence } = archive.epoch === stream.epoch ? archive : stream;
     return { sequence: Math.min(firstSequence, stream.firstSequence) - 1 };
   }
@@ -112,9 +112,9 @@ export class StartResolver {
   async #atTime(timeMs: number): Promise<ResolvedStart> {
     const sequence = await this.#stream.sequenceBefore(timeMs).catch(throwUnavailable);
     // Read after the search: only the archive knows the events that expired during it.
-    const { firstSequence } = await this.#bounds();
+    const { epoch, firstSequence } = await this.#bounds();
     if (sequence >= firstSequence || firstSequence <= 1) return { sequence };
-    const archived = await this.#archive.sequenceBefore(timeMs).catch(throwUnavailable);
+    const archived = await this.#archive.sequenceBefore(epoch, timeMs).catch(throwUnavailable);
     return { sequence: Math.min(sequence, archived) };
   }
 

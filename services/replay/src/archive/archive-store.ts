@@ -1,6 +1,6 @@
 import assert from 'node:assert';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type LogBounds, TidemarkError, toPresent } from '@tidemark/protocol';
+import { type ArchiveHoldings, type LogBounds, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { setAside } from '../sqlite/database-file.ts';
 import { Archive } from './archive.ts';
@@ -34,6 +34,11 @@ export class ArchiveStore {
   /** 0 before the first contact with the stream. */
   get lastSequence(): number {
     return this.#archive.bounds?.lastSequence ?? 0;
+  }
+
+  /** What the archive holds, with at most `rangesMax` missing ranges; `undefined` before it has an epoch. */
+  holdings(rangesMax: number): ArchiveHoldings | undefined {
+    return this.#archive.open ? this.#archive.holdings(rangesMax) : undefined;
   }
 
   /** @throws TidemarkError `unavailable` before the first contact with the stream */

@@ -212,6 +212,19 @@ describe('selection', () => {
   });
 });
 
+const RANGE = { after: 0, through: 1_000_000 };
+
+/** Everything that can be read of an archive. */
+function contents(from: Archive) {
+  const names = from.topics.listEntries({ from: '', below: '~', after: '', limit: 1000 });
+  const request = { ...RANGE, order: 'asc', eventsMax: 1000, bytesMax: 1 << 20 } as const;
+  return {
+    bounds: from.bounds,
+    events: from.select({ patterns: ['>'] }).readPage(request).events,
+    topics: names.map(({ id, ...entry }) => entry),
+  };
+}
+
 describe('archive', () => {
   test('archive: a batch that fails half way: leaves bounds, events and counts as they were', () => {
     append([event(1), event(2)]);
@@ -273,6 +286,95 @@ describe('archive', () => {
       reopened.close();
     } while (archive.truncating);
     expect(steps).toBe(3);
+  });
+
+  test('archive: filled in any parts and any order: equal to one that had everything', () => {
+    fc.assert(
+      fc.property(
+        logArbitrary,
+        fc.tuple(fc.nat(60), fc.nat(60)),
+        fc.array(fc.nat(10), { minLength: 1, maxLength: 5 }),
+        fc.boolean(),
+        (steps, [first, width], sizes, downwards) => {
+          const whole = new Archive(':memory:', logger);
+          const young = new Archive(':memory:', logger);
+          let sequence = 0;
+          const events = steps.map(({ step, ...parts }) => {
+            sequence += step;
+            return event(sequence, parts);
+          });
+          const hole = {
+            from: Math.min(first, sequence) + 1,
+            to: Math.min(first + width, sequence),
+          };
+          whole.begin({ epoch: EPOCH }, 1);
+          whole.appendEvents(events, [], sequence);
+          const inHole = (one: IndexedEvent) =>
+            one.sequence >= hole.from && one.sequence <= hole.to;
+          const isHoled = hole.to >= hole.from;
+          young.begin({ epoch: EPOCH }, 1);
+          const others = events.filter((one) => !inHole(one));
+          young.appendEvents(others, isHoled ? [hole] : [], sequence);
+          for (let turn = 0; young.missingRanges(RANGE).length > 0; turn++) {
+            const [left] = young.missingRanges(RANGE);
+            if (!left) break;
+            const size = sizes[turn % sizes.length] ?? 0;
+            const part = downwards
+              ? { from: Math.max(left.from, left.to - size), to: left.to }
+              : { from: left.from, to: Math.min(left.to, left.from + size) };
+            const within = events.filter(
+              (one) => one.sequence >= part.from && one.sequence <= part.to,
+            );
+            expect(young.fillPart(part, within)).toBe(true);
+          }
+          expect(contents(young)).toEqual(contents(whole));
+          whole.close();
+          young.close();
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test('archive: filled before its first event: begins there, with a hole to its old beginning', () => {
+    const late = new Archive(':memory:', logger);
+    late.begin({ epoch: EPOCH }, 10);
+    late.appendEvents([event(10), event(11)], [], 11);
+    expect(late.fillPart({ from: 3, to: 5 }, [event(4)])).toBe(true);
+    expect(late.bounds).toEqual({ epoch: EPOCH, firstSequence: 3, lastSequence: 11 });
+    const missing = [
+      { from: 1, to: 2 },
+      { from: 6, to: 9 },
+    ];
+    expect(late.holdings(9)).toEqual({ ...late.bounds, missing });
+    expect(late.holdings(1)?.missing).toEqual([{ from: 6, to: 9 }]);
+    // What is there already, or was taken back meanwhile, is not written.
+    expect(late.fillPart({ from: 4, to: 7 }, [event(6)])).toBe(false);
+    expect(late.fillPart({ from: 9, to: 12 }, [event(12)])).toBe(false);
+    expect(late.missingRanges(RANGE)).toEqual(missing);
+    late.close();
+  });
+
+  test('archive: a time in what is missing: sequenceUntil includes it, sequenceBefore does not', () => {
+    const late = new Archive(':memory:', logger);
+    late.begin({ epoch: EPOCH }, 10);
+    late.appendEvents([event(10, { timeMs: 100 })], [], 10);
+    late.appendEvents([event(20, { timeMs: 200 })], [{ from: 11, to: 19 }], 20);
+    const until = [50, 150, 250].map((timeMs) => late.sequenceUntil(timeMs));
+    expect(until).toEqual([9, 19, 20]);
+    expect([50, 150, 250].map((timeMs) => late.sequenceBefore(timeMs))).toEqual([0, 10, 20]);
+    late.close();
+  });
+
+  test('archive: filled with times beyond those of its neighbours: they stay in order', () => {
+    const late = new Archive(':memory:', logger);
+    late.begin({ epoch: EPOCH }, 3);
+    late.appendEvents([event(3, { timeMs: 100 })], [], 3);
+    late.fillPart({ from: 1, to: 2 }, [event(1, { timeMs: 90 }), event(2, { timeMs: 120 })]);
+    late.appendEvents([event(4, { timeMs: 110 })], [], 4);
+    const times = [1, 2, 3, 4].map((sequence) => late.findEvent(sequence)?.timeMs);
+    expect(times).toEqual([90, 100, 100, 110]);
+    late.close();
   });
 
   test('archive: two processes on one file: the second writer is refused', () => {

@@ -1,11 +1,17 @@
 import assert from 'node:assert';
-import type { ArchivedEvent, Lineage, LogBounds, SequenceRange } from '@tidemark/protocol';
+import type {
+  ArchivedEvent,
+  ArchiveHoldings,
+  Lineage,
+  LogBounds,
+  SequenceRange,
+} from '@tidemark/protocol';
 import { parseEarlier } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Database, Statement } from 'better-sqlite3';
 import { type Criteria, createFilters } from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
-import { openDatabase } from '../sqlite/database-file.ts';
+import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
 import { type Dictionaries, Dictionary } from '../sqlite/dictionary.ts';
 import { EventTable } from '../sqlite/event-table.ts';
 import { KeyIndex } from '../sqlite/key-index.ts';
@@ -15,16 +21,21 @@ import { type IndexedEvent, Writer } from '../sqlite/writer.ts';
 /**
  * One SQLite file: the events of one epoch of the stream, complete between its bounds except for the
  * ranges that it notes as missing. Bounds and events change together, so the file is exact at any
- * moment. It can be deleted; a new one is then built from what the stream holds.
+ * moment. If it is deleted, a new one gets what the stream still holds, and the rest only from the archive
+ * of another replay service.
  */
 export class Archive {
   readonly path: string;
+  /** Names the file, from its beginning on. */
+  readonly id: string;
   readonly #database: Database;
   readonly #dictionaries: Dictionaries;
   readonly #table: EventTable;
   readonly #index: KeyIndex;
   readonly #writer: Writer;
   readonly #missing: Statement<[LogRange], SequenceRange>;
+  readonly #longestMissing: Statement<[{ through: number; rangesMax: number }], SequenceRange>;
+  #fills = 0;
   #bounds: LogBounds | undefined;
   /** The last sequence in the file: beyond that of the bounds while a part of the file is to be removed. */
   #fileEnd = 0;
@@ -33,6 +44,7 @@ export class Archive {
   constructor(path: string, logger: Logger) {
     this.path = path;
     this.#database = openDatabase(path, logger);
+    this.id = readIdentity(this.#database);
     this.#dictionaries = {
       topics: new Dictionary(this.#database, 'topics'),
       types: new Dictionary(this.#database, 'types'),
@@ -45,6 +57,12 @@ export class Archive {
       `SELECT max(from_sequence, @after + 1) AS "from", min(to_sequence, @through) AS "to"
        FROM missing WHERE to_sequence > @after AND from_sequence <= @through
        ORDER BY from_sequence`,
+    );
+    this.#longestMissing = this.#database.prepare(
+      `SELECT * FROM (
+         SELECT from_sequence AS "from", min(to_sequence, @through) AS "to" FROM missing
+         WHERE from_sequence <= @through ORDER BY to_sequence - from_sequence DESC LIMIT @rangesMax
+       ) ORDER BY "from"`,
     );
     this.#bounds = readBounds(this.#database);
     this.#fileEnd = this.#bounds?.lastSequence ?? 0;
@@ -62,6 +80,11 @@ export class Archive {
 
   get topics(): Dictionary {
     return this.#dictionaries.topics;
+  }
+
+  /** Grows with each part that is filled: what was selected before may lack events since then. */
+  get fills(): number {
+    return this.#fills;
   }
 
   get open(): boolean {
@@ -103,6 +126,22 @@ export class Archive {
   }
 
   /**
+   * Stores a part of a missing range, with all its events in stream order. The part is then no longer
+   * missing.
+   *
+   * @returns whether it was still missing; nothing is stored otherwise
+   * @throws Error when another process has changed the same file meanwhile
+   */
+  fillPart({ from, to }: SequenceRange, events: readonly IndexedEvent[]): boolean {
+    const bounds = this.#requireBounds();
+    if (this.truncating || to > bounds.lastSequence) return false;
+    if (!this.#writer.fillPart({ from, to, events, bounds })) return false;
+    this.#bounds = { ...bounds, firstSequence: Math.min(bounds.firstSequence, from) };
+    this.#fills++;
+    return true;
+  }
+
+  /**
    * Ends the archive at a sequence, where the stream lost its end in a crash. What lies after it is not
    * served from then on. This call removes a part of that from the file, from the end on; the caller
    * repeats it while the archive is `truncating`.
@@ -136,7 +175,13 @@ export class Archive {
     return sequence === undefined ? undefined : this.#table.findEvent(sequence);
   }
 
-  /** The parts of a range that the archive never got, in order. */
+  /** What the archive holds, with at most `rangesMax` missing ranges; `undefined` without an epoch. */
+  holdings(rangesMax: number): ArchiveHoldings | undefined {
+    const missing = this.#longestMissing.all({ through: this.#end, rangesMax });
+    return this.#bounds && { ...this.#bounds, missing };
+  }
+
+  /** The parts of a range that the archive lacks, in order. */
   missingRanges({ after, through }: LogRange): SequenceRange[] {
     return this.#missing.all({ after, through: Math.min(through, this.#end) });
   }
@@ -159,6 +204,16 @@ export class Archive {
       else low = middle + 1;
     }
     return low === first ? 0 : low - 1;
+  }
+
+  /**
+   * The sequence before the first event stored at a time (ms since 1970) or later; the last one without
+   * such an event. Unlike `sequenceBefore` it includes what is missing just before that event.
+   */
+  sequenceUntil(timeMs: number): number {
+    const rest = { after: this.sequenceBefore(timeMs), through: this.#end };
+    const next = this.#table.firstSequence(rest, 'asc');
+    return next === undefined ? this.#end : next - 1;
   }
 
   close(): void {

@@ -7,16 +7,23 @@ import {
   type Response,
   spanOf,
 } from '@tidemark/http';
-import { formatCursor, parseCursor, TidemarkError, toPresent } from '@tidemark/protocol';
+import {
+  formatCursor,
+  type LogBounds,
+  parseCursor,
+  TidemarkError,
+  toPresent,
+} from '@tidemark/protocol';
 import type { Metrics, Tracer } from '@tidemark/telemetry';
 import { Exports } from './export.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
-import { type HistorySource, resolveRange, waitForArchive } from './range.ts';
+import { type HistorySource, requireLost, resolveRange, waitForArchive } from './range.ts';
 import { readTopics } from './topics.ts';
 import { itemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
+const POSITION_HEADER = 'Tidemark-Position';
 
 export interface HistoryOptions extends HistorySource {
   readonly metrics: Metrics;
@@ -108,6 +115,7 @@ async function answerEvents(
   const query = parseHistoryQuery(request.query, options.pageEventsMax);
   for (const pattern of query.criteria.patterns) requirePermission(principal, 'history', pattern);
   const range = await resolveRange(query, options);
+  tellPosition(response, range.bounds);
   response.vary('Accept');
   if (exports) {
     const confirm = () => options.confirm(principal);
@@ -131,8 +139,14 @@ async function answerEvent(
   const wanted = parseCursor(String(request.params.cursor));
   await waitForArchive(options, wanted);
   const { archive, bounds } = options.store.snapshot();
+  tellPosition(response, bounds);
   const present = toPresent(bounds, wanted);
   const event = present && !present.lost ? archive.findEvent(present.sequence) : undefined;
+  if (!event && present && !present.lost) {
+    const { sequence } = present;
+    const [hole] = archive.missingRanges({ after: sequence - 1, through: sequence });
+    if (hole) requireLost(options, bounds.epoch, hole);
+  }
   if (!event || !permits(principal, 'history', event.topic)) {
     throw new TidemarkError('not_found', `There is no event at ${formatCursor(wanted)}.`);
   }
@@ -141,13 +155,25 @@ async function answerEvent(
 
 async function answerTopics(
   { request, response, principal }: Exchange,
-  { store, pageEventsMax }: HistoryOptions,
+  options: HistoryOptions,
 ): Promise<void> {
+  const { store, pageEventsMax } = options;
   const query = parseTopicsQuery(request.query, pageEventsMax);
-  const page = await readTopics(store.snapshot(), query, { principal, limitMax: pageEventsMax });
+  const snapshot = store.snapshot();
+  const { archive, bounds } = snapshot;
+  for (const hole of archive.missingRanges({ after: 0, through: bounds.lastSequence })) {
+    requireLost(options, bounds.epoch, hole);
+  }
+  tellPosition(response, bounds);
+  const page = await readTopics(snapshot, query, { principal, limitMax: pageEventsMax });
   if (page.next !== null) {
     const link = withParameter(request.query, 'after', page.next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);
   }
   response.json(page);
+}
+
+/** Names the end of the archive: two answers that differ only because one instance is behind show it. */
+function tellPosition(response: Response, { epoch, lastSequence }: LogBounds): void {
+  response.set(POSITION_HEADER, formatCursor({ epoch, sequence: lastSequence }));
 }

@@ -32,6 +32,8 @@ export interface HistorySource {
    * @throws TidemarkError `unavailable` when NATS is away
    */
   readonly readBounds: (reaching: number) => Promise<LogBounds>;
+  /** Whether a range that the archive lacks is, or may be, in that of another replay service. */
+  readonly isElsewhere: (epoch: string, range: SequenceRange) => boolean;
 }
 
 /** The part of the archive that a query is about, fixed when the query began. */
@@ -39,6 +41,12 @@ export interface HistoryRange extends ArchiveSnapshot {
   readonly range: LogRange;
   /** Set when the query named a cursor of another log, or of a part that this log has lost. */
   readonly gap: Gap | undefined;
+  /**
+   * Checks a range that the archive lacks.
+   *
+   * @throws TidemarkError `unavailable` where another archive has it, so that it is not lost
+   */
+  readonly requireLost: (range: SequenceRange) => void;
 }
 
 /** Finds the range of a query. Where it names an event that was just stored, it waits for the archive. */
@@ -50,20 +58,20 @@ export async function resolveRange(
   const snapshot = source.store.snapshot();
   const { archive, bounds } = snapshot;
   const { before, fromMs, toMs } = query;
-  const earliest = bounds.firstSequence - 1;
   let after = startOf(query, snapshot);
   let through = bounds.lastSequence;
   if (before) {
     const present = toPresent(bounds, before);
     // Events of another log count as older than all of this one.
-    if (!present) through = Math.min(through, earliest);
+    if (!present) through = 0;
     else through = Math.min(through, present.lost ? present.sequence : present.sequence - 1);
   }
   if (fromMs !== undefined) after = Math.max(after, archive.sequenceBefore(fromMs));
-  if (toMs !== undefined) through = Math.min(through, archive.sequenceBefore(toMs));
+  if (toMs !== undefined) through = Math.min(through, archive.sequenceUntil(toMs));
   return {
     ...snapshot,
     range: { after, through },
+    requireLost: (range) => requireLost(source, bounds.epoch, range),
     gap: lostCursor(query, bounds),
   };
 }
@@ -89,7 +97,23 @@ export async function waitForArchive(
   throw new TidemarkError('unavailable', 'The archive has not reached that event yet.');
 }
 
-/** A range that the archive never received, as clients see it. */
+/**
+ * Checks a range that the archive lacks.
+ *
+ * @throws TidemarkError `unavailable` where another archive has it, from which this one is being filled
+ */
+export function requireLost(
+  { isElsewhere }: Pick<HistorySource, 'isElsewhere'>,
+  epoch: string,
+  range: SequenceRange,
+): void {
+  if (!isElsewhere(epoch, range)) return;
+  throw new TidemarkError('unavailable', 'This part of the log may be in another archive.', {
+    retryAfterSeconds: 1,
+  });
+}
+
+/** A range that no archive has, as clients see it. */
 export function toGap({ from, to }: SequenceRange, epoch: string): Gap {
   return {
     from: formatCursor({ epoch, sequence: from - 1 }),
@@ -98,14 +122,12 @@ export function toGap({ from, to }: SequenceRange, epoch: string): Gap {
   };
 }
 
-function startOf({ after, fromMs }: HistoryQuery, { archive, bounds }: ArchiveSnapshot): number {
-  const earliest = bounds.firstSequence - 1;
-  // A query by time begins at 0, so that the answer shows what is missing before the archive.
-  if (after === undefined) return fromMs === undefined ? earliest : 0;
-  if (after.kind === 'earliest') return earliest;
+function startOf({ after }: HistoryQuery, { archive, bounds }: ArchiveSnapshot): number {
+  // They begin at 0, so that the answer shows what is missing before the archive.
+  if (after === undefined || after.kind === 'earliest') return 0;
   if (after.kind === 'latest') return bounds.lastSequence;
   if (after.kind === 'time') return archive.sequenceBefore(after.timeMs);
-  return toPresent(bounds, after.position)?.sequence ?? earliest;
+  return toPresent(bounds, after.position)?.sequence ?? bounds.firstSequence - 1;
 }
 
 /** The furthest event that the query's cursors name. */

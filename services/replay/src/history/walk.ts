@@ -26,21 +26,27 @@ export interface StepLimits {
  * query holds up the projector or another request.
  *
  * @param limits asked before each step; `undefined` ends the walk
- * @throws TidemarkError `unavailable` when the stream is replaced during the walk
+ * @throws TidemarkError `unavailable` when the stream is replaced during the walk, or when it comes to a
+ *   part that only another archive has
  */
 export async function* walk(
-  { archive, range }: HistoryRange,
+  { archive, range, requireLost }: HistoryRange,
   { criteria, order }: HistoryQuery,
   limits: () => StepLimits | undefined,
 ): AsyncGenerator<Step> {
-  const selection = archive.select(criteria);
+  let selection = archive.select(criteria);
+  let { fills } = archive;
   let left = range;
   for (let next = limits(); next && !isEmpty(left); next = limits()) {
     if (!archive.open) {
       throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
     }
+    // The names of the filled events are not in a selection that was made before.
+    if (archive.fills !== fills) selection = archive.select(criteria);
+    fills = archive.fills;
     const { events, remaining } = selection.readPage({ ...left, ...next, order });
     const missing = archive.missingRanges(examinedPart(left, remaining, order));
+    for (const hole of missing) requireLost(hole);
     left = remaining;
     yield { events, missing, remaining };
     await nextTurn();

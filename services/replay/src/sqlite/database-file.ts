@@ -1,9 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { ConfigurationError } from '@tidemark/config';
 import type { Logger } from '@tidemark/telemetry';
 import Database from 'better-sqlite3';
-import { APPLICATION_ID, PRAGMAS, SCHEMA, SCHEMA_VERSION, UPGRADES } from './schema.ts';
+import {
+  APPLICATION_ID,
+  IDENTITY_TABLE,
+  PRAGMAS,
+  SCHEMA,
+  SCHEMA_VERSION,
+  UPGRADES,
+} from './schema.ts';
 
 /** Files that SQLite keeps beside a database which was not closed. */
 const COMPANIONS = ['-wal', '-shm'] as const;
@@ -52,6 +60,19 @@ export function setAside(path: string, label: string): string {
     return kept;
   }
   throw refused(path, `was set aside ${SET_ASIDE_MAX} times: remove the old files`);
+}
+
+/** The name of the file, which it gets once. Files of an earlier version have none yet. */
+export function readIdentity(database: Database.Database): string {
+  const known = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'identity'").get();
+  if (!known) {
+    database.transaction(() => {
+      database.exec(IDENTITY_TABLE);
+      const id = randomBytes(8).toString('hex');
+      database.prepare('INSERT INTO identity (one, id) VALUES (1, ?)').run(id);
+    })();
+  }
+  return database.prepare<[], string>('SELECT id FROM identity').pluck().get() ?? '';
 }
 
 function openChecked(path: string, logger: Logger): Database.Database {

@@ -24,6 +24,7 @@ export interface Dictionaries {
 
 /** Events that were counted since the last write of the counts. */
 interface PendingCount {
+  firstSequence: number;
   lastSequence: number;
   count: number;
 }
@@ -37,7 +38,7 @@ export class Dictionary {
   readonly #name: Statement<[number], string>;
   readonly #range: Statement<[string, string, string, number], DictionaryEntry>;
   readonly #insert: Statement<[string, number, number]>;
-  readonly #count: Statement<[number, number, number]>;
+  readonly #count: Statement<[PendingCount & { readonly id: number }]>;
   readonly #ids = new Map<string, number>();
   readonly #pending = new Map<number, PendingCount>();
 
@@ -54,7 +55,9 @@ export class Dictionary {
       `INSERT INTO ${table} (name, first_sequence, last_sequence, event_count) VALUES (?, ?, ?, 0)`,
     );
     this.#count = database.prepare(
-      `UPDATE ${table} SET last_sequence = ?, event_count = event_count + ? WHERE id = ?`,
+      `UPDATE ${table} SET first_sequence = min(first_sequence, @firstSequence),
+         last_sequence = max(last_sequence, @lastSequence), event_count = event_count + @count
+       WHERE id = @id`,
     );
   }
 
@@ -89,18 +92,17 @@ export class Dictionary {
     const pending = this.#pending.get(id);
     if (pending) {
       pending.count++;
-      pending.lastSequence = sequence;
+      pending.firstSequence = Math.min(pending.firstSequence, sequence);
+      pending.lastSequence = Math.max(pending.lastSequence, sequence);
     } else {
-      this.#pending.set(id, { count: 1, lastSequence: sequence });
+      this.#pending.set(id, { count: 1, firstSequence: sequence, lastSequence: sequence });
     }
     return id;
   }
 
   /** Writes what was counted since the last time: one update for each name, not for each event. */
   writeCounts(): void {
-    for (const [id, { count, lastSequence }] of this.#pending) {
-      this.#count.run(lastSequence, count, id);
-    }
+    for (const [id, pending] of this.#pending) this.#count.run({ id, ...pending });
     this.#pending.clear();
   }
 

@@ -77,6 +77,14 @@ export const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** Beside the schema, because files of the same version exist without it, and are kept. */
+export const IDENTITY_TABLE = `
+  CREATE TABLE identity (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL
+  ) STRICT;
+`;
+
 function dictionary(table: string): string {
   return `
   CREATE TABLE ${table} (

@@ -20,6 +20,17 @@ export interface Batch {
   readonly bounds: LogBounds;
 }
 
+/** Part of a missing range, as another archive has it. */
+export interface Filling {
+  /** The part: all of it is missing. */
+  readonly from: number;
+  readonly to: number;
+  /** All events of the part, in stream order. */
+  readonly events: readonly IndexedEvent[];
+  /** The bounds of this archive. */
+  readonly bounds: LogBounds;
+}
+
 /** Makes every change to the archive; each is one transaction. */
 export class Writer {
   readonly #database: Database;
@@ -78,6 +89,33 @@ export class Writer {
   }
 
   /**
+   * Writes a part of a missing range, which is then no longer missing.
+   *
+   * @returns whether all of the part was missing; nothing is written otherwise
+   * @throws Error when another process has changed the same file meanwhile
+   */
+  fillPart({ from, to, events, bounds }: Filling): boolean {
+    return this.#transact(() => {
+      this.#setLastSequence(bounds, bounds.lastSequence);
+      const hole = this.#database
+        .prepare<[number, number], SequenceRange>(
+          `DELETE FROM missing WHERE from_sequence <= ? AND to_sequence >= ?
+           RETURNING from_sequence AS "from", to_sequence AS "to"`,
+        )
+        .get(from, to);
+      if (!hole) return false;
+      if (hole.from < from) this.#insertMissing.run(hole.from, from - 1);
+      if (to < hole.to) this.#insertMissing.run(to + 1, hole.to);
+      this.#database
+        .prepare('UPDATE position SET first_sequence = min(first_sequence, ?)')
+        .run(from);
+      this.#insertBetween(events, { before: from, after: to });
+      this.#writeCounts();
+      return true;
+    });
+  }
+
+  /**
    * Removes the last part of what lies after a sequence: so much that the loop is free again soon. The
    * archive then ends before that part, so it is exact after each step.
    *
@@ -91,6 +129,33 @@ export class Writer {
       this.#lastTimeMs = this.#readLastTimeMs();
       return { removed, lastSequence };
     });
+  }
+
+  /**
+   * Inserts events below others. The archive that they come from may have raised times that this one
+   * did not, so each time is brought between those of its neighbours.
+   */
+  #insertBetween(
+    events: readonly IndexedEvent[],
+    { before, after }: { readonly before: number; readonly after: number },
+  ): void {
+    const lowest = this.#database
+      .prepare<[number], number>(
+        'SELECT time_ms FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT 1',
+      )
+      .pluck()
+      .get(before);
+    const highest = this.#database
+      .prepare<[number], number>(
+        'SELECT time_ms FROM events WHERE sequence > ? ORDER BY sequence LIMIT 1',
+      )
+      .pluck()
+      .get(after);
+    this.#lastTimeMs = lowest ?? 0;
+    for (const event of events) {
+      this.#insertEvent({ ...event, timeMs: Math.min(event.timeMs, highest ?? event.timeMs) });
+    }
+    this.#lastTimeMs = this.#readLastTimeMs();
   }
 
   #insertEvent({ sequence, timeMs, topic, type, source, json }: IndexedEvent): void {
@@ -118,8 +183,9 @@ export class Writer {
     try {
       return this.#database.transaction(change).immediate();
     } catch (error) {
-      // The dictionaries may name rows that were rolled back.
+      // They may name rows, and the time of a row, that were rolled back.
       this.#clearCaches();
+      this.#lastTimeMs = this.#readLastTimeMs();
       throw error;
     }
   }
