@@ -36,7 +36,7 @@ export function openDatabase(path: string, logger: Logger): Database.Database {
       const kept = setAside(path, 'damaged');
       logger.error(
         { path, kept, reason: message },
-        'the archive is damaged: a new one is built from the stream',
+        'the archive is damaged: a new one gets what the stream and other archives hold',
       );
       return openChecked(path, logger);
     }
@@ -91,7 +91,7 @@ function openChecked(path: string, logger: Logger): Database.Database {
       const kept = setAside(path, `schema-${version}`);
       logger.warn(
         { path, kept, found: version, needed: SCHEMA_VERSION },
-        'the archive has another schema version: a new one is built from the stream',
+        'the archive has another schema version: a new one gets what the stream and other archives hold',
       );
       return openChecked(path, logger);
     }
