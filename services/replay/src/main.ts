@@ -8,7 +8,14 @@ import {
   writeLineage,
 } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
-import { createHttpFront, createParts, type Lifetime, runService } from '@tidemark/service';
+import {
+  createHttpFront,
+  createParts,
+  type HttpFront,
+  type Lifetime,
+  runService,
+  type ServiceParts,
+} from '@tidemark/service';
 import type { Metrics } from '@tidemark/telemetry';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
@@ -26,7 +33,7 @@ runService({
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
   const parts = createParts('replay', config, lifetime);
-  const { logger, metrics, tracer, limits, link, revocations, confirm, signal, onStop } = parts;
+  const { logger, metrics, tracer, link, revocations, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
   const stallWatch = new StallWatch();
   let feed: Feed | undefined;
@@ -53,26 +60,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
   exposeProjection(metrics, { lag, stallWatch });
 
-  // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
-  // read once.
-  const front = createHttpFront(parts, config, {
-    endpoints: historyEndpoints({
-      ...config,
-      store,
-      metrics,
-      tracer,
-      progress: projector.progress,
-      limits,
-      confirm,
-      readBounds: (reaching) => readBounds(link, reaching),
-      isElsewhere: (epoch, range) => shared.filler.isElsewhere(epoch, range),
-    }),
-    checks: {
-      projection: () => projector.caughtUp && !stallWatch.stalled,
-      archive: () => projector.writable,
-      filled: () => shared.filler.complete,
-    },
-  });
+  const front = createFront(parts, config, { store, projector, shared, stallWatch });
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
@@ -110,6 +98,41 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   // Before the link, which waits for NATS.
   onStop(() => store.close());
   onStop(() => link.close());
+}
+
+interface Served {
+  readonly store: ArchiveStore;
+  readonly projector: Projector;
+  readonly shared: SharedArchive;
+  readonly stallWatch: StallWatch;
+}
+
+function createFront(
+  parts: ServiceParts,
+  config: ReplayConfiguration,
+  { store, projector, shared, stallWatch }: Served,
+): HttpFront {
+  const { metrics, tracer, limits, link, confirm } = parts;
+  // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
+  // read once.
+  return createHttpFront(parts, config, {
+    endpoints: historyEndpoints({
+      ...config,
+      store,
+      metrics,
+      tracer,
+      progress: projector.progress,
+      limits,
+      confirm,
+      readBounds: (reaching) => readBounds(link, reaching),
+      isElsewhere: (epoch, range) => shared.filler.isElsewhere(epoch, range),
+    }),
+    checks: {
+      projection: () => projector.caughtUp && !stallWatch.stalled,
+      archive: () => projector.writable,
+      filled: () => shared.filler.complete,
+    },
+  });
 }
 
 function exposeProjection(
