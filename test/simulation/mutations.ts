@@ -233,14 +233,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a lost end is not noticed',
     file: 'log/event-log.ts',
-    text: 'else if (end < Math.max(tail.head, this.#highestReserved))',
+    text: 'else if (this.isBeyond(end))',
     replacement: 'else if (end < 0)',
   },
   {
     mistake: 'a lost end is noticed only below the head',
     file: 'log/event-log.ts',
-    text: 'Math.max(tail.head, this.#highestReserved)',
-    replacement: 'tail.head',
+    text: 'Math.max(this.tail.head, this.#highestReserved)',
+    replacement: 'this.tail.head',
   },
   {
     mistake: 'retention that overtakes a feed is not noticed',

@@ -1,7 +1,8 @@
 import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { System } from '../support/system.ts';
-import { numbered } from '../support/system.ts';
+import { metric, numbered } from '../support/system.ts';
+import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 
 const TOPICS = 50;
@@ -10,6 +11,10 @@ const STEADY_CLIENTS = 40;
 /** Events of one request, and the pause between two requests: 200 events a second. */
 const BATCH_EVENTS = 20;
 const BATCH_PAUSE_MS = 100;
+
+/** More than SQLite's cache of 64 MiB holds. */
+const FILL_EVENTS = 200_000;
+const FILL_BATCH_EVENTS = 1000;
 
 const VISIT_PAUSE_MS = 50;
 const HISTORY_PAUSE_MS = 200;
@@ -40,7 +45,7 @@ export async function runLoad(system: System, counts: LoadCounts, signal: AbortS
     ...steady,
     repeat(BATCH_PAUSE_MS, signal, async (round) => {
       const events = Array.from({ length: BATCH_EVENTS }, (_, index) => {
-        const n = round * BATCH_EVENTS + index;
+        const n = FILL_EVENTS + round * BATCH_EVENTS + index;
         return numbered(`soak.${n % TOPICS}`, n);
       });
       const stored = await system.publisher.storeAll(events);
@@ -72,6 +77,21 @@ export async function runLoad(system: System, counts: LoadCounts, signal: AbortS
       counts.stalls++;
     }),
   ]);
+}
+
+/**
+ * Fills the archive and reads it once, so that SQLite's cache of pages is as large as it gets before the
+ * measurements begin.
+ */
+export async function fillCaches(system: System): Promise<void> {
+  for (let n = 0; n < FILL_EVENTS; n += FILL_BATCH_EVENTS) {
+    const events = Array.from({ length: FILL_BATCH_EVENTS }, (_, index) =>
+      numbered(`soak.${index % TOPICS}`, n + index),
+    );
+    await system.publisher.storeAll(events);
+  }
+  await until(async () => (await metric(system.replay, 'projection_position')) >= FILL_EVENTS);
+  await read(system, 'topics=>', 'application/x-ndjson');
 }
 
 async function repeat(

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startSystem, withNats } from '../support/system.ts';
 import { ALLOWANCES, hasGrown } from './limits.ts';
-import { type LoadCounts, runLoad } from './load.ts';
+import { fillCaches, type LoadCounts, runLoad } from './load.ts';
 import { measure } from './measurements.ts';
 import { draw, type Panel } from './picture.ts';
 import { median, type Sample, trendOf } from './trend.ts';
@@ -43,6 +43,8 @@ async function soak(durationMs: number, picture: string): Promise<void> {
   const system = await startSystem({ env: ENV });
   const ending = new AbortController();
   try {
+    console.log('Filling the archive and the caches …');
+    await fillCaches(system);
     const load = runLoad(system, counts, ending.signal);
     await Promise.race([load, watch()]);
     ending.abort();

@@ -1,3 +1,4 @@
+import { appends } from './appends.ts';
 import type { BenchCase } from './bench-case.ts';
 import { deep } from './deep.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
@@ -10,6 +11,7 @@ import { stormCold, stormTail } from './storm.ts';
 
 /** In the order of the table. */
 export const cases: readonly BenchCase[] = [
+  appends,
   fanOutWebSocket,
   fanOutSse,
   fanOutTraced,
