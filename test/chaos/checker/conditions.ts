@@ -1,0 +1,132 @@
+import type { Published } from './acknowledged.ts';
+import type { Place } from './lineage.ts';
+import { type StoredTimes, storedTimes } from './order.ts';
+import type { Publication } from './publications.ts';
+import type { Findings } from './violation.ts';
+
+const WON = 'a condition that was met';
+const REFUSED = 'a condition that was refused';
+
+/** The events of the final log, by topic, and the times at which they were stored. */
+interface Chains extends Published {
+  readonly byTopic: ReadonlyMap<string, readonly number[]>;
+  readonly times: StoredTimes;
+  readonly winners: Map<string, Publication>;
+}
+
+/**
+ * Conditional appends are linearizable for each topic. One that was stored had the predecessor that it
+ * named. One that was refused named a cursor that was the topic's last at some time within the call, and
+ * not the one that the condition named.
+ */
+export function checkConditions(run: Published, found: Findings): void {
+  const times = storedTimes(run.log);
+  const chains: Chains = { ...run, byTopic: run.log.byTopic(), times, winners: new Map() };
+  for (const publication of run.publications) {
+    const { attempt, answer } = publication;
+    if (attempt.condition === undefined || !answer) continue;
+    if (answer.outcome === 'stored') checkMet(publication, chains, found);
+    else if (answer.code === 'precondition_failed') checkRefused(publication, chains, found);
+  }
+}
+
+function checkMet(publication: Publication, chains: Chains, found: Findings): void {
+  const { attempt, answer } = publication;
+  const { log } = chains;
+  const { topic, id, condition } = attempt;
+  if (!answer?.cursor) return;
+  const place = log.places.find(answer.cursor);
+  if (place.lost || place.foreign || log.idOf(place.sequence) !== id) return;
+  const concern = { topic, id, attempt: attempt.attempt };
+  checkContest(publication, chains, found);
+  const before = lastBefore(chains.byTopic.get(topic) ?? [], place.sequence);
+  const named = condition ? log.places.find(condition) : undefined;
+  // What the log lost, or no longer holds, cannot be compared.
+  if (named?.lost) return;
+  const wanted = named?.sequence ?? 0;
+  if (before === wanted) return;
+  if (named && !log.has(wanted) && before < wanted) return;
+  if (!named && before < log.streamFirst) return;
+  const text = `${id} was stored at ${answer.cursor} under the condition ${condition ?? 'that the topic is empty'}, and the last event of ${topic} before it is at ${before || 'none'}`;
+  found.violate(WON, answer.atMs, text, concern);
+}
+
+/** Of the appends that name one predecessor, one wins. */
+function checkContest(publication: Publication, { winners }: Chains, found: Findings): void {
+  const { attempt, answer } = publication;
+  if (attempt.condition === null) return;
+  const key = `${attempt.topic} ${attempt.condition}`;
+  const winner = winners.get(key);
+  if (!winner) winners.set(key, publication);
+  else if (winner.attempt.id !== attempt.id) {
+    const text = `${winner.attempt.id} and ${attempt.id} were both stored after ${attempt.condition} of ${attempt.topic}`;
+    const { topic, id, attempt: number } = attempt;
+    found.violate('a contest has one winner', answer?.atMs ?? 0, text, {
+      topic,
+      id,
+      attempt: number,
+    });
+  }
+}
+
+function checkRefused({ attempt, answer }: Publication, chains: Chains, found: Findings): void {
+  if (!answer) return;
+  const { log, faults } = chains;
+  const { topic, id, condition } = attempt;
+  const concern = { topic, id, attempt: attempt.attempt };
+  const told = answer.cursor ? log.places.find(answer.cursor) : undefined;
+  if (told?.lost) return;
+  const violate = (why: string) => {
+    const text = `attempt ${attempt.attempt} of ${id} (condition ${condition}) was refused with ${answer.cursor ?? 'null'}, ${why}`;
+    found.violate(REFUSED, answer.atMs, text, concern);
+  };
+  if (isSame(condition, told, chains)) return violate('which is its own condition');
+  if (told && log.topicOf(told.sequence) !== topic) {
+    const isGone = !log.has(told.sequence) && told.sequence < log.streamFirst;
+    const lossy = faults.mayLoseEndAfter(attempt.atMs) || (isGone && faults.mayLoseStart);
+    if (!lossy) violate('where the log has no event of the topic');
+    return;
+  }
+  const sequence = told?.sequence ?? 0;
+  if (told && chains.times.notBefore(sequence) > answer.atMs) {
+    return violate('which was stored only after the answer');
+  }
+  const next = firstAfter(chains.byTopic.get(topic) ?? [], sequence);
+  // A topic is empty too when retention has removed its events from the stream.
+  if (!told && next < log.streamFirst) return;
+  if (next && chains.times.notAfter(next) < attempt.atMs) {
+    violate(`and ${log.idOf(next)} at ${next} had followed it before the attempt`);
+  }
+}
+
+function isSame(
+  condition: string | null | undefined,
+  told: Place | undefined,
+  { log }: Chains,
+): boolean {
+  if (condition === null || condition === undefined) return told === undefined;
+  const named = log.places.find(condition);
+  return told !== undefined && !named.lost && named.sequence === told.sequence;
+}
+
+/** The highest of the sequences that is lower than `sequence`; 0 where there is none. */
+function lastBefore(sequences: readonly number[], sequence: number): number {
+  return sequences[lowerBound(sequences, sequence) - 1] ?? 0;
+}
+
+/** The lowest of the sequences that is higher than `sequence`; 0 where there is none. */
+function firstAfter(sequences: readonly number[], sequence: number): number {
+  return sequences[lowerBound(sequences, sequence + 1)] ?? 0;
+}
+
+/** The index of the first one that is not lower than `sequence`. */
+function lowerBound(sequences: readonly number[], sequence: number): number {
+  let low = 0;
+  let high = sequences.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sequences[middle] ?? 0) < sequence) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

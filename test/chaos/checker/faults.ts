@@ -1,0 +1,69 @@
+import type { FaultRecord } from '../history.ts';
+
+/** A fault from its begin to its end. */
+export interface Fault {
+  readonly fault: string;
+  readonly targets: readonly string[];
+  readonly beginMs: number;
+  readonly loses: FaultRecord['loses'];
+  /** Infinite while it has not ended. */
+  endMs: number;
+}
+
+/** The faults of a run. */
+export class Faults {
+  /** In the order of their begins. */
+  readonly all: Fault[] = [];
+  readonly #open = new Map<number, Fault>();
+
+  add({ number, phase, atMs, fault, target, loses }: FaultRecord): void {
+    if (phase === 'end') {
+      const open = this.#open.get(number);
+      if (open) open.endMs = atMs;
+      return;
+    }
+    const targets = target.split(' ');
+    const begun = { fault, targets, beginMs: atMs, endMs: Number.POSITIVE_INFINITY, loses };
+    this.all.push(begun);
+    this.#open.set(number, begun);
+  }
+
+  /** When the last fault ended; -Infinity where there was none. */
+  get lastEndMs(): number {
+    return this.all.reduce((last, { endMs }) => Math.max(last, endMs), Number.NEGATIVE_INFINITY);
+  }
+
+  /** Whether the log may have lost its end at this time or later. */
+  mayLoseEndAfter(atMs: number): boolean {
+    return this.all.some(({ loses, endMs }) => loses === 'end' && endMs >= atMs);
+  }
+
+  /** Whether the log may have lost its end before this time. */
+  mayHaveLostEnd(atMs: number): boolean {
+    return this.endLossesBefore(atMs).length > 0;
+  }
+
+  /** The faults that may have lost the end of the log and began before this time. */
+  endLossesBefore(atMs: number): readonly Fault[] {
+    return this.all.filter(({ loses, beginMs }) => loses === 'end' && beginMs <= atMs);
+  }
+
+  /** Whether events may have left the stream before an archive had them. */
+  get mayLoseStart(): boolean {
+    return this.all.some(({ loses }) => loses === 'start');
+  }
+
+  /**
+   * The time by which something has to have happened that takes `boundMs` without faults.
+   *
+   * @param hinders whether a fault can delay it
+   */
+  deadline(fromMs: number, boundMs: number, hinders: (fault: Fault) => boolean): number {
+    let deadlineMs = fromMs + boundMs;
+    for (const fault of this.all) {
+      if (fault.beginMs > deadlineMs || fault.endMs < fromMs || !hinders(fault)) continue;
+      deadlineMs = Math.max(deadlineMs, fault.endMs + boundMs);
+    }
+    return deadlineMs;
+  }
+}
