@@ -1,3 +1,4 @@
+import type { PublishAnswer, PublishAttempt } from '../history.ts';
 import type { Published } from './acknowledged.ts';
 import type { Place } from './lineage.ts';
 import { type StoredTimes, storedTimes } from './order.ts';
@@ -45,10 +46,16 @@ function checkMet(publication: Publication, chains: Chains, found: Findings): vo
   if (named?.lost) return;
   const wanted = named?.sequence ?? 0;
   if (before === wanted) return;
-  if (named && !log.has(wanted) && before < wanted) return;
+  if (named && before < wanted && !holds(wanted, topic, chains, attempt.atMs)) return;
   if (!named && before < log.streamFirst) return;
   const text = `${id} was stored at ${answer.cursor} under the condition ${condition ?? 'that the topic is empty'}, and the last event of ${topic} before it is at ${before || 'none'}`;
   found.violate(WON, answer.atMs, text, concern);
+}
+
+/** Whether an event that a condition names has to be in the log, as one of the topic. */
+function holds(sequence: number, topic: string, { log, faults }: Chains, atMs: number): boolean {
+  if (log.topicOf(sequence) === topic) return true;
+  return !(faults.mayHaveLostEnd(atMs) || (sequence < log.streamFirst && faults.mayLoseStart));
 }
 
 /** Of the appends that name one predecessor, one wins. */
@@ -71,32 +78,39 @@ function checkContest(publication: Publication, { winners }: Chains, found: Find
 
 function checkRefused({ attempt, answer }: Publication, chains: Chains, found: Findings): void {
   if (!answer) return;
-  const { log, faults } = chains;
   const { topic, id, condition } = attempt;
-  const concern = { topic, id, attempt: attempt.attempt };
-  const told = answer.cursor ? log.places.find(answer.cursor) : undefined;
+  const told = answer.cursor ? chains.log.places.find(answer.cursor) : undefined;
   if (told?.lost) return;
-  const violate = (why: string) => {
-    const text = `attempt ${attempt.attempt} of ${id} (condition ${condition}) was refused with ${answer.cursor ?? 'null'}, ${why}`;
-    found.violate(REFUSED, answer.atMs, text, concern);
-  };
-  if (isSame(condition, told, chains)) return violate('which is its own condition');
+  const why = isSame(condition, told, chains)
+    ? 'which is its own condition'
+    : whyNotLast(told, attempt, answer, chains);
+  if (why === undefined) return;
+  const text = `attempt ${attempt.attempt} of ${id} (condition ${condition}) was refused with ${answer.cursor ?? 'null'}, ${why}`;
+  found.violate(REFUSED, answer.atMs, text, { topic, id, attempt: attempt.attempt });
+}
+
+/** Why a place cannot have been the topic's last within the call. Without a place: the topic was empty. */
+function whyNotLast(
+  told: Place | undefined,
+  { topic, atMs }: PublishAttempt,
+  answer: PublishAnswer,
+  { log, faults, times, byTopic }: Chains,
+): string | undefined {
+  // Numbers that were lost and given again cannot be compared.
+  if (faults.mayLoseEndAfter(atMs)) return undefined;
   if (told && log.topicOf(told.sequence) !== topic) {
-    const isGone = !log.has(told.sequence) && told.sequence < log.streamFirst;
-    const lossy = faults.mayLoseEndAfter(attempt.atMs) || (isGone && faults.mayLoseStart);
-    if (!lossy) violate('where the log has no event of the topic');
-    return;
+    const hasLeft = !log.has(told.sequence) && told.sequence < log.streamFirst;
+    return hasLeft && faults.mayLoseStart ? undefined : 'where the log has no event of the topic';
   }
   const sequence = told?.sequence ?? 0;
-  if (told && chains.times.notBefore(sequence) > answer.atMs) {
-    return violate('which was stored only after the answer');
+  if (told && times.notBefore(sequence) > answer.atMs) {
+    return 'which was stored only after the answer';
   }
-  const next = firstAfter(chains.byTopic.get(topic) ?? [], sequence);
+  const next = firstAfter(byTopic.get(topic) ?? [], sequence);
   // A topic is empty too when retention has removed its events from the stream.
-  if (!told && next < log.streamFirst) return;
-  if (next && chains.times.notAfter(next) < attempt.atMs) {
-    violate(`and ${log.idOf(next)} at ${next} had followed it before the attempt`);
-  }
+  if (!next || (!told && next < log.streamFirst)) return undefined;
+  if (times.notAfter(next) >= atMs) return undefined;
+  return `and ${log.idOf(next)} at ${next} had followed it before the attempt`;
 }
 
 function isSame(
