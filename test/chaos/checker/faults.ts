@@ -28,9 +28,10 @@ export class Faults {
     this.#open.set(number, begun);
   }
 
-  /** When the last fault ended; -Infinity where there was none. */
+  /** When the last fault ended; where one has no end, when it began. -Infinity where there was none. */
   get lastEndMs(): number {
-    return this.all.reduce((last, { endMs }) => Math.max(last, endMs), Number.NEGATIVE_INFINITY);
+    const ends = this.all.map(({ beginMs, endMs }) => (Number.isFinite(endMs) ? endMs : beginMs));
+    return ends.reduce((last, endMs) => Math.max(last, endMs), Number.NEGATIVE_INFINITY);
   }
 
   /** Whether the log may have lost its end at this time or later. */

@@ -10,6 +10,7 @@ import type { Faults } from './faults.ts';
 import { whyFalseGap } from './gaps.ts';
 import type { Place } from './lineage.ts';
 import type { FinalLog, TopicFilter } from './log.ts';
+import { Skips } from './skips.ts';
 import { whyWrongStart } from './starts.ts';
 import type { Findings } from './violation.ts';
 
@@ -72,15 +73,12 @@ export class Follower {
   /** Set while the client's cursor names what the log lost, which a gap has to tell. */
   #lost: Place | undefined;
   #owedGap: { readonly from: string; readonly to: string } | undefined;
-  /** Skipped events without a newer one of their topic, by topic. */
-  readonly #awaited = new Map<string, number>();
-  /** Events skipped since the last `skipped`, and sequences among them that no store holds. */
-  #skipped = 0;
-  #skippedUnknown = 0;
+  readonly #skips: Skips;
 
   constructor(name: string, truth: Truth) {
     this.name = name;
     this.#truth = truth;
+    this.#skips = new Skips(truth.log);
   }
 
   ask(record: SubscribeRecord, askedEnd: number): void {
@@ -93,8 +91,7 @@ export class Follower {
     this.#filter = this.#truth.log.filter(patterns);
     this.#deliver = deliver;
     this.#owedGap = undefined;
-    this.#skipped = 0;
-    this.#skippedUnknown = 0;
+    this.#skips.begin();
     this.#askedEnd = askedEnd;
     this.#after = after ?? '';
     this.#start = parseStart(after);
@@ -141,7 +138,7 @@ export class Follower {
     else if (this.#truth.topicOf(id) !== topic) {
       this.#violate('only events of the log', event, `got ${id} of ${topic}, never published`);
     }
-    if (!place.lost && log.idOf(place.sequence) !== undefined) this.#awaited.delete(topic);
+    this.#skips.receive(topic);
     this.#stand(place);
   }
 
@@ -168,14 +165,9 @@ export class Follower {
     const { cursor, count } = record;
     const place = this.#truth.log.places.find(cursor);
     this.#approach(place, place.sequence, record, `up to skipped at ${cursor}`);
-    const most = this.#skipped + this.#skippedUnknown;
-    const lossy = place.lost || this.#truth.faults.mayHaveLostEnd(record.atMs);
-    if (!lossy && (count < this.#skipped || count > most)) {
-      const text = `was told ${count} skipped up to ${cursor}, and it lacks ${this.#skipped}`;
-      this.#violate('skipped adds up', record, text);
-    }
-    this.#skipped = 0;
-    this.#skippedUnknown = 0;
+    const why = this.#skips.tell(count);
+    const isLossy = place.lost || this.#truth.faults.mayHaveLostEnd(record.atMs);
+    if (why && !isLossy) this.#violate('skipped adds up', record, `${why}, up to ${cursor}`);
   }
 
   passGap(gap: GapRecord): void {
@@ -194,9 +186,7 @@ export class Follower {
     const told = { gap, from, to, deliver: this.#deliver, filter: this.#filter };
     const why = whyFalseGap({ ...told, through: this.#through }, this.#truth);
     if (why) this.#violate('gaps are true', gap, why);
-    this.#awaited.clear();
-    this.#skippedUnknown += this.#skipped;
-    this.#skipped = 0;
+    this.#skips.passGap();
     this.#lost = undefined;
     this.#through = to.sequence;
     this.#stand(to);
@@ -213,7 +203,7 @@ export class Follower {
 
   #forget(after: string | undefined): void {
     this.#lost = undefined;
-    this.#awaited.clear();
+    this.#skips.forget();
     this.#cursor = undefined;
     this.#through = 0;
     if (this.#start.kind !== 'cursor') return;
@@ -274,14 +264,13 @@ export class Follower {
       if (log.attemptMsOf(next) > arrival.atMs && faults.mayHaveLostEnd(arrival.atMs)) {
         found.except('numbers that were lost and given again');
       } else if (this.#deliver === 'latest') {
-        this.#skipped++;
-        this.#awaited.set(log.topicOf(next) ?? '', next);
+        this.#skips.add(next);
       } else {
         first ||= next;
         missing++;
       }
     }
-    if (this.#deliver === 'latest') this.#skippedUnknown += log.countUnknown(from, through);
+    if (this.#deliver === 'latest') this.#skips.addUnknown(from, through);
     if (missing === 0) return;
     const text = `lacks ${missing} events, the first ${log.idOf(first)} of ${log.topicOf(first)} at ${first} (${what}; it had everything up to ${from})`;
     const topic = log.topicOf(first) ?? '';
@@ -318,10 +307,9 @@ export class Follower {
 
   /** Once it is current, a newer event has come for each topic with a skipped one. */
   #checkNewest(arrival: Arrival): void {
-    const [first] = this.#awaited;
-    this.#awaited.clear();
-    if (!first) return;
-    const [topic, sequence] = first;
+    const awaited = this.#skips.takeAwaited();
+    if (!awaited) return;
+    const { topic, sequence } = awaited;
     const text = `lacks the newest event of ${topic}, at ${sequence} or later`;
     this.#violate('the newest of each topic', arrival, text, { topic });
   }

@@ -54,6 +54,11 @@ export class FinalLog {
     this.#fill(all);
   }
 
+  /** How many events it has. */
+  get count(): number {
+    return this.#topicIndex.reduce((count, topic) => (topic === NO_TOPIC ? count : count + 1), 0);
+  }
+
   has(sequence: number): boolean {
     return (this.#topicIndex[sequence - this.#base] ?? NO_TOPIC) !== NO_TOPIC;
   }

@@ -106,8 +106,9 @@ export class Subscriptions {
         return;
       case 'unsubscribed': {
         const follower = this.#followers.get(record.subscription);
-        if (follower) this.#connections.get(record.connection)?.followers.delete(follower);
-        follower?.leave();
+        if (follower?.connection !== record.connection) return;
+        this.#connections.get(record.connection)?.followers.delete(follower);
+        follower.leave();
         return;
       }
     }
