@@ -62,8 +62,7 @@ function checkStored(
   const isTold = place?.lost === true;
   if (lossy && !isTold) found.except('an acknowledged event was lost, and the epoch stayed');
   if (lossy) return;
-  const expired = place !== undefined && !place.lost && place.sequence < log.streamFirst;
-  if (expired && faults.mayLoseStart && !log.has(place.sequence)) return;
+  if (faults.mayLoseStart && place && !place.lost && log.hasLeft(place.sequence)) return;
   if (stored !== undefined) {
     const text = `attempt ${attempt.attempt} of ${id} was answered with ${cursor}, and the log holds it at ${stored}`;
     found.violate('the cursor of an acknowledgement', atMs, text, concern);

@@ -55,7 +55,7 @@ function checkMet(publication: Publication, chains: Chains, found: Findings): vo
 /** Whether an event that a condition names has to be in the log, as one of the topic. */
 function holds(sequence: number, topic: string, { log, faults }: Chains, atMs: number): boolean {
   if (log.topicOf(sequence) === topic) return true;
-  return !(faults.mayHaveLostEnd(atMs) || (sequence < log.streamFirst && faults.mayLoseStart));
+  return !(faults.mayHaveLostEnd(atMs) || (faults.mayLoseStart && log.hasLeft(sequence)));
 }
 
 /** Of the appends that name one predecessor, one wins. */
@@ -99,8 +99,8 @@ function whyNotLast(
   // Numbers that were lost and given again cannot be compared.
   if (faults.mayLoseEndAfter(atMs)) return undefined;
   if (told && log.topicOf(told.sequence) !== topic) {
-    const hasLeft = !log.has(told.sequence) && told.sequence < log.streamFirst;
-    return hasLeft && faults.mayLoseStart ? undefined : 'where the log has no event of the topic';
+    const hasGone = faults.mayLoseStart && log.hasLeft(told.sequence);
+    return hasGone ? undefined : 'where the log has no event of the topic';
   }
   const sequence = told?.sequence ?? 0;
   if (told && times.notBefore(sequence) > answer.atMs) {

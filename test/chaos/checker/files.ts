@@ -23,17 +23,23 @@ export function openHistory(folder: string): History {
 }
 
 /** The records of several files, each by time, in the order of their times. */
-function* merge(files: readonly Iterator<HistoryRecord>[]): Iterable<HistoryRecord> {
+function* merge(files: readonly Generator<HistoryRecord, void>[]): Iterable<HistoryRecord> {
   const heads = files.flatMap((file) => {
-    const { value, done } = file.next();
-    return done ? [] : [{ file, record: value as HistoryRecord }];
+    const { value: record } = file.next();
+    return record ? [{ file, record }] : [];
   });
-  while (heads.length > 0) {
-    const first = heads.reduce((one, other) => (other.record.atMs < one.record.atMs ? other : one));
-    yield first.record;
-    const { value, done } = first.file.next();
-    if (done) heads.splice(heads.indexOf(first), 1);
-    else first.record = value as HistoryRecord;
+  try {
+    while (heads.length > 0) {
+      const first = heads.reduce((one, other) =>
+        other.record.atMs < one.record.atMs ? other : one,
+      );
+      yield first.record;
+      const { value: record } = first.file.next();
+      if (record) first.record = record;
+      else heads.splice(heads.indexOf(first), 1);
+    }
+  } finally {
+    for (const file of files) file.return();
   }
 }
 

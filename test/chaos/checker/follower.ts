@@ -8,7 +8,7 @@ import type {
 } from '../history.ts';
 import type { Faults } from './faults.ts';
 import { whyFalseGap } from './gaps.ts';
-import type { Place } from './lineage.ts';
+import { isLossBetween, isSamePlace, type Place } from './lineage.ts';
 import type { FinalLog, TopicFilter } from './log.ts';
 import { Skips } from './skips.ts';
 import { whyWrongStart } from './starts.ts';
@@ -118,8 +118,7 @@ export class Follower {
       return;
     }
     const asked = this.#cursor;
-    const isSamePlace = asked && !asked.foreign && !asked.lost && asked.sequence === to.sequence;
-    if (after === cursor || (isSamePlace && !to.lost)) this.#cursor = to;
+    if (after === cursor || (asked && isSamePlace(asked, to))) this.#cursor = to;
     else this.#owedGap = { from: after, to: cursor };
   }
 
@@ -130,7 +129,6 @@ export class Follower {
 
   receive(event: ArrivedEvent): void {
     const { place, cursor, id, topic } = event;
-    const { log } = this.#truth;
     this.received++;
     this.#requireNoOwedGap(event, `got ${cursor}`);
     this.#approach(place, place.sequence - (place.lost ? 0 : 1), event, `before ${cursor}`);
@@ -243,7 +241,7 @@ export class Follower {
       this.#violate('only the present log', arrival, `got a cursor of ${place.epoch} (${what})`);
       return;
     }
-    if (this.#lost && this.#lost.epoch !== place.epoch) {
+    if (this.#lost && isLossBetween(this.#lost, place)) {
       const text = `went from ${this.#lost.epoch}-${this.#lost.raw}, which the log lost, on to ${place.epoch} without a gap (${what})`;
       this.#violate(LOST_END, arrival, text);
       this.#lost = undefined;
@@ -282,19 +280,15 @@ export class Follower {
     const { log, faults, found } = this.#truth;
     const held = log.idOf(place.sequence);
     if (held === id && log.topicOf(place.sequence) === topic) return;
-    if (this.#truth.topicOf(id) === topic && this.#isUntold(place, event, faults)) {
-      found.except('numbers that were lost and given again');
-      return;
+    if (this.#truth.topicOf(id) === topic) {
+      if (faults.mayLoseStart && log.hasLeft(place.sequence)) return;
+      if (faults.mayLoseEndAfter(event.atMs)) {
+        found.except('numbers that were lost and given again');
+        return;
+      }
     }
     const text = `got ${id} of ${topic} at ${cursor}, where the log has ${held ?? 'nothing'}`;
     this.#violate('only events of the log', event, text, { topic, id });
-  }
-
-  /** Whether the event may be one that the log lost, or one that left all stores, while the epoch stayed. */
-  #isUntold({ sequence }: Place, { atMs }: Arrival, faults: Faults): boolean {
-    const { log } = this.#truth;
-    const isGone = !log.has(sequence) && sequence < log.streamFirst;
-    return (isGone && faults.mayLoseStart) || faults.mayLoseEndAfter(atMs);
   }
 
   #requireNoOwedGap(arrival: Arrival, what: string): void {

@@ -7,10 +7,26 @@ export interface Place {
   readonly raw: number;
   /** The sequence in the final epoch; of a lost place, the last one before the loss. */
   readonly sequence: number;
+  /** The last sequence that the final epoch shares with the cursor's; huge in the final epoch. */
+  readonly shared: number;
   /** Whether the log lost what the cursor names. */
   readonly lost: boolean;
   /** Whether the cursor is of another log, or of an epoch that the servers have forgotten. */
   readonly foreign: boolean;
+}
+
+/**
+ * Whether a client has to be told a loss before it goes on from a lost place to another one. Where the log
+ * was cut twice, and lower the second time, nothing tells any more what the first two epochs shared.
+ */
+export function isLossBetween(lost: Place, next: Place): boolean {
+  return lost.epoch !== next.epoch && next.shared > lost.shared;
+}
+
+/** Whether two cursors name the same place, or may have done so before a later loss. */
+export function isSamePlace(one: Place, other: Place): boolean {
+  if (one.foreign || other.foreign || one.raw !== other.raw) return false;
+  return one.lost === other.lost && !(one.lost && isLossBetween(one, other));
 }
 
 /** Finds cursors in the final lineage. */
@@ -41,13 +57,14 @@ export class Places {
     const { epoch, sequence } = parseCursor(cursor);
     const through = this.#through.get(epoch);
     if (through === undefined) {
-      return { epoch, raw: sequence, sequence: 0, lost: false, foreign: true };
+      return { epoch, raw: sequence, sequence: 0, shared: 0, lost: false, foreign: true };
     }
     const lost = sequence > through;
     return {
       epoch,
       raw: sequence,
       sequence: lost ? through : sequence,
+      shared: through,
       lost,
       foreign: false,
     };

@@ -63,6 +63,11 @@ export class FinalLog {
     return (this.#topicIndex[sequence - this.#base] ?? NO_TOPIC) !== NO_TOPIC;
   }
 
+  /** Whether no store holds an event there, and the stream no longer could. */
+  hasLeft(sequence: number): boolean {
+    return !this.has(sequence) && sequence < this.streamFirst;
+  }
+
   idOf(sequence: number): string | undefined {
     return this.#ids[sequence - this.#base];
   }

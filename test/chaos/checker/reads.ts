@@ -74,7 +74,9 @@ export class Reads {
       before = place;
       if (place.lost) continue;
       const isRight = log.idOf(place.sequence) === id && log.isMatch(filter, place.sequence);
-      const isLost = topicOf(id) !== undefined && faults.mayLoseEndAfter(read.askedAtMs);
+      const hasGone = faults.mayLoseStart && log.hasLeft(place.sequence);
+      const isLost =
+        topicOf(id) !== undefined && (hasGone || faults.mayLoseEndAfter(read.askedAtMs));
       if (isRight || isLost) continue;
       const held = `${log.idOf(place.sequence)} of ${log.topicOf(place.sequence)}`;
       const text = `(${read.topics}) has ${id} of ${topicOf(id)} at ${cursor}, where the log has ${held}`;
@@ -166,12 +168,13 @@ function endOf({ sequence, lost }: Place): number {
 }
 
 function firstOf({ after }: ReadRecord, log: FinalLog): number {
-  if (after === undefined) return log.firstSequence;
+  if (after === undefined) return 1;
   const start = parseStart(after);
   if (start.kind === 'cursor') return log.places.find(after).sequence + 1;
   if (start.kind === 'latest') return log.lastSequence + 1;
+  if (start.kind === 'earliest') return 1;
   let sequence = log.firstSequence;
-  const isBefore = () => start.kind === 'time' && log.timeMsOf(sequence) < start.timeMs;
+  const isBefore = () => log.timeMsOf(sequence) < start.timeMs;
   while (sequence <= log.lastSequence && (!log.has(sequence) || isBefore())) sequence++;
   return sequence;
 }

@@ -28,27 +28,36 @@ export function timelineOf(
 }
 
 function concernFilter(concern: Concern): (record: HistoryRecord) => boolean {
-  const { subscription, connection, topic, id, attempt, reader } = concern;
+  const { attempt, subscription, connection, reader, topic, id } = concern;
   const attempts = new Set(attempt === undefined ? [] : [attempt]);
-  const isNarrow = subscription !== undefined || connection !== undefined || reader !== undefined;
+  // With a client, only the attempts of the one event matter; without, all of its topic do.
+  const isOfClient = (subscription ?? connection ?? reader) !== undefined;
   return (record) => {
-    if (record.kind === 'fault' || record.kind === 'run' || record.kind === 'revoked') return true;
-    if (record.kind === 'publish-answer') return attempts.has(record.attempt);
-    if ('id' in record && record.id === id) {
-      if (record.kind === 'publish-attempt') attempts.add(record.attempt);
-      // Elsewhere the same event arrived too.
-      return record.kind === 'publish-attempt' || record.connection === connection || !isNarrow;
+    switch (record.kind) {
+      case 'run':
+      case 'fault':
+      case 'revoked':
+        return true;
+      case 'publish-attempt': {
+        const isConcerned = record.id === id || (!isOfClient && record.topic === topic);
+        if (isConcerned) attempts.add(record.attempt);
+        return isConcerned;
+      }
+      case 'publish-answer':
+        return attempts.has(record.attempt);
+      case 'event':
+        return record.connection === connection || (!isOfClient && record.id === id);
+      default:
+        return isOf(record, concern);
     }
-    if (record.kind === 'publish-attempt') {
-      if (isNarrow || record.topic !== topic) return false;
-      attempts.add(record.attempt);
-      return true;
-    }
-    if ('reader' in record) return record.reader === reader;
-    if ('subscription' in record) return record.subscription === subscription;
-    if ('connection' in record) return record.connection === connection;
-    return false;
   };
+}
+
+/** Whether a record names the subscription, connection or reader of a violation. */
+function isOf(record: HistoryRecord, { subscription, connection, reader }: Concern): boolean {
+  if ('reader' in record) return record.reader === reader;
+  if ('subscription' in record) return record.subscription === subscription;
+  return 'connection' in record && record.connection === connection;
 }
 
 function lineOf({ kind, atMs, ...fields }: HistoryRecord): string {
