@@ -24,11 +24,12 @@ const SILENT = new Set([
  *
  * @param {string} name
  * @param {string} text
+ * @param {string} [part] what the process is an instance of; its name where absent
  * @returns {string | undefined}
  */
-export function readable(name, text) {
+export function readable(name, text, part = name) {
   if (text === '') return undefined;
-  if (name === 'nats') return natsLine(text);
+  if (part === 'nats') return natsLine(name, text);
   return prefixed(name, new Date(), text.startsWith('{') ? fromJson(text) : text);
 }
 
@@ -39,10 +40,10 @@ export function prefixed(name, time, text) {
 }
 
 /** nats-server writes `[pid] date time [LVL] text`, with many [INF] lines at each start. */
-function natsLine(/** @type {string} */ text) {
+function natsLine(/** @type {string} */ name, /** @type {string} */ text) {
   const match = /^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$/.exec(text);
   if (match?.[1] === 'INF') return undefined;
-  return prefixed('nats', new Date(), match ? `${match[1]} ${match[2]}` : text);
+  return prefixed(name, new Date(), match ? `${match[1]} ${match[2]}` : text);
 }
 
 /** @param {string} text */

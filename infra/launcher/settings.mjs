@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import {
+  CLUSTER_PORT,
   DATA_FOLDER,
   HOST,
   JAEGER_PORT,
@@ -26,6 +27,16 @@ export function portVariable(service) {
 export function dataFolder(environment) {
   const folder = environment.TIDEMARK_DATA || DATA_FOLDER;
   return isAbsolute(folder) ? folder : join(ROOT, folder);
+}
+
+/** The folder of the cluster, beside what `npm start` keeps. @param {NodeJS.ProcessEnv} environment */
+export function clusterFolder(environment) {
+  return join(dataFolder(environment), 'cluster');
+}
+
+/** The first port of the cluster. @param {NodeJS.ProcessEnv} environment */
+export function clusterPort(environment) {
+  return readPort(environment, 'TIDEMARK_CLUSTER_PORT', CLUSTER_PORT);
 }
 
 /** @param {NodeJS.ProcessEnv} environment where the services listen */

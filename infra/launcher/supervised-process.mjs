@@ -58,6 +58,11 @@ export class SupervisedProcess {
     return this.#options.name;
   }
 
+  /** Of the program itself, not of its guard; `undefined` while it does not run. */
+  get pid() {
+    return this.#child && (this.#guardedPid ?? this.#child.pid);
+  }
+
   start() {
     const { command, args, env, cwd, onLine } = this.#options;
     const startedAtMs = Date.now();

@@ -4,9 +4,8 @@ import { NODE_ARGUMENTS } from '../../libs/config/src/defaults.mjs';
 import { ROOT } from './checkout.mjs';
 import { Failure } from './failure.mjs';
 import { prefixed, readable } from './log-lines.mjs';
-import { createNatsUsers } from './nats-users.mjs';
 import { secretFile } from './secret.mjs';
-import { portVariable, reachableHost, SERVICES } from './settings.mjs';
+import { portVariable, reachableHost } from './settings.mjs';
 import { SupervisedProcess } from './supervised-process.mjs';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -17,36 +16,96 @@ const STOP_MS = 10_000;
 const STOP_RESERVE_MS = 1500;
 
 /** Connections end first, then the services behind them, then NATS, which all of them need. */
-const STOP_ORDER = ['gateway', 'ingest', 'replay', 'nats', 'jaeger'];
+const STOP_ORDER = /** @type {const} */ ([
+  'nginx',
+  'gateway',
+  'ingest',
+  'replay',
+  'nats',
+  'jaeger',
+]);
 
 const LAUNCHER = join(ROOT, 'infra', 'launcher');
 
 /**
- * @typedef {object} SystemOptions
+ * @typedef {object} ProcessPlan
+ * @property {string} name
+ * @property {(typeof STOP_ORDER)[number]} part what it is an instance of
+ * @property {readonly string[]} args of Node
+ * @property {NodeJS.ProcessEnv} env
+ * @property {string} [readyUrl] answers 200 once the process is ready; where absent nobody waits for it
+ */
+
+/**
+ * @typedef {object} ServicePlan
  * @property {NodeJS.ProcessEnv} environment
  * @property {string} folder for the data
- * @property {Record<string, number>} ports
- * @property {string | undefined} natsServer path; `undefined`: NATS runs elsewhere
- * @property {string} [jaeger] path; where absent none is run
+ * @property {number} port
+ * @property {string} [name] the service's where absent
+ * @property {NodeJS.ProcessEnv} defaults what the environment may overrule
+ * @property {NodeJS.ProcessEnv} [fixed] what it may not overrule
  */
+
+/**
+ * Plans a service.
+ *
+ * @param {import('./settings.mjs').ServiceName} service
+ * @param {ServicePlan} plan
+ * @returns {ProcessPlan}
+ */
+export function servicePlan(service, { environment, folder, port, name, defaults, fixed }) {
+  const hasSecret = environment.TIDEMARK_TOKEN_SECRET || environment.TIDEMARK_TOKEN_SECRET_FILE;
+  return {
+    name: name ?? service,
+    part: service,
+    args: [
+      ...NODE_ARGUMENTS,
+      '--import',
+      new URL('parent-watch.mjs', import.meta.url).href,
+      join(ROOT, 'services', service, 'dist', 'main.js'),
+    ],
+    env: {
+      ...defaults,
+      ...environment,
+      ...fixed,
+      ...(hasSecret ? {} : { TIDEMARK_TOKEN_SECRET_FILE: secretFile(folder) }),
+      [portVariable(service)]: String(port),
+    },
+    readyUrl: `http://${reachableHost(environment)}:${port}/readyz`,
+  };
+}
+
+/**
+ * Plans a program that does not notice by itself that the launcher has ended.
+ *
+ * @param {Pick<ProcessPlan, 'name' | 'part' | 'env' | 'readyUrl'>} plan
+ * @param {readonly string[]} command the program and its arguments
+ * @returns {ProcessPlan}
+ */
+export function guardedPlan(plan, command) {
+  return { ...plan, args: [join(LAUNCHER, 'guard.mjs'), ...command] };
+}
 
 /** The processes of one `npm start`. */
 export class System {
-  /** @type {SystemOptions} */
-  #options;
-  #natsUsers = createNatsUsers();
-  /** @type {SupervisedProcess[]} in the order of their start */
-  #processes;
+  /** In the order of their start. @type {readonly ProcessPlan[]} */
+  #plans;
+  /** @type {Map<ProcessPlan, SupervisedProcess>} */
+  #processes = new Map();
   /** @type {(failure: Failure) => void} */
   #failStart = () => {};
 
-  /** @param {SystemOptions} options */
-  constructor(options) {
-    this.#options = options;
-    const { natsServer, jaeger } = options;
-    this.#processes = SERVICES.map((name) => this.#service(name));
-    if (natsServer !== undefined) this.#processes.unshift(this.#nats(natsServer));
-    if (jaeger !== undefined) this.#processes.unshift(this.#jaeger(jaeger));
+  /** @param {readonly ProcessPlan[]} plans */
+  constructor(plans) {
+    this.#plans = plans;
+    for (const plan of plans) this.#processes.set(plan, this.#process(plan));
+  }
+
+  /** The process ids of what runs, by name. @returns {[name: string, pid: number][]} */
+  get pids() {
+    return [...this.#processes.values()].flatMap(({ name, pid }) =>
+      pid === undefined ? [] : /** @type {[string, number][]} */ ([[name, pid]]),
+    );
   }
 
   /** Starts everything and waits until it is ready. @throws Failure when a part ends before */
@@ -54,85 +113,29 @@ export class System {
     const failed = new Promise((_, reject) => {
       this.#failStart = reject;
     });
-    for (const process of this.#processes) process.start();
+    for (const process of this.#processes.values()) process.start();
     await Promise.race([failed, this.#ready()]);
-    for (const process of this.#processes) process.keepAlive();
+    for (const process of this.#processes.values()) process.keepAlive();
   }
 
-  /** Ends everything in order. */
+  /** Ends everything in order; the instances of one part at the same time. */
   async stop() {
     const deadlineMs = Date.now() + STOP_MS;
-    for (const [index, name] of STOP_ORDER.entries()) {
-      const process = this.#processes.find((candidate) => candidate.name === name);
+    for (const [index, part] of STOP_ORDER.entries()) {
       const reserveMs = (STOP_ORDER.length - 1 - index) * STOP_RESERVE_MS;
       const graceMs = deadlineMs - reserveMs - Date.now();
-      if (!process || (await process.stop(graceMs))) continue;
-      say(`${name} did not end in time and was killed`);
+      const plans = this.#plans.filter((plan) => plan.part === part);
+      await Promise.all(
+        plans.map(async (plan) => {
+          if (await this.#processes.get(plan)?.stop(graceMs)) return;
+          say(`${plan.name} did not end in time and was killed`);
+        }),
+      );
     }
   }
 
-  /** @param {string} binary */
-  #nats(binary) {
-    const { folder, ports, environment } = this.#options;
-    const config = join(ROOT, 'infra', 'nats', 'embedded.conf');
-    return this.#process({
-      name: 'nats',
-      args: [
-        join(LAUNCHER, 'guard.mjs'),
-        binary,
-        ...['-c', config, '-a', '127.0.0.1', '-p', String(ports.nats)],
-        ...['-sd', join(folder, 'nats')],
-      ],
-      env: { ...environment, ...this.#natsUsers.server },
-    });
-  }
-
-  /** @param {string} binary */
-  #jaeger(binary) {
-    const { ports, environment } = this.#options;
-    const config = join(ROOT, 'infra', 'jaeger', 'jaeger.yaml');
-    return this.#process({
-      name: 'jaeger',
-      args: [join(LAUNCHER, 'guard.mjs'), binary, '--config', config],
-      env: {
-        ...environment,
-        JAEGER_QUERY_PORT: String(ports.jaeger),
-        JAEGER_GRPC_PORT: String(ports.jaegerGrpc),
-        JAEGER_OTLP_PORT: String(ports.otlp),
-      },
-    });
-  }
-
-  /** @param {import('./settings.mjs').ServiceName} name */
-  #service(name) {
-    const { environment, folder, ports, jaeger, natsServer } = this.#options;
-    const hasSecret = environment.TIDEMARK_TOKEN_SECRET || environment.TIDEMARK_TOKEN_SECRET_FILE;
-    return this.#process({
-      name,
-      args: [
-        ...NODE_ARGUMENTS,
-        '--import',
-        new URL('parent-watch.mjs', import.meta.url).href,
-        join(ROOT, 'services', name, 'dist', 'main.js'),
-      ],
-      env: {
-        NATS_URL: `nats://127.0.0.1:${ports.nats}`,
-        TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
-        ...(jaeger && {
-          OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp}`,
-          // A user who sends a sample request looks at its trace at once.
-          OTEL_BSP_SCHEDULE_DELAY: '200',
-        }),
-        ...environment,
-        ...(natsServer !== undefined && this.#natsUsers.of(name)),
-        ...(hasSecret ? {} : { TIDEMARK_TOKEN_SECRET_FILE: secretFile(folder) }),
-        [portVariable(name)]: String(ports[name]),
-      },
-    });
-  }
-
-  /** @param {{ name: string, args: readonly string[], env: NodeJS.ProcessEnv }} options */
-  #process({ name, args, env }) {
+  /** @param {ProcessPlan} plan */
+  #process({ name, part, args, env }) {
     return new SupervisedProcess({
       name,
       command: process.execPath,
@@ -140,7 +143,7 @@ export class System {
       env,
       cwd: ROOT,
       onLine(text) {
-        const line = readable(name, text);
+        const line = readable(name, text, part);
         if (line !== undefined) console.log(line);
       },
       onDeath: ({ reason, restartMs }) => {
@@ -154,11 +157,9 @@ export class System {
   }
 
   async #ready() {
-    const { environment, ports } = this.#options;
     const deadlineMs = Date.now() + READY_TIMEOUT_MS;
-    for (const name of SERVICES) {
-      const url = `http://${reachableHost(environment)}:${ports[name]}/readyz`;
-      while (!(await answersOk(url))) {
+    for (const { name, readyUrl } of this.#plans) {
+      while (readyUrl !== undefined && !(await answersOk(readyUrl))) {
         if (Date.now() > deadlineMs) {
           throw new Failure(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s.`);
         }

@@ -62,6 +62,38 @@ Ctrl-C stops everything; the data stays.
 }
 
 /**
+ * The text of `npm run start:cluster`: the same, through nginx where there is one, and what runs.
+ *
+ * @param {{ environment: NodeJS.ProcessEnv, folder: string, ports: Record<string, number>,
+ *   nginx: boolean, pids: readonly [name: string, pid: number][] }} system
+ */
+export async function welcomeCluster({ environment, folder, ports, nginx, pids }) {
+  /** @param {string} service */
+  const entry = (service) => (nginx ? ports.nginx : ports[`${service}-1`]) ?? 0;
+  const text = await welcome({
+    environment: { ...environment, TIDEMARK_HOST: '127.0.0.1', NATS_URL: '' },
+    folder,
+    ports: {
+      gateway: entry('gateway'),
+      ingest: entry('ingest'),
+      replay: entry('replay'),
+      nats: ports['nats-1'] ?? 0,
+    },
+  });
+  const rows = pids.map(
+    ([name, pid]) => `  ${name.padEnd(10)} port ${ports[name] ?? 0}  process ${pid}`,
+  );
+  const how = nginx
+    ? 'All services are behind nginx.'
+    : 'There is no nginx: clients go to the first.';
+  return `${text}
+${how} Any one of these may be killed at any time; it starts again by itself:
+
+${rows.join('\n')}
+`;
+}
+
+/**
  * A command to try. With Jaeger it starts its own trace, and a link shows it.
  *
  * @param {{ title: string, program: string, rest: string }} request

@@ -1,16 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { clusterConfiguration, NATS_NODES } from '../../infra/launcher/nats-cluster.mjs';
 import { freePorts } from './free-ports.ts';
 import { freeze } from './freeze.ts';
 import { until } from './until.ts';
-
-const CONFIG = readFileSync(new URL('../../infra/nats/cluster.conf', import.meta.url), 'utf8');
-
-const NAMES = ['nats-1', 'nats-2', 'nats-3'] as const;
 
 /** An election takes some seconds, longer where several servers share a busy machine. */
 const HEALTHY_TIMEOUT_MS = 40_000;
@@ -38,13 +34,16 @@ export interface NatsCluster {
 /** Only addresses and folders are others: here all three share one machine. */
 export async function startNatsCluster(): Promise<NatsCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-cluster-'));
-  const ports = await freePorts(3 * NAMES.length);
+  const ports = await freePorts(3 * NATS_NODES.length);
   const [clients, routes, monitors] = [ports.slice(0, 3), ports.slice(3, 6), ports.slice(6)];
   const servers = await Promise.all(
-    NAMES.map(async (name, index) => {
+    NATS_NODES.map(async (name, index) => {
       const [port = 0, route = 0, monitor = 0] = [clients[index], routes[index], monitors[index]];
       const file = join(folder, `${name}.conf`);
-      await writeFile(file, configuration({ store: join(folder, name), route, monitor, routes }));
+      await writeFile(
+        file,
+        clusterConfiguration({ store: join(folder, name), listen: route, monitor, routes }),
+      );
       return startServer({ name, file, port, monitor });
     }),
   );
@@ -57,24 +56,6 @@ export async function startNatsCluster(): Promise<NatsCluster> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-interface ServerPlan {
-  readonly store: string;
-  readonly route: number;
-  readonly monitor: number;
-  readonly routes: readonly number[];
-}
-
-function configuration({ store, route, monitor, routes }: ServerPlan): string {
-  const named = NAMES.reduce(
-    (text, name, index) => text.replace(`${name}:6222`, `127.0.0.1:${routes[index]}`),
-    CONFIG,
-  );
-  return named
-    .replace('store_dir: /data', `store_dir: ${JSON.stringify(store)}`)
-    .replace('0.0.0.0:6222', `127.0.0.1:${route}`)
-    .replace('http: 8222', `http: "127.0.0.1:${monitor}"`);
 }
 
 interface ServerOptions {

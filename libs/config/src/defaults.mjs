@@ -8,6 +8,9 @@ export const SERVICE_PORTS = { gateway: 8080, ingest: 8081, replay: 8082 };
 
 export const NATS_PORT = 4222;
 
+/** The first of the ports of `npm run start:cluster`, which follow one another. */
+export const CLUSTER_PORT = 8100;
+
 /** The port of Jaeger's pages and of its API. */
 export const JAEGER_PORT = 16686;
 

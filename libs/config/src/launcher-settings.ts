@@ -1,4 +1,4 @@
-import { DATA_FOLDER, JAEGER_PORT, NATS_PORT } from './defaults.mjs';
+import { CLUSTER_PORT, DATA_FOLDER, JAEGER_PORT, NATS_PORT } from './defaults.mjs';
 import type { Table } from './table.ts';
 
 /** The settings of the launcher behind `npm start` and `npm test`. */
@@ -17,6 +17,16 @@ export const launcher = {
     max: 65535,
     unit: 'port',
     meaning: 'Port of the nats-server that `npm start` runs.',
+  },
+  clusterPort: {
+    variable: 'TIDEMARK_CLUSTER_PORT',
+    type: 'integer',
+    default: CLUSTER_PORT,
+    min: 0,
+    max: 65535,
+    unit: 'port',
+    meaning:
+      'First of the ports of `npm run start:cluster`, which follow one another; 0: free ones.',
   },
   jaegerBinary: {
     variable: 'TIDEMARK_JAEGER_BIN',
