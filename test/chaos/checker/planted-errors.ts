@@ -1,0 +1,119 @@
+import type {
+  EventRecord,
+  FinalRecord,
+  HistoryRecord,
+  PublishAnswer,
+  PublishAttempt,
+  ReadRecord,
+  StoredEvent,
+} from '../history.ts';
+import type { RecordedRun } from './fake-run.ts';
+
+/*
+ * Ways to find a place for an error in a recorded run, and to put it there. Client `c2` has one
+ * subscription with `deliver: "all"`, and `c1` one to all topics with `deliver: "latest"`.
+ */
+
+type Kind = HistoryRecord['kind'];
+type RecordOf<K extends Kind> = Extract<HistoryRecord, { kind: K }>;
+
+/** A run that can be changed, and what stands where in it. */
+export class PlantedRun {
+  readonly records: HistoryRecord[];
+  final: FinalRecord[];
+
+  constructor({ records, final }: RecordedRun) {
+    this.records = structuredClone(records);
+    this.final = structuredClone(final);
+  }
+
+  /** The records of a kind, with the numbers of their lines. */
+  all<K extends Kind>(
+    kind: K,
+    isRight: (record: RecordOf<K>, line: number) => boolean = () => true,
+  ) {
+    return this.records.flatMap((record, line) => {
+      if (record.kind !== kind) return [];
+      const right = record as RecordOf<K>;
+      return isRight(right, line) ? [{ record: right, line }] : [];
+    });
+  }
+
+  /** The record in the middle of those that are right. */
+  middle<K extends Kind>(
+    kind: K,
+    isRight: (record: RecordOf<K>, line: number) => boolean = () => true,
+  ) {
+    const found = this.all(kind, isRight);
+    const middle = found[found.length >> 1];
+    if (!middle) throw new Error(`The run has no such ${kind}.`);
+    return middle;
+  }
+
+  change<K extends Kind>(place: { record: RecordOf<K>; line: number }, fields: object): void {
+    this.records[place.line] = { ...place.record, ...fields } as HistoryRecord;
+  }
+
+  insertAfter(line: number, record: HistoryRecord): void {
+    this.records.splice(line + 1, 0, record);
+  }
+
+  remove(line: number): void {
+    this.records.splice(line, 1);
+  }
+
+  /** What arrives next on the same connection. */
+  nextOf(line: number): HistoryRecord | undefined {
+    const { connection } = this.records[line] as EventRecord;
+    return this.records
+      .slice(line + 1)
+      .find((one) => 'connection' in one && one.connection === connection);
+  }
+
+  /** An event of a client that is followed by another one on its connection. */
+  eventOf(client: string) {
+    return this.middle('event', ({ connection }, line) => {
+      return connection.startsWith(`${client}/`) && this.nextOf(line)?.kind === 'event';
+    });
+  }
+
+  /** A page in ascending order with several items. */
+  page() {
+    return this.middle('page', ({ items, order }) => items.length > 4 && order === 'asc');
+  }
+
+  /** The answer to an attempt, and the attempt. */
+  publication(isRight: (answer: PublishAnswer, attempt: PublishAttempt) => boolean) {
+    const attempts = new Map(this.all('publish-attempt').map((one) => [one.record.attempt, one]));
+    const answer = this.middle('publish-answer', (record) => {
+      const attempt = attempts.get(record.attempt)?.record;
+      return attempt !== undefined && isRight(record, attempt);
+    });
+    const attempt = attempts.get(answer.record.attempt);
+    if (!attempt) throw new Error('An answer has an attempt.');
+    return { answer, attempt };
+  }
+
+  /** The events of the final stream. */
+  get stored(): StoredEvent[] {
+    return this.final.filter((one) => one.kind === 'stored' && one.store === 'stream') as never;
+  }
+
+  /** Changes the events of the final stores. `undefined` removes one. */
+  changeStored(change: (event: StoredEvent) => StoredEvent | undefined): void {
+    this.final = this.final.flatMap((one) => {
+      const changed = one.kind === 'stored' ? change(one) : one;
+      return changed ? [changed] : [];
+    });
+  }
+}
+
+/** The items of a page without one. */
+export function without({ items }: ReadRecord, index: number): ReadRecord['items'] {
+  return items.filter((_, at) => at !== index);
+}
+
+/** The number in a cursor of a run without losses. */
+export function sequenceOf(cursor: string | null | undefined): number {
+  return Number(cursor?.split('-')[1]);
+}
