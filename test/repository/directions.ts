@@ -63,9 +63,9 @@ export const PARTS: Readonly<Record<string, Part>> = {
 /** The programs of `infra`, which use the libraries only once these are built. */
 export const INFRA: Part = {
   contents:
-    'configuration of what runs beside the services, the images, the launcher behind `npm start`',
-  libs: ['config', 'auth'],
-  packages: [],
+    'configuration of what runs beside the services, the images, the launcher behind `npm start`, backups',
+  libs: ['protocol', 'config', 'auth', 'nats'],
+  packages: ['@nats-io/transport-node', 'better-sqlite3'],
 };
 
 /** What is in `test`, which may import everything. */

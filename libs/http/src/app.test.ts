@@ -64,6 +64,7 @@ const noRevocations = new RevocationList({
 });
 noRevocations.complete();
 const app = createApp({
+  version: '1.2.3',
   logger,
   metrics: new Metrics('test', { defaults: false }),
   authenticate: createAuthentication({
@@ -94,10 +95,10 @@ function send(path: string, init: RequestInit = {}): Promise<Response> {
 }
 
 describe('app: endpoints that need no token', () => {
-  test('healthz: alive', async () => {
+  test('healthz: alive, and which version', async () => {
     const response = await fetch(`${base}/healthz`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ status: 'ok' });
+    expect(await response.json()).toEqual({ status: 'ok', version: '1.2.3' });
     expect(response.headers.has('x-powered-by') || response.headers.has('etag')).toBe(false);
   });
 

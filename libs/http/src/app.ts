@@ -40,6 +40,8 @@ export interface Endpoint {
 
 /** What an application is built from. */
 export interface AppOptions {
+  /** What `/healthz` says; absent there if absent. */
+  readonly version?: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Makes a span of each request; no spans if absent. */
@@ -91,7 +93,7 @@ function builder(options: AppOptions) {
   const observation = observe(options);
   return (endpoints: readonly Endpoint[], shown: { readonly metrics: boolean }) => {
     const app = createBare(observation);
-    addHealth(app, options.checks);
+    addHealth(app, options);
     if (shown.metrics) addMetrics(app, options.metrics);
     app.use(API_PATHS, shareWith(options.origins ?? new Set()));
     for (const endpoint of endpoints) addEndpoint(app, endpoint, options.authenticate);
@@ -130,9 +132,9 @@ function createBare(observation: RequestHandler): Express {
   return app;
 }
 
-function addHealth(app: Express, checks: AppOptions['checks']): void {
+function addHealth(app: Express, { checks, version }: AppOptions): void {
   addOpen(app, '/healthz', (_request, response) => {
-    response.json({ status: 'ok' });
+    response.json({ status: 'ok', version });
   });
   addOpen(app, '/readyz', (_request, response) => answerReadiness(response, checks));
 }

@@ -2,6 +2,7 @@ import { parseCursor, toPresent } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import {
   EARLIER_EPOCHS_MAX,
+  goOnFrom,
   leaveEpoch,
   lineageMetadata,
   namesLog,
@@ -62,5 +63,40 @@ describe('log that loses its end', () => {
     expect(toPresent(lineage, { epoch: 'log', sequence: 1 })).toBeUndefined();
     // Metadata of a stream is limited to 128 KiB.
     expect(JSON.stringify(lineageMetadata(lineage)).length).toBeLessThan(2000);
+  });
+});
+
+describe('log that goes on from a copy of its stream', () => {
+  const copy = { lineage: { epoch: 'log' }, through: 10 };
+  const at = (epoch: string, sequence: number) => ({ epoch, sequence });
+
+  test('new epoch: shares the old one up to the end of the copy', () => {
+    const lineage = goOnFrom(copy, []);
+    expect(lineage.epoch).toMatch(/^log\.[a-z0-9]{8}$/);
+    expect(toPresent(lineage, at('log', 10))).toEqual({ sequence: 10, lost: false });
+    expect(toPresent(lineage, at('log', 11))).toEqual({ sequence: 10, lost: true });
+  });
+
+  test('several times from one copy: each time another epoch', () => {
+    const names = [1, 2, 3].map(() => goOnFrom(copy, []).epoch);
+    expect(new Set(names).size).toBe(3);
+  });
+
+  test('known epochs that came after the copy: shared as far as they share its events', () => {
+    const lost = leaveEpoch({ epoch: 'log' }, 7);
+    const restored = goOnFrom(copy, []);
+    const lineage = goOnFrom(copy, [lost, restored, { epoch: 'other' }]);
+    expect(toPresent(lineage, at('log', 9))).toEqual({ sequence: 9, lost: false });
+    expect(toPresent(lineage, at(lost.epoch, 9))).toEqual({ sequence: 7, lost: true });
+    expect(toPresent(lineage, at(restored.epoch, 9))).toEqual({ sequence: 9, lost: false });
+    expect(toPresent(lineage, at(restored.epoch, 11))).toEqual({ sequence: 10, lost: true });
+    expect(toPresent(lineage, at('other', 3))).toBeUndefined();
+  });
+
+  test('known epochs that came before the copy: stay as the copy has them', () => {
+    const later = leaveEpoch({ epoch: 'log' }, 7);
+    const lineage = goOnFrom({ lineage: later, through: 10 }, [{ epoch: 'log' }]);
+    expect(toPresent(lineage, at('log', 9))).toEqual({ sequence: 7, lost: true });
+    expect(toPresent(lineage, at(later.epoch, 9))).toEqual({ sequence: 9, lost: false });
   });
 });

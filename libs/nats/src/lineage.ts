@@ -1,5 +1,12 @@
-import { createHash } from 'node:crypto';
-import { formatEarlier, type Lineage, logOf, parseEarlier } from '@tidemark/protocol';
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  type EarlierEpoch,
+  formatEarlier,
+  type Lineage,
+  logOf,
+  parseEarlier,
+  toPresent,
+} from '@tidemark/protocol';
 
 /** Entries of the stream's metadata, in which the log keeps its name through backups and mirrors. */
 const EPOCH_KEY = 'tidemark_epoch';
@@ -47,11 +54,50 @@ export function lineageMetadata({ epoch, earlier = [] }: Lineage): Metadata {
  * therefore give the same name.
  */
 export function leaveEpoch({ epoch, earlier = [] }: Lineage, through: number): Lineage {
-  const hash = createHash('sha256').update(`${epoch}:${through}`).digest().readBigUInt64BE();
+  const left = cut([...earlier, { epoch, through }], through);
+  return { epoch: nextEpoch(epoch, String(through)), earlier: left.slice(-EARLIER_EPOCHS_MAX) };
+}
+
+/** A copy of the stream: what a backup restores, or a mirror that takes over. */
+export interface StreamCopy {
+  readonly lineage: Lineage;
+  /** The last sequence that the copy has. */
+  readonly through: number;
+}
+
+/**
+ * The lineage of a log that goes on from a copy of its stream. It always begins a new epoch: nobody knows
+ * which events were stored after the copy was made. The new epoch has a name of its own each time, because
+ * a log can go on from one copy several times.
+ *
+ * @param known what archives and other streams of the log say about it. Their epochs are shared with the
+ *   copy as far as they share its epoch; other logs are left out
+ */
+export function goOnFrom({ lineage, through }: StreamCopy, known: readonly Lineage[]): Lineage {
+  const { epoch } = lineage;
+  const found = known.flatMap((one) => {
+    const shared = toPresent(one, { epoch, sequence: through })?.sequence;
+    return shared === undefined ? [] : cut([...(one.earlier ?? []), endOf(one, shared)], shared);
+  });
+  const shared = new Map<string, number>();
+  for (const one of [...cut(lineage.earlier ?? [], through), ...found, endOf(lineage, through)]) {
+    shared.set(one.epoch, Math.max(one.through, shared.get(one.epoch) ?? 0));
+  }
+  const earlier = [...shared].map((one) => ({ epoch: one[0], through: one[1] }));
+  const name = nextEpoch(epoch, `${through}:${randomUUID()}`);
+  return { epoch: name, earlier: earlier.slice(-EARLIER_EPOCHS_MAX) };
+}
+
+function endOf({ epoch }: Lineage, through: number): EarlierEpoch {
+  return { epoch, through };
+}
+
+function cut(epochs: readonly EarlierEpoch[], through: number): EarlierEpoch[] {
+  return epochs.map((one) => ({ epoch: one.epoch, through: Math.min(one.through, through) }));
+}
+
+function nextEpoch(epoch: string, cause: string): string {
+  const hash = createHash('sha256').update(`${epoch}:${cause}`).digest().readBigUInt64BE();
   const name = hash.toString(36).padStart(HASH_LENGTH, '0').slice(-HASH_LENGTH);
-  const left = [...earlier, { epoch, through }].map((one) => ({
-    epoch: one.epoch,
-    through: Math.min(one.through, through),
-  }));
-  return { epoch: `${logOf(epoch)}.${name}`, earlier: left.slice(-EARLIER_EPOCHS_MAX) };
+  return `${logOf(epoch)}.${name}`;
 }

@@ -7,6 +7,7 @@ import {
 } from '@tidemark/http';
 import { type AdminPort, openAdminPort } from './admin-port.ts';
 import type { ServiceParts } from './parts.ts';
+import { VERSION } from './version.ts';
 
 /** The settings of the HTTP side of a service. */
 export interface FrontConfiguration extends ServerOptions, AdminPort {
@@ -46,6 +47,7 @@ export function createHttpFront(
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { app, admin } = createApps(
     {
+      version: VERSION,
       logger,
       metrics,
       tracer,

@@ -12,6 +12,7 @@ import {
 import { NatsLink, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import type { Lifetime } from './process.ts';
+import { VERSION } from './version.ts';
 
 /** The settings that every service has. */
 export type CommonConfiguration = NatsConfiguration &
@@ -44,6 +45,9 @@ export function createParts(
 ): ServiceParts {
   const { logger } = lifetime;
   const metrics = new Metrics(name);
+  metrics.gaugeBy({ name: 'build_info', help: 'Always 1; names the version.', label: 'version' }, () => ({
+    [VERSION]: 1,
+  }));
   const limits = new Limits(metrics);
   const revocations = new RevocationList(configuration);
   const origins = parseOrigins(configuration.allowedOrigins);
