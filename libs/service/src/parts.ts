@@ -45,9 +45,12 @@ export function createParts(
 ): ServiceParts {
   const { logger } = lifetime;
   const metrics = new Metrics(name);
-  metrics.gaugeBy({ name: 'build_info', help: 'Always 1; names the version.', label: 'version' }, () => ({
-    [VERSION]: 1,
-  }));
+  metrics.gaugeBy(
+    { name: 'build_info', help: 'Always 1; names the version.', label: 'version' },
+    () => ({
+      [VERSION]: 1,
+    }),
+  );
   const limits = new Limits(metrics);
   const revocations = new RevocationList(configuration);
   const origins = parseOrigins(configuration.allowedOrigins);

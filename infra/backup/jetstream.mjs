@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '@nats-io/transport-node';
+import { ConfigurationError, readReplayConfiguration } from '@tidemark/config';
+import { STREAM_NAME } from '@tidemark/nats';
+import { Failure } from '../launcher/failure.mjs';
+
+/** @typedef {import('@nats-io/transport-node').NatsConnection} NatsConnection */
+
+/**
+ * What NATS says about a stream, as far as it matters here.
+ *
+ * @typedef {object} StreamInfo
+ * @property {string} created
+ * @property {StreamConfig} config
+ * @property {StreamState} state
+ *
+ * @typedef {{ name: string, num_replicas: number, metadata?: Record<string, string>, mirror?: object }
+ *   & Record<string, unknown>} StreamConfig
+ * @typedef {{ messages: number, bytes: number, first_seq: number, last_seq: number }} StreamState
+ */
+
+/** The stream of the events. */
+export const EVENTS = STREAM_NAME;
+/** The stream behind the bucket of the revocations. */
+export const REVOCATIONS = 'KV_TIDEMARK_REVOCATIONS';
+
+const CONNECT_TIMEOUT_MS = 5000;
+const API_TIMEOUT_MS = 10_000;
+const STREAM_NOT_FOUND = 10059;
+
+/** Every replay service announces itself each second. */
+const ANNOUNCE_WAIT_MS = 1500;
+
+/**
+ * Connects to the NATS of the environment, with the variables that the services have.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {Promise<NatsConnection>}
+ */
+export async function connectToNats(environment) {
+  const { natsUrl, natsUser, natsPassword, natsTlsCa } = configuration(environment);
+  const servers = natsUrl.split(',').map((server) => server.trim());
+  try {
+    return await connect({
+      servers,
+      name: 'tidemark-operator',
+      timeout: CONNECT_TIMEOUT_MS,
+      reconnect: false,
+      ...(natsUser !== '' && { user: natsUser, pass: natsPassword }),
+      ...(natsTlsCa !== '' && { tls: { ca: readFileSync(natsTlsCa, 'utf8') } }),
+      ...(natsTlsCa === '' && natsUrl.includes('tls://') && { tls: {} }),
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    const hosts = servers.map((server) => server.replace(/\/\/[^\s]*@/, '//'));
+    throw new Failure(
+      `NATS cannot be reached at ${hosts} (${reason}); NATS_URL, TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD name a server and a user like tidemark-operator.`,
+    );
+  }
+}
+
+/** @param {NodeJS.ProcessEnv} environment */
+function configuration(environment) {
+  try {
+    return readReplayConfiguration(environment);
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw new Failure(error.message);
+    throw error;
+  }
+}
+
+/**
+ * Sends a request to the API of JetStream.
+ *
+ * @param {NatsConnection} connection
+ * @param {string} request such as `STREAM.INFO.<stream>`
+ * @param {object} [body]
+ * @returns {Promise<any>} its answer; `undefined` where there is no such stream
+ */
+export async function askJetStream(connection, request, body) {
+  let answer;
+  try {
+    const payload = body ? JSON.stringify(body) : '';
+    const reply = await connection.request(`$JS.API.${request}`, payload, {
+      timeout: API_TIMEOUT_MS,
+    });
+    answer = reply.json();
+  } catch (error) {
+    throw new Failure(
+      `JetStream does not answer ${request} (${error instanceof Error ? error.message : error}); the user needs the permissions of tidemark-operator, and a cluster needs a leader.`,
+    );
+  }
+  return checked(request, answer);
+}
+
+/** @param {string} request @param {any} answer */
+export function checked(request, answer) {
+  if (!answer.error) return answer;
+  if (answer.error.err_code === STREAM_NOT_FOUND) return undefined;
+  throw new Failure(`NATS refuses ${request}: ${answer.error.description}.`);
+}
+
+/** @param {NatsConnection} connection @param {string} stream @returns {Promise<StreamInfo | undefined>} */
+export function streamInfo(connection, stream) {
+  return askJetStream(connection, `STREAM.INFO.${stream}`);
+}
+
+/**
+ * Finds out whether a replay service runs, which would create the stream while it is restored.
+ *
+ * @param {NatsConnection} connection
+ */
+export async function refuseRunningReplay(connection) {
+  let running = false;
+  const subscription = connection.subscribe('tidemark.archives.announce', {
+    callback: (_error, message) => {
+      if (message && !message.string().includes('"leaving":true')) running = true;
+    },
+  });
+  connection.publish('tidemark.archives.census');
+  await sleep(ANNOUNCE_WAIT_MS);
+  subscription.unsubscribe();
+  if (running) throw new Failure('A replay service is running; stop all of them first.');
+}

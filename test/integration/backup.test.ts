@@ -1,0 +1,234 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { type Listener, TRANSPORTS } from '../support/clients.ts';
+import { type CommandResult, runOperator } from '../support/operator.ts';
+import { makeToken } from '../support/services.ts';
+import {
+  ids,
+  metric,
+  publishUntil,
+  type System,
+  sequenceOf,
+  series,
+  startSystem,
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
+
+/* A backup that is made under load, and everything lost after it. */
+
+const TOPIC = 'kept';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+interface Kept {
+  readonly system: System;
+  readonly folder: string;
+  /** The file of the archive. */
+  readonly database: string;
+  backUp(to: string): Promise<CommandResult>;
+  restore(from: string, ...args: string[]): Promise<CommandResult>;
+  /** Ends NATS and replay and removes what both have stored; NATS then runs again. */
+  loseEverything(): Promise<void>;
+}
+
+async function start(): Promise<Kept> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-backup-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const database = join(folder, 'archive.db');
+  const system = await startSystem({
+    env: { TIDEMARK_REPLAY_DATABASE: database, TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '100' },
+  });
+  cleanups.push(() => system.stop());
+  const env = { NATS_URL: system.nats.url };
+  return {
+    system,
+    folder,
+    database,
+    backUp: (to) => runOperator('backup', ['--to', to, '--archive', database], env),
+    restore: (from, ...args) =>
+      runOperator('restore', ['--from', from, '--archive', database, ...args], env),
+    async loseEverything() {
+      await system.replay.kill('SIGKILL');
+      await system.nats.kill('SIGKILL');
+      await rm(system.nats.storeFolder, { recursive: true });
+      for (const end of ['', '-wal', '-shm']) await rm(database + end, { force: true });
+      await system.nats.restart();
+    },
+  };
+}
+
+test('backup and restore: made under load, all lost: who is within it goes on, who is beyond it is told what is lost', async () => {
+  const { system, folder, backUp, restore, loseEverything } = await start();
+  const { publisher } = system;
+  const kept = await publisher.storeAll(series(TOPIC, 1, 500));
+  await revoke(system, 'mallory');
+  let done = false;
+  const loading = publishUntil(() => done, 'load', publisher);
+  const backup = join(folder, 'backup');
+  const made = await backUp(backup);
+  expect(made.output).toContain('The backup is in');
+  done = true;
+  const load = await loading;
+  const end = await endOf(backup);
+  expect(end).toBeGreaterThanOrEqual(500);
+  const connected = TRANSPORTS.map((transport) =>
+    system.listen(transport, { topics: TOPIC, after: kept[9]?.cursor ?? '' }),
+  );
+  const lost = await publisher.storeAll(series(TOPIC, 501, 520));
+  for (const listener of connected) await until(() => listener.ids.length === 510);
+
+  await loseEverything();
+  const restored = await restore(backup);
+  expect(restored.output).toContain('The log goes on in the epoch');
+  await system.replay.restart();
+  const next = await publisher.storeAll(series(TOPIC, 521, 540));
+  expect(sequenceOf(next[0]?.cursor ?? '')).toBe(end + 1);
+  const to = `${epochOf(next[0]?.cursor)}-${end}`;
+  const gap = { type: 'gap', from: lost.at(-1)?.cursor, to, reason: 'future' };
+  for (const listener of connected) {
+    await until(() => listener.ids.includes('540'));
+    expect(outline(listener)).toEqual([...ids(11, 520), gap, ...ids(521, 540)]);
+  }
+  for (const transport of TRANSPORTS) {
+    const within = system.listen(transport, { topics: TOPIC, after: kept[9]?.cursor ?? '' });
+    await until(() => within.live);
+    expect(outline(within)).toEqual([...ids(11, 500), ...ids(521, 540)]);
+    const beyond = system.listen(transport, { topics: TOPIC, after: lost[4]?.cursor ?? '' });
+    await until(() => beyond.live);
+    expect(outline(beyond)).toEqual([{ ...gap, from: lost[4]?.cursor }, ...ids(521, 540)]);
+    const others = system.listen(transport, { topics: 'load', after: 'earliest' });
+    await until(() => others.live);
+    expect(others.ids).toEqual(ids(1, end - 500));
+  }
+  expect(load.length).toBeGreaterThanOrEqual(end - 500);
+  // What the operators had revoked before stays revoked.
+  expect(await statusOf(system, 'mallory')).toBe(401);
+  expect(await statusOf(system, 'alice')).toBe(200);
+}, 60_000);
+
+test('restore: the same backup twice: cursors of the time between are told what is lost', async () => {
+  const { system, folder, backUp, restore, loseEverything } = await start();
+  const { publisher } = system;
+  await publisher.storeAll(series(TOPIC, 1, 10));
+  await archived(system, 10);
+  const backup = join(folder, 'backup');
+  expect((await backUp(backup)).code).toBe(0);
+  await loseEverything();
+  expect((await restore(backup)).code).toBe(0);
+  await system.replay.restart();
+  const between = await publisher.storeAll(series(TOPIC, 11, 15));
+  const returned = system.listen('sse', { topics: TOPIC, after: 'earliest' });
+  await until(() => returned.ids.length === 15);
+  await loseEverything();
+  expect((await restore(backup)).code).toBe(0);
+  await system.replay.restart();
+  const [next] = await publisher.storeAll(series(TOPIC, 16, 20));
+  const gap = {
+    type: 'gap',
+    from: between[2]?.cursor,
+    to: `${epochOf(next?.cursor)}-10`,
+    reason: 'future',
+  };
+  const beyond = system.listen('websocket', { topics: TOPIC, after: between[2]?.cursor ?? '' });
+  await until(() => beyond.live);
+  expect(outline(beyond)).toEqual([gap, ...ids(16, 20)]);
+  // A cursor of the epoch between, of an event that the backup has.
+  const within = `${epochOf(between[0]?.cursor)}-8`;
+  const behind = system.listen('websocket', { topics: TOPIC, after: within });
+  await until(() => behind.live);
+  expect(outline(behind)).toEqual([...ids(9, 10), ...ids(16, 20)]);
+}, 60_000);
+
+test('restore: an older backup, and an archive that is kept: the archive goes back to its end', async () => {
+  const { system, folder, backUp, restore } = await start();
+  const { publisher, replay } = system;
+  await publisher.storeAll(series(TOPIC, 1, 10));
+  await archived(system, 10);
+  const backup = join(folder, 'backup');
+  expect((await backUp(backup)).code).toBe(0);
+  const lost = await publisher.storeAll(series(TOPIC, 11, 15));
+  await archived(system, 15);
+
+  const running = await restore(backup, '--overwrite');
+  expect(running).toMatchObject({ code: 1 });
+  expect(running.output).toContain('A replay service is running; stop all of them first.');
+  await replay.kill();
+  const refused = await restore(backup);
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.output).toContain('There is a stream with 15 events; --overwrite deletes it.');
+  expect((await restore(backup, '--overwrite', '--keep-archive')).code).toBe(0);
+  await replay.restart();
+  const [next] = await publisher.storeAll(series(TOPIC, 16, 18));
+  expect(sequenceOf(next?.cursor ?? '')).toBe(11);
+  await archived(system, 13);
+  const answer = await fetch(`${replay.url}/v1/events?topics=${TOPIC}&after=${lost[1]?.cursor}`, {
+    headers: { authorization: `Bearer ${system.token}` },
+  });
+  const page = (await answer.json()) as {
+    items: { event: { id: string } }[];
+    gaps: { to: string; reason: string }[];
+  };
+  expect(page.items.map(({ event }) => event.id)).toEqual(ids(16, 18));
+  const to = `${epochOf(next?.cursor)}-10`;
+  expect(page.gaps).toEqual([{ from: lost[1]?.cursor, to, reason: 'future' }]);
+}, 60_000);
+
+test('restore: a backup that was changed, or is not complete: refused before anything happens', async () => {
+  const { system, folder, backUp, restore } = await start();
+  await system.publisher.storeAll(series(TOPIC, 1, 3));
+  await archived(system, 3);
+  const backup = join(folder, 'backup');
+  expect((await backUp(backup)).code).toBe(0);
+  expect((await backUp(backup)).output).toContain('is not empty');
+  await writeFile(join(backup, 'TIDEMARK_EVENTS.snapshot'), 'something else');
+  const changed = await restore(backup, '--overwrite');
+  expect(changed).toMatchObject({ code: 1 });
+  expect(changed.output).toContain('has been changed or is damaged');
+  const absent = await restore(join(folder, 'nothing'));
+  expect(absent.output).toMatch(
+    /^tidemark: .*nothing is no complete backup: manifest.json ENOENT.$/m,
+  );
+});
+
+async function endOf(backup: string): Promise<number> {
+  const { streams } = JSON.parse(await readFile(join(backup, 'manifest.json'), 'utf8'));
+  return streams.at(-1).state.last_seq;
+}
+
+async function archived({ replay }: System, sequence: number): Promise<void> {
+  await until(async () => (await metric(replay, 'projection_position')) >= sequence, 'the archive');
+}
+
+async function revoke({ gateway }: System, sub: string): Promise<void> {
+  const answer = await fetch(`${gateway.url}/v1/admin/revocations`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${await makeToken('admin')}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ sub }),
+  });
+  expect(answer.status).toBe(204);
+}
+
+async function statusOf({ replay }: System, sub: string): Promise<number> {
+  const headers = { authorization: `Bearer ${await makeToken('history:>', sub)}` };
+  return (await fetch(`${replay.url}/v1/events`, { headers })).status;
+}
+
+/** What it was told, without what a lost connection and the end of a catch-up add. */
+function outline({ received }: Listener): unknown[] {
+  return received.flatMap((one): unknown[] => {
+    if (one.type === 'event') return [one.event.id];
+    return one.type === 'gap' ? [one] : [];
+  });
+}
+
+function epochOf(cursor = ''): string | undefined {
+  return cursor.split('-')[0];
+}
