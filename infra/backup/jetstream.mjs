@@ -106,6 +106,14 @@ export function streamInfo(connection, stream) {
   return askJetStream(connection, `STREAM.INFO.${stream}`);
 }
 
+/** @param {NatsConnection} connection @param {StreamConfig} config @returns {Promise<StreamInfo>} */
+export async function updateStream(connection, config) {
+  const { metadata = {} } = config;
+  const own = Object.entries(metadata).filter(([name]) => !name.startsWith('_nats.'));
+  const request = `STREAM.UPDATE.${config.name}`;
+  return askJetStream(connection, request, { ...config, metadata: Object.fromEntries(own) });
+}
+
 /**
  * Finds out whether a replay service runs, which would create the stream while it is restored.
  *

@@ -20,6 +20,9 @@ beyond it are told what is lost.
 
 NATS_URL, TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD name the server and a user like tidemark-operator.`;
 
+/** Metadata of a stream that is not complete: no service reads an epoch from it. */
+const UNREADABLE = { tidemark_epoch: 'RESTORING' };
+
 /**
  * @typedef {object} RestoreRequest
  * @property {NodeJS.ProcessEnv} environment
@@ -29,6 +32,8 @@ NATS_URL, TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD name the server and a us
  * @property {boolean} overwrite
  * @property {number} [replicas]
  *
+ * @typedef {import('./jetstream.mjs').StreamInfo} StreamInfo
+ * @typedef {import('@tidemark/protocol').Lineage} Lineage
  * @typedef {RestoreRequest & {
  *   connection: import('./jetstream.mjs').NatsConnection,
  *   manifest: import('./folder.mjs').Manifest,
@@ -55,7 +60,7 @@ export async function restore(request) {
 
 /** Looks at everything first, and changes something only then. @param {Restore} request */
 async function apply(request) {
-  const { connection, folder, overwrite, keepArchive } = request;
+  const { connection, overwrite, keepArchive } = request;
   const { EVENTS, REVOCATIONS, streamInfo } = await import('./jetstream.mjs');
   const found = await streamInfo(connection, EVENTS);
   if (found && !overwrite) {
@@ -68,36 +73,31 @@ async function apply(request) {
       `There is an archive ${request.archive}; --overwrite gives it another name, --keep-archive goes on with it.`,
     );
   }
-  const lineage = await nextLineage(request, found);
-  noteRestored(folder, lineage);
+  const known = await knownLineages(request, found);
   if (!keepArchive) await placeArchive(request);
-  await restoreStream(request, { name: REVOCATIONS });
+  const bucket = await streamInfo(connection, REVOCATIONS);
+  if (bucket?.state.messages) {
+    console.log(`  ${REVOCATIONS}: the present one is kept, since its revocations are newer`);
+  } else {
+    await restoreStream(request, { name: REVOCATIONS, found: bucket });
+  }
   // Last, because services begin when there is a stream.
-  await restoreStream(request, { name: EVENTS, lineage });
-  return lineage.epoch;
+  return restoreEvents(request, { found, known });
 }
 
 /**
+ * What is known about the log, beside what the stream of the backup says.
+ *
  * @param {Restore} request
- * @param {import('./jetstream.mjs').StreamInfo | undefined} found the stream that is replaced
+ * @param {StreamInfo | undefined} found the stream that is replaced
+ * @returns {Promise<Lineage[]>}
  */
-async function nextLineage({ manifest, folder, archive }, found) {
-  const { goOnFrom, readLineage } = await import('@tidemark/nats');
+async function knownLineages({ manifest, folder, archive }, found) {
+  const { readLineage } = await import('@tidemark/nats');
   const { readArchivePosition } = await import('./archive-file.mjs');
-  const { EVENTS } = await import('./jetstream.mjs');
-  const events = manifest.streams.find(({ config }) => config.name === EVENTS);
-  if (!events) throw new Failure(`The backup lacks ${EVENTS}.`);
   const present = existsSync(archive) ? readArchivePosition(archive) : undefined;
-  const known = [
-    manifest.archive,
-    ...readRestored(folder),
-    found && readLineage(found.config.metadata, Date.parse(found.created)),
-    present,
-  ];
-  return goOnFrom(
-    { lineage: manifest.lineage, through: events.state.last_seq },
-    known.flatMap((one) => one ?? []),
-  );
+  const replaced = found && readLineage(found.config.metadata, Date.parse(found.created));
+  return [manifest.archive, ...readRestored(folder), replaced, present].flatMap((one) => one ?? []);
 }
 
 /** @param {Restore} request */
@@ -111,27 +111,58 @@ async function placeArchive({ folder, archive }) {
 }
 
 /**
+ * Restores the events in two steps. Only the restored stream tells exactly where it ends, and until its
+ * epoch is known nobody may append to it or read its epoch.
+ *
  * @param {Restore} request
- * @param {{ name: string, lineage?: import('@tidemark/protocol').Lineage }} stream
+ * @param {{ found: StreamInfo | undefined, known: Lineage[] }} present
  */
-async function restoreStream({ connection, manifest, folder, replicas }, { name, lineage }) {
-  const { askJetStream, streamInfo } = await import('./jetstream.mjs');
+async function restoreEvents(request, { found, known }) {
+  const { connection, manifest, folder } = request;
+  const { EVENTS, updateStream } = await import('./jetstream.mjs');
+  const { goOnFrom, lineageMetadata } = await import('@tidemark/nats');
+  const { config, state } = await restoreStream(request, {
+    name: EVENTS,
+    found,
+    meanwhile: { subjects: [`${EVENTS}.restoring`], metadata: UNREADABLE },
+  });
+  const lineage = goOnFrom({ lineage: manifest.lineage, through: state.last_seq }, known);
+  noteRestored(folder, lineage);
+  const { subjects, metadata } = snapshotOf(manifest, EVENTS).config;
+  await updateStream(connection, {
+    ...config,
+    subjects,
+    metadata: { ...metadata, ...lineageMetadata(lineage) },
+  });
+  return lineage.epoch;
+}
+
+/**
+ * @param {Restore} request
+ * @param {object} stream
+ * @param {string} stream.name
+ * @param {StreamInfo | undefined} stream.found the present one, which is deleted
+ * @param {object} [stream.meanwhile] what its configuration is at first
+ */
+async function restoreStream(request, { name, found, meanwhile }) {
+  const { connection, manifest, folder, replicas } = request;
+  const { askJetStream } = await import('./jetstream.mjs');
   const { restoreSnapshot } = await import('./stream-snapshot.mjs');
-  const { lineageMetadata } = await import('@tidemark/nats');
-  const snapshot = manifest.streams.find(({ config }) => config.name === name);
-  if (!snapshot) throw new Failure(`The backup lacks ${name}.`);
-  const found = await streamInfo(connection, name);
-  if (found && !lineage && found.state.messages > 0) {
-    console.log(`  ${name}: the present one is kept, since its revocations are newer`);
-    return;
-  }
+  const snapshot = snapshotOf(manifest, name);
   if (found) await askJetStream(connection, `STREAM.DELETE.${name}`);
   const config = {
     ...snapshot.config,
     ...(replicas !== undefined && { num_replicas: replicas }),
-    metadata: { ...snapshot.config.metadata, ...(lineage && lineageMetadata(lineage)) },
+    ...meanwhile,
   };
-  await restoreSnapshot(connection, { ...snapshot, config }, join(folder, snapshot.file));
+  return restoreSnapshot(connection, { ...snapshot, config }, join(folder, snapshot.file));
+}
+
+/** @param {import('./folder.mjs').Manifest} manifest @param {string} name */
+function snapshotOf({ streams }, name) {
+  const snapshot = streams.find(({ config }) => config.name === name);
+  if (!snapshot) throw new Failure(`The backup lacks ${name}.`);
+  return snapshot;
 }
 
 async function main() {
