@@ -76,13 +76,14 @@ function configuration(environment) {
  * @param {NatsConnection} connection
  * @param {string} request such as `STREAM.INFO.<stream>`
  * @param {object} [body]
+ * @param {string} [api] that of another JetStream domain
  * @returns {Promise<any>} its answer; `undefined` where there is no such stream
  */
-export async function askJetStream(connection, request, body) {
+export async function askJetStream(connection, request, body, api = '$JS.API') {
   let answer;
   try {
     const payload = body ? JSON.stringify(body) : '';
-    const reply = await connection.request(`$JS.API.${request}`, payload, {
+    const reply = await connection.request(`${api}.${request}`, payload, {
       timeout: API_TIMEOUT_MS,
     });
     answer = reply.json();
@@ -101,9 +102,29 @@ export function checked(request, answer) {
   throw new Failure(`NATS refuses ${request}: ${answer.error.description}.`);
 }
 
-/** @param {NatsConnection} connection @param {string} stream @returns {Promise<StreamInfo | undefined>} */
-export function streamInfo(connection, stream) {
-  return askJetStream(connection, `STREAM.INFO.${stream}`);
+/**
+ * @param {NatsConnection} connection
+ * @param {string} stream
+ * @param {string} [api] that of another JetStream domain
+ * @returns {Promise<StreamInfo | undefined>}
+ */
+export function streamInfo(connection, stream, api) {
+  return askJetStream(connection, `STREAM.INFO.${stream}`, undefined, api);
+}
+
+/**
+ * The last sequence that holds a message. A snapshot that nats-server 2.12.0 made under load can lack the
+ * message at the end that it names.
+ *
+ * @param {NatsConnection} connection
+ * @param {StreamInfo} info
+ * @returns {Promise<number>}
+ */
+export async function lastSequence(connection, { config, state }) {
+  if (state.messages === 0) return state.last_seq;
+  const request = `STREAM.MSG.GET.${config.name}`;
+  const { message } = await askJetStream(connection, request, { last_by_subj: '>' });
+  return message.seq;
 }
 
 /** @param {NatsConnection} connection @param {StreamConfig} config @returns {Promise<StreamInfo>} */

@@ -119,18 +119,19 @@ async function placeArchive({ folder, archive }) {
  */
 async function restoreEvents(request, { found, known }) {
   const { connection, manifest, folder } = request;
-  const { EVENTS, updateStream } = await import('./jetstream.mjs');
+  const { EVENTS, lastSequence, updateStream } = await import('./jetstream.mjs');
   const { goOnFrom, lineageMetadata } = await import('@tidemark/nats');
-  const { config, state } = await restoreStream(request, {
+  const restored = await restoreStream(request, {
     name: EVENTS,
     found,
     meanwhile: { subjects: [`${EVENTS}.restoring`], metadata: UNREADABLE },
   });
-  const lineage = goOnFrom({ lineage: manifest.lineage, through: state.last_seq }, known);
+  const through = await lastSequence(connection, restored);
+  const lineage = goOnFrom({ lineage: manifest.lineage, through }, known);
   noteRestored(folder, lineage);
   const { subjects, metadata } = snapshotOf(manifest, EVENTS).config;
   await updateStream(connection, {
-    ...config,
+    ...restored.config,
     subjects,
     metadata: { ...metadata, ...lineageMetadata(lineage) },
   });
@@ -197,7 +198,9 @@ async function main() {
     overwrite,
     ...(replicas && { replicas: Number(replicas) }),
   });
-  console.log(`The log goes on in the epoch ${epoch}. Start replay, then the other services.`);
+  console.log(
+    `The log goes on in the epoch ${epoch}. Restart NATS, then start replay, then the other services.`,
+  );
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await runMain(main);

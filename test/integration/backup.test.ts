@@ -8,6 +8,7 @@ import { makeToken } from '../support/services.ts';
 import {
   ids,
   metric,
+  numbered,
   publishUntil,
   type System,
   sequenceOf,
@@ -84,9 +85,13 @@ test('backup and restore: made under load, all lost: who is within it goes on, w
   await loseEverything();
   const restored = await restore(backup);
   expect(restored.output).toContain('The log goes on in the epoch');
-  const { last: end } = await streamState(system.nats.url);
+  const { last: end, messages } = await streamState(system.nats.url);
   expect(end).toBeGreaterThan(500);
+  // Only a server that starts looks which events of the last minutes it has.
+  await system.nats.restart();
   await system.replay.restart();
+  // What the backup has is known by its id, too.
+  expect(await publisher.store(numbered(TOPIC, 500))).toMatchObject({ duplicate: true });
   const next = await publisher.storeAll(series(TOPIC, 521, 540));
   expect(sequenceOf(next[0]?.cursor ?? '')).toBe(end + 1);
   const to = `${epochOf(next[0]?.cursor)}-${end}`;
@@ -104,9 +109,9 @@ test('backup and restore: made under load, all lost: who is within it goes on, w
     expect(outline(beyond)).toEqual([{ ...gap, from: lost[4]?.cursor }, ...ids(521, 540)]);
     const others = system.listen(transport, { topics: 'load', after: 'earliest' });
     await until(() => others.live);
-    expect(others.ids).toEqual(ids(1, end - 500));
+    expect(others.ids).toEqual(ids(1, messages - 500));
   }
-  expect(load.length).toBeGreaterThanOrEqual(end - 500);
+  expect(load.length).toBeGreaterThanOrEqual(messages - 500);
   // What the operators had revoked before stays revoked.
   expect(await statusOf(system, 'mallory')).toBe(401);
   expect(await statusOf(system, 'alice')).toBe(200);

@@ -21,6 +21,8 @@ export interface NatsServerOptions {
   readonly port?: number;
   /** Without it the server has a temporary folder, which `stop` removes. */
   readonly storeFolder?: string;
+  /** The program; the one of the tests if absent. */
+  readonly binary?: string;
   /** Further lines of its `jetstream` block. */
   readonly jetStream?: string;
   /** Further lines of configuration in the server's own syntax. */
@@ -38,7 +40,7 @@ export interface NatsServer {
   /** Resolves once the process is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again with the same port and the same store, ending it first where it runs. */
-  restart(): Promise<void>;
+  restart(binary?: string): Promise<void>;
   /** Ends it and removes its temporary folder. */
   stop(): Promise<void>;
 }
@@ -50,11 +52,13 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   await writeFile(configFile, configuration(storeFolder, options));
 
   const removeFolder = () => rm(folder, { recursive: true, force: true });
-  let running = await launch(configFile, options.port ?? -1).catch(async (error) => {
-    await removeFolder();
-    throw error;
-  });
-  const { port, version } = running;
+  let running = await launch(configFile, options.port ?? -1, options.binary).catch(
+    async (error) => {
+      await removeFolder();
+      throw error;
+    },
+  );
+  const { port } = running;
 
   async function kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await end(running.child, signal);
@@ -66,11 +70,13 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     },
     port,
     storeFolder,
-    version,
+    get version() {
+      return running.version;
+    },
     kill,
-    async restart() {
+    async restart(binary) {
       await kill('SIGTERM');
-      running = await launch(configFile, port);
+      running = await launch(configFile, port, binary ?? options.binary);
     },
     async stop() {
       await kill('SIGTERM');
@@ -104,8 +110,11 @@ interface Running {
   readonly version: string;
 }
 
-async function launch(configFile: string, port: number): Promise<Running> {
-  const binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
+async function launch(
+  configFile: string,
+  port: number,
+  binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server',
+): Promise<Running> {
   const child = spawn(binary, ['-c', configFile, '-a', '127.0.0.1', '-p', String(port)], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...passwords() },

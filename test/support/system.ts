@@ -3,7 +3,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
 import type { CloudEvent } from '@tidemark/protocol';
 import { type Listener, listen, type Transport } from './clients.ts';
-import { type NatsServer, startNatsServer } from './nats-server.ts';
+import { type NatsServer, type NatsServerOptions, startNatsServer } from './nats-server.ts';
 import { type NewEvent, type PublishedEvent, Publisher } from './publisher.ts';
 import { makeToken, type Service, type ServiceName, startService } from './services.ts';
 import { until } from './until.ts';
@@ -11,6 +11,7 @@ import { WebSocketClient, type WebSocketOptions } from './web-socket-client.ts';
 
 export interface SystemOptions {
   readonly gateways?: number;
+  readonly nats?: NatsServerOptions;
   /** Further variables of all services. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -49,7 +50,7 @@ const TEST_ENV = {
 };
 
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
-  const nats = await startNatsServer();
+  const nats = await startNatsServer(options.nats);
   const shared = { natsUrl: nats.url, env: { ...TEST_ENV, ...options.env } };
   const [replay, ingest, ...gateways] = await Promise.all([
     startService('replay', shared),
