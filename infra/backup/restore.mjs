@@ -127,6 +127,11 @@ async function restoreEvents(request, { found, known }) {
     meanwhile: { subjects: [`${EVENTS}.restoring`], metadata: UNREADABLE },
   });
   const through = await lastSequence(connection, restored);
+  if (through < restored.state.last_seq) {
+    console.error(
+      `tidemark: The snapshot lacks the events from ${through + 1} to ${restored.state.last_seq}; replay is ready once another event is stored.`,
+    );
+  }
   const lineage = goOnFrom({ lineage: manifest.lineage, through }, known);
   noteRestored(folder, lineage);
   const { subjects, metadata } = snapshotOf(manifest, EVENTS).config;

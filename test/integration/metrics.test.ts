@@ -100,6 +100,17 @@ describe('metrics: after some traffic', () => {
     expect(shown.replay.has('tidemark_projection_lag_events')).toBe(true);
   });
 
+  test.each(['gateway', 'ingest', 'replay'] as const)(
+    '%s: version: is in a metric, and the same in /healthz',
+    async (service) => {
+      const { version } = (await (await fetch(`${system[service].url}/healthz`)).json()) as {
+        version: string;
+      };
+      expect(version).toMatch(/^\d+\.\d+\.\d+/);
+      expect(shown[service].get(`tidemark_build_info{version="${version}"}`)).toBe(1);
+    },
+  );
+
   test('labels: topics, users, cursors, addresses: stand in none', () => {
     const labels = Object.values(shown).flatMap((samples) => [...samples.keys()]);
     expect(labels.filter((text) => /measured|tester|127\.0\.0\.1|-\d+"/.test(text))).toEqual([]);
