@@ -44,13 +44,14 @@ test('failover: a mirror is promoted: clients go on with their old cursors, and 
   const choice = { urls, token, topics: TOPIC };
   const connected = TRANSPORTS.map((one) => listen(one, { ...choice, after: 'earliest' }));
   cleanups.push(() => Promise.all(connected.map((listener) => listener.stop())));
-  await standby.kill();
+  await until(async () => (await metric(standbyReplay, 'projection_position')) === 20);
+  // Nothing at the standby knows of what follows.
+  await Promise.all([standby.kill(), standbyReplay.kill()]);
   const lost = await publisher.storeAll(series(TOPIC, 21, 25));
   for (const listener of connected) await until(() => listener.ids.length === 25);
-  await until(async () => (await metric(standbyReplay, 'projection_position')) === 25);
 
   await main.kill();
-  await Promise.all([replay, standbyReplay, ingest, gateway].map((service) => service.kill()));
+  await Promise.all([replay, ingest, gateway].map((service) => service.kill()));
   await standby.restart();
   const args = ['--archive', database];
   const promoted = await runOperator('promote', args, { NATS_URL: standby.url });
@@ -78,6 +79,11 @@ test('failover: a mirror is promoted: clients go on with their old cursors, and 
   cleanups.push(() => behind.stop());
   await until(() => behind.live);
   expect(outline(behind)).toEqual([...ids(11, 20), ...ids(26, 30)]);
+  // Its cursor is the twenty-third, which names another event now.
+  const beyond = listen('websocket', { ...choice, after: lost[2]?.cursor ?? '' });
+  cleanups.push(() => beyond.stop());
+  await until(() => beyond.live);
+  expect(outline(beyond)).toEqual([{ ...gap, from: lost[2]?.cursor }, ...ids(26, 30)]);
   await until(async () => (await metric(newReplay, 'projection_position')) === 25);
 }, 90_000);
 
