@@ -58,8 +58,9 @@ function streamOf(messages: Messages, { first = 1, lineage = { epoch: 'log' } as
         async readRecord(sequence): Promise<LogRecord | undefined> {
           requests++;
           if (sequence < first || sequence > messages.length) return undefined;
-          const { json, timeMs } = toEvent(messages[sequence - 1] ?? 0, sequence);
-          const payload = Buffer.from(json);
+          const number = messages[sequence - 1] ?? 0;
+          const { json, timeMs } = toEvent(number, sequence);
+          const payload = Buffer.from(number === 0 ? 'no event' : json);
           const subject = 'tidemark.events.a';
           return { sequence, timeMs, subject, topic: 'a', payload, headers: new Map() };
         },
@@ -128,12 +129,25 @@ describe('log that lost its end', () => {
     const [lineage] = written;
     expect(written).toHaveLength(1);
     const through = lineage?.earlier?.[0]?.through ?? -1;
-    // Where messages that are no events follow the last one in common, they count as in common.
-    const next = before.findIndex((number, index) => index >= shared && number !== 0);
+    // Messages that are no events count as in common, where both have such.
+    const isEvent = (number: number, index: number): boolean => index >= shared && number !== 0;
+    const ends = [before, after].map((messages) => messages.findIndex(isEvent));
     expect(through).toBeGreaterThanOrEqual(shared);
-    expect(through).toBeLessThanOrEqual(Math.min(next, after.length));
+    expect(through).toBeLessThanOrEqual(Math.min(...ends.filter((end) => end >= 0), after.length));
     if (!holes) expect(through).toBe(shared);
   });
+
+  test.each([[1], [2]])(
+    'only %i messages that are no events: events in their place are told',
+    async (count) => {
+      const before = [...range(1, 9), ...Array<number>(count).fill(0)];
+      const after = [...range(1, 9), 1001, ...Array<number>(count - 1).fill(0), 1002];
+      fill(before);
+      const { judge, written } = streamOf(after);
+      await judge();
+      expect(written[0]?.earlier).toEqual([{ epoch: 'log', through: 9 }]);
+    },
+  );
 
   test('search: as many requests as halvings', async () => {
     fill(range(1, 1000));
@@ -150,6 +164,23 @@ describe('log that lost its end', () => {
     const earlier = [
       { epoch: 'log', through: 10 },
       { epoch: 'log.a', through: 30 },
+    ];
+    expect(written).toMatchObject([{ epoch: expect.stringMatching(/^log\./), earlier }]);
+  });
+
+  test.each([
+    { shared: 10, last: 60, why: 'judged by an archive that began later' },
+    { shared: 10, last: 12, why: 'and lost its end again' },
+  ])('epoch that was $why: a further epoch tells the loss', async ({ shared, last }) => {
+    fill(range(1, 50));
+    const lineage = { epoch: 'log.a', earlier: [{ epoch: 'log', through: 27 }] };
+    const { judge, written } = streamOf([...range(1, shared), ...range(1001, 990 + last)], {
+      lineage,
+    });
+    await judge();
+    const earlier = [
+      { epoch: 'log', through: shared },
+      { epoch: 'log.a', through: shared },
     ];
     expect(written).toMatchObject([{ epoch: expect.stringMatching(/^log\./), earlier }]);
   });

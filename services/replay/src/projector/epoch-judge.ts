@@ -17,6 +17,9 @@ export interface JudgedStream {
   readonly writeLineage: (lineage: Lineage) => Promise<LogBounds>;
 }
 
+/** The archive, as far as an epoch is judged by it. */
+export type JudgedArchive = Pick<Archive, 'bounds' | 'lastEvent'>;
+
 /**
  * Decides, before the archive is aligned, whether the log goes on in its epoch. The log lost its end where
  * the stream ends before the archive, or has other events than the archive: after a power cut, or with an
@@ -28,7 +31,7 @@ export interface JudgedStream {
  * @throws the error of NATS; Error where the server does not have what it said it has
  */
 export async function judgeEpoch(
-  archive: Archive,
+  archive: JudgedArchive,
   stream: LogBounds,
   { readRecord, writeLineage }: JudgedStream,
   logger: Logger,
@@ -38,27 +41,33 @@ export async function judgeEpoch(
   const isSame = found.epoch === stream.epoch;
   // A backup from before the archive's epoch names an epoch that the log has left.
   const isOlder = !isSame && toPresent(found, { epoch: stream.epoch, sequence: 0 }) !== undefined;
-  if (!isSame && !isOlder) return stream;
-  const through = await lastInCommon(archive, stream, readRecord);
-  const isWhole = through === found.lastSequence;
-  if (isSame && isWhole) return stream;
-  const lineage = isWhole ? found : leaveEpoch(found, through);
+  // An archive that the log has left behind may know better than the one by which its epoch was judged.
+  const present = toPresent(stream, { epoch: found.epoch, sequence: found.lastSequence });
+  if (!present && !isOlder) return stream;
+  const end =
+    isOlder || isSame ? found.lastSequence : Math.min(present?.sequence ?? 0, stream.lastSequence);
+  const kept = { ...found, lastSequence: end };
+  const compared = await lastInCommon(archive, kept, stream, readRecord);
+  const through = await beforeUnknown(archive, { ...stream, lastSequence: compared }, readRecord);
+  const isWhole = through === end;
+  if (isWhole && !isOlder) return stream;
+  const lineage = isWhole ? found : leaveEpoch(isOlder ? found : stream, through);
   const { epoch } = lineage;
   logger.warn({ from: stream.epoch, through, epoch }, 'the log lost its end: it has a new epoch');
   return writeLineage(lineage);
 }
 
-/** @returns the last sequence up to which archive and stream have the same events */
+/** @returns the last sequence up to which archive and stream have the same events, in the archive's bounds */
 async function lastInCommon(
-  archive: Archive,
+  archive: JudgedArchive,
+  { firstSequence, lastSequence }: LogBounds,
   stream: LogBounds,
   readRecord: JudgedStream['readRecord'],
 ): Promise<number> {
-  const { firstSequence, lastSequence } = archive.bounds ?? stream;
   const end = Math.min(lastSequence, stream.lastSequence);
   const start = Math.max(firstSequence, stream.firstSequence) - 1;
   const isSame = async (event: ArchivedEvent | undefined): Promise<boolean> => {
-    // Messages that are no events are not compared.
+    // Messages that are no events are not in the archive. `beforeUnknown` looks at them.
     if (!event) return true;
     const record = await readRecord(event.sequence);
     if (record) return isOf(record, event);
@@ -74,6 +83,26 @@ async function lastInCommon(
     else through = (event?.sequence ?? middle) - 1;
   }
   return Math.max(same, Math.min(start, end));
+}
+
+/**
+ * Where the archive ends with messages that are no events, the stream may have lost these and have events in
+ * their place.
+ *
+ * @returns the sequence before the first event that the archive lacks, or the end of the bounds
+ */
+async function beforeUnknown(
+  archive: JudgedArchive,
+  { firstSequence, lastSequence: through }: LogBounds,
+  readRecord: JudgedStream['readRecord'],
+): Promise<number> {
+  const last = archive.lastEvent({ after: 0, through })?.sequence ?? 0;
+  for (let sequence = Math.max(last + 1, firstSequence); sequence <= through; sequence++) {
+    const record = await readRecord(sequence);
+    if (record?.topic === undefined) continue;
+    if (decodeStored({ ...record, topic: record.topic }).valid) return sequence - 1;
+  }
+  return through;
 }
 
 /** An earlier version may have read the same message in another way; then its time tells. */
