@@ -49,6 +49,20 @@ describe('archives: which one is asked', () => {
     expect(['young', 'holed']).toContain(chosen(101));
   });
 
+  test('archive in another epoch of the log: what it holds is nowhere else, but not lost', () => {
+    const { hear, directory } = createDirectory();
+    hear('young', { ...holding(50, 100), epoch: 'e.x' });
+    hear('old', holding(1, 90));
+    expect(directory.lackAt('e.x', 10)).toBeUndefined();
+    expect(directory.lackAt('e.x', 101)).toEqual({
+      through: Number.POSITIVE_INFINITY,
+      mayCome: true,
+    });
+    expect(directory.bounds('e.x')).toMatchObject({ firstSequence: 1 });
+    hear('old', { ...holding(20, 90), epoch: 'e.x' });
+    expect(directory.lackAt('e.x', 10)).toEqual({ through: 19, mayCome: false });
+  });
+
   test('choice: several that hold it: each has its turn, the busiest none', () => {
     const { hear, chosen, directory, clock } = createDirectory();
     for (const name of ['a', 'b', 'c']) hear(name, holding(1, 10));

@@ -1,4 +1,9 @@
-import type { ArchiveAnnouncement, LogBounds, SequenceRange } from '@tidemark/protocol';
+import {
+  type ArchiveAnnouncement,
+  isSameLog,
+  type LogBounds,
+  type SequenceRange,
+} from '@tidemark/protocol';
 import { covers, firstHeld, lackThrough } from './archive-holdings.ts';
 import { KnownArchive } from './known-archive.ts';
 
@@ -111,10 +116,16 @@ export class ArchiveDirectory {
   /**
    * What no known archive of the epoch holds from a sequence on.
    *
-   * @returns `undefined` where one of them holds it or may hold it, or where none is known
+   * @returns `undefined` where one of them, or one in another epoch of the log, holds it or may hold it;
+   *   `undefined` where none is known
    */
   lackAt(epoch: string, sequence: number): ArchiveLack | undefined {
     const nowMs = this.#nowMs();
+    // An archive that has yet to follow the log into its epoch may hold it there.
+    const isElsewhere = this.#ofLog(epoch).some(({ holdings }) => {
+      return holdings.epoch !== epoch && lackThrough(holdings, sequence) === undefined;
+    });
+    if (isElsewhere) return undefined;
     const lacks = this.#known(epoch).map((archive) => {
       const lack = lackThrough(archive.holdings, sequence);
       const isUnknown = lack === Number.POSITIVE_INFINITY && archive.mayHoldMore(nowMs);
@@ -138,9 +149,9 @@ export class ArchiveDirectory {
     return parts.sort((left, right) => left.from - right.from)[0];
   }
 
-  /** From the lowest first to the highest last sequence of all known archives; of an epoch where any is. */
+  /** From the lowest first to the highest last sequence of all known archives; of a log where any is. */
   bounds(epoch: string): LogBounds | undefined {
-    const same = this.#known(epoch);
+    const same = this.#ofLog(epoch);
     const known = same.length > 0 ? same : [...this.#archives.values()].slice(0, 1);
     const holdings = known.map((archive) => archive.holdings);
     const [first] = holdings;
@@ -154,6 +165,10 @@ export class ArchiveDirectory {
 
   #known(epoch: string): KnownArchive[] {
     return [...this.#archives.values()].filter(({ holdings }) => holdings.epoch === epoch);
+  }
+
+  #ofLog(epoch: string): KnownArchive[] {
+    return [...this.#archives.values()].filter(({ holdings }) => isSameLog(holdings.epoch, epoch));
   }
 
   #accepting(epoch?: string): KnownArchive[] {
