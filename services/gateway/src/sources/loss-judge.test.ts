@@ -43,6 +43,13 @@ test('new epoch: no wait, and the log goes on where it is shared', async () => {
   expect(log.epoch).toBe('log.a');
 });
 
+test('new epoch for a later loss than the one that this log shows: the earlier one counts', async () => {
+  const readMs = async (sequence: number) => (sequence > 4 ? sequence + 100 : sequence);
+  judge = new LossJudge({ clock: { nowMs: () => nowMs } as Clock, readMs });
+  const next = bounds(20, { epoch: 'log.a', earlier: [{ epoch: 'log', through: 9 }] });
+  expect(log.begin(next, await judge.judge(next, log))).toBe(4);
+});
+
 test('loss after one that passed: is waited for as long again', async () => {
   await expect(judge.judge(bounds(8), log)).rejects.toThrow('waits for replay');
   expect(await judge.judge(bounds(10), log)).toBeUndefined();

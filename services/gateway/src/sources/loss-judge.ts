@@ -1,4 +1,4 @@
-import type { LogBounds } from '@tidemark/protocol';
+import { isSameLog, type LogBounds } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import { lastInCommon, type StoredMs } from './divergence.ts';
@@ -25,13 +25,15 @@ export class LossJudge {
   }
 
   /**
-   * @returns the last sequence that the stream shares with the log, if they diverge within one epoch
+   * @returns the last sequence that the stream shares with the log, if they diverge
    * @throws Error while the gateway waits for the new epoch
    */
   async judge(stream: LogBounds, log: EventLog): Promise<number | undefined> {
     const { clock, readMs } = this.#options;
-    if (stream.epoch !== log.epoch) return this.#passed(undefined);
+    if (!isSameLog(stream.epoch, log.epoch)) return this.#passed(undefined);
     const end = await lastInCommon(log.tail, stream, readMs);
+    // What was lost before any archive had it shows in this log alone, also where the epoch is a new one.
+    if (stream.epoch !== log.epoch) return this.#passed(end);
     if (end === undefined && !log.isBeyond(stream.lastSequence)) return this.#passed(undefined);
     const nowMs = clock.nowMs();
     this.#sinceMs ??= nowMs;
