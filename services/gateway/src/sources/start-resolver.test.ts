@@ -47,6 +47,24 @@ function create() {
   return { stream, timers, latest: async () => resolver.resolve({ kind: 'latest' }, log) };
 }
 
+test('earliest while the archive has yet to follow the log into a new epoch: its first event', async () => {
+  const lineage = { epoch: 'e.x', earlier: [{ epoch: 'e', through: LAST }] };
+  const stream: StreamTier = {
+    connected: true,
+    bounds: async () => ({ ...lineage, firstSequence: 8, lastSequence: LAST }),
+    boundsReaching: away,
+    readSlice: away,
+    sequenceBefore: away,
+  };
+  const archived = { epoch: 'e', firstSequence: 3, lastSequence: LAST };
+  const archive = { bounds: async () => archived, readPage: away, sequenceBefore: away };
+  const clock = { nowMs: () => 0, soon: queueMicrotask, after: () => () => {} };
+  const tail = new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 });
+  const log: LogView = { epoch: 'e.x', lineage, tail };
+  const resolver = new StartResolver({ stream, archive, clock });
+  expect(await resolver.resolve({ kind: 'earliest' }, log)).toEqual({ sequence: 2 });
+});
+
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('latest', () => {

@@ -1,5 +1,5 @@
 import type { GapReason, LogBounds, Position, Start } from '@tidemark/protocol';
-import { TidemarkError, toPresent } from '@tidemark/protocol';
+import { isSameLog, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { ArchiveTier, StreamTier } from './cold-reads.ts';
@@ -87,7 +87,9 @@ export class StartResolver {
     if (stream.firstSequence <= 1) return { sequence: 0 };
     // Without the archive its first event is unknown, and a later start would be a silent loss.
     const archive = await this.#archive.bounds(stream.epoch).catch(throwUnavailable);
-    const { firstSequence } = archive.epoch === stream.epoch ? archive : stream;
+    // An archive that has yet to follow the log into its present epoch holds its older events all the
+    // same.
+    const { firstSequence } = isSameLog(archive.epoch, stream.epoch) ? archive : stream;
     return { sequence: Math.min(firstSequence, stream.firstSequence) - 1 };
   }
 
