@@ -13,6 +13,7 @@ import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { ColdQuery, StreamTier } from './cold-reads.ts';
+import { believedSlice } from './copy-end.ts';
 import { decodeRecord } from './decoding.ts';
 
 /** Most bytes of JSON in one read. */
@@ -64,15 +65,10 @@ export class StreamReader implements StreamTier {
   }
 
   async readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice> {
-    const { after, through, patterns } = query;
+    const { through, patterns } = query;
     const slice = await this.#readCopy(query, signal);
     if (slice.through < through || !(await this.#state()).replicated) return slice;
-    // The consumer read one of several copies. That its end was reached says nothing about the others.
-    const last = slice.entries.at(-1)?.sequence ?? after;
-    const next = last < through ? await nextMatch(this.#link, patterns, last, through) : undefined;
-    if (next === undefined) return slice;
-    if (next === after + 1) throw new Error('The copy of the stream that was read lags.');
-    return { ...slice, through: next - 1 };
+    return believedSlice(slice, query, (last) => nextMatch(this.#link, patterns, last, through));
   }
 
   /**
