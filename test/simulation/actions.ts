@@ -10,7 +10,15 @@ type Act = (world: World) => string | undefined;
 
 /** How far beyond the end the sequence of an invented cursor may lie. */
 const BEYOND_MAX = 20;
+
+/** What a server that was held up lacks at most, and how long it may take to learn that. */
+const STALE_LAG_MAX = 40;
+const STALE_MS_MAX = 2500;
+const STALE_PAUSE_MS = 5000;
 const FLOOD_EVENTS = 600;
+
+/** Least time that a server needs to come back. */
+const AWAY_MS = 2;
 
 /** More events than a reader examines in one step through the tail. */
 const DEEP_FLOOD_EVENTS = 6000;
@@ -54,12 +62,10 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     return gateway && `${gateway.name} is fed`;
   },
   openFeed(world) {
-    const gateway = some(world, world.gateways, ({ feed }) => !feed.open);
+    const gateway = some(world, world.gateways, ({ feed }) => feed.idle);
     if (!gateway || !world.natsUp) return undefined;
-    gateway.openFeed();
-    world.lookForLoss();
-    const { epoch, firstSequence, lastSequence } = world.history.bounds();
-    return `${gateway.name} begins on ${epoch} ${firstSequence}-${lastSequence}`;
+    void gateway.feed.start();
+    return `${gateway.name} starts its feed`;
   },
   loseFeed(world) {
     const gateway = some(world, world.gateways, ({ feed }) => feed.open);
@@ -68,11 +74,11 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     return `${gateway.name} loses its feed`;
   },
   publish(world) {
-    if (!world.natsUp || world.unseenLoss) return undefined;
+    if (!world.natsUp) return undefined;
     return publish(world, world.random.pick([1, 1, 1, 2, 10]));
   },
   flood(world) {
-    if (!world.natsUp || world.unseenLoss) return undefined;
+    if (!world.natsUp) return undefined;
     const { deep } = world.profile;
     const first = !world.flooded;
     world.flooded = true;
@@ -84,19 +90,26 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     const through = random.chance(0.1)
       ? lastSequence
       : firstSequence + random.between(0, Math.ceil((lastSequence - firstSequence) / 2));
-    history.expire(through);
-    return `expired through ${through}`;
+    // Replay is never away for so long that retention removes the place of a loss. It could not find it.
+    history.expire(Math.min(through, ...world.replays.map(({ archive }) => archive.lostFrom - 1)));
+    return `expired through ${history.firstSequence - 1}`;
   },
   feedArchive(world) {
-    if (!world.natsUp || !world.archiveUp || !world.archive.behind) return undefined;
-    world.archive.receive(world.random.pick([1, 20, 1000]));
-    world.lookForLoss();
-    return 'the archive is fed';
+    const replay = some(world, world.replays, ({ up, archive }) => up && archive.behind);
+    if (!world.natsUp || !replay) return undefined;
+    replay.receive(world.random.pick([1, 20, 1000]));
+    return `${replay.name} is fed`;
+  },
+  openArchive(world) {
+    const replay = some(world, world.replays, ({ up, idle }) => up && idle);
+    if (!world.natsUp || !replay) return undefined;
+    void replay.start();
+    return `${replay.name} starts its feed`;
   },
   writeArchive(world) {
-    if (!world.archive.writing) return undefined;
-    world.archive.write();
-    return `the archive is at ${world.archive.bounds().lastSequence}`;
+    const replay = some(world, world.replays, ({ archive }) => archive.writing);
+    replay?.archive.write();
+    return replay && `${replay.name} is at ${replay.archive.end}`;
   },
   connect(world) {
     const away = world.readers.filter(({ state }) => state === 'away');
@@ -121,6 +134,22 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     if (!device || !reader) return undefined;
     device.unsubscribe(reader);
     return `${device.name} unsubscribes ${reader.id}`;
+  },
+  stale(world) {
+    const { random, history, clock, stale } = world;
+    if (!world.profile.cluster || !world.natsUp) return undefined;
+    // Servers that are held up again and again would be believed in the end.
+    if (stale && clock.nowMs < stale.untilMs + STALE_PAUSE_MS) return undefined;
+    const bounds = history.bounds();
+    const lastSequence = bounds.lastSequence - random.between(0, STALE_LAG_MAX);
+    if (lastSequence < bounds.firstSequence) return undefined;
+    world.stale = {
+      bounds: { ...bounds, lastSequence },
+      createdMs: history.createdMs,
+      leader: random.chance(0.5) ? 's2' : undefined,
+      untilMs: clock.nowMs + random.between(100, STALE_MS_MAX),
+    };
+    return `a server knows the stream up to ${lastSequence}`;
   },
   narrow(world) {
     const device = someDevice(world, ({ transport }) => transport === 'websocket');
@@ -151,24 +180,28 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     if (lastSequence < firstSequence) return undefined;
     const last = Math.max(firstSequence - 1, lastSequence - random.between(1, 15));
     world.loseNats();
-    history.loseEnd(last);
-    world.unseenLoss = true;
+    history.loseEnd(last, Math.max(...world.replays.map(({ archive }) => archive.end)));
+    world.stale = undefined;
+    // A server is away for a moment, so its next messages have other times.
+    world.clock.elapse(AWAY_MS);
     return `the stream lost its end after ${last}`;
   },
   newEpoch(world) {
     world.loseNats();
-    world.history.beginEpoch();
-    world.unseenLoss = false;
+    world.clock.elapse(AWAY_MS);
+    world.history.beginLog(world.clock.nowMs);
+    world.stale = undefined;
     return `a new stream: ${world.history.version.epoch}`;
   },
   toggleArchive(world) {
-    world.archiveUp = !world.archiveUp;
-    world.archive.lose();
-    return `the archive is there: ${world.archiveUp}`;
+    const replay = world.random.pick(world.replays);
+    replay.toggle();
+    return `${replay.name} is there: ${replay.up}`;
   },
-  rebuildArchive({ archive }) {
-    archive.rebuild();
-    return 'the archive is built anew';
+  rebuildArchive({ random, replays }) {
+    const replay = random.pick(replays);
+    replay.rebuild();
+    return `${replay.name} is built anew`;
   },
   restartGateway(world) {
     const gateway = world.random.pick(world.gateways);
@@ -178,7 +211,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   elapse(world) {
     const ms = world.random.pick([10, 100, 1000]);
     // A gateway waits for the archive for longer than a write takes.
-    if (ms > 100 && world.archive.writing) world.archive.write();
+    for (const { archive } of world.replays) if (ms > 100 && archive.writing) archive.write();
     world.clock.elapse(ms);
     return `${ms} ms pass`;
   },

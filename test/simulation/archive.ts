@@ -7,13 +7,17 @@ import {
   matches,
   type SequenceRange,
   TidemarkError,
+  toPresent,
 } from '@tidemark/protocol';
 import type { History, StoredRecord } from './history.ts';
+import { ensure } from './violation.ts';
 
 /** A model of the archive of a replay service, with its lag, its missing ranges and its rebuilds. */
 export class ModelArchive implements ArchiveSource {
   readonly #history: History;
   #bounds: LogBounds | undefined;
+  /** Whether it follows the stream. */
+  #open = false;
   #records: StoredRecord[] = [];
   #missing: SequenceRange[] = [];
   /** The last sequence that it has received, written or not. */
@@ -23,10 +27,29 @@ export class ModelArchive implements ArchiveSource {
     this.#history = history;
   }
 
+  /** Whether it belongs to an epoch. */
+  get begun(): boolean {
+    return this.#bounds !== undefined;
+  }
+
+  /** Whether it follows the stream. */
+  get open(): boolean {
+    return this.#open;
+  }
+
   /** Whether the stream has messages that it has not received. */
   get behind(): boolean {
-    const { epoch, lastSequence } = this.#history.bounds();
-    return this.#bounds?.epoch !== epoch || this.#received !== lastSequence;
+    return this.#open && this.#history.next(this.#received) !== undefined;
+  }
+
+  /** The last sequence that can be read; 0 without one. */
+  get end(): number {
+    return this.#bounds?.lastSequence ?? 0;
+  }
+
+  /** The sequence of the first event that it holds and the log has lost; infinity without one. */
+  get lostFrom(): number {
+    return this.#records.find((record) => record?.lost)?.sequence ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether it has received messages that cannot be read yet. */
@@ -34,31 +57,41 @@ export class ModelArchive implements ArchiveSource {
     return this.#bounds !== undefined && this.#received > this.#bounds.lastSequence;
   }
 
-  /** Whether it holds no event that the stream has lost. */
-  get aligned(): boolean {
-    const { epoch, lastSequence } = this.#history.bounds();
-    return this.#bounds?.epoch !== epoch || this.#received <= lastSequence;
-  }
-
   /** Whether an event can be read from it now, or once it is written. */
   holds(record: StoredRecord): boolean {
     return this.#records[record.sequence] === record;
   }
 
-  /** Receives up to `max` messages of the stream. They can be read once they are written. */
-  receive(max: number): void {
-    const { epoch, firstSequence, lastSequence } = this.#history.bounds();
-    if (this.#bounds?.epoch !== epoch) this.#begin(epoch, firstSequence);
-    this.#truncate(lastSequence);
-    for (let taken = 0; taken < max && this.#received < lastSequence; taken++) {
+  /** Prepares it for a start of the feed, as `ArchiveStore.alignWith` does. */
+  align(stream: LogBounds): void {
+    const found = this.#bounds;
+    const isShorter = found?.epoch === stream.epoch && found.lastSequence > stream.lastSequence;
+    ensure(!isShorter, 'archive', () => `the archive is beyond ${stream.lastSequence}`);
+    const end = found && { epoch: found.epoch, sequence: found.lastSequence };
+    const shared = end && toPresent(stream, end);
+    if (shared) this.#enterEpoch(stream, Math.min(shared.sequence, stream.lastSequence));
+    else this.#begin(stream);
+    this.#checkEvents();
+    this.#open = true;
+  }
+
+  /**
+   * Receives up to `max` messages of the stream. They can be read once they are written.
+   *
+   * @returns the last sequence that it has received
+   */
+  receive(max: number): number {
+    for (let taken = 0; taken < max; taken++) {
       const record = this.#history.next(this.#received);
-      const next = record?.sequence ?? lastSequence + 1;
-      const from = this.#received + 1;
+      if (!record) break;
       // Nothing is deleted from the middle of the real stream, so every jump comes from retention.
-      if (from < firstSequence) this.#missing.push({ from, to: Math.min(next, firstSequence) - 1 });
-      if (record?.valid) this.#records[record.sequence] = record;
-      this.#received = record ? next : lastSequence;
+      const from = this.#received + 1;
+      const to = Math.min(record.sequence, this.#history.firstSequence) - 1;
+      if (from <= to) this.#missing.push({ from, to });
+      if (record.valid) this.#records[record.sequence] = record;
+      this.#received = record.sequence;
     }
+    return this.#received;
   }
 
   write(): void {
@@ -67,20 +100,56 @@ export class ModelArchive implements ArchiveSource {
 
   /** Loses its feed, and with it the messages that were not written. */
   lose(): void {
+    this.#open = false;
     if (!this.#bounds) return;
     this.#received = this.#bounds.lastSequence;
     this.#cut(this.#received);
   }
 
-  /** Removes the events after a sequence, which the stream has lost. */
-  #truncate(last: number): void {
-    const bounds = this.bounds();
-    if (this.#received <= last) return;
-    this.#received = last;
-    this.#cut(last);
-    if (bounds.lastSequence <= last) return;
-    const firstSequence = Math.min(bounds.firstSequence, last + 1);
-    this.#bounds = { ...bounds, firstSequence, lastSequence: last };
+  /** The last event of a range. */
+  lastEvent({
+    after,
+    through,
+  }: {
+    readonly after: number;
+    readonly through: number;
+  }): ArchivedEvent | undefined {
+    for (
+      let sequence = Math.min(through, this.bounds().lastSequence);
+      sequence > after;
+      sequence--
+    ) {
+      const record = this.#records[sequence];
+      if (record) return { ...record, json: record.json.toString() };
+    }
+    return undefined;
+  }
+
+  #enterEpoch({ epoch, earlier, firstSequence }: LogBounds, last: number): void {
+    const { firstSequence: first, lastSequence } = this.bounds();
+    const through = Math.min(lastSequence, last);
+    this.#cut(through);
+    this.#received = Math.max(through, firstSequence - 1);
+    if (through < this.#received) this.#missing.push({ from: through + 1, to: this.#received });
+    this.#bounds = {
+      epoch,
+      ...(earlier && { earlier }),
+      firstSequence: Math.min(first, through + 1),
+      lastSequence: this.#received,
+    };
+  }
+
+  /** Checks that it has the same events as the stream, up to its end. */
+  #checkEvents(): void {
+    const { lastSequence } = this.bounds();
+    const lost = this.#records.find((record) => record?.lost);
+    ensure(!lost, 'archive', () => `the archive keeps ${lost?.sequence}, which the log has lost`);
+    for (let after = 0; ; ) {
+      const record = this.#history.next(after);
+      if (!record || record.sequence > lastSequence) break;
+      after = record.sequence;
+      ensure(!record.valid || this.holds(record), 'archive', () => `the archive lacks ${after}`);
+    }
   }
 
   #cut(last: number): void {
@@ -92,6 +161,7 @@ export class ModelArchive implements ArchiveSource {
 
   /** Deletes its file. It then reads again what the stream holds. */
   rebuild(): void {
+    this.#open = false;
     this.#bounds = undefined;
     this.#records = [];
     this.#missing = [];
@@ -128,17 +198,16 @@ export class ModelArchive implements ArchiveSource {
   }
 
   sequenceBefore(timeMs: number): number {
-    const first = this.#records.findIndex((record) => record !== undefined);
-    const { lastSequence } = this.bounds();
-    const found = this.#records.findIndex((record) => record && record.timeMs >= timeMs);
-    if (found === -1 || found > lastSequence) return first === -1 ? 0 : lastSequence;
-    return found === first ? 0 : found - 1;
+    let sequence = this.bounds().lastSequence;
+    while (sequence > 0 && (this.#records[sequence]?.timeMs ?? timeMs) >= timeMs) sequence--;
+    return sequence;
   }
 
-  #begin(epoch: string, firstSequence: number): void {
+  #begin({ epoch, earlier, firstSequence }: LogBounds): void {
     this.rebuild();
-    this.#bounds = { epoch, firstSequence, lastSequence: firstSequence - 1 };
-    this.#received = firstSequence - 1;
+    const lastSequence = firstSequence - 1;
+    this.#bounds = { epoch, ...(earlier && { earlier }), firstSequence, lastSequence };
+    this.#received = lastSequence;
     if (firstSequence > 1) this.#missing.push({ from: 1, to: firstSequence - 1 });
   }
 }

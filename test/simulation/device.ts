@@ -1,4 +1,4 @@
-import { parseCursor, type Start } from '@tidemark/protocol';
+import { logOf, parseCursor, type Start } from '@tidemark/protocol';
 import type { Connection } from '../../services/gateway/src/connections/connection.ts';
 import type { Member } from '../../services/gateway/src/connections/registry.ts';
 import { type Decoder, type Received, SseDecoder, WebSocketDecoder } from './decoders.ts';
@@ -70,7 +70,8 @@ export class Device {
   ask(reader: Reader, start: Start, after: string): void {
     const { firstSequence: first, lastSequence } = this.#history.bounds();
     const { version, log } = this.gateway;
-    reader.ask({ start, lastSequence, head: log.tail.head, first, version });
+    const { version: stored } = this.#history;
+    reader.ask({ start, lastSequence, head: log.tail.head, first, version, stored });
     this.readers.set(reader.id, reader);
     const { id, patterns, deliver } = reader;
     if (this.transport === 'websocket') {
@@ -136,9 +137,13 @@ export class Device {
     const record = this.#history.find(json);
     if (!record) throw new Error(`${this.name} received what nobody stored.`);
     const { sequence, topic } = record;
-    const right = position.epoch === record.epoch && position.sequence === sequence;
-    ensure(right, 'cursor', () => `${this.name} got ${record.epoch}-${sequence} as ${cursor}`);
-    ensure(this.#history.has(version, record) || record.lost, 'view', () => {
+    const right = position.epoch === version.epoch && position.sequence === sequence;
+    ensure(right, 'cursor', () => `${this.name} got ${version.epoch}-${sequence} as ${cursor}`);
+    const sameLog = logOf(position.epoch) === record.log;
+    ensure(sameLog, 'cursor', () => `${this.name} got ${cursor} of ${record.log}`);
+    // Until its feed starts again, a gateway may read a stream that has lost its end and grown again.
+    const isNewer = record.view > version.view;
+    ensure(this.#history.has(version, record) || record.lost || isNewer, 'view', () => {
       return `${this.name} got ${cursor}, which the log of ${version.epoch}/${version.view} has not`;
     });
     const readers = [...this.readers.values()];

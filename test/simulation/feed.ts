@@ -1,23 +1,52 @@
+import type { LogBounds } from '@tidemark/protocol';
 import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
 import type { Task } from '../../services/gateway/src/scheduling/task-scheduler.ts';
+import { LossJudge } from '../../services/gateway/src/sources/loss-judge.ts';
 import type { StoredRecord } from './history.ts';
+import type { StreamAccess } from './stream-access.ts';
 import { ensure } from './violation.ts';
 import type { World } from './world.ts';
+
+/** What a feed fills, and how it asks for the stream. */
+export interface SimulatedFeedOptions {
+  readonly core: ConnectionContext;
+  readonly access: StreamAccess;
+  /** Called before the log begins on a stream with these bounds. */
+  readonly onBegin: (bounds: LogBounds) => void;
+}
+
+/** The pause after a start that failed. */
+const RETRY_MS = 500;
 
 /** The one feed of a gateway. Messages that arrived wait for the feed slice of the next turn. */
 export class SimulatedFeed implements Task {
   readonly #world: World;
   readonly #core: ConnectionContext;
+  readonly #access: StreamAccess;
+  readonly #onBegin: (bounds: LogBounds) => void;
+  readonly #loss: LossJudge;
   #arrived: StoredRecord[] = [];
   #open = false;
+  /** Whether it waits for an answer, or before the next start. */
+  #busy = false;
+  #start = 0;
 
-  constructor(world: World, core: ConnectionContext) {
+  constructor(world: World, { core, access, onBegin }: SimulatedFeedOptions) {
     this.#world = world;
     this.#core = core;
+    this.#access = access;
+    this.#onBegin = onBegin;
+    const readMs = async (sequence: number) => (await access.readRecord(sequence))?.timeMs;
+    this.#loss = new LossJudge({ clock: core.clock, readMs });
   }
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** Whether it can start. */
+  get idle(): boolean {
+    return !this.#open && !this.#busy;
   }
 
   /** Whether the stream has messages that the feed has not brought yet. */
@@ -25,14 +54,43 @@ export class SimulatedFeed implements Task {
     return this.#open && this.#world.history.next(this.#received) !== undefined;
   }
 
-  begin(): void {
-    this.#core.log.begin(this.#world.history.bounds());
-    this.#open = true;
+  /** Starts as the feed of a gateway does. */
+  async start(): Promise<void> {
+    const start = ++this.#start;
+    this.#busy = true;
+    const { log, clock } = this.#core;
+    try {
+      const state = await this.#access.state();
+      const end = await this.#loss.judge(state, log);
+      if (start !== this.#start) return;
+      this.#onBegin(state);
+      log.begin(state, end);
+      this.#busy = false;
+      this.#open = true;
+    } catch {
+      if (start !== this.#start) return;
+      clock.after(RETRY_MS, () => {
+        if (start === this.#start) this.#busy = false;
+      });
+    }
   }
 
   lose(): void {
+    this.#start++;
+    this.#busy = false;
     this.#open = false;
     this.#arrived = [];
+  }
+
+  /** Called when the server reports that the stream was changed. */
+  async followEpoch(): Promise<void> {
+    const { log, clock } = this.#core;
+    try {
+      const { epoch } = await this.#access.state();
+      if (log.begun && epoch !== log.epoch) this.lose();
+    } catch {
+      clock.after(RETRY_MS, () => void this.followEpoch());
+    }
   }
 
   /**
@@ -55,6 +113,7 @@ export class SimulatedFeed implements Task {
       if (!record) break;
       if (record.valid) this.#core.log.appendEvent(record);
       else this.#core.log.skipInvalid(record.sequence);
+      this.#access.knownEnd.noteSequence(record.sequence);
       clock.elapse(profile.feedMs);
       this.#checkTail();
     }

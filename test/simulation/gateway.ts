@@ -1,4 +1,5 @@
 import type { Principal } from '@tidemark/auth';
+import { isSameLog, type LogBounds } from '@tidemark/protocol';
 import { Connection } from '../../services/gateway/src/connections/connection.ts';
 import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
 import type { Encoder } from '../../services/gateway/src/connections/encoder.ts';
@@ -13,8 +14,9 @@ import { WebSocketSession } from '../../services/gateway/src/transports/websocke
 import { LoopClock } from './clock.ts';
 import type { Device } from './device.ts';
 import { SimulatedFeed } from './feed.ts';
-import type { LogVersion } from './history.ts';
-import { createArchiveTier, SimulatedStream } from './tiers.ts';
+import { type LogVersion, NO_VERSION } from './history.ts';
+import { StreamAccess } from './stream-access.ts';
+import { SimulatedArchives, SimulatedStream } from './tiers.ts';
 import { ensure, Violation } from './violation.ts';
 import type { World } from './world.ts';
 
@@ -36,7 +38,10 @@ export class SimulatedGateway {
   readonly core: ConnectionContext;
   readonly registry: Registry;
   /** The version of the log that the gateway has known since its feed last began. */
-  version: LogVersion = { epoch: '', view: 0 };
+  version: LogVersion = NO_VERSION;
+  /** How often the log has restarted, which moves all of its connections at once. */
+  restarts = 0;
+  readonly archives: SimulatedArchives;
   readonly feed: SimulatedFeed;
   readonly #world: World;
   /** The pattern that the next token permits. */
@@ -47,15 +52,27 @@ export class SimulatedGateway {
     this.name = name;
     this.clock = new LoopClock(world.clock);
     const { profile } = world;
+    const access = new StreamAccess(world, this.clock);
+    this.archives = new SimulatedArchives(world, this.clock);
     this.core = createCore({
-      stream: new SimulatedStream(world),
-      archive: createArchiveTier(world),
+      stream: new SimulatedStream(world, access),
+      archive: this.archives.tier,
       clock: this.clock,
       tail: profile.tail,
       coldReadsMax: profile.coldReadsMax,
       coldWaitMs: COLD_WAIT_MS,
     });
-    this.feed = new SimulatedFeed(world, this.core);
+    this.core.log.addListener({
+      suspend: () => {
+        this.restarts++;
+        return () => {};
+      },
+    });
+    this.feed = new SimulatedFeed(world, {
+      core: this.core,
+      access,
+      onBegin: (bounds) => this.#begin(bounds),
+    });
     this.registry = new Registry({
       clock: this.clock,
       tasks: this.core.tasks,
@@ -71,11 +88,6 @@ export class SimulatedGateway {
 
   get log(): EventLog {
     return this.core.log;
-  }
-
-  openFeed(): void {
-    this.version = this.#world.history.version;
-    this.feed.begin();
   }
 
   accept(device: Device): void {
@@ -106,6 +118,40 @@ export class SimulatedGateway {
   narrow(device: Device, pattern: string): void {
     this.#grant = pattern;
     device.say(JSON.stringify({ type: 'authenticate', token: 'next' }));
+  }
+
+  /** Notes which version of the log it knows from now on, and what it cannot see of the losses before. */
+  #begin(bounds: LogBounds): void {
+    const { version: before, log } = this;
+    const { history } = this.#world;
+    const { view } = history.version;
+    const { epoch, earlier } = bounds;
+    const lineage = { epoch, ...(earlier && { earlier }) };
+    const isKnown = log.begun && isSameLog(before.epoch, epoch);
+    const losses = isKnown ? history.losses(epoch, before.view, view) : [];
+    const unseen = losses.filter(({ through }) => {
+      // What has expired meanwhile cannot be compared.
+      const from = Math.max(through, history.firstSequence - 1);
+      const entries = log.tail.between(from, bounds.lastSequence);
+      const last = entries.at(-1);
+      const isCompared = last !== undefined && history.at(last.sequence) !== undefined;
+      return !isCompared && !log.isBeyond(bounds.lastSequence);
+    });
+    const blind = unseen.map(({ through }) => ({ after: through, to: bounds.lastSequence }));
+    if (isKnown && before.blind) blind.push(before.blind);
+    // What lies before the tail cannot be compared either.
+    const compared = Math.max(log.tail.floor, history.firstSequence - 1);
+    for (const { through } of losses) {
+      if (through < compared) blind.push({ after: through, to: compared });
+    }
+    const after = Math.min(...blind.map((range) => range.after));
+    const to = Math.max(...blind.map((range) => range.to));
+    this.#world.note(() => {
+      const { firstSequence, lastSequence } = bounds;
+      const range = `${firstSequence}-${lastSequence}`;
+      return `${this.name} begins on ${epoch} ${range}, blind after ${after}`;
+    });
+    this.version = { epoch, lineage, view, ...(blind.length > 0 && { blind: { after, to } }) };
   }
 
   #listen(device: Device, connection: Connection): void {

@@ -1,9 +1,12 @@
-import type { LogBounds } from '@tidemark/protocol';
+import { type Lineage, type LogBounds, logOf } from '@tidemark/protocol';
 
 /** A message as the stream stored it. */
 export interface StoredRecord {
   readonly uid: number;
-  readonly epoch: string;
+  /** The name of its log. */
+  readonly log: string;
+  /** The first view of the log that has it. */
+  readonly view: number;
   readonly sequence: number;
   readonly topic: string;
   readonly timeMs: number;
@@ -14,53 +17,88 @@ export interface StoredRecord {
   lost: boolean;
 }
 
-/** What an epoch held at one time. Each crash that loses the end begins a further view. */
+/** What a log held at one time. Each crash that loses the end begins a further view. */
 type View = (StoredRecord | undefined)[];
 
-interface Epoch {
+interface Log {
   readonly name: string;
+  readonly createdMs: number;
   readonly views: View[];
   /** The last sequence up to which each view equals the one before it. */
   readonly bases: number[];
+  /** The epoch from which on cursors tell the loss that began each view, if there is one. */
+  readonly told: (string | undefined)[];
+  /** How far the archive reached when each view began. */
+  readonly archivedTo: number[];
+  /** What the stream's metadata hold. */
+  lineage: Lineage;
+  /** The highest sequence that it ever had. */
+  highest: number;
 }
 
-/** A version of the log: an epoch, and a view in it, which counts the crashes that lost its end. */
+/** A version of the log: its epochs, and a view of it, which counts the crashes that lost its end. */
 export interface LogVersion {
   readonly epoch: string;
+  readonly lineage: Lineage;
   readonly view: number;
+  /**
+   * The range in which its gateway has not seen what the log lost, because it had nothing to compare
+   * there; absent where it has seen all.
+   */
+  readonly blind?: { readonly after: number; readonly to: number };
+}
+
+/** The version of a gateway that has not begun. */
+export const NO_VERSION: LogVersion = { epoch: '', lineage: { epoch: '' }, view: 0 };
+
+/** A loss that two views of a log differ by. */
+export interface Loss {
+  /** The view that began with it. */
+  readonly view: number;
+  /** The last sequence that it left. */
+  readonly through: number;
+  /** The end of the archive then. Until it is aligned it answers with what the log has lost. */
+  readonly archivedTo: number;
 }
 
 const EVENT_HEAD = '{"specversion":"1.0","source":"/s","type":"t","id":"';
 
 /** Every message that was ever stored, and what the stream still holds. Checkers compare with it. */
 export class History {
-  readonly #epochs = new Map<string, Epoch>();
+  readonly #logs = new Map<string, Log>();
+  readonly #epochs: string[] = [];
   readonly #records: StoredRecord[] = [];
-  #current: Epoch;
-  readonly #highest = new Map<string, number>();
+  #current: Log;
   firstSequence = 1;
   lastSequence = 0;
 
   constructor() {
-    this.#current = this.#begin();
+    this.#current = this.#begin(0);
   }
 
   get version(): LogVersion {
-    return { epoch: this.#current.name, view: this.#current.views.length - 1 };
+    const { lineage, views } = this.#current;
+    return { epoch: lineage.epoch, lineage, view: views.length - 1 };
   }
 
+  /** When the stream was created. */
+  get createdMs(): number {
+    return this.#current.createdMs;
+  }
+
+  /** Every epoch that there was, in order. */
   get epochs(): readonly string[] {
-    return [...this.#epochs.keys()];
+    return this.#epochs;
   }
 
   bounds(): LogBounds {
     const { firstSequence, lastSequence } = this;
-    return { epoch: this.#current.name, firstSequence, lastSequence };
+    return { ...this.#current.lineage, firstSequence, lastSequence };
   }
 
-  /** The highest sequence that the stream ever had in an epoch, before it lost its end. */
+  /** The highest sequence that the stream ever had in the log of an epoch, before it lost its end. */
   highestIn(epoch: string): number {
-    return this.#highest.get(epoch) ?? 0;
+    return this.#logs.get(logOf(epoch))?.highest ?? 0;
   }
 
   /** The message that the stream holds now at a sequence. */
@@ -87,7 +125,8 @@ export class History {
     const text = `${EVENT_HEAD}${uid}","topic":"${topic}","data":"${'x'.repeat(padding)}"}`;
     const record: StoredRecord = {
       uid,
-      epoch: this.#current.name,
+      log: this.#current.name,
+      view: this.#current.views.length - 1,
       sequence: this.#nextSequence(),
       topic,
       timeMs,
@@ -103,13 +142,15 @@ export class History {
 
   /** Uses up a sequence without a message, as a deletion from the middle does. */
   leaveHole(): void {
+    // Nothing can be deleted that the log has lost already.
+    if (this.lastSequence < this.#current.highest) return;
     this.#nextSequence();
   }
 
   #nextSequence(): number {
     this.lastSequence++;
-    const { name } = this.#current;
-    this.#highest.set(name, Math.max(this.highestIn(name), this.lastSequence));
+    const log = this.#current;
+    log.highest = Math.max(log.highest, this.lastSequence);
     return this.lastSequence;
   }
 
@@ -120,7 +161,7 @@ export class History {
   }
 
   /** The server crashes and comes back without the messages after a sequence. */
-  loseEnd(last: number): void {
+  loseEnd(last: number, archivedTo: number): void {
     const view = this.#view();
     for (let sequence = last + 1; sequence <= this.lastSequence; sequence++) {
       const record = view[sequence];
@@ -128,16 +169,30 @@ export class History {
     }
     this.#current.views.push(view.slice(0, last + 1));
     this.#current.bases.push(last);
+    this.#current.told.push(undefined);
+    this.#current.archivedTo.push(archivedTo);
     this.lastSequence = last;
     this.firstSequence = Math.min(this.firstSequence, last + 1);
   }
 
   /** The stream is deleted and created again. */
-  beginEpoch(): void {
+  beginLog(nowMs: number): void {
     for (const record of this.#view()) if (record) record.lost = true;
-    this.#current = this.#begin();
+    this.#current = this.#begin(nowMs);
     this.firstSequence = 1;
     this.lastSequence = 0;
+  }
+
+  /** Replay writes the lineage of the log. */
+  writeLineage(lineage: Lineage): void {
+    const log = this.#current;
+    const through = lineage.earlier?.at(-1)?.through ?? Number.POSITIVE_INFINITY;
+    if (!this.#epochs.includes(lineage.epoch)) this.#epochs.push(lineage.epoch);
+    log.lineage = lineage;
+    for (let view = 1; view < log.views.length; view++) {
+      if (this.sharedUpTo(lineage.epoch, view - 1, view) >= through)
+        log.told[view] ??= lineage.epoch;
+    }
   }
 
   /** The record with this JSON. */
@@ -151,19 +206,48 @@ export class History {
 
   /** Whether a version of the log has this event at its sequence. */
   has({ epoch, view }: LogVersion, record: StoredRecord): boolean {
-    return this.#epochs.get(epoch)?.views[view]?.[record.sequence] === record;
+    return this.#logs.get(logOf(epoch))?.views[view]?.[record.sequence] === record;
   }
 
-  /** The last sequence up to which two views of an epoch are equal. */
-  commonTo(epoch: string, one: number, other: number): number {
-    const { bases = [] } = this.#epochs.get(epoch) ?? {};
+  /** The last sequence up to which two views of a log have the same events. */
+  sharedUpTo(epoch: string, one: number, other: number): number {
+    const losses = this.losses(epoch, one, other);
+    return Math.min(Number.POSITIVE_INFINITY, ...losses.map(({ through }) => through));
+  }
+
+  /** The last sequence that no loss between two views of a log cut off. */
+  cutTo(epoch: string, one: number, other: number): number {
+    const { bases = [] } = this.#logs.get(logOf(epoch)) ?? {};
     const [low, high] = one < other ? [one, other] : [other, one];
     return Math.min(Number.POSITIVE_INFINITY, ...bases.slice(low + 1, high + 1));
   }
 
+  /** What was lost between two views of a log. */
+  losses(epoch: string, one: number, other: number): Loss[] {
+    const log = this.#logs.get(logOf(epoch));
+    const [low, high] = one < other ? [one, other] : [other, one];
+    const losses: Loss[] = [];
+    for (let view = low + 1; log && view <= high; view++) {
+      const archivedTo = log.archivedTo[view] ?? 0;
+      losses.push({ view, through: firstDifference(log, view) - 1, archivedTo });
+    }
+    return losses;
+  }
+
+  /** Whether a cursor of this epoch tells the loss that began a view. */
+  tells(epoch: string, view: number): boolean {
+    const told = this.#logs.get(logOf(epoch))?.told[view];
+    return told !== undefined && this.#epochs.indexOf(told) <= this.#epochs.indexOf(epoch);
+  }
+
+  /** Whether the present epoch of a log tells a loss. */
+  isTold(epoch: string, view: number): boolean {
+    return this.#logs.get(logOf(epoch))?.told[view] !== undefined;
+  }
+
   /** The events of a version of the log after `after`, up to and including `through`. */
   *range(version: LogVersion, after: number, through: number): Iterable<StoredRecord> {
-    const view = this.#epochs.get(version.epoch)?.views[version.view] ?? [];
+    const view = this.#logs.get(logOf(version.epoch))?.views[version.view] ?? [];
     const last = Math.min(through, view.length - 1);
     for (let sequence = after + 1; sequence <= last; sequence++) {
       const record = view[sequence];
@@ -185,10 +269,31 @@ export class History {
     return view;
   }
 
-  #begin(): Epoch {
-    const name = `e${this.#epochs.size + 1}`;
-    const epoch: Epoch = { name, views: [[]], bases: [0] };
-    this.#epochs.set(name, epoch);
-    return epoch;
+  #begin(createdMs: number): Log {
+    const name = `e${this.#logs.size + 1}`;
+    const lineage = { epoch: name };
+    const log = {
+      name,
+      createdMs,
+      views: [[]],
+      bases: [0],
+      told: [undefined],
+      archivedTo: [0],
+      lineage,
+      highest: 0,
+    };
+    this.#logs.set(name, log);
+    this.#epochs.push(name);
+    return log;
   }
+}
+
+/** The first sequence after a loss at which one of the two views has an event. */
+function firstDifference({ views, bases }: Log, view: number): number {
+  const before = views[view - 1] ?? [];
+  const after = views[view] ?? [];
+  const last = Math.max(before.length, after.length);
+  let sequence = (bases[view] ?? 0) + 1;
+  while (sequence < last && !before[sequence]?.valid && !after[sequence]?.valid) sequence++;
+  return sequence < last ? sequence : Number.POSITIVE_INFINITY;
 }

@@ -1,12 +1,21 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 
 /*
- * `npm run test:mutations [-- --only <word>]`: makes each mistake in a copy of the gateway, and runs
+ * `npm run test:mutations [-- --only <word>]`: makes each mistake in a copy of the sources, and runs
  * worlds on it until a checker finds the mistake. A mistake that no checker finds shows a weak checker.
  */
 
@@ -20,6 +29,16 @@ const { values } = parseArgs({
   },
 });
 
+/** What a copy holds. The libraries are copied with what was built of them. */
+const COPIED = [
+  'libs',
+  'services/gateway/src',
+  'services/replay/src',
+  'test/simulation',
+  'tsconfig.base.json',
+];
+const OWN_SCOPE = '@tidemark';
+
 interface Verdict {
   readonly found: boolean;
   readonly how: string;
@@ -31,7 +50,9 @@ const original = mkdtempSync(join(tmpdir(), 'tidemark-original-'));
 copySources(root, original);
 const unharmed = await findFailure(original);
 if (unharmed.found) throw new Error(`Without a mistake there is a failure: ${unharmed.how}`);
-const chosen = MUTATIONS.filter(({ mistake, file }) => `${mistake} ${file}`.includes(values.only));
+const chosen = MUTATIONS.filter(({ mistake, part = 'services/gateway', file }) => {
+  return `${mistake} ${part}/src/${file}`.includes(values.only);
+});
 const verdicts: Verdict[] = [];
 for (const mutation of chosen) {
   const verdict = await judge(mutation);
@@ -46,37 +67,45 @@ const found = verdicts.filter((verdict) => verdict.found).length;
 console.log(`\n${found} of ${chosen.length} mistakes were found.`);
 if (found < chosen.length) process.exitCode = 1;
 
-async function judge({ file, text, replacement, test, rare }: Mutation): Promise<Verdict> {
+async function judge(mutation: Mutation): Promise<Verdict> {
+  const { file, text, replacement, test, rare, part = 'services/gateway' } = mutation;
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-mutation-'));
   try {
     copySources(original, folder);
-    const path = join(folder, 'services/gateway/src', file);
+    const path = join(folder, part, 'src', file);
     const source = readFileSync(path, 'utf8');
     if (source.split(text).length !== 2) return { found: false, how: 'the text is not there once' };
     writeFileSync(
       path,
       source.replace(text, () => replacement),
     );
+    if (part.startsWith('libs/')) await compile(folder, part);
     const verdict = await findFailure(folder, rare);
-    return verdict.found || test === undefined ? verdict : await runTest(folder, test);
+    return verdict.found || test === undefined
+      ? verdict
+      : await runTest(folder, join(part, 'src', test));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 function copySources(from: string, to: string): void {
-  for (const part of ['services/gateway/src', 'test/simulation', 'tsconfig.base.json']) {
-    const filter = (path: string): boolean => !/\/dist(\/|$)/.test(path);
-    cpSync(join(from, part), join(to, part), { recursive: true, filter });
-  }
+  const filter = (path: string): boolean => !/^(?!.*\/libs\/).*\/dist(\/|$)/.test(path);
+  for (const part of COPIED) cpSync(join(from, part), join(to, part), { recursive: true, filter });
   writeFileSync(join(to, 'package.json'), '{"type":"module"}');
-  symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
+  const modules = join(to, 'node_modules');
+  mkdirSync(modules);
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name !== OWN_SCOPE) symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  mkdirSync(join(modules, OWN_SCOPE));
+  for (const name of readdirSync(join(to, 'libs'))) {
+    symlinkSync(join(to, 'libs', name), join(modules, OWN_SCOPE, name));
+  }
 }
 
 async function findFailure(folder: string, rare?: Mutation['rare']): Promise<Verdict> {
-  const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  // A mistake may leave names unused or conditions constant, so types are not checked.
-  await run(process.execPath, [compiler, '-p', 'test/simulation', '--noCheck'], { cwd: folder });
+  await compile(folder, 'test/simulation');
   const main = 'test/simulation/dist/test/simulation/main.js';
   const seeds = rare ? `${rare.seed}..${rare.seed}` : `1..${values.seeds}`;
   const args = ['--seeds', seeds, '--steps', `${rare?.steps ?? values.steps}`];
@@ -92,17 +121,22 @@ async function findFailure(folder: string, rare?: Mutation['rare']): Promise<Ver
   }
 }
 
+/** A mistake may leave names unused or conditions constant, so types are not checked. */
+async function compile(folder: string, part: string): Promise<void> {
+  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  await run(process.execPath, [compiler, '-p', part, '--noCheck'], { cwd: folder });
+}
+
 /** @returns `found: true` when a test of the file fails */
-async function runTest(folder: string, test: string): Promise<Verdict> {
+async function runTest(folder: string, path: string): Promise<Verdict> {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const path = join('services/gateway/src', test);
   try {
     const env = { ...process.env, NO_COLOR: '1' };
     await run(process.execPath, [vitest, 'run', path], { cwd: folder, env });
-    return { found: false, how: `not found by ${test}` };
+    return { found: false, how: `not found by ${path}` };
   } catch (error) {
     const { stderr = '' } = error as { stderr?: string };
     const [, failed] = /FAIL\s+\S+ > [^>]+ > ([^\n]+)/.exec(stderr) ?? [];
-    return { found: failed !== undefined, how: `${test}: ${failed ?? 'did not run'}` };
+    return { found: failed !== undefined, how: `${path}: ${failed ?? 'did not run'}` };
   }
 }

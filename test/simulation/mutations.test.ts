@@ -4,8 +4,9 @@ import { MUTATIONS } from './mutations.ts';
 
 /* `npm run test:mutations` takes minutes. This only checks that each mutation still finds its text. */
 
-const SOURCES = new URL('../../services/gateway/src/', import.meta.url);
+const ROOT = new URL('../../', import.meta.url);
 
-test.each(MUTATIONS)('mutation: $mistake: its text is in $file, once', ({ file, text }) => {
-  expect(readFileSync(new URL(file, SOURCES), 'utf8').split(text)).toHaveLength(2);
+test.each(MUTATIONS)('mutation: $mistake: its text is in $file, once', ({ file, text, part }) => {
+  const source = new URL(`${part ?? 'services/gateway'}/src/${file}`, ROOT);
+  expect(readFileSync(source, 'utf8').split(text)).toHaveLength(2);
 });

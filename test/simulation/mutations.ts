@@ -2,7 +2,9 @@
 export interface Mutation {
   /** What the code then does wrong. */
   readonly mistake: string;
-  /** The file, relative to `services/gateway/src`. */
+  /** The folder whose `src` has the file; `services/gateway` if absent. */
+  readonly part?: 'libs/nats' | 'services/replay';
+  /** The file, relative to `src`. */
   readonly file: string;
   readonly text: string;
   readonly replacement: string;
@@ -12,8 +14,162 @@ export interface Mutation {
   readonly rare?: { readonly seed: number; readonly steps: number };
 }
 
+/** Mistakes about copies of the stream, epochs of the log and several archives. */
+const CLUSTER_MUTATIONS: readonly Mutation[] = [
+  {
+    mistake: 'believes the end of a copy',
+    file: 'sources/copy-end.ts',
+    text: 'const next = last < through ? await nextMatch(last) : undefined;',
+    replacement: 'const next = last < 0 ? await nextMatch(last) : undefined;',
+  },
+  {
+    mistake: 'passes what the copy lacked',
+    file: 'sources/copy-end.ts',
+    text: 'through: next - 1',
+    replacement: 'through: next',
+  },
+  {
+    mistake: 'believes a server that knows no leader',
+    part: 'libs/nats',
+    file: 'known-end.ts',
+    text: 'if (!answer.leader)',
+    replacement: "if (answer.leader === '')",
+    test: 'known-end.test.ts',
+  },
+  {
+    mistake: 'believes an end before the known one',
+    part: 'libs/nats',
+    file: 'known-end.ts',
+    text: 'if (older) this.#judge(older);',
+    replacement: '',
+  },
+  {
+    mistake: 'never believes that the log was set back',
+    part: 'libs/nats',
+    file: 'known-end.ts',
+    text: 'if (nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw',
+    replacement: 'if (nowMs > 0) throw',
+  },
+  {
+    mistake: 'tells a cursor beyond one answer that it is lost',
+    file: 'sources/start-resolver.ts',
+    text: '.boundsReaching(from.sequence)',
+    replacement: '.bounds()',
+  },
+  {
+    mistake: 'does not try an append again that the stream cannot decide yet',
+    part: 'libs/nats',
+    file: 'appender.ts',
+    text: "if (refusal === 'in_process' && (await budget.pause())) continue;",
+    replacement: '',
+    test: 'event-appender.test.ts',
+  },
+  {
+    mistake: 'refuses a condition that is right',
+    part: 'libs/nats',
+    file: 'event-appender.ts',
+    text: 'if (last === expectedLastSequence) return undefined;',
+    replacement: '',
+    test: 'event-appender.test.ts',
+  },
+  {
+    mistake: 'takes the word of one archive for a gap',
+    part: 'libs/nats',
+    file: 'archive-directory.ts',
+    text: 'const lacks = this.#known(epoch).map((archive) => {',
+    replacement: 'const lacks = this.#known(epoch).slice(0, 1).map((archive) => {',
+  },
+  {
+    mistake: 'tells a gap up to the last archive that begins later',
+    part: 'libs/nats',
+    file: 'archive-directory.ts',
+    text: 'through: Math.min(...ends)',
+    replacement: 'through: Math.max(...ends)',
+  },
+  {
+    mistake: 'forgets archives that have yet to follow the log into its epoch',
+    part: 'libs/nats',
+    file: 'archive-directory.ts',
+    text: 'if (isElsewhere) return undefined;',
+    replacement: '',
+  },
+  {
+    mistake: 'begins at the first event of one archive',
+    part: 'libs/nats',
+    file: 'archive-directory.ts',
+    text: 'Math.min(...holdings.map(({ firstSequence }) => firstSequence))',
+    replacement: 'first.firstSequence',
+  },
+  {
+    mistake: 'ignores what an earlier epoch lost',
+    file: 'sources/start-resolver.ts',
+    text: "if (present.lost) return { sequence, gap: { from: position, reason: 'future' } };",
+    replacement: '',
+  },
+  {
+    mistake: 'takes the sequence of an earlier epoch as it is',
+    file: 'sources/start-resolver.ts',
+    text: 'const { sequence } = present;',
+    replacement: 'const { sequence } = position;',
+  },
+  {
+    mistake: 'an epoch shares with those before it what the last one shares',
+    part: 'libs/nats',
+    file: 'lineage.ts',
+    text: 'through: Math.min(one.through, through),',
+    replacement: 'through: one.through,',
+  },
+  {
+    mistake: 'a new epoch shares all that the stream has',
+    file: 'log/event-log.ts',
+    text: 'const sequence = Math.min(shared, end);',
+    replacement: 'const sequence = Math.max(shared, end) && end;',
+  },
+  {
+    mistake: 'a new epoch is not told',
+    file: 'log/event-log.ts',
+    text: 'this.#enterEpoch(lineage, end);',
+    replacement: 'this.#lineage = lineage;',
+  },
+  {
+    mistake: 'waits for ever for a new epoch',
+    file: 'sources/loss-judge.ts',
+    text: 'if (nowMs - this.#sinceMs >= EPOCH_WAIT_MS) return',
+    replacement: 'if (nowMs < 0) return',
+  },
+  {
+    mistake: 'compares nothing when the epoch is new',
+    file: 'sources/loss-judge.ts',
+    text: 'if (stream.epoch !== log.epoch) return this.#passed(end);',
+    replacement: 'if (stream.epoch !== log.epoch) return this.#passed(undefined);',
+  },
+  {
+    mistake: 'gives no new epoch to a log that lost its end',
+    part: 'services/replay',
+    file: 'projector/epoch-judge.ts',
+    text: 'if (isWhole && !isOlder) return stream;',
+    replacement: 'if (!isOlder) return stream;',
+  },
+  {
+    mistake: 'an epoch that another archive gave is the last word',
+    part: 'services/replay',
+    file: 'projector/epoch-judge.ts',
+    text: 'if (!present && !isOlder) return stream;',
+    replacement: 'if (!isSame && !isOlder) return stream;',
+  },
+  {
+    mistake: 'takes events for lost messages that were none',
+    part: 'services/replay',
+    file: 'projector/epoch-judge.ts',
+    text: 'return sequence - 1;',
+    replacement: 'continue;',
+    rare: { seed: 1359, steps: 1000 },
+  },
+];
+
 /** Each is one small edit that compiles, looks plausible, and breaks a promise. */
 export const MUTATIONS: readonly Mutation[] = [
+  ...CLUSTER_MUTATIONS,
   {
     mistake: 'goes live without the last step',
     file: 'connections/catch-up-reader.ts',

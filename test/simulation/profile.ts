@@ -15,6 +15,7 @@ export const ACTIONS = [
   'publish',
   'flood',
   'expire',
+  'openArchive',
   'feedArchive',
   'writeArchive',
   'connect',
@@ -23,6 +24,7 @@ export const ACTIONS = [
   'unsubscribe',
   'narrow',
   'stall',
+  'stale',
   'killNats',
   'reviveNats',
   'loseEnd',
@@ -48,6 +50,7 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   publish: 120,
   flood: 2,
   expire: 20,
+  openArchive: 60,
   feedArchive: 60,
   writeArchive: 60,
   connect: 40,
@@ -56,6 +59,7 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   unsubscribe: 10,
   narrow: 2,
   stall: 8,
+  stale: 10,
   killNats: 1,
   reviveNats: 30,
   loseEnd: 2,
@@ -89,9 +93,13 @@ export interface Profile {
   readonly weights: ReadonlyMap<Action, number>;
   readonly readers: number;
   readonly gateways: number;
+  /** Replay services, each with an archive of its own. */
+  readonly archives: number;
   readonly transports: readonly Transport[];
   /** Whether all readers have the same patterns on one gateway: one group with many members. */
   readonly alike: boolean;
+  /** Whether the stream has several copies, of which one may lag. */
+  readonly cluster: boolean;
   /** Whether floods are so large that a reader needs several steps through one. */
   readonly deep: boolean;
   readonly topics: readonly string[];
@@ -136,19 +144,25 @@ export function createProfile(random: Random): Profile {
   const alike = random.chance(0.1);
   const deep = !alike && random.chance(0.08);
   if (deep) weights.set('flood', FLOOD_WEIGHT);
+  const cluster = random.chance(0.4);
+  // Where no archive answers, every copy of the stream is read.
+  const copies = cluster && !deep && random.chance(0.5);
+  if (copies) weights.delete('openArchive');
   return {
     weights,
     readers: alike ? 45 : random.between(2, deep ? 5 : 14),
     gateways: alike ? 1 : 2,
+    archives: random.pick([1, 1, 2, 3]),
     transports: alike ? [random.pick(TRANSPORTS)] : TRANSPORTS,
     alike,
+    cluster,
     deep,
     topics: deep ? random.pick([['a'], MANY_TOPICS]) : createTopics(random),
     tail: deep
       ? random.pick(DEEP_TAILS)
       : {
           bytesMax: random.pick([40_000, 200_000, 1_000_000, 10_000_000]),
-          eventsMax: random.pick([5, 20, 80, 400, 10_000]),
+          eventsMax: random.pick(copies ? [5, 20] : [5, 20, 80, 400, 10_000]),
         },
     coldReadsMax: random.pick([1, 2, 8]),
     kernelBytesMax: random.pick([2000, 20_000, 200_000]),

@@ -1,13 +1,18 @@
 import {
   type Deliver,
   formatCursor,
+  isSameLog,
+  logOf,
   matches,
   type Position,
   parseCursor,
   type Start,
+  toPresent,
 } from '@tidemark/protocol';
 import type { History, LogVersion, StoredRecord } from './history.ts';
 import { ensure } from './violation.ts';
+
+const EVERYWHERE = { after: 0, to: Number.POSITIVE_INFINITY };
 
 /** The part of the world that readers can see. */
 export interface Truth {
@@ -26,6 +31,8 @@ interface Asked {
   readonly first: number;
   /** The log as the gateway knew it then. */
   readonly version: LogVersion;
+  /** The log as it was then. */
+  readonly stored: LogVersion;
 }
 
 export interface ReaderOptions {
@@ -59,7 +66,12 @@ export class Reader {
   #untold = 0;
   /** Whether some of these may be lost by now. The gateway counted them while they existed. */
   #lossy = false;
+  /** The view of the log that has what its cursor names. */
   #view = 0;
+  /** Views whose loss it passed without a word, because its gateway could not know of it. */
+  readonly #untoldLosses = new Map<number, number>();
+  /** Whether its start comes from a stream that has lost its end, which its gateway has yet to see. */
+  #isAhead = false;
   #asked: Asked | undefined;
   /** Set when `subscribed` had another cursor than was asked for. A gap has to follow at once. */
   #owedGap: { readonly from: Position; readonly to: Position } | undefined;
@@ -85,6 +97,7 @@ export class Reader {
     this.live = false;
     this.#owedGap = undefined;
     this.#asked = asked;
+    this.#isAhead = false;
     this.#untold = 0;
     const { start } = asked;
     const own = start.kind === 'cursor' && start.position === this.cursor;
@@ -92,6 +105,7 @@ export class Reader {
     // A new start forgets the events that it had.
     this.cursor = undefined;
     this.#awaited.clear();
+    this.#untoldLosses.clear();
     this.#view = this.#truth.history.version.view;
   }
 
@@ -111,13 +125,23 @@ export class Reader {
     const { start } = asked;
     if (start.kind === 'cursor') {
       const { position } = start;
-      if (formatCursor(position) !== cursor) this.#owedGap = { from: position, to };
-      else this.#resume(position, version, asked);
+      const present = toPresent(version.lineage, position);
+      const goesOn = present && !present.lost && present.sequence === to.sequence;
+      if (goesOn) this.#resume(position, version, asked);
+      else this.#owedGap = { from: position, to };
+      if (present?.lost) {
+        ensure(to.sequence === present.sequence, 'gap true', () => {
+          return `${this.id} is at ${formatCursor(position)} and was sent to ${cursor}`;
+        });
+      }
       return;
     }
     this.#checkStart(asked, to, version);
     this.cursor = to;
-    this.#view = version.view;
+    // A start beyond what the gateway knows comes from the stream.
+    const { stored } = asked;
+    this.#isAhead = isSameLog(stored.epoch, to.epoch) && stored.view > version.view;
+    this.#view = this.#isAhead ? stored.view : version.view;
   }
 
   /** Called for each event on its connection. @returns whether the event is for this reader */
@@ -126,9 +150,14 @@ export class Reader {
     ensure(!this.#owedGap, 'gap told', () => `${this.id} got an event before the gap it was owed`);
     const { cursor } = this;
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
-    if (cursor.epoch === position.epoch && position.sequence <= cursor.sequence) return false;
-    this.#pass(position.sequence - 1, position, version, 'no hole');
+    const isSame = isSameLog(cursor.epoch, position.epoch);
+    if (isSame && position.sequence <= cursor.sequence) return false;
+    const has = this.#truth.history.has(version, record);
+    // An archive that has yet to be aligned may still give what the log has lost.
+    const seen = has ? version : { ...version, view: record.view, blind: EVERYWHERE };
+    this.#pass(position.sequence - 1, position, seen, 'no hole');
     this.#move(position, version);
+    if (!has) this.#noteUntold(position, record.view, version);
     this.#awaited.delete(record.topic);
     this.received++;
     return true;
@@ -173,7 +202,8 @@ export class Reader {
   passHeartbeat(cursor: string, version: LogVersion): void {
     if (this.state !== 'confirmed' || !this.cursor) return;
     const position = this.#read(cursor, version);
-    if (position.epoch === this.cursor.epoch && position.sequence <= this.cursor.sequence) return;
+    const isSame = isSameLog(position.epoch, this.cursor.epoch);
+    if (isSame && position.sequence <= this.cursor.sequence) return;
     this.#pass(position.sequence, position, version, 'heartbeat');
     this.#move(position, version);
   }
@@ -185,7 +215,9 @@ export class Reader {
     this.live = true;
     const position = this.#read(cursor, version);
     const behind =
-      this.cursor?.epoch === position.epoch && position.sequence < this.cursor.sequence;
+      this.cursor !== undefined &&
+      isSameLog(this.cursor.epoch, position.epoch) &&
+      position.sequence < this.cursor.sequence;
     ensure(!behind, 'live', () => `${this.id} was told live at ${cursor}, behind its own cursor`);
     this.#pass(position.sequence, position, version, 'live');
     this.#checkNewest('live');
@@ -201,25 +233,48 @@ export class Reader {
     const position = { epoch: version.epoch, sequence: Number.MAX_SAFE_INTEGER };
     this.#pass(position.sequence, position, version, 'settled');
     this.#checkNewest('settled');
+    for (const [view, through] of this.#untoldLosses) {
+      const isTold = this.#truth.history.isTold(version.epoch, view);
+      ensure(!isTold, 'gap told', () => `${this.id} was never told of the loss after ${through}`);
+    }
   }
 
   #resume(position: Position, version: LogVersion, { head, lastSequence }: Asked): void {
     const { epoch, sequence } = position;
-    ensure(epoch === version.epoch, 'epoch', () => `${this.id} was confirmed in another epoch`);
     const before = this.cursor;
     this.cursor = position;
-    // Where a lost end has grown again past the cursor, nobody can tell that it was lost.
-    const common = this.#truth.history.commonTo(epoch, this.#view, version.view);
-    const last = Math.max(head, lastSequence, this.#truth.history.lastSequence);
-    // So it is where this gateway has yet to see a new stream: the gap then comes with that.
-    const changed = this.#truth.history.version.epoch !== epoch;
+    const { history } = this.#truth;
+    const common = history.cutTo(epoch, this.#view, version.view);
+    const last = Math.max(head, lastSequence, history.lastSequence);
+    // Where this gateway has yet to see a new stream, the gap comes with that.
+    const changed = history.version.epoch !== epoch;
     const told = !before || changed || sequence <= common || sequence <= last;
     ensure(told, 'gap told', () => `${this.id} resumed at ${sequence}, beyond the end ${last}`);
+    for (const [view, through] of this.#untoldLosses) {
+      if (sequence <= through) this.#untoldLosses.delete(view);
+    }
+    if (before) this.#noteUntold(position, this.#view, version);
     this.#view = version.view;
   }
 
+  /**
+   * Notes the losses between two views that a position beyond them passes without a gap. They have to be
+   * told as soon as an epoch of the log tells them.
+   */
+  #noteUntold({ sequence, epoch }: Position, view: number, version: LogVersion): void {
+    const { history } = this.#truth;
+    for (const loss of history.losses(epoch, view, version.view)) {
+      if (sequence <= loss.through) continue;
+      ensure(!history.tells(version.epoch, loss.view), 'gap told', () => {
+        return `${this.id} passed ${sequence} in ${version.epoch}, which tells the loss after ${loss.through}`;
+      });
+      this.#untoldLosses.set(loss.view, loss.through);
+      this.#lossy = true;
+    }
+  }
+
   #checkStart(
-    { start, head, first, lastSequence, version: asked }: Asked,
+    { start, head, first, lastSequence, stored, version: asked }: Asked,
     to: Position,
     version: LogVersion,
   ): void {
@@ -240,7 +295,8 @@ export class Reader {
       const missed = early(record) && this.matches(record.topic) && !this.#truth.gone(record);
       ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
     }
-    if (start.kind !== 'time') return;
+    // What the stream answered about another view cannot be compared.
+    if (start.kind !== 'time' || stored.view !== version.view) return;
     // What has left the stream meanwhile may have been late in the archive: then it is early.
     const after = Math.max(sequence, first - 1, history.firstSequence - 1);
     for (const record of history.range(version, after, head)) {
@@ -250,7 +306,7 @@ export class Reader {
   }
 
   #passExpired(from: Position, to: Position, version: LogVersion): void {
-    ensure(to.sequence > from.sequence && to.epoch === from.epoch, 'gap true', () => {
+    ensure(to.sequence > from.sequence && isSameLog(to.epoch, from.epoch), 'gap true', () => {
       return `${this.id} was told an empty gap ${from.sequence} to ${to.sequence}`;
     });
     this.#pass(from.sequence, from, version, 'no hole');
@@ -263,31 +319,43 @@ export class Reader {
   #passEpoch(from: Position, to: Position, version: LogVersion): void {
     const { epochs } = this.#truth.history;
     const later = epochs.indexOf(to.epoch) > epochs.indexOf(from.epoch);
-    ensure(later, 'gap true', () => `${this.id} was sent from ${from.epoch} to ${to.epoch}`);
-    ensure(from.epoch === this.cursor?.epoch, 'gap true', () => {
+    const isOther = !isSameLog(from.epoch, to.epoch);
+    this.#untoldLosses.clear();
+    ensure(
+      later && isOther,
+      'gap true',
+      () => `${this.id} was sent from ${from.epoch} to ${to.epoch}`,
+    );
+    ensure(logOf(from.epoch) === logOf(this.cursor?.epoch ?? ''), 'gap true', () => {
       return `${this.id} was told a gap from ${from.epoch}, and is at ${this.cursor?.epoch}`;
     });
     this.#checkGone(version, 0, to.sequence);
   }
 
   #passFuture(from: Position, to: Position, version: LogVersion): void {
-    const beyond = from.epoch === to.epoch && from.sequence > to.sequence;
-    ensure(beyond, 'gap true', () => `${this.id} was told a future gap that is none`);
+    const isBack = isSameLog(from.epoch, to.epoch) && from.sequence > to.sequence;
+    ensure(isBack, 'gap true', () => `${this.id} was told a future gap that is none`);
     const { history } = this.#truth;
     const { cursor } = this;
-    if (cursor?.epoch !== to.epoch) throw new Error('A future gap is within an epoch.');
-    const common = history.commonTo(to.epoch, this.#view, version.view);
+    if (!cursor || !isSameLog(cursor.epoch, to.epoch)) {
+      throw new Error('A future gap is within a log.');
+    }
+    const common = history.cutTo(to.epoch, this.#view, version.view);
     const beyondEnd = from.sequence > Math.min(common, this.#asked?.lastSequence ?? common);
+    const isLost = toPresent(version.lineage, from)?.lost;
     // Events that were skipped for lost ones are delivered again, so the gap leads back before them.
     const leadsBack = this.deliver === 'latest' && this.#awaited.size > 0;
-    ensure(beyondEnd || leadsBack, 'gap true', () => {
+    ensure(beyondEnd || isLost || leadsBack || this.#isAhead, 'gap true', () => {
       return `${this.id} was told that ${from.sequence} is lost`;
     });
     // Events before the end of its cursor's view must have come. Later ones cannot be checked.
     const through = Math.min(common, to.sequence);
     for (const record of history.range(version, cursor.sequence, through)) {
-      const had = record.lost || !this.matches(record.topic);
+      const had = this.#isAhead || record.lost || !this.matches(record.topic);
       ensure(had, 'no hole', () => `${this.id} never got ${record.sequence}`);
+    }
+    for (const [view, last] of this.#untoldLosses) {
+      if (to.sequence <= last) this.#untoldLosses.delete(view);
     }
     this.#view = version.view;
   }
@@ -308,29 +376,49 @@ export class Reader {
     const { cursor } = this;
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
     ensure(!this.#owedGap, 'gap told', () => `${this.id} is still owed a gap`);
-    ensure(cursor.epoch === epoch, 'epoch', () => {
+    ensure(isSameLog(cursor.epoch, epoch), 'epoch', () => {
       return `${this.id} came from ${formatCursor(cursor)} to ${epoch} without a gap`;
     });
     const { history } = this.#truth;
     if (version.view !== this.#view) {
       // The newer event for which one was skipped may be lost.
       this.#awaited.clear();
-      const common = history.commonTo(epoch, version.view, this.#view);
-      ensure(cursor.sequence <= common, 'gap told', () => {
+      const common = history.sharedUpTo(epoch, version.view, this.#view);
+      const isBlind = (version.blind?.after ?? Number.POSITIVE_INFINITY) <= common;
+      ensure(cursor.sequence <= common || isBlind || this.#isAhead, 'gap told', () => {
         return `${this.id} stood at ${cursor.sequence}, and the log was cut to ${common}`;
       });
+      this.#noteUntold(cursor, this.#view, version);
     }
     for (const record of history.range(version, cursor.sequence, through)) {
       if (!this.matches(record.topic)) continue;
       this.#lossy ||= record.lost;
-      if (record.lost) continue;
+      if (record.lost || this.#isHidden(record, version)) continue;
       this.#awaited.set(record.topic, record.sequence);
       this.#untold++;
       ensure(this.deliver === 'latest', check, () => {
         const range = `(${cursor.sequence}, ${Math.min(through, history.lastSequence)}]`;
-        return `${this.id} lacks ${record.sequence} ${record.topic} of ${range}`;
+        return `${this.id} lacks ${record.sequence} ${record.topic} of ${range} in view ${version.view}, from view ${this.#view}`;
       });
     }
+  }
+
+  /**
+   * Whether an event is hidden by what the log lost and its gateway could not see, or an archive answered
+   * that was not aligned yet. It is told later.
+   */
+  #isHidden({ sequence }: StoredRecord, version: LogVersion): boolean {
+    const { history } = this.#truth;
+    const [loss] = history.losses(version.epoch, 0, version.view).filter(({ view, ...one }) => {
+      const { after = one.through, to = 0 } = version.blind ?? {};
+      const from = Math.max(one.through, after);
+      const isHidden = sequence > from && sequence <= Math.max(one.archivedTo, to);
+      return isHidden && !history.tells(version.epoch, view);
+    });
+    if (!loss) return false;
+    this.#untoldLosses.set(loss.view, loss.through);
+    this.#lossy = true;
+    return true;
   }
 
   /** Checks, once it is current, that a newer event came for each topic with a skipped one. */
@@ -340,6 +428,7 @@ export class Reader {
   }
 
   #move(position: Position, version: LogVersion): void {
+    this.#isAhead &&= version.view < this.#view;
     this.cursor = position;
     this.#view = version.view;
   }

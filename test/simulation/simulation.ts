@@ -24,6 +24,7 @@ const EVENTS_PER_HEARTBEAT = 8;
 /** The actions that go on when the faults have ended. */
 const SETTLING: readonly Action[] = [
   'openFeed',
+  'openArchive',
   'feedArchive',
   'writeArchive',
   'turn',
@@ -76,7 +77,8 @@ async function disturb(world: World, steps: number): Promise<void> {
 
 /** Connects all readers at the beginning, for worlds that test a crowd. */
 async function gather(world: World): Promise<void> {
-  while (await act(world, 'openFeed'));
+  await act(world, 'openFeed');
+  while (await act(world, 'request'));
   while (await act(world, 'connect'));
 }
 
@@ -84,8 +86,9 @@ async function gather(world: World): Promise<void> {
 async function settle(world: World): Promise<void> {
   world.note(() => 'the faults end');
   world.calm = true;
+  world.stale = undefined;
   world.natsUp = true;
-  world.archiveUp = true;
+  for (const replay of world.replays) replay.up = true;
   for (const { socket } of world.devices) {
     socket.stalled = false;
     socket.kernelBytesMax = Number.POSITIVE_INFINITY;
@@ -161,8 +164,11 @@ async function act(world: World, action: Action): Promise<boolean> {
   return true;
 }
 
-function isSettled({ readers, devices }: World): boolean {
+function isSettled({ readers, devices, gateways, replays, history }: World): boolean {
+  const { epoch } = history.version;
   return (
+    replays.every(({ archive }) => archive.open) &&
+    gateways.every(({ feed, log }) => feed.open && log.epoch === epoch) &&
     readers.every(({ state, live, closing }) => state === 'confirmed' && live && !closing) &&
     [...devices].every(({ connection }) => connection?.live)
   );

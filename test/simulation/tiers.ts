@@ -2,25 +2,34 @@ import { ArchiveClient, ArchiveDirectory, type NatsLink } from '@tidemark/nats';
 import type { LogBounds } from '@tidemark/protocol';
 import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
 import type { Slice } from '../../services/gateway/src/log/tail.ts';
+import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
 import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader.ts';
 import type {
   ArchiveTier,
   ColdQuery,
   StreamTier,
 } from '../../services/gateway/src/sources/cold-reads.ts';
+import { believedSlice } from '../../services/gateway/src/sources/copy-end.ts';
 import { respond } from './archive.ts';
+import type { SimulatedReplay } from './replay.ts';
+import type { StreamAccess } from './stream-access.ts';
 import type { World } from './world.ts';
 
 /** Most messages that one step of a read brings. The stream may change between two steps. */
 const BATCH_MAX = 40;
+/** How long a replicated stream may seem to end before a cursor. */
+const REACHING_WAIT_MS = 3000;
+const REACHING_PAUSE_MS = 250;
 const READ_BYTES_MAX = 256 * 1024;
 
 /** Reads the stream as `StreamReader` does, in steps. Anything may happen between two steps. */
 export class SimulatedStream implements StreamTier {
   readonly #world: World;
+  readonly #access: StreamAccess;
 
-  constructor(world: World) {
+  constructor(world: World, access: StreamAccess) {
     this.#world = world;
+    this.#access = access;
   }
 
   get connected(): boolean {
@@ -28,28 +37,45 @@ export class SimulatedStream implements StreamTier {
   }
 
   async bounds(): Promise<LogBounds> {
-    await this.#hop('ask for bounds');
-    const bounds = this.#world.history.bounds();
-    await this.#hop('answer bounds');
-    return bounds;
+    return this.#access.state();
   }
 
-  boundsReaching(): Promise<LogBounds> {
-    return this.bounds();
+  /** As `readStateReaching`. */
+  async boundsReaching(sequence: number): Promise<LogBounds> {
+    const { clock } = this.#world;
+    const deadlineMs = clock.nowMs + REACHING_WAIT_MS;
+    for (;;) {
+      const state = await this.#access.state();
+      const isLate = state.replicated && state.lastSequence < sequence;
+      if (!isLate || clock.nowMs >= deadlineMs) return state;
+      await this.#access.pause(REACHING_PAUSE_MS);
+    }
   }
 
-  /** Reads whichever stream exists now, without a check of its epoch, as the real reader does. */
   async readSlice(query: ColdQuery): Promise<Slice> {
+    const slice = await this.#readCopy(query);
+    const { patterns, through } = query;
+    if (slice.through < through || !this.#world.profile.cluster) return slice;
+    return believedSlice(slice, query, (last) => this.#access.nextMatch(patterns, last, through));
+  }
+
+  /**
+   * Reads whichever stream exists now, without a check of its epoch, as the real reader does. In a cluster
+   * the copy that it reads may lag.
+   */
+  async #readCopy(query: ColdQuery): Promise<Slice> {
     const { epoch, patterns, after, through, eventsMax } = query;
-    const { history } = this.#world;
+    const { history, random, profile } = this.#world;
+    const isLate = profile.cluster && random.chance(0.6);
     const entries: EventEntry[] = [];
     let bytes = 0;
     let position = after;
-    await this.#hop(`read after ${after}`);
+    await this.#access.hop(`read after ${after}`);
+    const end = isLate ? random.between(after, through) : through;
     for (;;) {
       for (let taken = 0; taken < BATCH_MAX; taken++) {
         const record = history.next(position);
-        if (!record || record.sequence > through) return { entries, through };
+        if (!record || record.sequence > end) return { entries, through };
         position = record.sequence;
         if (record.valid && patterns.matches(record.topic)) {
           entries.push(new EventEntry(epoch, record));
@@ -58,12 +84,12 @@ export class SimulatedStream implements StreamTier {
         const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
         if (full && position < through) return { entries, through: position };
       }
-      await this.#hop(`read on after ${position}`);
+      await this.#access.hop(`read on after ${position}`);
     }
   }
 
   async sequenceBefore(timeMs: number): Promise<number> {
-    await this.#hop('ask for a time');
+    await this.#access.hop('ask for a time');
     const { history } = this.#world;
     let sequence = history.firstSequence - 1;
     for (;;) {
@@ -73,46 +99,58 @@ export class SimulatedStream implements StreamTier {
       sequence = record.sequence;
     }
   }
-
-  async #hop(what: string): Promise<void> {
-    await this.#world.requests.hop(what);
-    if (!this.#world.natsUp) throw new Error('NATS is away.');
-  }
 }
 
 /** How long an archive that is away counts as holding its events: longer than any world lasts. */
 const ABSENCE_MS = 1e9;
+const ANNOUNCE_MS = 1000;
 
 /** The gateway's own archive reader, on a connection that the world delays and breaks. */
-export function createArchiveTier(world: World): ArchiveTier {
-  const nowMs = () => world.clock.nowMs;
-  const directory = new ArchiveDirectory({ absenceMs: ABSENCE_MS, settleMs: 0, nowMs });
-  directory.begin();
-  const request = async (subject: string, body: string) => {
-    await world.requests.hop(subject);
-    if (!world.natsUp || !world.archiveUp) throw new Error('No responders.');
-    const data = respond(world.archive, subject, body);
-    await world.requests.hop('answer of the archive');
+export class SimulatedArchives {
+  readonly tier: ArchiveTier;
+  readonly #world: World;
+  readonly #clock: Clock;
+  readonly #directory: ArchiveDirectory;
+
+  constructor(world: World, clock: Clock) {
+    this.#world = world;
+    this.#clock = clock;
+    const nowMs = () => clock.nowMs();
+    const directory = new ArchiveDirectory({ absenceMs: ABSENCE_MS, settleMs: 0, nowMs });
+    this.#directory = directory;
+    directory.begin();
+    // A gateway has heard of every archive before it takes clients.
+    for (const replay of world.replays) this.hear(replay);
+    this.#follow();
+    const link = {
+      connection: { request: (subject: string, body: string) => this.#request(subject, body) },
+      get connected() {
+        return world.natsUp;
+      },
+    } as unknown as NatsLink;
+    this.tier = new ArchiveReader(new ArchiveClient({ link, directory, timeoutMs: 1000, nowMs }));
+  }
+
+  /** Hears what an archive announces. */
+  hear(replay: SimulatedReplay): void {
+    const announcement = replay.announcement();
+    if (announcement) this.#directory.note(announcement);
+  }
+
+  #follow(): void {
+    const { natsUp, replays } = this.#world;
+    for (const replay of replays) if (natsUp && replay.up) this.hear(replay);
+    this.#directory.sweep();
+    this.#clock.after(ANNOUNCE_MS, () => this.#follow());
+  }
+
+  async #request(subject: string, body: string): Promise<{ data: Uint8Array }> {
+    const { requests, replays } = this.#world;
+    await requests.hop(subject);
+    const replay = replays.find(({ name }) => subject.endsWith(`.${name}`));
+    if (!this.#world.natsUp || !replay?.up) throw new Error('No responders.');
+    const data = respond(replay.archive, subject, body);
+    await requests.hop(`answer of ${replay.name}`);
     return { data };
-  };
-  const link = {
-    connection: { request },
-    get connected() {
-      return world.natsUp;
-    },
-  } as unknown as NatsLink;
-  const reader = new ArchiveReader(new ArchiveClient({ link, directory, timeoutMs: 1000, nowMs }));
-  // What an archive holds is announced so often here that the newest announcement is always true.
-  const announced = <T>(read: () => Promise<T>): Promise<T> => {
-    const holdings = world.archive.holdings();
-    if (holdings && world.natsUp) {
-      directory.note({ instance: 'a', archive: 'a', leaving: !world.archiveUp, holdings });
-    }
-    return read();
-  };
-  return {
-    bounds: (epoch) => announced(() => reader.bounds(epoch)),
-    readPage: (query) => announced(() => reader.readPage(query)),
-    sequenceBefore: (epoch, timeMs) => announced(() => reader.sequenceBefore(epoch, timeMs)),
-  };
+  }
 }

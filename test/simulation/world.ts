@@ -3,7 +3,6 @@ import {
   FEED_SLICE_MS,
   TASK_SLICE_MS,
 } from '../../services/gateway/src/scheduling/task-scheduler.ts';
-import { ModelArchive } from './archive.ts';
 import { WorldClock } from './clock.ts';
 import { Device, type Transport } from './device.ts';
 import { SimulatedGateway } from './gateway.ts';
@@ -11,8 +10,10 @@ import { History, type StoredRecord } from './history.ts';
 import { createPatterns, createProfile, type Profile } from './profile.ts';
 import { Random } from './random.ts';
 import { Reader, type Truth } from './reader.ts';
+import { SimulatedReplay } from './replay.ts';
 import { Requests } from './requests.ts';
 import type { SimulatedSocket } from './socket.ts';
+import type { StaleServer } from './stream-access.ts';
 import { ensure } from './violation.ts';
 
 /** Members that a group writes to before it reads the clock. */
@@ -24,7 +25,7 @@ export class World implements Truth {
   readonly profile: Profile;
   readonly clock = new WorldClock();
   readonly history = new History();
-  readonly archive = new ModelArchive(this.history);
+  readonly replays: SimulatedReplay[];
   readonly requests: Requests;
   readonly gateways: SimulatedGateway[];
   readonly devices = new Set<Device>();
@@ -32,13 +33,12 @@ export class World implements Truth {
   /** Prints what happens; `undefined` where no trace was asked for. */
   readonly trace: ((line: string) => void) | undefined;
   natsUp = true;
-  archiveUp = true;
   /** Whether the faults have ended. Everything then moves as fast as it can. */
   calm = false;
   /** Whether the one deep flood has happened. */
   flooded = false;
-  /** After a loss nothing is stored until all have seen it, because later they cannot see it. */
-  unseenLoss = false;
+  /** A server that was held up and has not heard of the others yet. */
+  stale: StaleServer | undefined;
   #failure: unknown;
   #deviceCount = 0;
   #lastSocket: SimulatedSocket | undefined;
@@ -50,6 +50,9 @@ export class World implements Truth {
     this.random = new Random(seed);
     this.profile = createProfile(this.random);
     this.requests = new Requests(this.random);
+    this.replays = Array.from({ length: this.profile.archives }, (_, index) => {
+      return new SimulatedReplay(this, `a${index + 1}`);
+    });
     this.gateways = Array.from({ length: this.profile.gateways }, (_, index) => {
       return new SimulatedGateway(this, `g${index + 1}`);
     });
@@ -84,7 +87,8 @@ export class World implements Truth {
 
   gone(record: StoredRecord): boolean {
     if (record.lost) return true;
-    return this.history.at(record.sequence) !== record && !this.archive.holds(record);
+    if (this.history.at(record.sequence) === record) return false;
+    return !this.replays.some(({ archive }) => archive.holds(record));
   }
 
   connect(gateway: SimulatedGateway, transport: Transport): Device {
@@ -108,12 +112,14 @@ export class World implements Truth {
   /** Runs one turn of a gateway's loop, and checks that the turn keeps its time limit. */
   turn(gateway: SimulatedGateway): void {
     const startMs = this.clock.nowMs;
+    const { restarts } = gateway;
     this.#writesInRowMax = 1;
     gateway.clock.turn();
     const tookMs = this.clock.nowMs - startMs;
     const stepMs = WRITES_PER_STEP * this.#writesInRowMax * this.profile.writeMs;
     const limitMs = FEED_SLICE_MS + TASK_SLICE_MS + stepMs + this.profile.feedMs;
-    ensure(tookMs <= limitMs + 0.001, 'turn', () => {
+    const isKept = tookMs <= limitMs + 0.001 || gateway.restarts > restarts;
+    ensure(isKept, 'turn', () => {
       return `a turn took ${tookMs} ms, and one step ${stepMs} ms`;
     });
     if (!gateway.clock.busy) this.#checkHeld(gateway);
@@ -128,16 +134,11 @@ export class World implements Truth {
     this.gateways[index] = new SimulatedGateway(this, `${gateway.name}'`);
   }
 
-  lookForLoss(): void {
-    const seen = this.gateways.every(({ feed }) => feed.open) && this.archive.aligned;
-    if (seen) this.unseenLoss = false;
-  }
-
   /** Breaks the connection of every process to NATS. */
   loseNats(): void {
     this.requests.loseAll();
     for (const { feed } of this.gateways) feed.lose();
-    this.archive.lose();
+    for (const replay of this.replays) replay.lose();
   }
 
   /** Checks that a connection with a full socket holds its positions and nothing else. */

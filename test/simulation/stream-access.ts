@@ -1,0 +1,101 @@
+import { KnownEnd, type LogRecord, type StreamState } from '@tidemark/nats';
+import { type Lineage, type LogBounds, toSubject } from '@tidemark/protocol';
+import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
+import type { StoredRecord } from './history.ts';
+import type { World } from './world.ts';
+
+/** What a server that was held up says about the stream, until it learns of the others. */
+export interface StaleServer {
+  readonly bounds: LogBounds;
+  readonly createdMs: number;
+  readonly leader: string | undefined;
+  readonly untilMs: number;
+}
+
+const NO_HEADERS: ReadonlyMap<string, string> = new Map();
+const NO_EVENT = Buffer.from('no event');
+
+/** How one process asks JetStream about the stream. Its known end is the real one. */
+export class StreamAccess {
+  readonly knownEnd: KnownEnd;
+  readonly #world: World;
+  readonly #clock: Clock;
+
+  constructor(world: World, clock: Clock) {
+    this.#world = world;
+    this.#clock = clock;
+    this.knownEnd = new KnownEnd(() => world.clock.nowMs);
+  }
+
+  /** As `readStreamState`. */
+  async state(): Promise<StreamState> {
+    await this.hop('ask for bounds');
+    const { bounds, createdMs, leader } = this.#answer();
+    const { cluster: replicated } = this.#world.profile;
+    await this.hop('answer bounds');
+    const answer = { ...bounds, createdMs, replicated, leader };
+    this.knownEnd.check(answer);
+    return answer;
+  }
+
+  /** As `readRecord`: the server that leads the stream answers. */
+  async readRecord(sequence: number): Promise<LogRecord | undefined> {
+    await this.hop(`read ${sequence}`);
+    const record = this.#world.history.at(sequence);
+    await this.hop(`answer ${sequence}`);
+    return record && toLogRecord(record);
+  }
+
+  /** As `nextSequences`. */
+  async nextMatch(
+    patterns: { matches(topic: string): boolean },
+    after: number,
+    through: number,
+  ): Promise<number | undefined> {
+    await this.hop(`next after ${after}`);
+    const { history } = this.#world;
+    let record = history.next(after);
+    while (record && record.sequence <= through && !patterns.matches(record.topic)) {
+      record = history.next(record.sequence);
+    }
+    await this.hop('answer next');
+    return record && record.sequence <= through ? record.sequence : undefined;
+  }
+
+  /** As `writeLineage`. All gateways hear of it. */
+  async writeLineage(lineage: Lineage): Promise<StreamState> {
+    await this.hop('write the lineage');
+    this.#world.history.writeLineage(lineage);
+    this.#world.note(() => `the log has the lineage ${JSON.stringify(lineage)}`);
+    for (const { feed } of this.#world.gateways) void feed.followEpoch();
+    return this.state();
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(ms, resolve);
+    });
+  }
+
+  async hop(what: string): Promise<void> {
+    await this.#world.requests.hop(what);
+    if (!this.#world.natsUp) throw new Error('NATS is away.');
+  }
+
+  #answer(): Omit<StaleServer, 'untilMs'> {
+    const { history, stale, clock, random } = this.#world;
+    const isStale = stale && clock.nowMs < stale.untilMs && random.chance(0.5);
+    if (!isStale) return { bounds: history.bounds(), createdMs: history.createdMs, leader: 's1' };
+    // A server drops what has become too old before it answers.
+    const { bounds } = stale;
+    const first = Math.max(bounds.firstSequence, history.firstSequence);
+    const firstSequence = Math.min(first, bounds.lastSequence + 1);
+    return { ...stale, bounds: { ...bounds, firstSequence } };
+  }
+}
+
+function toLogRecord({ sequence, timeMs, topic, json, valid }: StoredRecord): LogRecord {
+  const subject = toSubject(topic);
+  const payload = valid ? json : NO_EVENT;
+  return { sequence, timeMs, subject, topic, payload, headers: NO_HEADERS };
+}
