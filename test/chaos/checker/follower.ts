@@ -122,9 +122,13 @@ export class Follower {
     else this.#owedGap = { from: after, to: cursor };
   }
 
-  /** Whether the client takes an event on its connection for this subscription (section 6.4). */
+  /**
+   * Whether an event on its connection is for this subscription (section 6.4), or would be if the client had
+   * been told that the log lost its end.
+   */
   takes({ place, topic }: ArrivedEvent): boolean {
-    return this.state === 'confirmed' && this.#matches(topic) && this.#isAhead(place);
+    if (this.state !== 'confirmed' || !this.#matches(topic)) return false;
+    return this.#isAhead(place) || (this.#lost !== undefined && isLossBetween(this.#lost, place));
   }
 
   receive(event: ArrivedEvent): void {

@@ -15,7 +15,10 @@ import type { RecordedRun } from './fake-run.ts';
  */
 
 type Kind = HistoryRecord['kind'];
-type RecordOf<K extends Kind> = Extract<HistoryRecord, { kind: K }>;
+/** Pages and exports share a type, which `Extract` does not find by one of their kinds. */
+type RecordOf<K extends Kind> = K extends ReadRecord['kind']
+  ? ReadRecord
+  : Extract<HistoryRecord, { kind: K }>;
 
 /** A run that can be changed, and what stands where in it. */
 export class PlantedRun {
@@ -62,6 +65,10 @@ export class PlantedRun {
     this.records.splice(line, 1);
   }
 
+  keep(isRight: (record: HistoryRecord) => boolean): void {
+    this.records.splice(0, this.records.length, ...this.records.filter(isRight));
+  }
+
   /** What arrives next on the same connection. */
   nextOf(line: number): HistoryRecord | undefined {
     const { connection } = this.records[line] as EventRecord;
@@ -94,9 +101,15 @@ export class PlantedRun {
     return { answer, attempt };
   }
 
-  /** The events of the final stream. */
+  /** The events of the log at the end, which each archive has. */
   get stored(): StoredEvent[] {
-    return this.final.filter((one) => one.kind === 'stored' && one.store === 'stream') as never;
+    return this.final.filter((one) => one.kind === 'stored' && one.store === 'replay-1') as never;
+  }
+
+  /** The first sequence that the stream holds at the end. */
+  get streamFirst(): number {
+    const [stream] = this.final;
+    return stream?.kind === 'store' ? stream.firstSequence : 0;
   }
 
   /** Changes the events of the final stores. `undefined` removes one. */
