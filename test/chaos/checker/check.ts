@@ -57,6 +57,7 @@ export function check(history: History): Report {
   const log = new FinalLog(stores);
   const learned = learn(history.records());
   const { publications, faults, bounds, endMs } = learned;
+  if (faults.mayLoseStart) log.learnGone(publications);
   log.learnTimes(publications);
   const found = new Findings();
   const published = { log, publications, faults, duplicatesMs: bounds.duplicatesMs };

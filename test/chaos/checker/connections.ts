@@ -51,10 +51,10 @@ export class Connection {
 
   /** It is closed by now, at the latest: a gateway closes it when its token has ended. */
   checkClosed(atMs: number): void {
-    const { faults } = this.#permissions.truth;
-    if (this.wasPaused || atMs <= this.#endMs) return;
-    // Where a link is cut, the end of the connection arrives late or never.
-    if (faults.all.some(({ beginMs, endMs }) => beginMs <= atMs && endMs >= this.#endMs)) return;
+    const { bounds, truth } = this.#permissions;
+    // Where a link is cut, the end of the connection arrives late.
+    const deadlineMs = truth.faults.deadline(this.#endMs, bounds.expiryMs, () => true);
+    if (this.wasPaused || atMs <= deadlineMs) return;
     const text = `${this.name} was open until ${atMs}, and its token ${this.#token?.name} had ended before ${this.#endMs}`;
     this.#violate(atMs, text, {});
   }

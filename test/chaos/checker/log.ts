@@ -16,15 +16,18 @@ const NO_TOPIC = -1;
 
 /**
  * The log at the end of a run: every event that the stream or an archive holds. Where two of them differ,
- * the first one named counts. Columns are indexed by sequence, so that a scan of a range is cheap.
+ * the first one named counts. It also knows events that are gone: they were acknowledged, and retention
+ * removed them before an archive had them. Columns are indexed by sequence, so that a scan of a range is cheap.
  */
 export class FinalLog {
   readonly places: Places;
-  readonly firstSequence: number;
+  readonly firstSequence = 1;
   readonly lastSequence: number;
   /** The first sequence that the stream holds. */
   readonly streamFirst: number;
-  readonly #base: number;
+  readonly #base = 1;
+  /** Which sequences a store holds. */
+  readonly #held: Uint8Array;
   readonly #topicIndex: Int32Array;
   readonly #ids: (string | undefined)[];
   readonly #timesMs: Float64Array;
@@ -33,6 +36,7 @@ export class FinalLog {
   /** The latest time at which it can have been stored. */
   readonly #storedMs: Float64Array;
   readonly #topics: string[] = [];
+  readonly #topicIndexes = new Map<string, number>();
   readonly #filters = new Map<string, TopicFilter>();
 
   constructor(stores: ReadonlyMap<string, Store>) {
@@ -42,10 +46,9 @@ export class FinalLog {
     this.streamFirst = stream.bounds.firstSequence;
     const all = [...stores.values()].flatMap(({ events }) => events);
     const bound = all.reduce((last, { sequence }) => Math.max(last, sequence), 0);
-    this.firstSequence = all.reduce((first, { sequence }) => Math.min(first, sequence), bound + 1);
     this.lastSequence = Math.max(bound, stream.bounds.lastSequence);
-    this.#base = this.firstSequence;
     const size = this.lastSequence - this.#base + 1;
+    this.#held = new Uint8Array(size);
     this.#topicIndex = new Int32Array(size).fill(NO_TOPIC);
     this.#ids = new Array(size);
     this.#timesMs = new Float64Array(size);
@@ -56,11 +59,11 @@ export class FinalLog {
 
   /** How many events it has. */
   get count(): number {
-    return this.#topicIndex.reduce((count, topic) => (topic === NO_TOPIC ? count : count + 1), 0);
+    return this.#held.reduce((count, held) => count + held, 0);
   }
 
   has(sequence: number): boolean {
-    return (this.#topicIndex[sequence - this.#base] ?? NO_TOPIC) !== NO_TOPIC;
+    return this.#held[sequence - this.#base] === 1;
   }
 
   /** Whether no store holds an event there, and the stream no longer could. */
@@ -111,6 +114,15 @@ export class FinalLog {
   nextMatch(filter: TopicFilter, after: number, through: number): number {
     const last = Math.min(through, this.lastSequence);
     for (let sequence = Math.max(after + 1, this.#base); sequence <= last; sequence++) {
+      if (this.has(sequence) && this.isMatch(filter, sequence)) return sequence;
+    }
+    return 0;
+  }
+
+  /** As `nextMatch`, among the events that are gone too. */
+  nextKnown(filter: TopicFilter, after: number, through: number): number {
+    const last = Math.min(through, this.lastSequence);
+    for (let sequence = Math.max(after + 1, this.#base); sequence <= last; sequence++) {
       if (this.isMatch(filter, sequence)) return sequence;
     }
     return 0;
@@ -139,6 +151,16 @@ export class FinalLog {
     return found;
   }
 
+  /** Takes the events that were acknowledged and are gone. It comes before the first filter. */
+  learnGone(publications: Publications): void {
+    for (const publication of publications) {
+      const { attempt, answer } = publication;
+      if (!isAcknowledged(publication) || !answer?.cursor) continue;
+      const { sequence, lost, foreign } = this.places.find(answer.cursor);
+      if (!lost && !foreign && this.hasLeft(sequence)) this.#put(sequence, attempt);
+    }
+  }
+
   /** Takes the times of the attempts and of the answers that name an event's own sequence. */
   learnTimes(publications: Publications): void {
     for (let sequence = this.firstSequence; sequence <= this.lastSequence; sequence++) {
@@ -158,19 +180,23 @@ export class FinalLog {
   }
 
   #fill(events: readonly StoredEvent[]): void {
-    const indexes = new Map<string, number>();
-    for (const { sequence, topic, id, timeMs } of events) {
+    for (const event of events) {
+      const { sequence, timeMs } = event;
       if (this.has(sequence)) continue;
-      let index = indexes.get(topic);
-      if (index === undefined) {
-        index = this.#topics.push(topic) - 1;
-        indexes.set(topic, index);
-      }
-      const at = sequence - this.#base;
-      this.#topicIndex[at] = index;
-      this.#ids[at] = id;
-      this.#timesMs[at] = timeMs;
+      this.#put(sequence, event);
+      this.#held[sequence - this.#base] = 1;
+      this.#timesMs[sequence - this.#base] = timeMs;
     }
+  }
+
+  #put(sequence: number, { topic, id }: { readonly topic: string; readonly id: string }): void {
+    let index = this.#topicIndexes.get(topic);
+    if (index === undefined) {
+      index = this.#topics.push(topic) - 1;
+      this.#topicIndexes.set(topic, index);
+    }
+    this.#topicIndex[sequence - this.#base] = index;
+    this.#ids[sequence - this.#base] = id;
   }
 }
 

@@ -9,7 +9,7 @@ export function checkOrder(log: FinalLog, found: Findings): void {
   let earliest = Number.POSITIVE_INFINITY;
   let earliestAt = 0;
   for (let sequence = log.lastSequence; sequence >= log.firstSequence; sequence--) {
-    if (!log.has(sequence)) continue;
+    if (log.idOf(sequence) === undefined) continue;
     const attemptMs = log.attemptMsOf(sequence);
     if (attemptMs > earliest) {
       const id = log.idOf(sequence) ?? '';

@@ -3,7 +3,9 @@ import { check } from './check.ts';
 import { fakeRun } from './fake-run.ts';
 import { PlantedRun, sequenceOf, without } from './planted-errors.ts';
 
+/** Runs that have a place for each error. */
 const SEEDS = [3, 8, 21, 34];
+const SEEDS_WITH_LOSSES = [3, 11, 14, 20];
 const EPOCH = 'm4x1k2';
 
 interface Planted {
@@ -175,13 +177,25 @@ const CONTROLS: readonly Planted[] = [
     named: 'gaps are true',
   },
   {
+    error: 'an expired part that nobody is told',
+    plant: (run) => {
+      const { line } = run.middle('gap', ({ reason, subscription }, at) => {
+        const isLast = run.nextOf(at)?.kind === 'event';
+        return reason === 'expired' && isLast && !subscription.startsWith('c1');
+      });
+      run.remove(line);
+    },
+    named: 'no hole',
+    losses: true,
+  },
+  {
     error: 'a lost end that nobody is told',
     plant: (run) => {
       const [last] = run.final;
       const epoch = last?.kind === 'store' ? last.epoch : '';
       const closed = new Set(run.all('connection-closed').map(({ record }) => record.connection));
-      const { line } = run.middle('gap', ({ to, connection }) => {
-        return to.startsWith(`${epoch}-`) && !closed.has(connection);
+      const { line } = run.middle('gap', ({ to, connection, reason }) => {
+        return reason === 'future' && to.startsWith(`${epoch}-`) && !closed.has(connection);
       });
       run.remove(line);
     },
@@ -194,7 +208,7 @@ const CONTROLS: readonly Planted[] = [
       for (const fault of run.all('fault')) run.change(fault, { loses: undefined });
     },
     named: 'the log keeps its end',
-    before: ['acknowledged events are kept', 'only events of the log'],
+    before: ['acknowledged events are kept', 'only events of the log', 'pages equal the log'],
     losses: true,
   },
   {
@@ -273,7 +287,7 @@ const APPENDS: readonly Planted[] = [
       run.changeStored((one) => (one.id === attempt.record.id ? undefined : one));
     },
     named: 'acknowledged events are kept',
-    before: ['only events of the log'],
+    before: ['only events of the log', 'pages equal the log'],
   },
   {
     error: 'an acknowledgement names the cursor of another event',
@@ -515,7 +529,7 @@ const READS: readonly Planted[] = [
 test.each([...DELIVERIES, ...CONTROLS, ...APPENDS, ...READS])(
   'planted errors: $error: is found and named',
   ({ plant, named, before = [], losses = false }) => {
-    for (const seed of SEEDS) {
+    for (const seed of losses ? SEEDS_WITH_LOSSES : SEEDS) {
       const run = new PlantedRun(fakeRun({ seed, losses }));
       plant(run);
       const report = check({ records: () => run.records, final: () => run.final });

@@ -106,10 +106,13 @@ export class Reads {
     const { log, faults } = this.#permissions.truth;
     const held = new Set(places.filter(({ lost }) => !lost).map(({ sequence }) => sequence));
     const gaps = read.gaps.map((gap) => rangeOf(gap, log));
-    let next = log.nextMatch(filter, from - 1, to);
+    // An answer that begins at the first event begins after those that are gone.
+    const isAfter = read.after !== undefined && parseStart(read.after).kind === 'cursor';
+    const nextOf = (after: number) =>
+      isAfter ? log.nextKnown(filter, after, to) : log.nextMatch(filter, after, to);
     let first = 0;
     let missing = 0;
-    for (; next; next = log.nextMatch(filter, next, to)) {
+    for (let next = nextOf(from - 1); next; next = nextOf(next)) {
       if (held.has(next)) continue;
       if (gaps.some((gap) => next >= gap.from && next <= gap.to)) continue;
       if (log.attemptMsOf(next) > read.atMs && faults.mayHaveLostEnd(read.atMs)) continue;
