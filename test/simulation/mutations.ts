@@ -116,8 +116,8 @@ const CLUSTER_MUTATIONS: readonly Mutation[] = [
     mistake: 'an epoch shares with those before it what the last one shares',
     part: 'libs/nats',
     file: 'lineage.ts',
-    text: 'through: Math.min(one.through, through),',
-    replacement: 'through: one.through,',
+    text: 'through: Math.min(one.through, through) }',
+    replacement: 'through: one.through }',
   },
   {
     mistake: 'a new epoch shares all that the stream has',

@@ -55,7 +55,7 @@ export class SimulatedReplay {
       const state = await access.state();
       const stream: JudgedStream = {
         readRecord: (sequence) => access.readRecord(sequence),
-        writeLineage: (lineage) => access.writeLineage(lineage),
+        writeLineage: (lineage, judged) => access.writeLineage(lineage, judged),
       };
       const bounds = await judgeEpoch(this.#judged(), state, stream, SILENT);
       if (start !== this.#start) return;

@@ -63,8 +63,10 @@ export class StreamAccess {
   }
 
   /** As `writeLineage`. All gateways hear of it. */
-  async writeLineage(lineage: Lineage): Promise<StreamState> {
+  async writeLineage(lineage: Lineage, judged: string): Promise<StreamState> {
     await this.hop('write the lineage');
+    const { epoch } = this.#world.history.bounds();
+    if (epoch !== judged) throw new Error('The log has another epoch by now.');
     this.#world.history.writeLineage(lineage);
     this.#world.note(() => `the log has the lineage ${JSON.stringify(lineage)}`);
     for (const { feed } of this.#world.gateways) void feed.followEpoch();

@@ -59,18 +59,27 @@ export async function reconcileStream(
   const info = await reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
   if (namesLog(info.config.metadata)) return toState(link, info);
   // The name of the log must outlive the stream: a backup or a mirror is created at another time.
-  return writeLineage(link, readLineage(info.config.metadata, Date.parse(info.created)));
+  const lineage = readLineage(info.config.metadata, Date.parse(info.created));
+  return writeLineage(link, lineage, lineage.epoch);
 }
 
 /**
  * Writes the lineage of the log into the metadata of the stream.
  *
+ * @param judged the epoch of the stream that the lineage follows from
  * @returns the bounds of the stream in the last epoch of the lineage
- * @throws the error of NATS
+ * @throws the error of NATS; Error when the stream has another epoch by now, so that it must be judged again
  */
-export async function writeLineage(link: NatsLink, lineage: Lineage): Promise<StreamState> {
+export async function writeLineage(
+  link: NatsLink,
+  lineage: Lineage,
+  judged: string,
+): Promise<StreamState> {
   const info = await readInfo(link, STREAM_NAME);
   if (!info) throw new Error('There is no stream.');
+  // Another replay service may have found the same loss, and known less or more about it.
+  const { epoch } = toState(link, info);
+  if (epoch !== judged) throw new Error(`The log is in the epoch ${epoch} by now, not ${judged}.`);
   const metadata = { ...info.config.metadata, ...lineageMetadata(lineage) };
   const { streams } = await manager(link);
   return toState(link, await streams.update(STREAM_NAME, { ...info.config, metadata }));

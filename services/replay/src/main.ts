@@ -46,7 +46,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     batchMax: config.projectionBatchMax,
     stream: {
       readRecord: (sequence) => readRecord(link, sequence),
-      writeLineage: (lineage) => writeLineage(link, lineage),
+      writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
     },
     restart: (reason) => feed?.restart(reason),
   });

@@ -13,8 +13,11 @@ import type { Archive } from '../archive/archive.ts';
 export interface JudgedStream {
   /** `undefined` where the stream has no record there. */
   readonly readRecord: (sequence: number) => Promise<LogRecord | undefined>;
-  /** Writes the lineage of the log, and answers the bounds of the stream in its last epoch. */
-  readonly writeLineage: (lineage: Lineage) => Promise<LogBounds>;
+  /**
+   * Writes the lineage of the log, and answers the bounds of the stream in its last epoch. Fails where the
+   * stream is no longer in the epoch that was judged.
+   */
+  readonly writeLineage: (lineage: Lineage, judged: string) => Promise<LogBounds>;
 }
 
 /** The archive, as far as an epoch is judged by it. */
@@ -54,7 +57,7 @@ export async function judgeEpoch(
   const lineage = isWhole ? found : leaveEpoch(isOlder ? found : stream, through);
   const { epoch } = lineage;
   logger.warn({ from: stream.epoch, through, epoch }, 'the log lost its end: it has a new epoch');
-  return writeLineage(lineage);
+  return writeLineage(lineage, stream.epoch);
 }
 
 /** @returns the last sequence up to which archive and stream have the same events, in the archive's bounds */
@@ -85,6 +88,9 @@ async function lastInCommon(
   return Math.max(same, Math.min(start, end));
 }
 
+/** Most messages that are looked at one by one. A longer run of messages that are no events counts as shared. */
+const UNKNOWN_MAX = 1000;
+
 /**
  * Where the archive ends with messages that are no events, the stream may have lost these and have events in
  * their place.
@@ -97,7 +103,9 @@ async function beforeUnknown(
   readRecord: JudgedStream['readRecord'],
 ): Promise<number> {
   const last = archive.lastEvent({ after: 0, through })?.sequence ?? 0;
-  for (let sequence = Math.max(last + 1, firstSequence); sequence <= through; sequence++) {
+  const first = Math.max(last + 1, firstSequence);
+  const end = Math.min(through, first + UNKNOWN_MAX - 1);
+  for (let sequence = first; sequence <= end; sequence++) {
     const record = await readRecord(sequence);
     if (record?.topic === undefined) continue;
     if (decodeStored({ ...record, topic: record.topic }).valid) return sequence - 1;
