@@ -17,7 +17,7 @@ export interface Outcome {
 }
 
 /** Most steps that a world without faults may need to come to rest. */
-const SETTLE_STEPS_MAX = 200_000;
+const SETTLE_STEPS_MAX = 500_000;
 
 const EVENTS_PER_HEARTBEAT = 8;
 
