@@ -22,7 +22,7 @@ export interface RunBounds {
   readonly duplicatesMs: number;
 }
 
-/** The first record of a run. */
+/** The first record of a run. Without it nothing can be checked. */
 export interface RunRecord extends RunBounds {
   readonly kind: 'run';
   readonly atMs: number;
@@ -130,11 +130,17 @@ export interface SubscribeRecord {
   /** A start (PROTOCOL.md section 4). Absent: `latest`. */
   readonly after?: string;
   readonly deliver: 'all' | 'latest';
-  /** Whether `after` is the subscription's cursor, which it goes on from. */
+  /**
+   * Whether `after` is the subscription's cursor, which it goes on from. The cursor is that of its last event
+   * or gap, or a later one that a heartbeat, `live` or `skipped` has told (PROTOCOL.md 5, 6.4, 6.5).
+   */
   readonly resumes: boolean;
 }
 
-/** `subscribed` has arrived; over SSE the first `id:` without data. */
+/**
+ * `subscribed` has arrived; over SSE the first `id:` without data. Its cursor becomes the client's, except
+ * where the client had named another place: a gap follows then, and until it has come the client keeps its own.
+ */
 export interface SubscribedRecord {
   readonly kind: 'subscribed';
   readonly atMs: number;
@@ -237,7 +243,7 @@ export interface ReadRecord {
   readonly complete: boolean;
 }
 
-/** A fault begins or ends. */
+/** A fault begins or ends. `target` has the names that `gateway` and `replay` have, and `nats-…`. */
 export interface FaultRecord {
   readonly kind: 'fault';
   readonly atMs: number;
@@ -278,7 +284,10 @@ export type HistoryRecord =
   | ReadRecord
   | FaultRecord;
 
-/** The stream or an archive at the end, when everything is quiet. Its events follow as `StoredEvent`. */
+/**
+ * The stream or an archive at the end, when everything is quiet: faults have ended, publishers have stopped, and
+ * subscriptions are live. Its events follow as `StoredEvent`. `stream` has to be there.
+ */
 export interface FinalStore {
   readonly kind: 'store';
   /** `stream`, or the name of a replay service. */

@@ -1,7 +1,8 @@
 import type { AuthenticatedRecord, ConnectRecord, RunBounds } from '../history.ts';
-import type { Follower, Truth } from './follower.ts';
+import type { Follower } from './follower.ts';
 import type { Place } from './lineage.ts';
 import type { Token, Tokens } from './tokens.ts';
+import type { Truth } from './truth.ts';
 
 const PERMISSION = 'nobody beyond permission';
 

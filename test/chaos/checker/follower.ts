@@ -1,4 +1,4 @@
-import { type Deliver, parseStart, type Start } from '@tidemark/protocol';
+import { parseStart, type Start } from '@tidemark/protocol';
 import type {
   GapRecord,
   LiveRecord,
@@ -6,38 +6,11 @@ import type {
   SubscribedRecord,
   SubscribeRecord,
 } from '../history.ts';
-import type { Faults } from './faults.ts';
+import { Coverage } from './coverage.ts';
 import { whyFalseGap } from './gaps.ts';
 import { isLossBetween, isSamePlace, type Place } from './lineage.ts';
-import type { FinalLog, TopicFilter } from './log.ts';
-import { Skips } from './skips.ts';
 import { whyWrongStart } from './starts.ts';
-import type { Findings } from './violation.ts';
-
-/** The parts of a run that a subscription is compared with. */
-export interface Truth {
-  readonly log: FinalLog;
-  readonly faults: Faults;
-  readonly found: Findings;
-  /** Tells, for one set of patterns, whether a topic matches. */
-  matcher(patterns: readonly string[]): (topic: string) => boolean;
-  /** The topic of a published event, whether it is in the log or not. */
-  topicOf(id: string): string | undefined;
-}
-
-/** What has arrived for the subscription on a connection. */
-interface Arrival {
-  readonly atMs: number;
-  readonly connection: string;
-}
-
-/** An event that has arrived, and where its cursor lies. */
-export interface ArrivedEvent extends Arrival {
-  readonly place: Place;
-  readonly cursor: string;
-  readonly topic: string;
-  readonly id: string;
-}
+import type { Arrival, ArrivedEvent, Truth } from './truth.ts';
 
 type State = 'away' | 'asked' | 'confirmed';
 
@@ -59,26 +32,22 @@ export class Follower {
   liveMs: number | undefined;
   received = 0;
   readonly #truth: Truth;
-  #filter: TopicFilter = new Uint8Array();
   #matches: (topic: string) => boolean = () => false;
-  #deliver: Deliver = 'all';
   #after = '';
   #start: Start = { kind: 'latest' };
   /** The acknowledged end of the log when it asked. */
   #askedEnd = 0;
   /** The client's cursor; `undefined` before the first `subscribed`. */
   #cursor: Place | undefined;
-  /** Every matching event up to this sequence of the final log has come, or its absence was told. */
-  #through = 0;
   /** Set while the client's cursor names what the log lost, which a gap has to tell. */
   #lost: Place | undefined;
   #owedGap: { readonly from: string; readonly to: string } | undefined;
-  readonly #skips: Skips;
+  readonly #covered: Coverage;
 
   constructor(name: string, truth: Truth) {
     this.name = name;
     this.#truth = truth;
-    this.#skips = new Skips(truth.log);
+    this.#covered = new Coverage(truth);
   }
 
   ask(record: SubscribeRecord, askedEnd: number): void {
@@ -88,10 +57,10 @@ export class Follower {
     this.askedMs = atMs;
     this.liveMs = undefined;
     this.#matches = this.#truth.matcher(patterns);
-    this.#filter = this.#truth.log.filter(patterns);
-    this.#deliver = deliver;
+    this.#covered.filter = this.#truth.log.filter(patterns);
+    this.#covered.deliver = deliver;
     this.#owedGap = undefined;
-    this.#skips.begin();
+    this.#covered.skips.begin();
     this.#askedEnd = askedEnd;
     this.#after = after ?? '';
     this.#start = parseStart(after);
@@ -111,7 +80,7 @@ export class Follower {
     const to = log.places.find(cursor);
     this.state = 'confirmed';
     if (this.#start.kind !== 'cursor') {
-      const asked = { start: this.#start, end: this.#askedEnd, filter: this.#filter };
+      const asked = { start: this.#start, end: this.#askedEnd, filter: this.#covered.filter };
       const why = whyWrongStart(asked, to, record.atMs, this.#truth);
       if (why) this.#violate('the start', record, `began after ${cursor}, ${why}`);
       this.#stand(to);
@@ -140,7 +109,7 @@ export class Follower {
     else if (this.#truth.topicOf(id) !== topic) {
       this.#violate('only events of the log', event, `got ${id} of ${topic}, never published`);
     }
-    this.#skips.receive(topic);
+    this.#covered.skips.receive(topic);
     this.#stand(place);
   }
 
@@ -167,7 +136,7 @@ export class Follower {
     const { cursor, count } = record;
     const place = this.#truth.log.places.find(cursor);
     this.#approach(place, place.sequence, record, `up to skipped at ${cursor}`);
-    const why = this.#skips.tell(count);
+    const why = this.#covered.skips.tell(count);
     const isLossy = place.lost || this.#truth.faults.mayHaveLostEnd(record.atMs);
     if (why && !isLossy) this.#violate('skipped adds up', record, `${why}, up to ${cursor}`);
   }
@@ -185,12 +154,12 @@ export class Follower {
     if (gap.reason === 'expired') this.#approach(from, from.sequence, gap, before);
     // Events before the loss had to come.
     else if (gap.reason === 'future') this.#pass(Math.min(from.sequence, to.sequence), gap, before);
-    const told = { gap, from, to, deliver: this.#deliver, filter: this.#filter };
-    const why = whyFalseGap({ ...told, through: this.#through }, this.#truth);
+    const told = { gap, from, to, deliver: this.#covered.deliver, filter: this.#covered.filter };
+    const why = whyFalseGap({ ...told, through: this.#covered.through }, this.#truth);
     if (why) this.#violate('gaps are true', gap, why);
-    this.#skips.passGap();
+    this.#covered.skips.passGap();
     this.#lost = undefined;
-    this.#through = to.sequence;
+    this.#covered.through = to.sequence;
     this.#stand(to);
   }
 
@@ -205,12 +174,12 @@ export class Follower {
 
   #forget(after: string | undefined): void {
     this.#lost = undefined;
-    this.#skips.forget();
+    this.#covered.skips.forget();
     this.#cursor = undefined;
-    this.#through = 0;
+    this.#covered.through = 0;
     if (this.#start.kind !== 'cursor') return;
     const place = this.#truth.log.places.find(after ?? '');
-    this.#through = place.sequence;
+    this.#covered.through = place.sequence;
     this.#stand(place);
   }
 
@@ -218,7 +187,10 @@ export class Follower {
     const place = this.#start.kind === 'cursor' ? this.#truth.log.places.find(after ?? '') : null;
     const held = this.#cursor;
     const isOwn =
-      place && held && place.raw >= held.raw && (place.lost || place.sequence <= this.#through);
+      place &&
+      held &&
+      place.raw >= held.raw &&
+      (place.lost || place.sequence <= this.#covered.through);
     if (!isOwn) {
       const text = `came back at ${after}, and its cursor is ${held?.epoch}-${held?.raw}`;
       this.#violate('clients resume at their cursors', record, text);
@@ -236,7 +208,7 @@ export class Follower {
   #stand(place: Place): void {
     this.#cursor = place;
     this.#lost = place.lost ? place : undefined;
-    this.#through = Math.max(this.#through, place.sequence);
+    this.#covered.through = Math.max(this.#covered.through, place.sequence);
   }
 
   /** Goes on to a place of the log, of which everything up to `through` has to have come. */
@@ -255,29 +227,14 @@ export class Follower {
 
   /** Checks that every matching event up to and including a sequence has come. */
   #pass(through: number, arrival: Arrival, what: string): void {
-    const { log, faults, found } = this.#truth;
-    const from = this.#through;
-    if (through <= from) return;
-    this.#through = through;
-    let missing = 0;
-    let first = 0;
-    let next = log.nextKnown(this.#filter, from, through);
-    for (; next; next = log.nextKnown(this.#filter, next, through)) {
-      if (log.attemptMsOf(next) > arrival.atMs && faults.mayHaveLostEnd(arrival.atMs)) {
-        found.except('numbers that were lost and given again');
-      } else if (this.#deliver === 'latest') {
-        // The gateway may have counted what is gone, or not.
-        if (log.has(next)) this.#skips.add(next);
-      } else {
-        first ||= next;
-        missing++;
-      }
-    }
-    if (this.#deliver === 'latest') this.#skips.addUnknown(from, through);
-    if (missing === 0) return;
-    const text = `lacks ${missing} events, the first ${log.idOf(first)} of ${log.topicOf(first)} at ${first} (${what}; it had everything up to ${from})`;
+    const hole = this.#covered.pass(through, arrival.atMs);
+    if (!hole) return;
+    const { missing, first, from } = hole;
+    const { log } = this.#truth;
     const topic = log.topicOf(first) ?? '';
-    this.#violate(HOLE, arrival, text, { topic, id: log.idOf(first) ?? '' });
+    const id = log.idOf(first) ?? '';
+    const text = `lacks ${missing} events, the first ${id} of ${topic} at ${first} (${what}; it had everything up to ${from})`;
+    this.#violate(HOLE, arrival, text, { topic, id });
   }
 
   #checkContent(event: ArrivedEvent): void {
@@ -306,7 +263,7 @@ export class Follower {
 
   /** Once it is current, a newer event has come for each topic with a skipped one. */
   #checkNewest(arrival: Arrival): void {
-    const awaited = this.#skips.takeAwaited();
+    const awaited = this.#covered.skips.takeAwaited();
     if (!awaited) return;
     const { topic, sequence } = awaited;
     const text = `lacks the newest event of ${topic}, at ${sequence} or later`;

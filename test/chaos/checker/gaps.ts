@@ -1,8 +1,8 @@
 import type { Deliver } from '@tidemark/protocol';
 import type { GapRecord } from '../history.ts';
-import type { Truth } from './follower.ts';
 import type { Place } from './lineage.ts';
 import type { TopicFilter } from './log.ts';
+import type { Truth } from './truth.ts';
 
 /** A gap, and where the subscription stands that was told it. */
 export interface ToldGap {

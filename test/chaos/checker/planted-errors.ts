@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type {
   EventRecord,
   FinalRecord,
@@ -7,12 +8,45 @@ import type {
   ReadRecord,
   StoredEvent,
 } from '../history.ts';
-import type { RecordedRun } from './fake-run.ts';
+import { check } from './check.ts';
+import { fakeRun, type RecordedRun } from './fake-run.ts';
 
 /*
  * Ways to find a place for an error in a recorded run, and to put it there. Client `c2` has one
  * subscription with `deliver: "all"`, and `c1` one to all topics with `deliver: "latest"`.
  */
+
+/** Runs that have a place for each error. */
+const SEEDS = [3, 8, 21, 34];
+const SEEDS_WITH_LOSSES = [3, 11, 14, 20];
+
+/** The first epoch of a recorded run. */
+export const EPOCH = 'm4x1k2';
+
+/** An error, and what the report has to say about it. */
+export interface Planted {
+  readonly error: string;
+  plant(run: PlantedRun): void;
+  /** The name of the promise that is broken. */
+  readonly named: string;
+  /** Promises that the same error may have broken even before. */
+  readonly before?: readonly string[];
+  /** Whether it takes a run that lost parts of its log. */
+  readonly losses?: boolean;
+}
+
+/** Checks that the first violation is the planted one, in several runs. */
+export function finds({ plant, named, before = [], losses = false }: Planted): void {
+  for (const seed of losses ? SEEDS_WITH_LOSSES : SEEDS) {
+    const run = new PlantedRun(fakeRun({ seed, losses }));
+    plant(run);
+    const report = check({ records: () => run.records, final: () => run.final });
+    const text = report.first?.timeline.join('\n');
+    expect([named, ...before], `seed ${seed}: ${text}`).toContain(report.first?.check);
+    expect(Object.keys(report.violations)).toContain(named);
+    expect(text).toContain('>>>');
+  }
+}
 
 type Kind = HistoryRecord['kind'];
 /** Pages and exports share a type, which `Extract` does not find by one of their kinds. */

@@ -1,7 +1,7 @@
 import type { Start } from '@tidemark/protocol';
-import type { Truth } from './follower.ts';
 import type { Place } from './lineage.ts';
 import type { TopicFilter } from './log.ts';
+import type { Truth } from './truth.ts';
 
 /** What a subscription without a cursor asked for. */
 interface Asked {
