@@ -11,9 +11,15 @@ import { until } from './until.ts';
 /** An election takes some seconds, longer where several servers share a busy machine. */
 const HEALTHY_TIMEOUT_MS = 40_000;
 
+/** Others are told an address where nobody listens, so that every route is one of the configuration. */
+const UNTOLD = 'name: tidemark\n  no_advertise: true\n  advertise: "127.0.0.1:1"';
+
 export interface ClusterServer {
   readonly name: string;
   readonly url: string;
+  readonly pid: number;
+  readonly storeFolder: string;
+  isHealthy(): Promise<boolean>;
   /** Waits until it has everything that the others have. */
   healthy(): Promise<void>;
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -31,8 +37,18 @@ export interface NatsCluster {
   stop(): Promise<void>;
 }
 
+export interface NatsClusterOptions {
+  /**
+   * Gives the port at which one server reaches the routes of another. With it, servers tell nobody of
+   * addresses that are not in their configuration.
+   */
+  routeLink?(from: string, to: string, port: number): Promise<number>;
+}
+
 /** Only addresses and folders are others: here all three share one machine. */
-export async function startNatsCluster(): Promise<NatsCluster> {
+export async function startNatsCluster({
+  routeLink,
+}: NatsClusterOptions = {}): Promise<NatsCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-cluster-'));
   const ports = await freePorts(3 * NATS_NODES.length);
   const [clients, routes, monitors] = [ports.slice(0, 3), ports.slice(3, 6), ports.slice(6)];
@@ -40,11 +56,23 @@ export async function startNatsCluster(): Promise<NatsCluster> {
     NATS_NODES.map(async (name, index) => {
       const [port = 0, route = 0, monitor = 0] = [clients[index], routes[index], monitors[index]];
       const file = join(folder, `${name}.conf`);
-      await writeFile(
-        file,
-        clusterConfiguration({ store: join(folder, name), listen: route, monitor, routes }),
-      );
-      return startServer({ name, file, port, monitor });
+      const storeFolder = join(folder, name);
+      const reached = routeLink
+        ? await Promise.all(
+            NATS_NODES.map((to, other) => {
+              const own = routes[other] ?? 0;
+              return to === name ? own : routeLink(name, to, own);
+            }),
+          )
+        : routes;
+      const text = clusterConfiguration({
+        store: storeFolder,
+        listen: route,
+        monitor,
+        routes: reached,
+      });
+      await writeFile(file, routeLink ? text.replace('name: tidemark', UNTOLD) : text);
+      return startServer({ name, file, port, monitor, storeFolder });
     }),
   );
   await Promise.all(servers.map((server) => server.healthy()));
@@ -63,9 +91,10 @@ interface ServerOptions {
   readonly file: string;
   readonly port: number;
   readonly monitor: number;
+  readonly storeFolder: string;
 }
 
-function startServer({ name, file, port, monitor }: ServerOptions): ClusterServer {
+function startServer({ name, file, port, monitor, storeFolder }: ServerOptions): ClusterServer {
   const binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
   const start = () =>
     spawn(binary, ['-c', file, '-a', '127.0.0.1', '-p', String(port)], {
@@ -76,16 +105,17 @@ function startServer({ name, file, port, monitor }: ServerOptions): ClusterServe
   process.once('exit', () => child.kill('SIGKILL'));
   // What docker-compose.yml asks as well.
   const health = `http://127.0.0.1:${monitor}/healthz`;
+  const isHealthy = async () => (await fetch(health).catch(() => undefined))?.ok ?? false;
   const kill = (signal: NodeJS.Signals = 'SIGKILL') => end(child, signal);
   return {
     name,
     url: `nats://127.0.0.1:${port}`,
-    healthy: () =>
-      until(
-        async () => (await fetch(health).catch(() => undefined))?.ok ?? false,
-        `${name} to be well`,
-        HEALTHY_TIMEOUT_MS,
-      ),
+    healthy: () => until(isHealthy, `${name} to be well`, HEALTHY_TIMEOUT_MS),
+    isHealthy,
+    storeFolder,
+    get pid() {
+      return child.pid ?? 0;
+    },
     kill,
     async restart() {
       await kill();

@@ -46,6 +46,8 @@ export interface Service {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** The archive's file, of a replay service. */
+  readonly database: string;
   /** Every log line since the first start, those that are not JSON as `{ text }`. */
   readonly logs: readonly LogLine[];
   waitUntilReady(): Promise<void>;
@@ -87,6 +89,7 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
     get pid() {
       return child.pid ?? 0;
     },
+    database: environment.TIDEMARK_REPLAY_DATABASE ?? '',
     logs,
     waitUntilReady: () => waitUntilReady(service, () => hasEnded(child)),
     kill: (signal = 'SIGTERM') => end(child, signal),

@@ -1,0 +1,122 @@
+import { rmSync } from 'node:fs';
+import { check, type Report } from './checker/check.ts';
+import { openHistory } from './checker/files.ts';
+import { Faults } from './faults/faults.ts';
+import { planFaults } from './faults/plan.ts';
+import { endOfStream, readFinal } from './final.ts';
+import { Load } from './load/load.ts';
+import { Recorder } from './recorder.ts';
+import { startWorld, type World } from './world/world.ts';
+
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly durationMs: number;
+  readonly servers: 1 | 3;
+  readonly clients: number;
+  readonly folder: string;
+}
+
+const READY_MS = 90_000;
+
+/** From the last fault until all are live; machines that run this have two cores for everything. */
+const LIVE_MS = 60_000;
+const HEARTBEAT_MS = 3000;
+const DUPLICATES_S = 120;
+
+const ENV = {
+  TIDEMARK_STREAM_MAX_BYTES: String(2 * 1024 * 1024),
+  TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS: String(DUPLICATES_S),
+  TIDEMARK_GATEWAY_HEARTBEAT_MS: String(HEARTBEAT_MS),
+  TIDEMARK_GATEWAY_STALL_TIMEOUT_MS: '8000',
+  // A small tail, so that returning clients read archive and stream.
+  TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '500',
+  TIDEMARK_GATEWAY_SSE_RETRY_MS: '100',
+  TIDEMARK_GATEWAY_DRAIN_MS: '500',
+};
+
+/** Runs the system with faults, and checks what was seen. @returns whether every promise was kept */
+export async function runChaos(options: ChaosOptions): Promise<boolean> {
+  const { seed, servers, clients, folder, durationMs } = options;
+  rmSync(folder, { recursive: true, force: true });
+  const recorder = new Recorder(folder);
+  const bounds = { liveMs: LIVE_MS, expiryMs: 15_000, revocationMs: 10_000 };
+  recorder.record({ kind: 'run', seed, ...bounds, duplicatesMs: DUPLICATES_S * 1000 });
+  say(
+    `seed ${seed}, ${servers} NATS, ${clients} clients, ${durationMs / 60_000} minutes; ${folder}`,
+  );
+  const env = { ...ENV, TIDEMARK_STREAM_REPLICAS: String(servers) };
+  const world = await startWorld({ servers, env });
+  const problems: string[] = [];
+  try {
+    if (!(await world.untilReady(READY_MS))) {
+      throw new Error(`Not ready at the start: ${await world.unready()}`);
+    }
+    await live(options, world, recorder, problems);
+  } finally {
+    recorder.close();
+    await world.stop();
+  }
+  say('checking');
+  const report = check(openHistory(folder));
+  show(report, problems);
+  return report.first === undefined && problems.length === 0;
+}
+
+async function live(
+  { seed, durationMs, clients }: ChaosOptions,
+  world: World,
+  recorder: Recorder,
+  problems: string[],
+): Promise<void> {
+  const load = new Load({
+    seed,
+    clients,
+    recorder,
+    gateways: world.gateways,
+    ingests: world.ingests,
+    replays: world.replays,
+    nats: world.nats.connection,
+    deadAfterMs: 2 * HEARTBEAT_MS,
+  });
+  await load.start();
+  const faults = new Faults(world, recorder);
+  const supervision = new AbortController();
+  const supervising = faults.supervise(supervision.signal);
+  const names = (isNats: boolean) =>
+    world.processes.filter(({ part }) => (part === 'nats') === isNats).map(({ name }) => name);
+  const links = world.links.map(({ name }) => name);
+  await faults.run(
+    planFaults({ seed, durationMs, nats: names(true), services: names(false), links }),
+  );
+  say(`healing; ${load.attempts.acknowledged} acknowledged`);
+  if (!(await world.untilReady(READY_MS))) {
+    for (const name of await world.unready()) {
+      problems.push(`${name} is not ready after the last fault:\n${world.logs(name).join('\n')}`);
+    }
+  }
+  await load.settle();
+  supervision.abort();
+  await supervising;
+  problems.push(...faults.crashes);
+  const last = await endOfStream(world.nats);
+  say(`settling at ${last}`);
+  if (!(await load.untilCurrent(last, LIVE_MS))) {
+    const behind = load.behind(last);
+    problems.push(`${behind.length} are behind ${last}: ${behind.slice(0, 10).join('; ')}`);
+  }
+  const final = await readFinal(world, load.tokens, recorder);
+  recorder.writeFinal(final);
+  recorder.close();
+  await load.stop();
+}
+
+function show({ first, ...rest }: Report, problems: readonly string[]): void {
+  console.log(JSON.stringify(rest, undefined, 2));
+  for (const problem of problems) console.log(`PROBLEM ${problem}`);
+  if (first)
+    console.log(`VIOLATION ${first.check}: ${first.message}\n${first.timeline.join('\n')}`);
+}
+
+function say(text: string): void {
+  console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
+}

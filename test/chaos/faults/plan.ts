@@ -1,0 +1,101 @@
+import { Random } from '../../simulation/random.ts';
+
+/** A fault of a plan. Its times are milliseconds from the begin of the run. */
+export interface PlannedFault {
+  readonly fault: FaultName;
+  /** Names of processes; `leader` is whoever leads the events stream then. Or the name of a link. */
+  readonly targets: readonly string[];
+  readonly atMs: number;
+  /** How long it lasts, before what is broken is mended. */
+  readonly lastsMs: number;
+}
+
+export type FaultName =
+  | 'kill'
+  | 'terminate'
+  | 'stop'
+  | 'rolling'
+  | 'cut'
+  | 'delay'
+  | 'half-open'
+  | 'one-way';
+
+export interface PlanOptions {
+  readonly seed: number;
+  readonly durationMs: number;
+  readonly nats: readonly string[];
+  readonly services: readonly string[];
+  readonly links: readonly string[];
+}
+
+const FIRST_MS = 3000;
+const PROCESS_FAULTS = ['kill', 'kill', 'terminate', 'stop'] as const;
+const LINK_FAULTS = ['cut', 'delay', 'half-open', 'one-way'] as const;
+
+/**
+ * The faults of a run. NATS, the services and the links have a sequence each, and these overlap. The same
+ * options give the same plan.
+ */
+export function planFaults(options: PlanOptions): PlannedFault[] {
+  const { seed } = options;
+  const lanes = [
+    lane(options, new Random(seed + 10), [2000, 8000], natsFault),
+    lane(options, new Random(seed + 11), [500, 4000], serviceFault),
+    lane(options, new Random(seed + 12), [1000, 6000], linkFault),
+  ];
+  return lanes.flat().sort((one, other) => one.atMs - other.atMs);
+}
+
+type Choice = Omit<PlannedFault, 'atMs'>;
+
+/** One fault after another, with pauses. */
+function lane(
+  options: PlanOptions,
+  random: Random,
+  [shortest, longest]: readonly [number, number],
+  choose: (options: PlanOptions, random: Random) => Choice | undefined,
+): PlannedFault[] {
+  const faults: PlannedFault[] = [];
+  let atMs = FIRST_MS + random.between(0, longest);
+  for (;;) {
+    const choice = choose(options, random);
+    if (!choice || atMs + choice.lastsMs > options.durationMs) return faults;
+    faults.push({ ...choice, atMs });
+    atMs += choice.lastsMs + random.between(shortest, longest);
+  }
+}
+
+function natsFault({ nats }: PlanOptions, random: Random): Choice {
+  const isCluster = nats.length > 1;
+  const lastsMs = random.between(300, 8000);
+  if (isCluster && random.chance(0.2)) {
+    const targets = [...nats];
+    random.removeAny(targets);
+    return { fault: 'rolling', targets, lastsMs };
+  }
+  const fault = random.pick(PROCESS_FAULTS);
+  if (isCluster && random.chance(0.1)) {
+    // Without most of the servers nothing is stored.
+    const targets = [...nats];
+    random.removeAny(targets);
+    return { fault, targets, lastsMs };
+  }
+  const target = isCluster && random.chance(0.4) ? 'leader' : random.pick(nats);
+  return { fault, targets: [target], lastsMs };
+}
+
+function serviceFault({ services }: PlanOptions, random: Random): Choice {
+  const lastsMs = random.between(300, 7000);
+  if (random.chance(0.1)) {
+    const part = random.pick(['gateway', 'ingest', 'replay']);
+    const targets = services.filter((name) => name.startsWith(part));
+    return { fault: 'rolling', targets, lastsMs };
+  }
+  return { fault: random.pick(PROCESS_FAULTS), targets: [random.pick(services)], lastsMs };
+}
+
+function linkFault({ links }: PlanOptions, random: Random): Choice | undefined {
+  if (links.length === 0) return undefined;
+  const fault = random.pick(LINK_FAULTS);
+  return { fault, targets: [random.pick(links)], lastsMs: random.between(500, 9000) };
+}

@@ -1,0 +1,75 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { readLineage, STREAM_NAME } from '@tidemark/nats';
+import { fromSubject, parseCursor } from '@tidemark/protocol';
+import type { FinalRecord, StoredEvent } from './history.ts';
+import { readExport } from './load/readers.ts';
+import type { Tokens } from './load/tokens.ts';
+import type { Recorder } from './recorder.ts';
+import type { Nats } from './world/nats.ts';
+import type { World } from './world/world.ts';
+
+type Stored = Omit<StoredEvent, 'kind' | 'store'>;
+
+/** The last sequence of the stream, once its leader says so. @throws Error where nobody answers */
+export async function endOfStream({ connection }: Nats): Promise<number> {
+  const { streams } = await jetstreamManager(connection, { checkAPI: false });
+  return (await streams.info(STREAM_NAME)).state.last_seq;
+}
+
+/** Reads the stream, with a consumer of its own, and each archive, as an export. */
+export async function readFinal(
+  world: World,
+  tokens: Tokens,
+  recorder: Recorder,
+): Promise<FinalRecord[]> {
+  const { streams } = await jetstreamManager(world.nats.connection, { checkAPI: false });
+  const { state, created, config } = await streams.info(STREAM_NAME);
+  const lineage = readLineage(config.metadata, Date.parse(created));
+  const bounds = { ...lineage, firstSequence: state.first_seq, lastSequence: state.last_seq };
+  const times = new Map<number, number>();
+  const records: FinalRecord[] = [{ kind: 'store', store: 'stream', ...bounds }];
+  for (const event of await readStream(world.nats, state.last_seq, state.messages)) {
+    times.set(event.sequence, event.timeMs);
+    records.push({ kind: 'stored', store: 'stream', ...event });
+  }
+  for (const replay of world.replays) {
+    const token = await tokens.make('auditor', { history: ['>'] });
+    const query = { topics: ['>'], order: 'asc' } as const;
+    const topics = new Map<string, string>();
+    const { items } = await readExport('auditor', token, replay, query, recorder, topics);
+    const places = items.map(([cursor, id]) => ({ ...parseCursor(cursor), id }));
+    const [first] = places;
+    const last = places.at(-1);
+    records.push({
+      kind: 'store',
+      store: replay.name,
+      ...lineage,
+      epoch: last?.epoch ?? lineage.epoch,
+      firstSequence: first?.sequence ?? 1,
+      lastSequence: last?.sequence ?? 0,
+    });
+    for (const { sequence, id } of places) {
+      const timeMs = times.get(sequence) ?? 0;
+      const topic = topics.get(id) ?? '';
+      records.push({ kind: 'stored', store: replay.name, sequence, topic, id, timeMs });
+    }
+  }
+  return records;
+}
+
+async function readStream(nats: Nats, last: number, messages: number): Promise<Stored[]> {
+  if (messages === 0) return [];
+  const consumer = await jetstream(nats.connection).consumers.get(STREAM_NAME);
+  const events: Stored[] = [];
+  for await (const message of await consumer.consume()) {
+    const { id } = message.json<{ id: string }>();
+    events.push({
+      sequence: message.seq,
+      topic: fromSubject(message.subject) ?? '',
+      id,
+      timeMs: message.info.timestampNanos / 1e6,
+    });
+    if (message.seq >= last) break;
+  }
+  return events;
+}
