@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkHistory } from './files.ts';
 
 const USAGE = `npm run chaos:check -- <folder>   checks the history of a chaos run
@@ -8,6 +10,11 @@ const USAGE = `npm run chaos:check -- <folder>   checks the history of a chaos r
 const [folder] = process.argv.slice(2);
 if (folder === undefined || folder.startsWith('-')) {
   console.error(USAGE);
+  process.exit(2);
+}
+
+if (!existsSync(join(folder, 'final.jsonl'))) {
+  console.error(`${folder} has no final.jsonl.`);
   process.exit(2);
 }
 

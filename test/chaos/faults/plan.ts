@@ -39,9 +39,9 @@ const LINK_FAULTS = ['cut', 'delay', 'half-open', 'one-way'] as const;
 export function planFaults(options: PlanOptions): PlannedFault[] {
   const { seed } = options;
   const lanes = [
-    lane(options, new Random(seed + 10), [2000, 8000], natsFault),
-    lane(options, new Random(seed + 11), [500, 4000], serviceFault),
-    lane(options, new Random(seed + 12), [1000, 6000], linkFault),
+    series(options, new Random(seed + 10), [2000, 8000], natsFault),
+    series(options, new Random(seed + 11), [500, 4000], serviceFault),
+    series(options, new Random(seed + 12), [1000, 6000], linkFault),
   ];
   return lanes.flat().sort((one, other) => one.atMs - other.atMs);
 }
@@ -49,7 +49,7 @@ export function planFaults(options: PlanOptions): PlannedFault[] {
 type Choice = Omit<PlannedFault, 'atMs'>;
 
 /** One fault after another, with pauses. */
-function lane(
+function series(
   options: PlanOptions,
   random: Random,
   [shortest, longest]: readonly [number, number],
