@@ -38,12 +38,12 @@ const LINK_FAULTS = ['cut', 'delay', 'half-open', 'one-way'] as const;
  */
 export function planFaults(options: PlanOptions): PlannedFault[] {
   const { seed } = options;
-  const lanes = [
+  const rows = [
     series(options, new Random(seed + 10), [2000, 8000], natsFault),
     series(options, new Random(seed + 11), [500, 4000], serviceFault),
     series(options, new Random(seed + 12), [1000, 6000], linkFault),
   ];
-  return lanes.flat().sort((one, other) => one.atMs - other.atMs);
+  return rows.flat().sort((one, other) => one.atMs - other.atMs);
 }
 
 type Choice = Omit<PlannedFault, 'atMs'>;
