@@ -276,7 +276,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'heartbeat tells the head',
     file: 'connections/connection.ts',
-    text: 'return this.#positionAt(Math.min(this.#liveSequence(), ...behind));',
+    text: 'return this.#positionAt(Math.min(...live, ...behind));',
     replacement: 'return this.#positionAt(behind.length < 0 ? 0 : this.#log.tail.head);',
   },
   {

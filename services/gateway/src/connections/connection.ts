@@ -97,8 +97,10 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     if (this.#resolving.length > 0 || (this.#live.length === 0 && this.#readers.length === 0)) {
       return undefined;
     }
+    // A subscription may begin beyond the head of a gateway that lags. Nothing live is at the head then.
+    const live = this.#live.length > 0 ? [this.#liveSequence()] : [];
     const behind = this.#readers.map(({ sequence }) => sequence);
-    return this.#positionAt(Math.min(this.#liveSequence(), ...behind));
+    return this.#positionAt(Math.min(...live, ...behind));
   }
 
   /** @throws TidemarkError when the start cannot be resolved; there is no subscription then */
