@@ -1,9 +1,11 @@
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { check, type Report } from './checker/check.ts';
 import { openHistory } from './checker/files.ts';
 import { Faults } from './faults/faults.ts';
 import { planFaults } from './faults/plan.ts';
 import { endOfStream, readFinal } from './final.ts';
+import type { Attempts } from './load/attempts.ts';
 import { Load } from './load/load.ts';
 import { Recorder } from './recorder.ts';
 import { startWorld, type World } from './world/world.ts';
@@ -22,6 +24,9 @@ const READY_MS = 90_000;
 const LIVE_MS = 60_000;
 const HEARTBEAT_MS = 3000;
 const DUPLICATES_S = 120;
+
+/** In one of so many seeds the log may lose its end, after which the checker can tell less. */
+const LOSSES_ONE_IN = 4;
 
 const ENV = {
   TIDEMARK_STREAM_MAX_BYTES: String(2 * 1024 * 1024),
@@ -45,20 +50,23 @@ export async function runChaos(options: ChaosOptions): Promise<boolean> {
     `seed ${seed}, ${servers} NATS, ${clients} clients, ${durationMs / 60_000} minutes; ${folder}`,
   );
   const env = { ...ENV, TIDEMARK_STREAM_REPLICAS: String(servers) };
-  const world = await startWorld({ servers, env });
+  const copies = join(folder, 'copies');
+  const world = await startWorld({ servers, env, copies });
   const problems: string[] = [];
+  let attempts: Attempts;
   try {
     if (!(await world.untilReady(READY_MS))) {
       throw new Error(`Not ready at the start: ${await world.unready()}`);
     }
-    await live(options, world, recorder, problems);
+    attempts = await live(options, world, recorder, problems);
   } finally {
     recorder.close();
     await world.stop();
+    rmSync(copies, { recursive: true, force: true });
   }
   say('checking');
   const report = check(openHistory(folder));
-  show(report, problems);
+  show(report, attempts, problems);
   return report.first === undefined && problems.length === 0;
 }
 
@@ -67,7 +75,7 @@ async function live(
   world: World,
   recorder: Recorder,
   problems: string[],
-): Promise<void> {
+): Promise<Attempts> {
   const load = new Load({
     seed,
     clients,
@@ -84,9 +92,16 @@ async function live(
   const supervising = faults.supervise(supervision.signal);
   const names = (isNats: boolean) =>
     world.processes.filter(({ part }) => (part === 'nats') === isNats).map(({ name }) => name);
-  const links = world.links.map(({ name }) => name);
   await faults.run(
-    planFaults({ seed, durationMs, nats: names(true), services: names(false), links }),
+    planFaults({
+      seed,
+      durationMs,
+      nats: names(true),
+      services: names(false),
+      links: world.links.map(({ name }) => name),
+      disks: world.disks.names,
+      losses: seed % LOSSES_ONE_IN === 0,
+    }),
   );
   say(`healing; ${load.attempts.acknowledged} acknowledged`);
   if (!(await world.untilReady(READY_MS))) {
@@ -108,13 +123,29 @@ async function live(
   recorder.writeFinal(final);
   recorder.close();
   await load.stop();
+  return load.attempts;
 }
 
-function show({ first, ...rest }: Report, problems: readonly string[]): void {
-  console.log(JSON.stringify(rest, undefined, 2));
+function show(
+  { first, violations, exceptions, faults, records, ...counts }: Report,
+  { attempts, acknowledged }: Attempts,
+  problems: readonly string[],
+): void {
+  const { deliveries, subscriptions, items, events } = counts;
+  console.log(`checked: ${deliveries} deliveries to ${subscriptions} subscriptions, ${items} items of history
+appends: ${acknowledged} of ${attempts} acknowledged; the log has ${events} events
+faults: ${list(faults)}
+records: ${list(records)}
+cannot be told: ${list(exceptions)}
+violations: ${list(violations)}`);
   for (const problem of problems) console.log(`PROBLEM ${problem}`);
   if (first)
     console.log(`VIOLATION ${first.check}: ${first.message}\n${first.timeline.join('\n')}`);
+}
+
+function list(counts: Readonly<Record<string, number>>): string {
+  const texts = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return texts.join(', ') || 'none';
 }
 
 function say(text: string): void {

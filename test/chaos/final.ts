@@ -1,6 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { readLineage, STREAM_NAME } from '@tidemark/nats';
 import { fromSubject, parseCursor } from '@tidemark/protocol';
+import Database from 'better-sqlite3';
 import type { FinalRecord, StoredEvent } from './history.ts';
 import { readExport } from './load/readers.ts';
 import type { Tokens } from './load/tokens.ts';
@@ -48,6 +49,7 @@ export async function readFinal(
       firstSequence: first?.sequence ?? 1,
       lastSequence: last?.sequence ?? 0,
     });
+    readTimes(replay.database, times);
     for (const { sequence, id } of places) {
       const timeMs = times.get(sequence) ?? 0;
       const topic = topics.get(id) ?? '';
@@ -72,4 +74,17 @@ async function readStream(nats: Nats, last: number, messages: number): Promise<S
     if (message.seq >= last) break;
   }
   return events;
+}
+
+/** When the events were stored that have left the stream: an export does not say. */
+function readTimes(file: string, times: Map<number, number>): void {
+  const database = new Database(file, { readonly: true });
+  try {
+    for (const row of database.prepare('SELECT sequence, time_ms FROM events').iterate()) {
+      const { sequence, time_ms } = row as { sequence: number; time_ms: number };
+      if (!times.has(sequence)) times.set(sequence, time_ms);
+    }
+  } finally {
+    database.close();
+  }
 }

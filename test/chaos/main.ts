@@ -21,6 +21,8 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(HELP);
 } else {
+  // What was started is killed when this process exits, which a signal alone would not do.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   const seed = Number(values.seed);
   const isKept = await runChaos({
     seed,

@@ -69,7 +69,8 @@ export const INFRA: Part = {
 };
 
 /** What is in `test`, which may import everything. */
-export const TESTS = 'tests that span several parts; `runner` is `npm test`';
+export const TESTS =
+  'tests that span several parts; `runner` is `npm test`, `chaos` is `npm run test:chaos`';
 
 /** The layers of a part, lowest first: a folder imports only those before it. */
 export const LAYERS: Readonly<Record<string, readonly string[]>> = {

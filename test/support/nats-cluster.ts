@@ -43,36 +43,29 @@ export interface NatsClusterOptions {
    * addresses that are not in their configuration.
    */
   routeLink?(from: string, to: string, port: number): Promise<number>;
+  /** Of each server's store, by its name; without it temporary ones. */
+  storeFolder?(name: string): string;
 }
 
 /** Only addresses and folders are others: here all three share one machine. */
-export async function startNatsCluster({
-  routeLink,
-}: NatsClusterOptions = {}): Promise<NatsCluster> {
+export async function startNatsCluster(options: NatsClusterOptions = {}): Promise<NatsCluster> {
+  const { routeLink, storeFolder } = options;
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-cluster-'));
   const ports = await freePorts(3 * NATS_NODES.length);
   const [clients, routes, monitors] = [ports.slice(0, 3), ports.slice(3, 6), ports.slice(6)];
+  const reach = (from: string, index: number) => {
+    const [to = '', port = 0] = [NATS_NODES[index], routes[index]];
+    return from === to || !routeLink ? Promise.resolve(port) : routeLink(from, to, port);
+  };
   const servers = await Promise.all(
     NATS_NODES.map(async (name, index) => {
-      const [port = 0, route = 0, monitor = 0] = [clients[index], routes[index], monitors[index]];
+      const [port = 0, listen = 0, monitor = 0] = [clients[index], routes[index], monitors[index]];
       const file = join(folder, `${name}.conf`);
-      const storeFolder = join(folder, name);
-      const reached = routeLink
-        ? await Promise.all(
-            NATS_NODES.map((to, other) => {
-              const own = routes[other] ?? 0;
-              return to === name ? own : routeLink(name, to, own);
-            }),
-          )
-        : routes;
-      const text = clusterConfiguration({
-        store: storeFolder,
-        listen: route,
-        monitor,
-        routes: reached,
-      });
+      const store = storeFolder?.(name) ?? join(folder, name);
+      const reached = await Promise.all(NATS_NODES.map((_, other) => reach(name, other)));
+      const text = clusterConfiguration({ store, listen, monitor, routes: reached });
       await writeFile(file, routeLink ? text.replace('name: tidemark', UNTOLD) : text);
-      return startServer({ name, file, port, monitor, storeFolder });
+      return startServer({ name, file, port, monitor, storeFolder: store });
     }),
   );
   await Promise.all(servers.map((server) => server.healthy()));

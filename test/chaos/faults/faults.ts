@@ -1,14 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Recorder } from '../recorder.ts';
-import type { Link } from '../world/link.ts';
+import type { NatsProcess } from '../world/nats.ts';
 import { isRunning, type Process } from '../world/processes.ts';
 import type { World } from '../world/world.ts';
+import { areReady, fillDisk, losePower, returnOldDisk } from './disk-faults.ts';
+import { breakLink } from './link-faults.ts';
 import type { PlannedFault } from './plan.ts';
-
-const DELAY_MS = 300;
-
-/** How long a rolling restart waits for the first before it goes on: not until it is well. */
-const ROLLING_PAUSE_MS = 1500;
+import { breakProcesses } from './process-faults.ts';
 
 /** Makes faults happen, mends what they broke, and records both. */
 export class Faults {
@@ -16,6 +14,8 @@ export class Faults {
   readonly #recorder: Recorder;
   readonly #busy = new Set<string>();
   #number = 0;
+  /** While one server must be able to rely on the others. */
+  #hasQuietRoutes = false;
   /** What ended by itself, which no fault explains. */
   readonly crashes: string[] = [];
 
@@ -52,6 +52,7 @@ export class Faults {
   async #happen({ fault, targets, lastsMs }: PlannedFault): Promise<void> {
     const link = this.#world.links.find(({ name }) => name === targets[0]);
     if (link) {
+      if (this.#hasQuietRoutes && link.isRoute) return;
       await this.#record(fault, link.name, () => breakLink(link, fault, lastsMs));
       return;
     }
@@ -61,9 +62,41 @@ export class Faults {
     for (const { name } of processes) this.#busy.add(name);
     const target = processes.map(({ name }) => name).join(' ');
     try {
-      await this.#record(fault, target, () => breakProcesses(processes, fault, lastsMs));
+      await this.#record(fault, target, () => this.#break(processes, fault, lastsMs));
     } finally {
       for (const { name } of processes) this.#busy.delete(name);
+    }
+  }
+
+  async #break(
+    processes: readonly Process[],
+    fault: PlannedFault['fault'],
+    lastsMs: number,
+  ): Promise<void> {
+    const servers = this.#world.nats.processes.filter(({ name }) =>
+      processes.some((process) => process.name === name),
+    );
+    const [first] = processes;
+    const disk = first && this.#world.disks.get(first.name);
+    if (fault === 'power-loss') await losePower(servers, lastsMs);
+    else if (fault === 'full-disk' && disk) await fillDisk(first, disk, lastsMs);
+    else if (fault === 'old-disk') await this.#returnOldDisk(servers, lastsMs);
+    else await breakProcesses(processes, fault, lastsMs);
+  }
+
+  /** The other servers have to have everything: two copies of three that lack an event lose it. */
+  async #returnOldDisk(servers: readonly NatsProcess[], lastsMs: number): Promise<void> {
+    this.#hasQuietRoutes = true;
+    const routes = this.#world.links.filter(({ isRoute }) => isRoute);
+    for (const link of routes) {
+      link.delay(0);
+      link.set('open');
+    }
+    try {
+      const { nats } = this.#world;
+      await returnOldDisk(servers, lastsMs, () => areReady(nats.processes));
+    } finally {
+      this.#hasQuietRoutes = false;
     }
   }
 
@@ -75,43 +108,9 @@ export class Faults {
 
   async #record(fault: string, target: string, happen: () => Promise<void>): Promise<void> {
     const number = ++this.#number;
-    this.#recorder.record({ kind: 'fault', number, fault, target, phase: 'begin' });
+    const loses = fault === 'power-loss' ? ({ loses: 'end' } as const) : {};
+    this.#recorder.record({ kind: 'fault', number, fault, target, phase: 'begin', ...loses });
     await happen();
-    this.#recorder.record({ kind: 'fault', number, fault, target, phase: 'end' });
+    this.#recorder.record({ kind: 'fault', number, fault, target, phase: 'end', ...loses });
   }
-}
-
-async function breakProcesses(
-  processes: readonly Process[],
-  fault: PlannedFault['fault'],
-  lastsMs: number,
-): Promise<void> {
-  if (fault === 'rolling') {
-    for (const process of processes) {
-      await process.end('SIGTERM');
-      await process.start();
-      await sleep(ROLLING_PAUSE_MS);
-    }
-    return;
-  }
-  if (fault === 'stop') {
-    await Promise.all(processes.map((process) => process.freeze()));
-    await sleep(lastsMs);
-    for (const process of processes) process.thaw();
-    return;
-  }
-  const signal = fault === 'kill' ? 'SIGKILL' : 'SIGTERM';
-  await Promise.all(processes.map((process) => process.end(signal)));
-  await sleep(lastsMs);
-  await Promise.all(processes.map((process) => process.start()));
-}
-
-async function breakLink(link: Link, fault: PlannedFault['fault'], lastsMs: number): Promise<void> {
-  if (fault === 'delay') link.delay(DELAY_MS);
-  else if (fault === 'cut') link.set('cut');
-  else if (fault === 'half-open') link.set('silent');
-  else link.set(lastsMs % 2 === 0 ? 'deaf' : 'mute');
-  await sleep(lastsMs);
-  link.delay(0);
-  link.set('open');
 }

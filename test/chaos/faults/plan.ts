@@ -18,7 +18,12 @@ export type FaultName =
   | 'cut'
   | 'delay'
   | 'half-open'
-  | 'one-way';
+  | 'one-way'
+  /** A store is copied, and put back later: on one of three servers, which then lost nothing. */
+  | 'old-disk'
+  /** The same on all servers: what was stored in between is lost. */
+  | 'power-loss'
+  | 'full-disk';
 
 export interface PlanOptions {
   readonly seed: number;
@@ -26,6 +31,10 @@ export interface PlanOptions {
   readonly nats: readonly string[];
   readonly services: readonly string[];
   readonly links: readonly string[];
+  /** Processes whose disk can be filled. */
+  readonly disks: readonly string[];
+  /** Whether the log may lose its end. The checker believes less then. */
+  readonly losses: boolean;
 }
 
 const FIRST_MS = 3000;
@@ -38,12 +47,12 @@ const LINK_FAULTS = ['cut', 'delay', 'half-open', 'one-way'] as const;
  */
 export function planFaults(options: PlanOptions): PlannedFault[] {
   const { seed } = options;
-  const rows = [
+  const all = [
     series(options, new Random(seed + 10), [2000, 8000], natsFault),
     series(options, new Random(seed + 11), [500, 4000], serviceFault),
     series(options, new Random(seed + 12), [1000, 6000], linkFault),
   ];
-  return rows.flat().sort((one, other) => one.atMs - other.atMs);
+  return all.flat().sort((one, other) => one.atMs - other.atMs);
 }
 
 type Choice = Omit<PlannedFault, 'atMs'>;
@@ -65,9 +74,17 @@ function series(
   }
 }
 
-function natsFault({ nats }: PlanOptions, random: Random): Choice {
+function natsFault({ nats, disks, losses }: PlanOptions, random: Random): Choice {
   const isCluster = nats.length > 1;
   const lastsMs = random.between(300, 8000);
+  if (losses && random.chance(0.15)) return { fault: 'power-loss', targets: nats, lastsMs };
+  if (isCluster && random.chance(0.1)) {
+    return { fault: 'old-disk', targets: [random.pick(nats)], lastsMs };
+  }
+  const target = isCluster && random.chance(0.4) ? 'leader' : random.pick(nats);
+  if (disks.length > 0 && random.chance(0.12)) {
+    return { fault: 'full-disk', targets: [target], lastsMs };
+  }
   if (isCluster && random.chance(0.2)) {
     const targets = [...nats];
     random.removeAny(targets);
@@ -80,12 +97,15 @@ function natsFault({ nats }: PlanOptions, random: Random): Choice {
     random.removeAny(targets);
     return { fault, targets, lastsMs };
   }
-  const target = isCluster && random.chance(0.4) ? 'leader' : random.pick(nats);
   return { fault, targets: [target], lastsMs };
 }
 
-function serviceFault({ services }: PlanOptions, random: Random): Choice {
+function serviceFault({ services, disks }: PlanOptions, random: Random): Choice {
   const lastsMs = random.between(300, 7000);
+  const full = disks.filter((name) => services.includes(name));
+  if (full.length > 0 && random.chance(0.08)) {
+    return { fault: 'full-disk', targets: [random.pick(full)], lastsMs };
+  }
   if (random.chance(0.1)) {
     const part = random.pick(['gateway', 'ingest', 'replay']);
     const targets = services.filter((name) => name.startsWith(part));

@@ -25,6 +25,10 @@ export class Attempts {
     this.#recorder = recorder;
   }
 
+  get attempts(): number {
+    return this.#count;
+  }
+
   get acknowledged(): number {
     return this.#acknowledged;
   }

@@ -41,6 +41,11 @@ export class Link {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Whether it is between two servers of NATS. */
+  get isRoute(): boolean {
+    return /^nats-\d nats-\d$/.test(this.name);
+  }
+
   set(state: LinkState): void {
     this.#state = state;
     for (const pair of this.#pairs) {

@@ -1,4 +1,5 @@
 import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { STREAM_NAME } from '@tidemark/nats';
@@ -19,7 +20,7 @@ export interface Nats {
 }
 
 export interface NatsProcess extends Process {
-  /** Copies its store aside, or puts the copy back. The server must not run in the second case. */
+  /** Copies its store aside, or puts the copy back. The server must not write meanwhile. */
   saveStore(): Promise<void>;
   restoreStore(): Promise<void>;
 }
@@ -28,10 +29,15 @@ export interface NatsOptions {
   readonly servers: 1 | 3;
   /** The port at which one server reaches the routes of another. */
   routeLink(from: string, to: string, port: number): Promise<number>;
+  /** Of each server's store; without it temporary ones. */
+  readonly storeFolder: ((name: string) => string) | undefined;
+  /** Where copies of the stores are kept. */
+  readonly copies: string;
 }
 
-export async function startNats({ servers, routeLink }: NatsOptions): Promise<Nats> {
-  const { processes, urls, stop } = servers === 1 ? await startOne() : await startThree(routeLink);
+export async function startNats(options: NatsOptions): Promise<Nats> {
+  const { servers } = options;
+  const { processes, urls, stop } = await (servers === 1 ? startOne(options) : startThree(options));
   const connection = await connect({
     servers: [...urls],
     maxReconnectAttempts: -1,
@@ -61,22 +67,22 @@ interface Started {
   stop(): Promise<void>;
 }
 
-async function startOne(): Promise<Started> {
-  const server = await startNatsServer();
-  const process = singleProcess(server);
+async function startOne({ storeFolder, copies }: NatsOptions): Promise<Started> {
+  const server = await startNatsServer(storeFolder ? { storeFolder: storeFolder('nats-1') } : {});
+  const process = singleProcess(server, copies);
   return { processes: [process], urls: [server.url], stop: () => server.stop() };
 }
 
-async function startThree(routeLink: NatsOptions['routeLink']): Promise<Started> {
-  const cluster = await startNatsCluster({ routeLink });
+async function startThree({ routeLink, storeFolder, copies }: NatsOptions): Promise<Started> {
+  const cluster = await startNatsCluster({ routeLink, ...(storeFolder && { storeFolder }) });
   return {
-    processes: cluster.servers.map(clusterProcess),
+    processes: cluster.servers.map((server) => clusterProcess(server, copies)),
     urls: cluster.servers.map(({ url }) => url),
     stop: () => cluster.stop(),
   };
 }
 
-function singleProcess(server: NatsServer): NatsProcess {
+function singleProcess(server: NatsServer, copies: string): NatsProcess {
   return {
     name: 'nats-1',
     part: 'nats',
@@ -94,11 +100,11 @@ function singleProcess(server: NatsServer): NatsProcess {
       process.kill(server.pid, 'SIGCONT');
     },
     isReady: async () => isRunning(server.pid),
-    ...storeCopies(server.storeFolder),
+    ...storeCopies(server.storeFolder, join(copies, 'nats-1')),
   };
 }
 
-function clusterProcess(server: ClusterServer): NatsProcess {
+function clusterProcess(server: ClusterServer, copies: string): NatsProcess {
   return {
     name: server.name,
     part: 'nats',
@@ -112,12 +118,14 @@ function clusterProcess(server: ClusterServer): NatsProcess {
     freeze: () => server.freeze(),
     thaw: () => server.thaw(),
     isReady: () => server.isHealthy(),
-    ...storeCopies(server.storeFolder),
+    ...storeCopies(server.storeFolder, join(copies, server.name)),
   };
 }
 
-function storeCopies(folder: string): Pick<NatsProcess, 'saveStore' | 'restoreStore'> {
-  const copy = `${folder}-copy`;
+function storeCopies(
+  folder: string,
+  copy: string,
+): Pick<NatsProcess, 'saveStore' | 'restoreStore'> {
   return {
     async saveStore() {
       await rm(copy, { recursive: true, force: true });

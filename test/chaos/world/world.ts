@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NATS_NODES } from '../../../infra/launcher/nats-cluster.mjs';
 import { type Service, type ServiceName, startService } from '../../support/services.ts';
 import type { GatewayAddress } from '../load/connection.ts';
 import type { ReplayAddress } from '../load/readers.ts';
+import { Disks } from './disks.ts';
 import { Link } from './link.ts';
 import { type Nats, startNats } from './nats.ts';
 import { type Process, serviceProcess } from './processes.ts';
@@ -9,6 +11,8 @@ import { type Process, serviceProcess } from './processes.ts';
 export interface WorldOptions {
   readonly servers: 1 | 3;
   readonly env: Readonly<Record<string, string>>;
+  /** Where copies of stores are kept. */
+  readonly copies: string;
 }
 
 /** The whole system of a run: NATS, two of each service, and the links between them. */
@@ -16,6 +20,7 @@ export interface World {
   readonly nats: Nats;
   readonly processes: readonly Process[];
   readonly links: readonly Link[];
+  readonly disks: Disks;
   readonly gateways: readonly GatewayAddress[];
   readonly ingests: readonly string[];
   readonly replays: readonly (ReplayAddress & { readonly database: string })[];
@@ -31,16 +36,23 @@ const INSTANCES = [1, 2];
 const POLL_MS = 200;
 const LOG_LINES = 30;
 
-export async function startWorld({ servers, env }: WorldOptions): Promise<World> {
+export async function startWorld({ servers, env, copies }: WorldOptions): Promise<World> {
   const links: Link[] = [];
   const link = async (name: string, target: number) => {
     const opened = await Link.open(name, target);
     links.push(opened);
     return opened.port;
   };
+  const disks = await Disks.mount(
+    NATS_NODES.slice(0, servers),
+    INSTANCES.map((number) => `replay-${number}`),
+  );
+  const hasDisks = disks.names.length > 0;
   const nats = await startNats({
     servers,
+    copies,
     routeLink: (from, to, port) => link(`${from} ${to}`, port),
+    storeFolder: hasDisks ? (name) => disks.path(name, 'store') ?? '' : undefined,
   });
   const services = new Map<string, Service>();
   const start = async (part: ServiceName, number: number) => {
@@ -49,7 +61,9 @@ export async function startWorld({ servers, env }: WorldOptions): Promise<World>
       nats.ports.map((port, index) => link(`${name} nats-${index + 1}`, port)),
     );
     const natsUrl = ports.map((port) => `nats://127.0.0.1:${port}`).join(',');
-    services.set(name, await startService(part, { natsUrl, env, waitUntilReady: false }));
+    const database = disks.path(name, 'archive.db');
+    const own = { ...env, ...(database && { TIDEMARK_REPLAY_DATABASE: database }) };
+    services.set(name, await startService(part, { natsUrl, env: own, waitUntilReady: false }));
   };
   for (const part of ['replay', 'ingest', 'gateway'] as const) {
     await Promise.all(INSTANCES.map((number) => start(part, number)));
@@ -72,6 +86,7 @@ export async function startWorld({ servers, env }: WorldOptions): Promise<World>
     nats,
     processes,
     links,
+    disks,
     gateways,
     ingests: of('ingest').map(([, { url }]) => url),
     replays: of('replay').map(([name, { url, database }]) => ({ name, url, database })),
@@ -90,6 +105,7 @@ export async function startWorld({ servers, env }: WorldOptions): Promise<World>
       await Promise.all([...services.values()].map((service) => service.stop()));
       await nats.stop();
       for (const opened of links) opened.close();
+      await disks.remove();
     },
   };
 }

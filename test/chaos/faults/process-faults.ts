@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Process } from '../world/processes.ts';
+import type { PlannedFault } from './plan.ts';
+
+/** How long a rolling restart waits for the first before it goes on: not until it is well. */
+const ROLLING_PAUSE_MS = 1500;
+
+/** Ends or stops processes, and starts them again after a time. */
+export async function breakProcesses(
+  processes: readonly Process[],
+  fault: PlannedFault['fault'],
+  lastsMs: number,
+): Promise<void> {
+  if (fault === 'rolling') {
+    for (const process of processes) {
+      await process.end('SIGTERM');
+      await process.start();
+      await sleep(ROLLING_PAUSE_MS);
+    }
+    return;
+  }
+  if (fault === 'stop') {
+    await Promise.all(processes.map((process) => process.freeze()));
+    await sleep(lastsMs);
+    for (const process of processes) process.thaw();
+    return;
+  }
+  const signal = fault === 'kill' ? 'SIGKILL' : 'SIGTERM';
+  await Promise.all(processes.map((process) => process.end(signal)));
+  await sleep(lastsMs);
+  await Promise.all(processes.map((process) => process.start()));
+}
