@@ -7,7 +7,7 @@ const UNIT_TESTS = [
   '{libs,services}/*/src/**/*.test.ts',
   'test/bench/load/*.test.ts',
   'test/soak/*.test.ts',
-  'test/chaos/checker/*.test.ts',
+  'test/chaos/**/*.test.ts',
 ];
 
 function project(name: string, include: string[], timeoutMs: number) {

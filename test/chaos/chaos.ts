@@ -115,12 +115,13 @@ async function live(
   problems.push(...faults.crashes);
   const last = await endOfStream(world.nats);
   say(`settling at ${last}`);
+  await load.untilCurrent(last, LIVE_MS);
+  recorder.writeFinal(await readFinal(world, load.tokens, recorder));
+  // A connection may end at any time, for its token: the history ends when all are current.
   if (!(await load.untilCurrent(last, LIVE_MS))) {
     const behind = load.behind(last);
     problems.push(`${behind.length} are behind ${last}: ${behind.slice(0, 10).join('; ')}`);
   }
-  const final = await readFinal(world, load.tokens, recorder);
-  recorder.writeFinal(final);
   recorder.close();
   await load.stop();
   return load.attempts;

@@ -10,6 +10,9 @@ export interface Fault {
   endMs: number;
 }
 
+/** How long after a fault NATS may still be away: an election, and a connection that is dead untold. */
+const RECOVERY_MS = 15_000;
+
 /** The faults of a run. */
 export class Faults {
   /** In the order of their begins. */
@@ -47,6 +50,16 @@ export class Faults {
   /** The faults that may have lost the end of the log and began before this time. */
   endLossesBefore(atMs: number): readonly Fault[] {
     return this.all.filter(({ loses, beginMs }) => loses === 'end' && beginMs <= atMs);
+  }
+
+  /** Whether a fault of NATS, or of a way to it, may keep the end of the stream from a gateway. */
+  mayHideEnd(atMs: number): boolean {
+    return this.all.some(
+      ({ targets, beginMs, endMs }) =>
+        targets.some((target) => target.startsWith('nats')) &&
+        beginMs <= atMs &&
+        endMs + RECOVERY_MS >= atMs,
+    );
   }
 
   /** Whether events may have left the stream before an archive had them. */

@@ -16,12 +16,12 @@ export function whyWrongStart(
   asked: Asked,
   to: Place,
   atMs: number,
-  { log, faults }: Truth,
+  { log, faults, found }: Truth,
 ): string | undefined {
   const { start, end, filter } = asked;
   if (to.foreign) return 'which is of another log';
   if (to.lost) return undefined;
-  if (start.kind === 'latest') return whyNotLatest(end, to, atMs, { log, faults });
+  if (start.kind === 'latest') return whyNotLatest(end, to, atMs, { log, faults, found });
   let next = log.nextMatch(filter, 0, to.sequence);
   for (; next; next = log.nextMatch(filter, next, to.sequence)) {
     const isWanted = start.kind !== 'time' || log.timeMsOf(next) >= start.timeMs;
@@ -35,9 +35,14 @@ function whyNotLatest(
   end: number,
   { sequence }: Place,
   atMs: number,
-  { log, faults }: Pick<Truth, 'log' | 'faults'>,
+  { log, faults, found }: Pick<Truth, 'log' | 'faults' | 'found'>,
 ): string | undefined {
   if (faults.mayHaveLostEnd(atMs)) return undefined;
+  if (sequence < end && faults.mayHideEnd(atMs)) {
+    // Where nobody tells a gateway the end of the stream, `latest` begins at the end that it knows.
+    found.except('latest began at the end that a gateway knew without NATS');
+    return undefined;
+  }
   if (sequence < end) return `and ${end} had been acknowledged before it asked`;
   if (log.attemptMsOf(sequence) > atMs) return 'an event that was published only later';
   return undefined;

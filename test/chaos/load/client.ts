@@ -14,13 +14,16 @@ export type Temper = (typeof TEMPERS)[number];
 const RETURN_MS = 100;
 const RETURN_JITTER_MS = 300;
 
+const ANEW_CHANCE = 0.15;
+
 /** A token is exchanged when it has less than this left. */
 const EXCHANGE_MS = 1500;
 
 export interface ClientOptions {
   readonly name: string;
   readonly temper: Temper;
-  readonly subscriptions: readonly SubscriptionChoice[];
+  /** What it asks for: at first, and when it gives up what it had and begins anew. */
+  choose(generation: number): readonly SubscriptionChoice[];
   /** Life of its tokens; `undefined`: longer than the run. */
   readonly ttlSeconds: number | undefined;
   readonly gateways: readonly GatewayAddress[];
@@ -32,11 +35,12 @@ export interface ClientOptions {
 
 /** A client that comes back with its cursors, on another gateway and over another transport. */
 export class Client {
-  readonly subscriptions: readonly Subscription[];
+  subscriptions: readonly Subscription[];
   readonly #options: ClientOptions;
   #token: MadeToken | undefined;
   #connection: ClientConnection | undefined;
   #connections = 0;
+  #generation = 1;
   #settled = false;
   #stopped = false;
   #wake = new AbortController();
@@ -44,7 +48,7 @@ export class Client {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.subscriptions = options.subscriptions.map((choice) => new Subscription(choice));
+    this.subscriptions = options.choose(1).map((choice) => new Subscription(choice));
     this.#running = this.#run();
   }
 
@@ -80,9 +84,21 @@ export class Client {
       await living;
       this.#wake = new AbortController();
       if (this.#token && isUnusable(end)) this.#token.revoked = true;
+      if (this.#options.temper === 'restless' && random.chance(ANEW_CHANCE)) this.#beginAnew();
       if (this.#options.temper === 'sleepy') await this.#rest(random.between(5000, 30_000));
       if (!this.#stopped) await sleep(RETURN_MS + random.between(0, RETURN_JITTER_MS));
     }
+  }
+
+  /** Gives its subscriptions up and chooses others, for which it needs another token. */
+  #beginAnew(): void {
+    if (this.#settled) return;
+    const { recorder, choose } = this.#options;
+    for (const { choice } of this.subscriptions) {
+      recorder.record({ kind: 'leave', subscription: choice.name });
+    }
+    this.subscriptions = choose(++this.#generation).map((choice) => new Subscription(choice));
+    this.#token = undefined;
   }
 
   #connect(): ClientConnection {

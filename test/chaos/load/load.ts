@@ -25,6 +25,9 @@ export interface LoadOptions {
 const REVOKE_EVERY_MS = 5000;
 const REVOKE_TIMEOUT_MS = 5000;
 
+/** A subscription that begins at a time begins at most so long ago. */
+const TIME_START_MS = 60_000;
+
 /** Clients that may still be waiting for events are looked at so often. */
 const POLL_MS = 200;
 
@@ -107,17 +110,19 @@ export class Load {
 
   #client(name: string, index: number, random: Random): Client {
     const { recorder, gateways, deadAfterMs } = this.#options;
-    const count = random.chance(0.4) ? random.between(2, 4) : 1;
-    const subscriptions = Array.from({ length: count }, (_, number) => ({
-      name: `${name}.${number + 1}`,
-      patterns: pickPatterns(random),
-      deliver: random.chance(0.2) ? ('latest' as const) : ('all' as const),
-      start: random.chance(0.25) ? undefined : random.pick(['earliest', 'earliest', 'latest']),
-    }));
+    const choose = (generation: number) => {
+      const count = random.chance(0.4) ? random.between(2, 4) : 1;
+      return Array.from({ length: count }, (_, number) => ({
+        name: `${name}.${generation}.${number + 1}`,
+        patterns: pickPatterns(random),
+        deliver: random.chance(0.2) ? ('latest' as const) : ('all' as const),
+        start: chooseStart(random),
+      }));
+    };
     const temper = TEMPERS[index % TEMPERS.length] ?? 'steady';
     const ttlSeconds = random.chance(0.3) ? random.between(10, 40) : undefined;
     const places = { gateways, recorder, deadAfterMs, tokens: this.tokens, random };
-    return new Client({ name, temper, subscriptions, ttlSeconds, ...places });
+    return new Client({ name, temper, choose, ttlSeconds, ...places });
   }
 
   /** Revokes a token of a client now and then. */
@@ -142,4 +147,11 @@ export class Load {
       token.revoked = true;
     }
   }
+}
+
+/** Absent, which means `latest`, or one of the starts (PROTOCOL.md section 4). */
+function chooseStart(random: Random): string | undefined {
+  if (random.chance(0.2)) return undefined;
+  const time = new Date(Date.now() - random.between(0, TIME_START_MS)).toISOString();
+  return random.pick(['earliest', 'earliest', 'latest', time]);
 }

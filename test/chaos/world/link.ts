@@ -75,14 +75,20 @@ export class Link {
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
       socket.on('error', () => {});
-      socket.on('close', () => {
-        this.#pairs.delete(pair);
-        end(pair);
-      });
+      socket.on('close', () => this.#finish(pair));
     }
     this.#forward(client, server);
     this.#forward(server, client);
     this.#pass(pair);
+  }
+
+  /** One side has ended: the other gets what is on its way, and then ends too. */
+  #finish(pair: Pair): void {
+    setTimeout(() => {
+      this.#pairs.delete(pair);
+      pair.client.destroySoon();
+      pair.server.destroySoon();
+    }, this.#delayMs);
   }
 
   #forward(from: Socket, to: Socket): void {
