@@ -39,8 +39,15 @@ const ENV = {
   TIDEMARK_GATEWAY_DRAIN_MS: '500',
 };
 
-/** Runs the system with faults, and checks what was seen. @returns whether every promise was kept */
-export async function runChaos(options: ChaosOptions): Promise<boolean> {
+/** What came out of a run. */
+export interface ChaosResult {
+  /** Whether every promise was kept. */
+  readonly isKept: boolean;
+  readonly deliveries: number;
+}
+
+/** Runs the system with faults, and checks what was seen. */
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { seed, servers, clients, folder, durationMs } = options;
   rmSync(folder, { recursive: true, force: true });
   const recorder = new Recorder(folder);
@@ -67,7 +74,8 @@ export async function runChaos(options: ChaosOptions): Promise<boolean> {
   say('checking');
   const report = check(openHistory(folder));
   show(report, attempts, problems);
-  return report.first === undefined && problems.length === 0;
+  const isKept = report.first === undefined && problems.length === 0;
+  return { isKept, deliveries: report.deliveries };
 }
 
 async function live(

@@ -1,10 +1,12 @@
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runChaos } from './chaos.ts';
 
-const HELP = `npm run test:chaos -- [--seed 1] [--minutes 2] [--nats 3] [--clients 100] [--folder <folder>]
+const HELP = `npm run test:chaos -- [--seed 1] [--minutes 2] [--nats 3] [--clients 100] [--folder data/chaos]
 
 Runs the whole system under load, lets the faults of a seeded plan happen, and compares everything that
-clients saw with what the stream and the archives hold at the end. The folder gets the history of the run.
+clients saw with what the stream and the archives hold at the end. With --seed 1..20 each of these seeds runs
+for that long; --nats 1,3 runs each with one server and with three. The folder gets the history of each run.
 Exit code 1: a promise was broken; the first violation is shown with its timeline.
 `;
 
@@ -14,22 +16,43 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '2' },
     nats: { type: 'string', default: '3' },
     clients: { type: 'string', default: '100' },
-    folder: { type: 'string', default: '' },
+    folder: { type: 'string', default: 'data/chaos' },
     help: { type: 'boolean', default: false },
   },
 });
-if (values.help) {
-  console.log(HELP);
-} else {
-  // What was started is killed when this process exits, which a signal alone would not do.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-  const seed = Number(values.seed);
-  const isKept = await runChaos({
-    seed,
-    durationMs: Number(values.minutes) * 60_000,
-    servers: values.nats === '1' ? 1 : 3,
-    clients: Number(values.clients),
-    folder: values.folder || `data/chaos/${values.nats}-${seed}`,
-  });
-  process.exit(isKept ? 0 : 1);
+// What was started is killed when this process exits, which a signal alone would not do.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+if (values.help) console.log(HELP);
+else process.exit((await runAll()) ? 0 : 1);
+
+/** @returns whether every promise was kept in every run */
+async function runAll(): Promise<boolean> {
+  const broken: string[] = [];
+  let [runs, deliveries] = [0, 0];
+  for (const seed of seedsOf(values.seed)) {
+    for (const nats of values.nats.split(',')) {
+      const result = await runChaos({
+        seed,
+        durationMs: Number(values.minutes) * 60_000,
+        servers: nats === '1' ? 1 : 3,
+        clients: Number(values.clients),
+        folder: join(values.folder, `${nats}-${seed}`),
+      });
+      runs++;
+      deliveries += result.deliveries;
+      if (!result.isKept) broken.push(`seed ${seed} with ${nats} NATS`);
+    }
+  }
+  if (runs > 1)
+    console.log(`${runs} runs, ${deliveries} deliveries; broken: ${broken.join(', ') || 'none'}`);
+  return broken.length === 0;
+}
+
+/** @param text such as `7` or `1..20` */
+function seedsOf(text: string): number[] {
+  const [first = Number.NaN, last = first] = text.split('..').map(Number);
+  if (!Number.isInteger(first) || !Number.isInteger(last)) {
+    throw new Error(`--seed ${text} is neither a number nor a range such as 1..20.`);
+  }
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
