@@ -87,6 +87,16 @@ test('link: a side ends right after its last bytes: they still pass', async () =
   expect(atClient).toBe('last');
 });
 
+test('link: a delay ends: nothing overtakes what is on its way', async () => {
+  link.delay(QUIET_MS);
+  client.write('b');
+  await sleep(QUIET_MS / 2);
+  link.delay(0);
+  client.write('c');
+  await until(() => atServer.length === 3);
+  expect(atServer).toBe('abc');
+});
+
 test('link: delayed: passes later', async () => {
   link.delay(2 * QUIET_MS);
   await exchange();

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { DelayedPipe } from './delayed-pipe.ts';
 
 /**
  * What a link does with the bytes: `cut` refuses and breaks connections, `silent` keeps them open and
@@ -11,6 +12,8 @@ export type LinkState = 'open' | 'cut' | 'silent' | 'deaf' | 'mute';
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  readonly fromClient: DelayedPipe;
+  readonly fromServer: DelayedPipe;
 }
 
 /** A TCP proxy between two parts of the system. */
@@ -70,57 +73,37 @@ export class Link {
       return;
     }
     const server = connect(this.#target, '127.0.0.1');
-    const pair = { client, server };
+    const delayMs = () => this.#delayMs;
+    const pair = {
+      client,
+      server,
+      fromClient: new DelayedPipe(client, server, delayMs),
+      fromServer: new DelayedPipe(server, client, delayMs),
+    };
     this.#pairs.add(pair);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
       socket.on('error', () => {});
-      socket.on('close', () => this.#finish(pair));
     }
-    this.#forward(client, server);
-    this.#forward(server, client);
+    client.on('close', () => {
+      this.#pairs.delete(pair);
+      pair.fromClient.end();
+    });
+    server.on('close', () => {
+      this.#pairs.delete(pair);
+      pair.fromServer.end();
+    });
     this.#pass(pair);
   }
 
-  /** One side has ended: the other gets what is on its way, and then ends too. */
-  #finish(pair: Pair): void {
-    setTimeout(() => {
-      this.#pairs.delete(pair);
-      pair.client.destroySoon();
-      pair.server.destroySoon();
-    }, this.#delayMs);
-  }
-
-  #forward(from: Socket, to: Socket): void {
-    from.on('data', (bytes) => {
-      const send = () => {
-        if (to.destroyed || to.write(bytes)) return;
-        from.pause();
-        to.once('drain', () => this.#resume(from));
-      };
-      if (this.#delayMs === 0) send();
-      else setTimeout(send, this.#delayMs);
-    });
-  }
-
-  #pass({ client, server }: Pair): void {
-    this.#resume(client);
-    this.#resume(server);
-  }
-
-  #resume(socket: Socket): void {
-    const pair = [...this.#pairs].find(
-      ({ client, server }) => socket === client || socket === server,
-    );
-    if (!pair) return;
-    const isClient = socket === pair.client;
-    const isHeld = this.#state === 'silent' || this.#state === (isClient ? 'mute' : 'deaf');
-    if (isHeld) socket.pause();
-    else socket.resume();
+  #pass({ fromClient, fromServer }: Pair): void {
+    const isSilent = this.#state === 'silent';
+    fromClient.hold(isSilent || this.#state === 'mute');
+    fromServer.hold(isSilent || this.#state === 'deaf');
   }
 }
 
-function end({ client, server }: Pair): void {
+function end({ client, server }: Pick<Pair, 'client' | 'server'>): void {
   client.destroy();
   server.destroy();
 }
