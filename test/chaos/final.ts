@@ -1,4 +1,4 @@
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { readLineage, STREAM_NAME } from '@tidemark/nats';
 import { fromSubject, parseCursor } from '@tidemark/protocol';
 import Database from 'better-sqlite3';
@@ -11,13 +11,15 @@ import type { World } from './world/world.ts';
 
 type Stored = Omit<StoredEvent, 'kind' | 'store'>;
 
+const READS_AT_ONCE = 64;
+
 /** The last sequence of the stream, once its leader says so. @throws Error where nobody answers */
 export async function endOfStream({ connection }: Nats): Promise<number> {
   const { streams } = await jetstreamManager(connection, { checkAPI: false });
   return (await streams.info(STREAM_NAME)).state.last_seq;
 }
 
-/** Reads the stream, with a consumer of its own, and each archive, as an export. */
+/** Reads the stream, from its leader, and each archive, as an export. */
 export async function readFinal(
   world: World,
   tokens: Tokens,
@@ -29,7 +31,7 @@ export async function readFinal(
   const bounds = { ...lineage, firstSequence: state.first_seq, lastSequence: state.last_seq };
   const times = new Map<number, number>();
   const records: FinalRecord[] = [{ kind: 'store', store: 'stream', ...bounds }];
-  for (const event of await readStream(world.nats, state.last_seq, state.messages)) {
+  for (const event of await readStream(world.nats, state.first_seq, state.last_seq)) {
     times.set(event.sequence, event.timeMs);
     records.push({ kind: 'stored', store: 'stream', ...event });
   }
@@ -59,19 +61,23 @@ export async function readFinal(
   return records;
 }
 
-async function readStream(nats: Nats, last: number, messages: number): Promise<Stored[]> {
-  if (messages === 0) return [];
-  const consumer = await jetstream(nats.connection).consumers.get(STREAM_NAME);
+/** One event after the other from the server that leads the stream: a consumer would read one copy. */
+async function readStream(nats: Nats, first: number, last: number): Promise<Stored[]> {
+  const { streams } = await jetstreamManager(nats.connection, { checkAPI: false });
   const events: Stored[] = [];
-  for await (const message of await consumer.consume()) {
-    const { id } = message.json<{ id: string }>();
-    events.push({
-      sequence: message.seq,
-      topic: fromSubject(message.subject) ?? '',
-      id,
-      timeMs: message.info.timestampNanos / 1e6,
-    });
-    if (message.seq >= last) break;
+  for (let next = first; next <= last; next += READS_AT_ONCE) {
+    const count = Math.min(READS_AT_ONCE, last - next + 1);
+    const messages = await Promise.all(
+      Array.from({ length: count }, (_, index) => {
+        return streams.getMessage(STREAM_NAME, { seq: next + index });
+      }),
+    );
+    for (const message of messages) {
+      if (!message) continue;
+      const { id } = message.json<{ id: string }>();
+      const topic = fromSubject(message.subject) ?? '';
+      events.push({ sequence: message.seq, topic, id, timeMs: message.time.getTime() });
+    }
   }
   return events;
 }
