@@ -1,29 +1,6 @@
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { endOnSignals } from '../../infra/launcher/command.mjs';
-import { runMain } from '../../infra/launcher/failure.mjs';
-import { provideNatsServer } from '../../infra/launcher/nats-server.mjs';
-import { setUp } from '../../infra/launcher/setup.mjs';
+import { runTypeScript } from '../runner/typescript.mjs';
 
-/*
- * `npm run soak -- --minutes 30`: brings everything up to date and runs main.ts.
- */
+/* `npm run soak -- --minutes 30` */
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
-
-/** Node 22 runs TypeScript only if it is told to, and says that this is new. */
-const TYPESCRIPT = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
-
-endOnSignals();
-await runMain(async () => {
-  await setUp(console.error);
-  const { path } = await provideNatsServer(process.env, console.error);
-  const child = spawn(process.execPath, [...TYPESCRIPT, MAIN, ...process.argv.slice(2)], {
-    stdio: 'inherit',
-    env: { ...process.env, TIDEMARK_NATS_SERVER_BIN: path },
-  });
-  process.once('exit', () => child.kill('SIGTERM'));
-  child.once('exit', (code) => {
-    process.exitCode = code ?? 1;
-  });
-});
+await runTypeScript(fileURLToPath(new URL('main.ts', import.meta.url)));

@@ -1,0 +1,15 @@
+/** A deliberate mistake that a checker must find. */
+export interface Mutation {
+  /** What the code then does wrong. */
+  readonly mistake: string;
+  /** The folder whose `src` has the file; `services/gateway` if absent. */
+  readonly part?: 'libs/nats' | 'services/replay';
+  /** The file, relative to `src`. */
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+  /** The unit test beside the file that finds it, where no world is large enough for that. */
+  readonly test?: string;
+  /** A world that finds it, where few worlds do. */
+  readonly rare?: { readonly seed: number; readonly steps: number };
+}
