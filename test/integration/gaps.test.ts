@@ -1,6 +1,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM_NAME } from '@tidemark/nats';
 import { afterEach, expect, test } from 'vitest';
@@ -305,6 +306,25 @@ test('gap: future: away while the log lost its end and grew past it: told exactl
   const { type: _, ...told } = gap;
   expect(gaps).toEqual([told]);
   expect(items.map(({ event }) => event.id)).toEqual(ids(16, 30));
+});
+
+test('the log lost its end and replay is late: appends wait for the new epoch, and their cursors stay valid', async () => {
+  const { system, loseEnd } = await startThatCanLose();
+  await system.publisher.storeAll(series(TOPIC, 11, 15));
+  await until(async () => (await metric(system.replay, 'projection_position')) === 15);
+  await freeze(system.replay.pid);
+  await loseEnd();
+  const later = system.publisher.storeAll(series(TOPIC, 16, 30));
+  await sleep(1000);
+  process.kill(system.replay.pid, 'SIGCONT');
+  const [first] = await later;
+  expect(sequenceOf(first?.cursor)).toBe(11);
+  await system.gateway.waitUntilReady();
+  for (const transport of TRANSPORTS) {
+    const listener = system.listen(transport, { topics: TOPIC, after: first?.cursor ?? '' });
+    await until(() => listener.live);
+    expect(withoutLive(listener.received)).toEqual(ids(17, 30));
+  }
 });
 
 test('epoch: the stream is made anew while a client publishes: its cursors are of the new one', async () => {

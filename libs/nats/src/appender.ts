@@ -39,6 +39,8 @@ export interface AppendOptions {
 
 /** Where the stream stored an event, without the epoch. */
 export interface Appended {
+  /** The message id by which the stream knows the event. */
+  readonly id: string;
   readonly sequence: number;
   /** Whether the stream had this `source` and `id` already. `sequence` is then that of the first. */
   readonly duplicate: boolean;
@@ -86,6 +88,16 @@ export class Appender {
   }
 
   /**
+   * Whether the stream has this append.
+   *
+   * @throws TidemarkError `unavailable`
+   */
+  async isStored({ sequence, id }: Appended, budget: RetryBudget): Promise<boolean> {
+    const message = await requestMessage(this.#link, { seq: sequence }, budget);
+    return message !== undefined && hasId(message, id);
+  }
+
+  /**
    * The sequence of the topic's last event that the stream holds; 0 when it holds none.
    *
    * @throws TidemarkError `unavailable`
@@ -111,8 +123,7 @@ export class Appender {
   ): Promise<number | undefined> {
     const next = { seq: expectedLastSequence + 1, next_by_subj: toSubject(event.topic) };
     const message = await requestMessage(this.#link, next, budget);
-    const isSame = message?.headers.includes(`\r\n${MESSAGE_ID_HEADER}: ${messageId(event)}\r\n`);
-    return isSame ? message?.sequence : undefined;
+    return message && hasId(message, messageId(event)) ? message.sequence : undefined;
   }
 
   /**
@@ -159,7 +170,7 @@ export class Appender {
         });
         watch.noteStored();
         this.#link.knownEnd.noteSequence(seq);
-        return { sequence: seq, duplicate };
+        return { id: messageId(event), sequence: seq, duplicate };
       } catch (error) {
         const refusal = toRefusal(error);
         if (refusal === 'in_process' && (await budget.pause())) continue;
@@ -170,6 +181,10 @@ export class Appender {
       }
     }
   }
+}
+
+function hasId({ headers }: RawMessage, id: string): boolean {
+  return headers.includes(`\r\n${MESSAGE_ID_HEADER}: ${id}\r\n`);
 }
 
 /** The parts of a raw NATS answer that the appender needs. */

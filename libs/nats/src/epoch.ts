@@ -2,11 +2,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Lineage, TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Appended } from './appender.ts';
-import type { NatsLink } from './link.ts';
-import { onStreamChange, waitForStream } from './stream-state.ts';
+import { type NatsLink, pause } from './link.ts';
+import { onStreamChange, type StreamState, waitForStream } from './stream-state.ts';
 
 /** How long an append waits for the epoch that it needs while that is read. */
 const EPOCH_WAIT_MS = 400;
+
+/**
+ * How long appends are refused while replay gives a log that lost its end a new epoch. Replay believes the
+ * end of a replicated stream after 10 s (`OLDER_BELIEVED_MS`).
+ */
+const LOSS_WAIT_MS = 15_000;
+
+/** The pause between two looks at a log that lost its end. */
+const LOSS_PAUSE_MS = 100;
+
+export interface EpochOptions {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Whether the stream has this append. Fails where NATS does not tell. */
+  readonly isStored: (append: Appended) => Promise<boolean>;
+}
 
 /**
  * The stream's epoch as of now. A cursor with the wrong epoch would name an event that does not exist,
@@ -17,21 +33,22 @@ const EPOCH_WAIT_MS = 400;
  *        └──────────────────┘  stream, or a sequence went backwards
  *
  * It needs all of these: an advisory may be lost, and a sequence goes backwards only in a process that has
- * appended before.
+ * appended before. A stream that has lost an append of this process gets a new epoch from replay, and the
+ * read waits for that.
  */
 export class Epoch {
   readonly #link: NatsLink;
-  readonly #logger: Logger;
-  readonly #signal: AbortSignal;
+  readonly #options: EpochOptions;
   #value: Lineage | undefined;
+  /** The last append, and the epoch that its cursor was given. */
+  #last: { readonly append: Appended; readonly epoch: string } | undefined;
   #highestSequence = 0;
   #followsAdvisories = false;
   #read: { readonly done: Promise<void>; readonly abort: AbortController } | undefined;
 
-  constructor(link: NatsLink, logger: Logger, signal: AbortSignal) {
+  constructor(link: NatsLink, options: EpochOptions) {
     this.#link = link;
-    this.#logger = logger;
-    this.#signal = signal;
+    this.#options = options;
     link.onConnect(() => this.#begin());
     if (link.connected) this.#begin();
   }
@@ -42,15 +59,26 @@ export class Epoch {
   }
 
   /**
-   * The epoch that an append was stored in.
+   * The epoch of the cursor that an append gets.
    *
    * @throws TidemarkError `unavailable`
    */
-  async of({ sequence, duplicate }: Appended): Promise<string> {
-    if (!duplicate) {
-      if (sequence < this.#highestSequence) this.#readAgain();
-      this.#highestSequence = sequence;
-    }
+  async of(append: Appended): Promise<string> {
+    const { sequence, duplicate } = append;
+    if (duplicate) return this.now();
+    if (sequence < this.#highestSequence) this.#readAgain();
+    this.#highestSequence = sequence;
+    const epoch = this.#value?.epoch ?? (await this.now());
+    this.#last = { append, epoch };
+    return epoch;
+  }
+
+  /**
+   * The present epoch.
+   *
+   * @throws TidemarkError `unavailable`
+   */
+  async now(): Promise<string> {
     const value = this.#value ?? (await this.waitForValue());
     if (value !== undefined) return value.epoch;
     throw new TidemarkError('unavailable', 'The event is stored; its cursor is not known yet.', {
@@ -70,7 +98,7 @@ export class Epoch {
       const late = sleep(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined);
       await Promise.race([this.#read?.done ?? late, late]);
       waiting.abort();
-      if (this.#value !== undefined || this.#signal.aborted) break;
+      if (this.#value !== undefined || this.#options.signal.aborted) break;
     }
     return this.#value;
   }
@@ -78,7 +106,7 @@ export class Epoch {
   #begin(): void {
     if (!this.#followsAdvisories) {
       this.#followsAdvisories = true;
-      onStreamChange(this.#link, this.#logger, () => this.#readAgain());
+      onStreamChange(this.#link, this.#options.logger, () => this.#readAgain());
     }
     this.#readAgain();
   }
@@ -88,8 +116,8 @@ export class Epoch {
     this.#read?.abort.abort();
     this.#value = undefined;
     const abort = new AbortController();
-    const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const done = waitForStream(this.#link, { logger: this.#logger, signal }).then(
+    const signal = AbortSignal.any([this.#options.signal, abort.signal]);
+    const done = this.#readWhole(signal).then(
       (lineage) => {
         // An aborted read can still succeed. The read after it decides.
         if (!signal.aborted) this.#value = lineage;
@@ -99,5 +127,29 @@ export class Epoch {
       },
     );
     this.#read = { done, abort };
+  }
+
+  /** Reads the epoch, and waits for the next one where the log lost its end in this one. */
+  async #readWhole(signal: AbortSignal): Promise<Lineage> {
+    const { logger } = this.#options;
+    let deadlineMs: number | undefined;
+    for (;;) {
+      const state = await waitForStream(this.#link, { logger, signal });
+      // Without an answer it is not known whether the log lost its end, and time alone does not tell.
+      const keeps = await this.#keepsLast(state).catch(() => undefined);
+      if (keeps || performance.now() >= (deadlineMs ?? Number.POSITIVE_INFINITY)) return state;
+      if (keeps === false && deadlineMs === undefined) {
+        deadlineMs = performance.now() + LOSS_WAIT_MS;
+        logger.warn('the log lost its end: appends wait for its new epoch');
+      }
+      await pause(LOSS_PAUSE_MS, signal);
+    }
+  }
+
+  /** Whether a stream in the epoch of the last append still has it, unless retention removed it. */
+  async #keepsLast({ epoch, firstSequence }: StreamState): Promise<boolean> {
+    const last = this.#last;
+    if (last?.epoch !== epoch || last.append.sequence < firstSequence) return true;
+    return this.#options.isStored(last.append);
   }
 }

@@ -82,7 +82,11 @@ export class EventAppender {
     this.#link = link;
     this.#watch = new StoreWatch({ link, logger, signal });
     this.#appender = new Appender(link, { ...options, watch: this.#watch });
-    this.#epoch = new Epoch(link, logger, signal);
+    this.#epoch = new Epoch(link, {
+      logger,
+      signal,
+      isStored: (append) => this.#appender.isStored(append, this.#budget()),
+    });
     this.#tracer = options.tracer;
     this.#timeoutMs = options.timeoutMs;
     this.#signal = signal;
@@ -133,7 +137,7 @@ export class EventAppender {
   }
 
   async #append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {
-    const budget = new RetryBudget(this.#timeoutMs, this.#signal);
+    const budget = this.#budget();
     for (;;) {
       const appended = await this.#attempt(event, request, budget);
       if (appended) return appended;
@@ -179,15 +183,14 @@ export class EventAppender {
       this.#appender.findEarlierAppend(event, expectedLastSequence, budget),
       this.#appender.lastSequence(event.topic, budget),
     ]);
-    if (earlier !== undefined) return this.#toAnswer({ sequence: earlier, duplicate: true });
+    if (earlier !== undefined) return { cursor: await this.#cursorOf(earlier), duplicate: true };
     if (last === expectedLastSequence) return undefined;
     const compared = { expected: expectedLastSequence, found: last };
     const isReachable = expectedLastSequence < UNREACHABLE_SEQUENCE;
     if (isReachable && (await this.#appender.isBehind(event.topic, compared, budget))) {
       return undefined;
     }
-    const cursor =
-      last === 0 ? null : (await this.#toAnswer({ sequence: last, duplicate: true })).cursor;
+    const cursor = last === 0 ? null : await this.#cursorOf(last);
     const found = cursor === null ? 'has no event' : `is at ${cursor}`;
     throw new TidemarkError('precondition_failed', `The topic ${event.topic} ${found}.`, {
       cursor,
@@ -200,6 +203,14 @@ export class EventAppender {
     return { cursor: formatCursor({ epoch, sequence }), duplicate };
   }
 
+  async #cursorOf(sequence: number): Promise<string> {
+    return formatCursor({ epoch: await this.#epoch.now(), sequence });
+  }
+
+  #budget(): RetryBudget {
+    return new RetryBudget(this.#timeoutMs, this.#signal);
+  }
+
   #knownLineage(): Lineage | undefined {
     if (this.#link.connected) return this.#epoch.value;
     throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1 });
@@ -208,7 +219,7 @@ export class EventAppender {
   async #waitForLineage(): Promise<Lineage> {
     const lineage = await this.#epoch.waitForValue();
     if (lineage !== undefined) return lineage;
-    throw new TidemarkError('unavailable', 'The stream does not exist yet.', {
+    throw new TidemarkError('unavailable', 'The epoch of the stream is not known yet.', {
       retryAfterSeconds: 1,
     });
   }
