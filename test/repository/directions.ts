@@ -20,6 +20,11 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: [],
     packages: [],
   },
+  'libs/fairness': {
+    contents: 'queues and permits that users share fairly',
+    libs: [],
+    packages: [],
+  },
   'libs/telemetry': {
     contents: 'logger, metrics, traces',
     libs: ['protocol'],

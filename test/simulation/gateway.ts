@@ -95,6 +95,7 @@ export class SimulatedGateway {
     const sse = device.transport === 'sse';
     const connection = new Connection({
       context: core,
+      user: device.name,
       observer: NOT_OBSERVED,
       sink: device.socket,
       encoder: this.#watch(sse ? sseEncoder : webSocketEncoder),

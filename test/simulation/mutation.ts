@@ -3,7 +3,7 @@ export interface Mutation {
   /** What the code then does wrong. */
   readonly mistake: string;
   /** The folder whose `src` has the file; `services/gateway` if absent. */
-  readonly part?: 'libs/nats' | 'services/replay';
+  readonly part?: 'libs/fairness' | 'libs/nats' | 'services/replay';
   /** The file, relative to `src`. */
   readonly file: string;
   readonly text: string;

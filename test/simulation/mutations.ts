@@ -204,8 +204,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mistake: 'any number of cold reads at once',
-    file: 'sources/permits.ts',
-    text: 'if (this.#used < this.#max)',
+    part: 'libs/fairness',
+    file: 'permits.ts',
+    text: 'if (this.#used < this.#options.max)',
     replacement: 'if (this.#used < 1_000_000)',
   },
   {

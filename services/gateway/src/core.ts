@@ -1,3 +1,4 @@
+import { Permits } from '@tidemark/fairness';
 import type { ConnectionContext } from './connections/context.ts';
 import { Counters } from './counters/counters.ts';
 import { WriteBuffer } from './fan-out/batch.ts';
@@ -6,6 +7,7 @@ import { EventLog } from './log/event-log.ts';
 import type { TailLimits } from './log/tail.ts';
 import type { Clock } from './scheduling/clock.ts';
 import { TaskScheduler } from './scheduling/task-scheduler.ts';
+import { UserWork } from './scheduling/user-work.ts';
 import { type ArchiveTier, ColdReads, type StreamTier } from './sources/cold-reads.ts';
 import { StartResolver } from './sources/start-resolver.ts';
 
@@ -24,7 +26,9 @@ export interface CoreOptions {
 export function createCore(options: CoreOptions): ConnectionContext {
   const { stream, archive, clock, wallMs = Date.now } = options;
   const counters = new Counters();
+  const nowMs = () => clock.nowMs();
   const tasks = new TaskScheduler(clock);
+  const userWork = new UserWork(tasks, nowMs);
   const writeBuffer = new WriteBuffer();
   const log = new EventLog({
     tail: options.tail,
@@ -33,14 +37,15 @@ export function createCore(options: CoreOptions): ConnectionContext {
   });
   const { topics } = log.tail;
   const hub = new Hub({ topics, clock, counters, tasks, writeBuffer, wallMs });
+  const reads = new Permits({ max: options.coldReadsMax, nowMs });
   const starts = new StartResolver({ stream, archive, clock });
   const coldReads = new ColdReads({
     stream,
     archive,
     clock,
     counters,
-    readsMax: options.coldReadsMax,
+    reads,
     waitMs: options.coldWaitMs,
   });
-  return { log, hub, coldReads, starts, tasks, clock, counters, writeBuffer };
+  return { log, hub, coldReads, starts, tasks, userWork, clock, counters, writeBuffer };
 }

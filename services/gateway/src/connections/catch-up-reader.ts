@@ -1,3 +1,4 @@
+import type { Flow } from '@tidemark/fairness';
 import { asTidemarkError, type TidemarkError } from '@tidemark/protocol';
 import { BATCH_BYTES_MAX } from '../fan-out/batch.ts';
 import type { Sink } from '../fan-out/sink.ts';
@@ -40,6 +41,7 @@ interface AwaitedRead {
 /** The connection of a catch-up reader. */
 export interface CatchUpOwner {
   readonly context: ConnectionContext;
+  readonly flow: Flow;
   readonly sink: Sink;
   readonly encoder: Encoder;
   delivered: number;
@@ -139,7 +141,7 @@ export class CatchUpReader implements Task, HeadWaiter {
   }
 
   headMoved(): void {
-    this.#owner.context.tasks.schedule(this);
+    this.#schedule();
   }
 
   /** The sequence after which the next read begins. Conflation reads ahead of the writes. */
@@ -186,7 +188,7 @@ export class CatchUpReader implements Task, HeadWaiter {
       through: tail.floor,
       eventsMax: this.#pageEvents,
     };
-    const reader = { owner: this.#owner, signal: leaving.signal };
+    const reader = { flow: this.#owner.flow, signal: leaving.signal };
     return { after, page: this.#owner.context.coldReads.readPage(query, reader), leaving };
   }
 
@@ -199,7 +201,7 @@ export class CatchUpReader implements Task, HeadWaiter {
   }
 
   #acceptPage(page: ColdAnswer): void {
-    const { counters, tasks } = this.#owner.context;
+    const { counters } = this.#owner.context;
     if (page.kind === 'events') {
       this.#prefetch(page.through);
       counters.catchUpColdEvents += page.entries.length;
@@ -210,7 +212,7 @@ export class CatchUpReader implements Task, HeadWaiter {
       this.#owner.sendExpiredGap(this, page.through);
       this.#sequence = page.through;
     }
-    tasks.schedule(this);
+    this.#schedule();
   }
 
   /** Writes the next part of the page. @returns whether there is more to do */
@@ -311,6 +313,11 @@ export class CatchUpReader implements Task, HeadWaiter {
     // Every entry matches the reader's patterns, so one subscription need not match them again.
     if (first && !second) return entry.sequence > first.after;
     return this.subscriptions.some((subscription) => subscription.wants(entry));
+  }
+
+  #schedule(): void {
+    const { context, flow } = this.#owner;
+    context.userWork.schedule(this, flow);
   }
 
   #dropPages(): void {

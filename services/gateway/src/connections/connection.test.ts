@@ -45,7 +45,7 @@ test('gateway that lags: the position of a client that is ahead of it does not g
   });
   // The feed has brought 10 of the 50 events.
   context.log.begin({ ...bounds, lastSequence: 10 });
-  const connection = new Connection({ context, sink, encoder: sseEncoder, observer });
+  const connection = new Connection({ context, user: 'u', sink, encoder: sseEncoder, observer });
   await connection.subscribe('s', {
     patterns: ['a'],
     deliver: 'all',

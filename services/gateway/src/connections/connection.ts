@@ -1,3 +1,4 @@
+import type { Applicant, Flow } from '@tidemark/fairness';
 import type { CloseReason, Deliver, Position, Start, TidemarkError } from '@tidemark/protocol';
 import type { Sink } from '../fan-out/sink.ts';
 import type { LiveConnection, SubscriberGroup } from '../fan-out/subscriber-group.ts';
@@ -13,6 +14,8 @@ import { Subscription } from './subscription.ts';
 
 export interface ConnectionOptions {
   readonly context: ConnectionContext;
+  /** The user, who takes turns with the others. */
+  readonly user: string;
   readonly sink: Sink;
   readonly encoder: Encoder;
   readonly observer: ConnectionObserver;
@@ -35,6 +38,7 @@ export interface Subscribing {
  */
 export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   readonly context: ConnectionContext;
+  readonly flow: Flow;
   readonly sink: Sink;
   readonly encoder: Encoder;
   liveSequence = 0;
@@ -50,8 +54,9 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   #group: SubscriberGroup | undefined;
   #closed = false;
 
-  constructor({ context, sink, encoder, onFailed, observer }: ConnectionOptions) {
+  constructor({ context, user, sink, encoder, onFailed, observer }: ConnectionOptions) {
     this.context = context;
+    this.flow = { user, connection: this };
     this.#log = context.log;
     this.#observer = observer;
     this.sink = sink;
@@ -107,12 +112,17 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   async subscribe(id: string, { patterns, start, deliver }: Subscribing): Promise<void> {
     const subscription = new Subscription(id, new PatternSet(patterns), deliver);
     this.#resolving = [...this.#resolving, subscription];
+    const applicant = (): Applicant => {
+      const leaving = new AbortController();
+      subscription.stopResolving = () => leaving.abort(new Error('Nobody waits for this start.'));
+      return { flow: this.flow, signal: leaving.signal };
+    };
     let resolved: ResolvedStart;
     try {
       let generation: number;
       do {
         ({ generation } = this.#log);
-        const answer = this.context.starts.resolve(start, this.#log);
+        const answer = this.context.starts.resolve(start, this.#log, applicant);
         // No await where the tail knows the start, so that messages keep the order of events.
         resolved = answer instanceof Promise ? await answer : answer;
       } while (generation !== this.#log.generation);
@@ -121,6 +131,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       if (!this.#resolving.includes(subscription)) return;
       this.#resolving = without(this.#resolving, subscription);
       throw error;
+    } finally {
+      subscription.stopResolving = undefined;
     }
     if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
   }
@@ -131,6 +143,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     if (!subscription) return false;
     if (this.#resolving.includes(subscription)) {
       this.#resolving = without(this.#resolving, subscription);
+      subscription.stopResolving?.();
       return true;
     }
     this.#observer.unsubscribed(id);
@@ -147,7 +160,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
 
   /** Called when the socket takes bytes again. */
   drained(): void {
-    for (const reader of this.#readers) this.context.tasks.schedule(reader);
+    for (const reader of this.#readers) this.context.userWork.schedule(reader, this.flow);
   }
 
   send(bytes: Uint8Array | undefined): void {
@@ -169,6 +182,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     this.#group?.removeMember(this);
     this.#group = undefined;
     this.#endReaders();
+    for (const subscription of this.#resolving) subscription.stopResolving?.();
     this.#resolving = [];
     this.#live = [];
   }
@@ -288,7 +302,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     const reader = new CatchUpReader(this, joined, start);
     this.#readers = [...this.#readers, reader];
     if (reader.caughtUp) this.goLive(reader);
-    else this.context.tasks.schedule(reader);
+    else this.context.userWork.schedule(reader, this.flow);
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Hub } from '../fan-out/hub.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
+import type { UserWork } from '../scheduling/user-work.ts';
 import type { ColdReads } from '../sources/cold-reads.ts';
 import type { StartResolver } from '../sources/start-resolver.ts';
 
@@ -16,6 +17,8 @@ export interface ConnectionContext {
   readonly coldReads: ColdReads;
   readonly starts: StartResolver;
   readonly tasks: TaskScheduler;
+  /** What is done for single connections. */
+  readonly userWork: UserWork;
   readonly clock: Clock;
   readonly counters: Counters;
   /** One buffer for all catch-up writes. They can share it because a write is synchronous. */

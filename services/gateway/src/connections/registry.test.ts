@@ -121,7 +121,7 @@ beforeEach(() => {
   });
   member = {
     id: 'c',
-    connection: new Connection({ context, sink, encoder: webSocketEncoder, observer }),
+    connection: new Connection({ context, user: 'u', sink, encoder: webSocketEncoder, observer }),
     transport: 'websocket',
     principal: principal(Number.POSITIVE_INFINITY),
     lastReceivedMs: 0,

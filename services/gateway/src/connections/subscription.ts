@@ -23,6 +23,8 @@ export class Subscription {
   sentLive = false;
   /** Set while it catches up for the first time, if that is observed. */
   catchUpObserver: CatchUpObserver | undefined;
+  /** Gives up the search for its start; set while that asks NATS or an archive. */
+  stopResolving: (() => void) | undefined;
   /** The number of skipped events that no `skipped` has reported to the client yet. */
   skipped = 0;
   /** After this sequence events were skipped for newer ones that have not been written yet. */

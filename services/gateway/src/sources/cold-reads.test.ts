@@ -1,3 +1,4 @@
+import { Permits } from '@tidemark/fairness';
 import type { LogBounds } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import { Counters } from '../counters/counters.ts';
@@ -55,6 +56,7 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
   const away = async (): Promise<never> => {
     throw new Error('away');
   };
+  const clock = createClock();
   return new ColdReads({
     stream: {
       connected: true,
@@ -65,9 +67,9 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
       ...stream,
     },
     archive: { bounds: away, readPage: away, sequenceBefore: away, ...archive },
-    clock: createClock(),
+    clock,
     counters: new Counters(),
-    readsMax,
+    reads: new Permits({ max: readsMax, nowMs: clock.nowMs }),
     waitMs: WAIT_MS,
   });
 }
@@ -200,7 +202,10 @@ describe('cold reads', () => {
     });
     const readers = Array.from({ length: 300 }, createReader);
     const leaving = readers.map(({ signal }, index) => {
-      const page = reads.readPage(query(index + 1), { owner: {}, signal });
+      const page = reads.readPage(query(index + 1), {
+        flow: { user: 'u', connection: {} },
+        signal,
+      });
       return page.catch(({ message }: Error) => message);
     });
     for (const { abort } of readers) abort();
@@ -225,7 +230,9 @@ describe('cold reads', () => {
     });
     const readers = [createReader(), createReader()];
     const pages = readers.map(({ signal }) => {
-      return reads.readPage(query(0), { owner: {}, signal }).catch(() => 'left');
+      return reads
+        .readPage(query(0), { flow: { user: 'u', connection: {} }, signal })
+        .catch(() => 'left');
     });
     await new Promise((resolve) => setImmediate(resolve));
     expect(signals).toHaveLength(1);
@@ -249,7 +256,9 @@ describe('cold reads', () => {
         },
       },
     });
-    await expect(reads.readPage(query(0), { owner: {}, signal })).rejects.toThrow('Nobody waits');
+    await expect(
+      reads.readPage(query(0), { flow: { user: 'u', connection: {} }, signal }),
+    ).rejects.toThrow('Nobody waits');
     await new Promise((resolve) => setImmediate(resolve));
     expect(attempts).toBe(3);
   });

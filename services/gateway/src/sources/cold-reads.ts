@@ -1,3 +1,4 @@
+import type { Applicant, Flow, Permits } from '@tidemark/fairness';
 import type { ArchiveLack } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
@@ -5,7 +6,6 @@ import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { Clock } from '../scheduling/clock.ts';
-import { type Applicant, Permits } from './permits.ts';
 
 export interface ColdQuery {
   readonly epoch: string;
@@ -58,8 +58,8 @@ export interface ColdReadsOptions {
   readonly archive: ArchiveTier;
   readonly clock: Clock;
   readonly counters: Counters;
-  /** Most reads in progress at once; further ones wait, and their owners take turns. */
-  readonly readsMax: number;
+  /** Bounds the reads in progress. Further ones wait for their turn. */
+  readonly reads: Permits;
   /** How long a read retries while NATS is connected and no tier answers. */
   readonly waitMs: number;
 }
@@ -88,7 +88,10 @@ interface SharedRead {
 }
 
 /** Whoever waits for a read and never leaves. */
-const STAYING: Applicant = { owner: {}, signal: new AbortController().signal };
+const STAYING: Applicant = {
+  flow: { user: '', connection: {} },
+  signal: new AbortController().signal,
+};
 
 /** How long the archive may lack events that the stream has dropped, before they count as lost. */
 const ARCHIVE_LAG_MS = 2000;
@@ -106,20 +109,18 @@ const ARCHIVE_LAG_MS = 2000;
 export class ColdReads {
   readonly #options: ColdReadsOptions;
   readonly #shared = new Map<string, SharedRead>();
-  readonly #permits: Permits;
   #generation = 0;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
-    this.#permits = new Permits(options.readsMax);
   }
 
   get underWay(): number {
-    return this.#permits.used;
+    return this.#options.reads.used;
   }
 
   get waiting(): number {
-    return this.#permits.waiting;
+    return this.#options.reads.waiting;
   }
 
   /**
@@ -133,7 +134,7 @@ export class ColdReads {
     const key = `${query.after} ${query.eventsMax} ${query.patterns.key}`;
     let shared = this.#shared.get(key);
     if (shared) this.#options.counters.coldReadsShared++;
-    else shared = this.#share(key, query, reader.owner);
+    else shared = this.#share(key, query, reader.flow);
     this.#join(shared, key, reader.signal);
     return shared.page;
   }
@@ -144,9 +145,9 @@ export class ColdReads {
     this.#generation++;
   }
 
-  #share(key: string, query: ColdQuery, owner: object): SharedRead {
+  #share(key: string, query: ColdQuery, flow: Flow): SharedRead {
     const leaving = new AbortController();
-    const page = this.#untilAnswered(query, { owner, signal: leaving.signal }).finally(() => {
+    const page = this.#untilAnswered(query, { flow, signal: leaving.signal }).finally(() => {
       this.#forget(key, shared);
     });
     const shared: SharedRead = { page, leaving, readers: 0 };
@@ -181,7 +182,7 @@ export class ColdReads {
     const generation = this.#generation;
     const progress: ReadProgress = { triedMs: 0 };
     for (;;) {
-      const attempt = this.#permits.use(applicant, () => {
+      const attempt = this.#options.reads.use(applicant, () => {
         return this.#attempt(query, { generation, progress, signal });
       });
       const { answer, error } = await settle(attempt);

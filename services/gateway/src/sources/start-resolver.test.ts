@@ -8,6 +8,11 @@ import { type LogView, StartResolver } from './start-resolver.ts';
 const HEAD = 5;
 const LAST = 9;
 
+const applicant = () => ({
+  flow: { user: 'u', connection: {} },
+  signal: new AbortController().signal,
+});
+
 const away = () => Promise.reject(new Error('away'));
 
 /** A stream whose answers the test gives. */
@@ -44,7 +49,11 @@ function create() {
   const resolver = new StartResolver({ stream, archive, clock });
   const tail = new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 });
   const log: LogView = { epoch: 'e', lineage: { epoch: 'e' }, tail };
-  return { stream, timers, latest: async () => resolver.resolve({ kind: 'latest' }, log) };
+  return {
+    stream,
+    timers,
+    latest: async () => resolver.resolve({ kind: 'latest' }, log, applicant),
+  };
 }
 
 test('earliest while the archive has yet to follow the log into a new epoch: its first event', async () => {
@@ -62,7 +71,7 @@ test('earliest while the archive has yet to follow the log into a new epoch: its
   const tail = new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 });
   const log: LogView = { epoch: 'e.x', lineage, tail };
   const resolver = new StartResolver({ stream, archive, clock });
-  expect(await resolver.resolve({ kind: 'earliest' }, log)).toEqual({ sequence: 2 });
+  expect(await resolver.resolve({ kind: 'earliest' }, log, applicant)).toEqual({ sequence: 2 });
 });
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

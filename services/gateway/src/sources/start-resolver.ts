@@ -1,3 +1,4 @@
+import { type Applicant, Permits } from '@tidemark/fairness';
 import type { GapReason, LogBounds, Position, Start } from '@tidemark/protocol';
 import { isSameLog, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
@@ -7,6 +8,12 @@ import { StreamEnd } from './stream-end.ts';
 
 /** How long `latest` waits for the stream's end, before the head counts as the end. */
 const LATEST_WAIT_MS = 1000;
+
+/**
+ * Most starts that ask NATS or an archive at once. Further ones wait for their turn. Their permits are not
+ * those of the cold reads, because a cursor that seems to be beyond the end can wait for seconds.
+ */
+const STARTS_MAX = 64;
 
 /** A subscription begins with the first event after this sequence. */
 export interface ResolvedStart {
@@ -30,33 +37,40 @@ export class StartResolver {
   readonly #archive: ArchiveTier;
   readonly #clock: Clock;
   readonly #end: StreamEnd;
+  readonly #permits: Permits;
 
   constructor({ stream, archive, clock }: StartResolverOptions) {
     this.#stream = stream;
     this.#archive = archive;
     this.#clock = clock;
     this.#end = new StreamEnd(stream);
+    this.#permits = new Permits({ max: STARTS_MAX, nowMs: () => clock.nowMs() });
   }
 
   /**
    * Answers without a promise where the tail knows the answer, as for most clients that return.
    *
-   * @throws TidemarkError `unavailable` when NATS is needed and does not answer
+   * @param applicant waits for a permit where the tail does not know the answer
+   * @throws TidemarkError `unavailable` when NATS is needed and does not answer; the reason of the
+   *   applicant's signal when it is aborted
    */
-  resolve(start: Start, log: LogView): ResolvedStart | Promise<ResolvedStart> {
+  resolve(
+    start: Start,
+    log: LogView,
+    applicant: () => Applicant,
+  ): ResolvedStart | Promise<ResolvedStart> {
     if (start.kind === 'latest') return this.#latest(log);
-    if (start.kind === 'earliest') return this.#earliest();
-    if (start.kind === 'time') {
-      const sequence = log.tail.sequenceBefore(start.timeMs);
-      return sequence === undefined ? this.#atTime(start.timeMs) : { sequence };
-    }
+    const known = start.kind === 'earliest' ? undefined : startInTail(start, log);
+    return known ?? this.#permits.use(applicant(), () => this.#ask(start, log));
+  }
+
+  async #ask(start: AskedStart, log: LogView): Promise<ResolvedStart> {
+    if (start.kind === 'earliest') return this.#first(await this.#bounds());
+    if (start.kind === 'time') return this.#atTime(start.timeMs);
     const { position } = start;
-    const present = toPresent(log.lineage, position);
-    if (!present) return this.#otherEpoch(position, log);
-    const { sequence } = present;
-    if (present.lost) return { sequence, gap: { from: position, reason: 'future' } };
-    if (sequence <= log.tail.head) return { sequence };
-    return this.#beyondTail(position, log);
+    return toPresent(log.lineage, position)
+      ? this.#beyondTail(position, log)
+      : this.#otherEpoch(position, log);
   }
 
   /**
@@ -77,10 +91,6 @@ export class StartResolver {
         () => settle(head),
       );
     });
-  }
-
-  async #earliest(): Promise<ResolvedStart> {
-    return this.#first(await this.#bounds());
   }
 
   async #first(stream: LogBounds): Promise<ResolvedStart> {
@@ -123,6 +133,26 @@ export class StartResolver {
   #bounds(): Promise<LogBounds> {
     return this.#stream.bounds().catch(throwUnavailable);
   }
+}
+
+/** Starts that may need NATS. */
+type AskedStart = Exclude<Start, { kind: 'latest' }>;
+
+/** @returns `undefined` where the tail does not know the start */
+function startInTail(
+  start: Exclude<AskedStart, { kind: 'earliest' }>,
+  { tail, lineage }: LogView,
+): ResolvedStart | undefined {
+  if (start.kind === 'time') {
+    const sequence = tail.sequenceBefore(start.timeMs);
+    return sequence === undefined ? undefined : { sequence };
+  }
+  const { position } = start;
+  const present = toPresent(lineage, position);
+  if (!present) return undefined;
+  const { sequence } = present;
+  if (present.lost) return { sequence, gap: { from: position, reason: 'future' } };
+  return sequence <= tail.head ? { sequence } : undefined;
 }
 
 /** The state of the log is unknown, so no start can be resolved. */

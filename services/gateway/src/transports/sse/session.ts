@@ -56,6 +56,7 @@ export function startSession(gateway: Gateway, socket: Socket, session: SseSessi
   const catchUpLimit = new CatchUpLimit(report, gateway.catchUps, subject);
   const connection = new Connection({
     context: core,
+    user: subject,
     sink: new SocketSink(socket, { ping: () => {}, close }, core.counters),
     encoder: sseEncoder,
     observer: catchUpLimit,

@@ -17,11 +17,10 @@ import { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import { Connection } from '../../connections/connection.ts';
 import type { Member } from '../../connections/registry.ts';
 import { traceDeliveries } from '../../observability/reports/deliveries.ts';
-import { MessageQueue } from '../../scheduling/message-queue.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
-import { readMessages } from './message-reader.ts';
+import { type Backlog, readMessages } from './message-reader.ts';
 import { WebSocketSession } from './session.ts';
 
 const PATH = '/v1/ws';
@@ -68,7 +67,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     gateway.reports.countRefused('websocket', error);
     refuseUpgrade(socket, error, { headers: VERSION });
   });
-  const messageQueue = new MessageQueue(gateway.core.tasks, gateway.core.clock.nowMs);
+  const backlog = { bytes: 0 };
   server.on('upgrade', async (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Without a listener, a peer that resets its socket during the check would end the process.
     const ignore = (): void => {};
@@ -83,13 +82,14 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
       admit(gateway, request, principal);
       socket.off('error', ignore);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        startSession(webSocket, { socket, principal, gateway, messageQueue, limits, handshake });
+        startSession(webSocket, { socket, principal, gateway, limits, handshake, backlog });
       });
     };
     try {
       const principal = await check(request, gateway);
       // Queued like messages, because thousands of clients may connect at once.
-      messageQueue.enqueue(() => {
+      const flow = { user: principal.subject, connection: socket };
+      gateway.core.userWork.enqueue(() => {
         try {
           accept(principal);
         } catch (error) {
@@ -97,7 +97,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
         } finally {
           handshake.end();
         }
-      });
+      }, flow);
     } catch (error) {
       refuse(error);
       handshake.end();
@@ -116,13 +116,13 @@ interface AcceptedRequest {
   readonly socket: Socket;
   readonly principal: Principal;
   readonly gateway: Gateway;
-  readonly messageQueue: MessageQueue;
   readonly limits: WebSocketLimits;
   readonly handshake: Span;
+  readonly backlog: Backlog;
 }
 
 function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
-  const { socket, principal, gateway, messageQueue, limits, handshake } = request;
+  const { socket, principal, gateway, limits, handshake, backlog } = request;
   const { core, registry, logger, reports } = gateway;
   const id = randomUUID();
   handshake.setAttribute('tidemark.connection', id);
@@ -136,6 +136,7 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
   const catchUpLimit = new CatchUpLimit(report, gateway.catchUps, principal.subject);
   const connection = new Connection({
     context: core,
+    user: principal.subject,
     sink,
     encoder: webSocketEncoder,
     observer: catchUpLimit,
@@ -165,11 +166,11 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
   });
   const resumeReading = readMessages(webSocket, {
     gateway,
-    messageQueue,
     connection,
     session,
     member,
     messagesPerSecondMax: limits.messagesPerSecondMax,
+    backlog,
   });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009). This logs the reason.
   webSocket.on('error', (error: Error & { code?: string }) => {

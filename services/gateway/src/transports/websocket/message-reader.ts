@@ -1,7 +1,6 @@
 import type { WebSocket } from 'ws';
 import type { Connection } from '../../connections/connection.ts';
 import type { Member } from '../../connections/registry.ts';
-import type { MessageQueue } from '../../scheduling/message-queue.ts';
 import type { Gateway } from '../gateway.ts';
 import { MessageRate, type Verdict } from './message-rate.ts';
 import type { WebSocketSession } from './session.ts';
@@ -12,13 +11,21 @@ const UNSENT_BYTES_MAX = 512 * 1024;
 /** Bytes of queued messages of one connection at which the gateway stops reading from it too. */
 const WAITING_BYTES_MAX = 64 * 1024;
 
+/** Bytes of the queued messages of all connections at which each may have only one message waiting. */
+const BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
+
+/** The queued messages of all connections. */
+export interface Backlog {
+  bytes: number;
+}
+
 export interface MessageReaderOptions {
   readonly gateway: Gateway;
-  readonly messageQueue: MessageQueue;
   readonly connection: Connection;
   readonly session: WebSocketSession;
   readonly member: Member;
   readonly messagesPerSecondMax: number;
+  readonly backlog: Backlog;
 }
 
 /**
@@ -29,8 +36,8 @@ export interface MessageReaderOptions {
  *   answers
  */
 export function readMessages(webSocket: WebSocket, options: MessageReaderOptions): () => void {
-  const { gateway, messageQueue, connection, session, member, messagesPerSecondMax } = options;
-  const { clock } = gateway.core;
+  const { gateway, connection, session, member, messagesPerSecondMax, backlog } = options;
+  const { clock, userWork } = gateway.core;
   const rate = new MessageRate(messagesPerSecondMax, clock.nowMs());
   const countMessage = (): Verdict => {
     const nowMs = clock.nowMs();
@@ -42,9 +49,12 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
   };
   let waitingBytes = 0;
   let takesAnswers = true;
+  const hasRoom = (): boolean => {
+    return waitingBytes < (backlog.bytes < BACKLOG_BYTES_MAX ? WAITING_BYTES_MAX : 1);
+  };
   const resumeReading = (): void => {
     takesAnswers = connection.sink.unsentBytes < UNSENT_BYTES_MAX;
-    if (takesAnswers && waitingBytes < WAITING_BYTES_MAX) webSocket.resume();
+    if (takesAnswers && hasRoom()) webSocket.resume();
   };
   const answer = (respond: () => void): void => {
     respond();
@@ -59,16 +69,18 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
     const text = isBinary ? '' : bytes.toString('utf8');
     const { length } = bytes;
     waitingBytes += length;
-    if (waitingBytes >= WAITING_BYTES_MAX) webSocket.pause();
-    messageQueue.enqueue(() => {
+    backlog.bytes += length;
+    if (!hasRoom()) webSocket.pause();
+    userWork.enqueue(() => {
       waitingBytes -= length;
+      backlog.bytes -= length;
       answer(() => {
         if (verdict === 'refused') session.refuseTooFast(text, messagesPerSecondMax);
         else if (isBinary) session.refuseBinary();
         else session.receive(text);
       });
       if (webSocket.isPaused) resumeReading();
-    });
+    }, connection.flow);
   });
   webSocket.on('ping', (bytes: Buffer) => {
     if (countMessage() === 'accepted') answer(() => webSocket.pong(bytes));

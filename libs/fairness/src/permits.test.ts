@@ -13,9 +13,9 @@ interface Read {
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Applies for a permit for a read that ends when the test says so. */
-function apply(permits: Permits, name: string, owner: object = {}): Read {
+function apply(permits: Permits, name: string, user = name): Read {
   const leaving = new AbortController();
-  const applicant: Applicant = { owner, signal: leaving.signal };
+  const applicant: Applicant = { flow: { user, connection: {} }, signal: leaving.signal };
   const state = { begun: false, end: () => {} };
   const done = permits.use(applicant, () => {
     state.begun = true;
@@ -38,7 +38,7 @@ function begun(reads: readonly Read[]): string[] {
 
 describe('permits', () => {
   test('all used: further reads wait, and each gets the permit of one that ended', async () => {
-    const permits = new Permits(2);
+    const permits = new Permits({ max: 2, nowMs: () => performance.now() });
     const reads = ['a', 'b', 'c', 'd'].map((name) => apply(permits, name));
     await turn();
     expect(begun(reads)).toEqual(['a', 'b']);
@@ -54,7 +54,7 @@ describe('permits', () => {
   });
 
   test('given up while it waits: leaves the queue and never begins', async () => {
-    const permits = new Permits(1);
+    const permits = new Permits({ max: 1, nowMs: () => performance.now() });
     const [first, second, third] = ['a', 'b', 'c'].map((name) => apply(permits, name));
     second?.leave();
     expect(await second?.done).toBe('left');
@@ -67,7 +67,7 @@ describe('permits', () => {
   });
 
   test('given up while it runs: the permit is free at once, for as many as there are permits', async () => {
-    const permits = new Permits(2);
+    const permits = new Permits({ max: 2, nowMs: () => performance.now() });
     const reads = Array.from({ length: 7 }, (_, index) => apply(permits, String(index)));
     for (const read of reads.slice(0, 6)) {
       await turn();
@@ -85,17 +85,40 @@ describe('permits', () => {
     expect(permits).toMatchObject({ used: 0, waiting: 0 });
   });
 
-  test('an owner with many reads: the others take turns with it', async () => {
-    const permits = new Permits(1);
-    const [greedy, modest] = [{}, {}];
-    const all = [0, 1, 2, 3, 4].map((index) => apply(permits, `greedy ${index}`, greedy));
-    all.push(apply(permits, 'modest', modest));
-    const order: string[] = [];
-    for (const read of all) void read.done.then((name) => order.push(name));
-    while (order.length < all.length) {
-      for (const read of all) read.end();
-      await turn();
-    }
-    expect(order.indexOf('modest')).toBe(2);
+  test('a user with much work on many connections: the others come between', async () => {
+    let nowMs = 0;
+    const permits = new Permits({ max: 1, nowMs: () => nowMs });
+    const all = [0, 1, 2, 3, 4].map((index) => apply(permits, `greedy ${index}`, 'greedy'));
+    all.push(apply(permits, 'modest'));
+    const order = await inOrder(all, () => {
+      nowMs += 10;
+    });
+    expect(order.indexOf('modest')).toBeLessThanOrEqual(2);
+  });
+
+  test('a user whose work takes long: pays with its share for the time', async () => {
+    let nowMs = 0;
+    const permits = new Permits({ max: 1, nowMs: () => nowMs });
+    const slow = [0, 1, 2].map((index) => apply(permits, `slow ${index}`, 'slow'));
+    const quick = [0, 1, 2, 3, 4, 5].map((index) => apply(permits, `quick ${index}`, 'quick'));
+    const order = await inOrder([...slow, ...quick], (name) => {
+      nowMs += name.startsWith('slow') ? 50 : 10;
+    });
+    // 50 ms are five quanta: the first was its own, and four go to the other.
+    expect(order.indexOf('slow 1')).toBe(5);
   });
 });
+
+/** Lets the work end, one after the other, and gives the order in which it did. */
+async function inOrder(all: readonly Read[], before = (_name: string) => {}): Promise<string[]> {
+  const order: string[] = [];
+  for (const { done } of all) void done.then((name) => order.push(name));
+  while (order.length < all.length) {
+    await turn();
+    const running = all.find(({ name, isBegun }) => isBegun() && !order.includes(name));
+    before(running?.name ?? '');
+    running?.end();
+    await turn();
+  }
+  return order;
+}

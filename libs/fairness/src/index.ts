@@ -1,0 +1,2 @@
+export { FairQueue, type Flow } from './fair-queue.ts';
+export { type Applicant, Permits, type PermitsOptions } from './permits.ts';
