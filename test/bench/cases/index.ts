@@ -1,6 +1,7 @@
 import { appends } from './appends.ts';
 import type { BenchCase } from './bench-case.ts';
 import { deep } from './deep.ts';
+import { fairness } from './fairness.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
 import { idleMemory } from './idle-memory.ts';
 import { latency } from './latency.ts';
@@ -23,4 +24,5 @@ export const cases: readonly BenchCase[] = [
   stormCold,
   deep,
   stalled,
+  fairness,
 ];

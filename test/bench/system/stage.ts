@@ -33,6 +33,8 @@ export type GatewayEnvironment = NonNullable<ServiceProcessOptions['env']>;
 export interface StageOptions {
   /** The folder for CPU profiles of the gateway during a measurement. */
   readonly profileFolder?: string | undefined;
+  /** The default limits, for users of their own. Otherwise one user may have all of the load. */
+  readonly ordinaryLimits?: boolean;
 }
 
 /** The system under one run of a case: a nats-server with an empty stream, and processes. */
@@ -44,6 +46,7 @@ export class Stage {
   readonly #folder: string;
   readonly #removeFolder: () => void;
   readonly #profileFolder: string | undefined;
+  readonly #limits: GatewayEnvironment;
   readonly #started: { stop(): Promise<void> }[] = [];
 
   private constructor(parts: {
@@ -54,6 +57,7 @@ export class Stage {
     folder: string;
     removeFolder: () => void;
     profileFolder: string | undefined;
+    limits: GatewayEnvironment;
   }) {
     this.nats = parts.nats;
     this.token = parts.token;
@@ -62,9 +66,10 @@ export class Stage {
     this.#folder = parts.folder;
     this.#removeFolder = parts.removeFolder;
     this.#profileFolder = parts.profileFolder;
+    this.#limits = parts.limits;
   }
 
-  static async open({ profileFolder }: StageOptions): Promise<Stage> {
+  static async open({ profileFolder, ordinaryLimits = false }: StageOptions): Promise<Stage> {
     const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
     const nats = await startNatsServer({ storeFolder: join(folder, 'nats') });
     // An aborted run removes its gigabytes too. The server has been killed by then.
@@ -77,7 +82,8 @@ export class Stage {
     if (!state) throw new Error('Replay is ready and there is no stream.');
     const { epoch } = state;
     const token = await makeToken('subscribe:> publish:>', 'bench', 24 * 3600);
-    return new Stage({ nats, link, epoch, token, folder, removeFolder, profileFolder });
+    const limits = ordinaryLimits ? {} : ONE_CLIENT_IS_ALL;
+    return new Stage({ nats, link, epoch, token, folder, removeFolder, profileFolder, limits });
   }
 
   /** The cursor at a sequence of this stage's stream. */
@@ -157,7 +163,7 @@ export class Stage {
       name,
       natsUrl: this.nats.url,
       folder: this.#folder,
-      env: { ...ONE_CLIENT_IS_ALL, ...env },
+      env: { ...this.#limits, ...env },
       profileFolder,
     });
     this.#started.push(service);
