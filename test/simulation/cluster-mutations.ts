@@ -26,8 +26,16 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     mistake: 'believes an end before the known one',
     part: 'libs/nats',
     file: 'known-end.ts',
-    text: 'if (older) this.#judge(older);',
-    replacement: '',
+    text: 'if (older === undefined) return',
+    replacement: 'if (older !== answer.epoch) return',
+  },
+  {
+    mistake: 'takes an answer for old that was under way while records came',
+    part: 'libs/nats',
+    file: 'known-end.ts',
+    text: 'Math.min(asked, this.#sequence)',
+    replacement: 'this.#sequence',
+    test: 'known-end.test.ts',
   },
   {
     mistake: 'never believes that the log was set back',

@@ -29,12 +29,13 @@ export class StreamAccess {
 
   /** As `readStreamState`. */
   async state(): Promise<StreamState> {
+    const asked = this.knownEnd.sequence;
     await this.hop('ask for bounds');
     const { bounds, createdMs, leader } = this.#answer();
     const { cluster: replicated } = this.#world.profile;
     await this.hop('answer bounds');
     const answer = { ...bounds, createdMs, replicated, leader };
-    this.knownEnd.check(answer);
+    this.knownEnd.check(answer, asked);
     return answer;
   }
 

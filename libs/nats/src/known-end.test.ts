@@ -61,6 +61,14 @@ describe('answers about a replicated stream', () => {
     expect(end.sequence).toBe(11);
   });
 
+  test('lower than a record that arrived after the question: believed, and the record not forgotten', () => {
+    const end = known(10);
+    const asked = end.sequence;
+    end.noteSequence(12);
+    end.check(answer(11), asked);
+    expect(end.sequence).toBe(12);
+  });
+
   test('lower, and between them one that is not: the time begins anew', () => {
     const end = known(10);
     expect(() => end.check(answer(9))).toThrow(StaleAnswerError);

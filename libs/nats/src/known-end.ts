@@ -53,35 +53,43 @@ export class KnownEnd {
   /**
    * Compares an answer with what is known, and learns from it.
    *
+   * @param asked the known sequence when the server was asked. What arrived since then may be newer than
+   *   an answer that is true.
    * @throws StaleAnswerError when the answer must not be believed
    */
-  check(answer: StreamAnswer): void {
-    if (answer.replicated) {
-      if (!answer.leader)
-        throw new StaleAnswerError('The server does not know who leads the stream.');
-      const older = this.#isOlder(answer);
-      if (older) this.#judge(older);
-    }
+  check(answer: StreamAnswer, asked = this.#sequence): void {
+    const kept = answer.replicated ? this.#judge(answer, asked) : 0;
     this.#olderSinceMs = undefined;
     this.#known = answer;
-    this.#sequence = answer.lastSequence;
+    this.#sequence = Math.max(answer.lastSequence, kept);
   }
 
-  /** @returns in what way the answer is older than what is known */
-  #isOlder({ createdMs, epoch, lastSequence }: StreamAnswer): string | undefined {
+  /** @returns the sequence that the stream has in any case, whatever the answer says; 0 for none */
+  #judge(answer: StreamAnswer, asked: number): number {
+    if (!answer.leader)
+      throw new StaleAnswerError('The server does not know who leads the stream.');
+    const older = this.#inWhatOlder(answer, Math.min(asked, this.#sequence));
+    if (older === undefined) return this.#isSame(answer) ? this.#sequence : 0;
+    const nowMs = this.#nowMs();
+    this.#olderSinceMs ??= nowMs;
+    if (nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw new StaleAnswerError(older);
+    return 0;
+  }
+
+  #isSame({ createdMs, epoch }: StreamAnswer): boolean {
+    const known = this.#known;
+    return !known || (known.createdMs === createdMs && known.epoch === epoch);
+  }
+
+  /** @returns in what way the answer is older than what was known */
+  #inWhatOlder(answer: StreamAnswer, reached: number): string | undefined {
+    const { createdMs, epoch, lastSequence } = answer;
     const known = this.#known;
     if (known && createdMs < known.createdMs) return 'The server answers for an older stream.';
     if (known?.earlier?.some((one) => one.epoch === epoch)) {
       return 'The server answers for an older epoch of the log.';
     }
-    const isSame = !known || (known.createdMs === createdMs && known.epoch === epoch);
-    if (!isSame || lastSequence >= this.#sequence) return undefined;
-    return `The server knows the stream up to ${lastSequence}, and it reaches ${this.#sequence} at least.`;
-  }
-
-  #judge(older: string): void {
-    const nowMs = this.#nowMs();
-    this.#olderSinceMs ??= nowMs;
-    if (nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw new StaleAnswerError(older);
+    if (!this.#isSame(answer) || lastSequence >= reached) return undefined;
+    return `The server knows the stream up to ${lastSequence}, and it reaches ${reached} at least.`;
   }
 }

@@ -9,8 +9,9 @@ import { STREAM_NAME, type StreamState, toState } from './stream-state.ts';
  */
 export async function readStateWithin(link: NatsLink, timeoutMs: number): Promise<StreamState> {
   const subject = `$JS.API.STREAM.INFO.${STREAM_NAME}`;
+  const asked = link.knownEnd.sequence;
   const reply = await link.connection.request(subject, '', { timeout: timeoutMs });
   const answer = reply.json() as StreamInfo | { readonly error: { readonly description: string } };
   if ('error' in answer) throw new Error(answer.error.description);
-  return toState(link, answer);
+  return toState(link, answer, asked);
 }

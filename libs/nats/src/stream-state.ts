@@ -39,8 +39,9 @@ export async function readStreamState(
   link: NatsLink,
   name = STREAM_NAME,
 ): Promise<StreamState | undefined> {
+  const asked = link.knownEnd.sequence;
   const info = await readInfo(link, name);
-  return info && toState(link, info);
+  return info && toState(link, info, asked);
 }
 
 /**
@@ -177,9 +178,10 @@ export function manager(link: NatsLink) {
 /**
  * The bounds that a server names.
  *
+ * @param asked the known sequence when the server was asked; the present one if absent
  * @throws StaleAnswerError when they are older than what is known
  */
-export function toState(link: NatsLink, info: StreamInfo): StreamState {
+export function toState(link: NatsLink, info: StreamInfo, asked?: number): StreamState {
   const { created, config, state, cluster } = info;
   const createdMs = Date.parse(created);
   const answer = {
@@ -190,6 +192,6 @@ export function toState(link: NatsLink, info: StreamInfo): StreamState {
     replicated: config.num_replicas > 1,
     leader: cluster?.leader,
   };
-  if (config.name === STREAM_NAME) link.knownEnd.check(answer);
+  if (config.name === STREAM_NAME) link.knownEnd.check(answer, asked);
   return answer;
 }
