@@ -37,6 +37,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   },
   loseRequest(world) {
     if (world.requests.count === 0) return undefined;
+    world.trouble();
     return `lost: ${world.requests.lose()}`;
   },
   timer({ clock }) {
@@ -143,11 +144,13 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     const bounds = history.bounds();
     const lastSequence = bounds.lastSequence - random.between(0, STALE_LAG_MAX);
     if (lastSequence < bounds.firstSequence) return undefined;
+    const untilMs = clock.nowMs + random.between(100, STALE_MS_MAX);
+    world.trouble(untilMs);
     world.stale = {
       bounds: { ...bounds, lastSequence },
       createdMs: history.createdMs,
       leader: random.chance(0.5) ? 's2' : undefined,
-      untilMs: clock.nowMs + random.between(100, STALE_MS_MAX),
+      untilMs,
     };
     return `a server knows the stream up to ${lastSequence}`;
   },
@@ -172,6 +175,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
   reviveNats(world) {
     if (world.natsUp) return undefined;
     world.natsUp = true;
+    world.trouble();
     return 'NATS is back';
   },
   loseEnd(world) {

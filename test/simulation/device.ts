@@ -71,7 +71,8 @@ export class Device {
     const { firstSequence: first, lastSequence } = this.#history.bounds();
     const { version, log } = this.gateway;
     const { version: stored } = this.#history;
-    reader.ask({ start, lastSequence, head: log.tail.head, first, version, stored });
+    const nowMs = this.gateway.clock.nowMs();
+    reader.ask({ start, nowMs, lastSequence, head: log.tail.head, first, version, stored });
     this.readers.set(reader.id, reader);
     const { id, patterns, deliver } = reader;
     if (this.transport === 'websocket') {

@@ -135,8 +135,7 @@ export class SimulatedGateway {
       const from = Math.max(through, history.firstSequence - 1);
       const entries = log.tail.between(from, bounds.lastSequence);
       const last = entries.at(-1);
-      const isCompared = last !== undefined && history.at(last.sequence) !== undefined;
-      return !isCompared && !log.isBeyond(bounds.lastSequence);
+      return last === undefined || history.at(last.sequence) === undefined;
     });
     const blind = unseen.map(({ through }) => ({ after: through, to: bounds.lastSequence }));
     if (isKnown && before.blind) blind.push(before.blind);

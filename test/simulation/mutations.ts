@@ -189,6 +189,12 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'log/tail.test.ts',
   },
   {
+    mistake: 'takes the head of a feed that is behind for a time after its newest event',
+    file: 'log/tail.ts',
+    text: 'return entry && entry.sequence - 1;',
+    replacement: 'return entry ? entry.sequence - 1 : this.#head;',
+  },
+  {
     mistake: 'does not look for expiry after a cold read',
     file: 'sources/cold-reads.ts',
     text: 'after.epoch === query.epoch && query.after + 1 >= after.firstSequence;',

@@ -17,13 +17,20 @@ const EVERYWHERE = { after: 0, to: Number.POSITIVE_INFINITY };
 /** The part of the world that readers can see. */
 export interface Truth {
   readonly history: History;
+  readonly clock: { readonly nowMs: number };
+  /** Until when messages were lost, or servers were away or told what is over. */
+  readonly troubledUntilMs: number;
   /** Whether neither the stream nor the archive has the event any more. */
   gone(record: StoredRecord): boolean;
 }
 
+/** How long a gateway waits for the stream's end, before it takes its own head for it. */
+const END_WAIT_MS = 1000;
+
 /** What a subscription asked for, and the state of the log at that moment. */
 interface Asked {
   readonly start: Start;
+  readonly nowMs: number;
   /** The stream's last sequence then: the highest that `latest` may mean. */
   readonly lastSequence: number;
   /** The head of the gateway's log then. */
@@ -253,6 +260,9 @@ export class Reader {
     for (const [view, through] of this.#untoldLosses) {
       if (sequence <= through) this.#untoldLosses.delete(view);
     }
+    // Beyond what the gateway knows, the cursor is one of the stream as it is.
+    this.#isAhead = this.#view > version.view && sequence > head;
+    if (this.#isAhead) return;
     if (before) this.#noteUntold(position, this.#view, version);
     this.#view = version.view;
   }
@@ -273,17 +283,14 @@ export class Reader {
     }
   }
 
-  #checkStart(
-    { start, head, first, lastSequence, stored, version: asked }: Asked,
-    to: Position,
-    version: LogVersion,
-  ): void {
+  #checkStart(asked: Asked, to: Position, version: LogVersion): void {
     const { history } = this.#truth;
+    const { start, head, first, lastSequence, stored } = asked;
     const { sequence } = to;
     if (start.kind === 'latest') {
       const last = Math.max(head, lastSequence, history.highestIn(to.epoch));
       // A log that changed meanwhile may end earlier.
-      const isSame = asked.epoch === version.epoch && asked.view === version.view;
+      const isSame = isSameView(asked.version, version);
       ensure((sequence >= head || !isSame) && sequence <= last, 'start', () => {
         return `${this.id} wanted latest, which was ${head}, and got ${sequence}`;
       });
@@ -295,14 +302,27 @@ export class Reader {
       const missed = early(record) && this.matches(record.topic) && !this.#truth.gone(record);
       ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
     }
+    if (start.kind !== 'time') return;
     // What the stream answered about another view cannot be compared.
-    if (start.kind !== 'time' || stored.view !== version.view) return;
+    const isSame = isSameView(stored, version) && isSameView(stored, history.version);
+    const last =
+      isSame && this.#wasAnswered(asked)
+        ? lastSequence
+        : isSameView(asked.version, version)
+          ? head
+          : 0;
     // What has left the stream meanwhile may have been late in the archive: then it is early.
     const after = Math.max(sequence, first - 1, history.firstSequence - 1);
-    for (const record of history.range(version, after, head)) {
+    for (const record of history.range(version, after, last)) {
       const right = record.timeMs >= start.timeMs || this.#truth.gone(record);
       ensure(right, 'start', () => `${this.id} got ${sequence}, too early for ${start.timeMs}`);
     }
+  }
+
+  /** Whether the stream has told the gateway its true end since then, as far as it was asked. */
+  #wasAnswered({ nowMs }: Asked): boolean {
+    const { troubledUntilMs, clock } = this.#truth;
+    return nowMs > troubledUntilMs && clock.nowMs - nowMs < END_WAIT_MS;
   }
 
   #passExpired(from: Position, to: Position, version: LogVersion): void {
@@ -441,4 +461,8 @@ export class Reader {
     });
     return position;
   }
+}
+
+function isSameView(one: LogVersion, other: LogVersion): boolean {
+  return one.epoch === other.epoch && one.view === other.view;
 }

@@ -88,6 +88,7 @@ async function settle(world: World): Promise<void> {
   world.calm = true;
   world.stale = undefined;
   world.natsUp = true;
+  world.trouble();
   for (const replay of world.replays) replay.up = true;
   for (const { socket } of world.devices) {
     socket.stalled = false;

@@ -39,6 +39,7 @@ export class World implements Truth {
   flooded = false;
   /** A server that was held up and has not heard of the others yet. */
   stale: StaleServer | undefined;
+  #troubledUntilMs = 0;
   #failure: unknown;
   #deviceCount = 0;
   #lastSocket: SimulatedSocket | undefined;
@@ -70,6 +71,15 @@ export class World implements Truth {
       const wanted = [...patterns, ...extra];
       return new Reader(`r${index + 1}`, { patterns: wanted, deliver, truth: this });
     });
+  }
+
+  get troubledUntilMs(): number {
+    return this.natsUp ? this.#troubledUntilMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** Notes that until this time not every request gets the answer that is true. */
+  trouble(untilMs = this.clock.nowMs): void {
+    this.#troubledUntilMs = Math.max(this.#troubledUntilMs, untilMs);
   }
 
   /** Notes a failure that was found where an error cannot be thrown into the run. */
@@ -136,6 +146,7 @@ export class World implements Truth {
 
   /** Breaks the connection of every process to NATS. */
   loseNats(): void {
+    this.trouble();
     this.requests.loseAll();
     for (const { feed } of this.gateways) feed.lose();
     for (const replay of this.replays) replay.lose();

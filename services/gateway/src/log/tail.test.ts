@@ -118,13 +118,10 @@ describe('tail', () => {
           const { tail, all } = fill(events, { bytesMax: 1_000_000, eventsMax: 10 });
           const kept = all.filter(({ sequence }) => sequence > tail.floor);
           const [first] = kept;
-          const found = tail.sequenceBefore(timeMs);
-          if (!first || first.timeMs >= timeMs) {
-            expect(found).toBeUndefined();
-            return;
-          }
           const next = kept.find((entry) => entry.timeMs >= timeMs);
-          expect(found).toBe(next ? next.sequence - 1 : tail.head);
+          const isWithin = first !== undefined && first.timeMs < timeMs && next !== undefined;
+          expect(tail.sequenceBefore(timeMs)).toBe(isWithin ? next.sequence - 1 : undefined);
+          expect(tail.endsBefore(timeMs)).toBe(first !== undefined && !next);
         },
       ),
     );

@@ -104,13 +104,21 @@ export class Tail {
     return this.#entries.after(after).slice(0, Math.max(count, 0));
   }
 
-  /** The last sequence stored before that time; `undefined` where the tail begins later. */
+  /** Whether all of its entries were stored before that time. False without an entry. */
+  endsBefore(timeMs: number): boolean {
+    const { last } = this.#entries;
+    return last !== undefined && last.timeMs < timeMs;
+  }
+
+  /**
+   * The last sequence stored before that time; `undefined` where the tail begins later, or ends before it:
+   * the stream may have more then.
+   */
   sequenceBefore(timeMs: number): number | undefined {
     const { first } = this.#entries;
     if (!first || first.timeMs >= timeMs) return undefined;
-    const index = this.#entries.indexAtTime(timeMs);
-    const entry = this.#entries.at(index);
-    return entry ? entry.sequence - 1 : this.#head;
+    const entry = this.#entries.at(this.#entries.indexAtTime(timeMs));
+    return entry && entry.sequence - 1;
   }
 
   /** Matching entries after a sequence that must not be below `floor`. */

@@ -1,5 +1,6 @@
 import type { LogBounds } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
+import { EventEntry } from '../log/event-entry.ts';
 import { Tail } from '../log/tail.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { StreamTier } from './cold-reads.ts';
@@ -22,7 +23,12 @@ class AskedStream implements StreamTier {
     [];
   readonly boundsReaching = away;
   readonly readSlice = away;
-  readonly sequenceBefore = away;
+  /** What the search for a time finds. */
+  found = 0;
+
+  async sequenceBefore(): Promise<number> {
+    return this.found;
+  }
 
   bounds(): Promise<LogBounds> {
     return new Promise((resolve, reject) => {
@@ -51,8 +57,10 @@ function create() {
   const log: LogView = { epoch: 'e', lineage: { epoch: 'e' }, tail };
   return {
     stream,
+    tail,
     timers,
     latest: async () => resolver.resolve({ kind: 'latest' }, log, applicant),
+    at: async (timeMs: number) => resolver.resolve({ kind: 'time', timeMs }, log, applicant),
   };
 }
 
@@ -134,5 +142,41 @@ describe('latest', () => {
     await turn();
     stream.asked[2]?.answer(LAST, 'f');
     expect(await other).toEqual({ sequence: HEAD });
+  });
+});
+
+describe('a time after the newest event of the tail', () => {
+  const createWithEvent = () => {
+    const world = create();
+    const stored = { sequence: HEAD + 1, topic: 'a', timeMs: 100, json: Buffer.from('{}') };
+    world.tail.appendEntry(new EventEntry('e', stored));
+    return world;
+  };
+
+  test('the feed is behind: begins where the stream has the first event of that time', async () => {
+    const { stream, at } = createWithEvent();
+    stream.found = LAST - 1;
+    const start = at(200);
+    await turn();
+    stream.asked[0]?.answer(LAST);
+    await turn();
+    stream.asked[1]?.answer(LAST);
+    expect(await start).toEqual({ sequence: LAST - 1 });
+  });
+
+  test('the stream ends there too: begins at the head, without a search', async () => {
+    const { stream, at } = createWithEvent();
+    const start = at(200);
+    await turn();
+    stream.asked[0]?.answer(HEAD + 1);
+    expect(await start).toEqual({ sequence: HEAD + 1 });
+    expect(stream.asked).toHaveLength(1);
+  });
+
+  test('NATS is away: begins at the head, at once', async () => {
+    const { stream, at } = createWithEvent();
+    stream.connected = false;
+    expect(await at(200)).toEqual({ sequence: HEAD + 1 });
+    expect(stream.asked).toEqual([]);
   });
 });

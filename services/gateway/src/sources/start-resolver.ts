@@ -66,7 +66,7 @@ export class StartResolver {
 
   async #ask(start: AskedStart, log: LogView): Promise<ResolvedStart> {
     if (start.kind === 'earliest') return this.#first(await this.#bounds());
-    if (start.kind === 'time') return this.#atTime(start.timeMs);
+    if (start.kind === 'time') return this.#atTime(start.timeMs, log);
     const { position } = start;
     return toPresent(log.lineage, position)
       ? this.#beyondTail(position, log)
@@ -121,7 +121,13 @@ export class StartResolver {
     return { sequence: lastSequence, gap: { from, reason: 'future' } };
   }
 
-  async #atTime(timeMs: number): Promise<ResolvedStart> {
+  async #atTime(timeMs: number, log: LogView): Promise<ResolvedStart> {
+    if (log.tail.endsBefore(timeMs)) {
+      const { head } = log.tail;
+      const latest = await this.#latest(log);
+      // The feed has all that the stream had, so there is nothing to search for.
+      if (latest.sequence === head) return latest;
+    }
     const sequence = await this.#stream.sequenceBefore(timeMs).catch(throwUnavailable);
     // Read after the search: only the archive knows the events that expired during it.
     const { epoch, firstSequence } = await this.#bounds();
