@@ -1,20 +1,19 @@
-import { formatCursor, type Start } from '@tidemark/protocol';
 import type { Device } from './device.ts';
 import type { SimulatedGateway } from './gateway.ts';
 import type { Action } from './profile.ts';
 import type { Reader } from './reader.ts';
+import { anyStart, formatStart, ownStart } from './starts.ts';
 import type { World } from './world.ts';
 
 /** @returns a line for the trace; `undefined` when there was nothing to do */
 type Act = (world: World) => string | undefined;
 
-/** How far beyond the end the sequence of an invented cursor may lie. */
-const BEYOND_MAX = 20;
-
 /** What a server that was held up lacks at most, and how long it may take to learn that. */
 const STALE_LAG_MAX = 40;
 const STALE_MS_MAX = 2500;
 const STALE_PAUSE_MS = 5000;
+/** Longer than an append waits. */
+const UNDECIDED_MS_MAX = 2500;
 const FLOOD_EVENTS = 600;
 
 /** Least time that a server needs to come back. */
@@ -150,9 +149,19 @@ export const ACTS: Readonly<Record<Action, Act>> = {
       bounds: { ...bounds, lastSequence },
       createdMs: history.createdMs,
       leader: random.chance(0.5) ? 's2' : undefined,
+      gateway: random.pick(world.gateways).name,
       untilMs,
     };
     return `a server knows the stream up to ${lastSequence}`;
+  },
+  append(world) {
+    return world.profile.cluster ? world.publisher.append() : undefined;
+  },
+  undecide(world) {
+    if (!world.profile.cluster) return undefined;
+    const ms = world.random.between(20, UNDECIDED_MS_MAX);
+    world.undecidedUntilMs = world.clock.nowMs + ms;
+    return `the stream decides on no condition for ${ms} ms`;
   },
   narrow(world) {
     const device = someDevice(world, ({ transport }) => transport === 'websocket');
@@ -194,6 +203,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     world.loseNats();
     world.clock.elapse(AWAY_MS);
     world.history.beginLog(world.clock.nowMs);
+    world.publisher.followEpoch();
     world.stale = undefined;
     return `a new stream: ${world.history.version.epoch}`;
   },
@@ -253,40 +263,19 @@ function publish(world: World, count: number, paddingMax = world.profile.padding
     history.publish(random.pick(profile.topics), {
       timeMs: Math.floor(clock.nowMs),
       padding: large ? random.between(50_000, 150_000) : random.between(0, paddingMax),
-      valid: !random.chance(0.02),
+      valid: !random.chance(profile.invalid),
     });
   }
   return `published up to ${history.lastSequence}`;
 }
 
 function subscribe(world: World, device: Device, reader: Reader): string {
-  const start = reader.cursor && world.random.chance(0.9) ? own(reader.cursor) : anyStart(world);
+  const start =
+    reader.cursor && world.random.chance(0.9) ? ownStart(reader.cursor) : anyStart(world);
   const { deliver } = reader;
-  const after = format(start);
+  const after = formatStart(start);
   device.ask(reader, start, after);
   return `${reader.id} ${reader.patterns} ${deliver} from ${after}`;
-}
-
-function own(position: NonNullable<Reader['cursor']>): Start {
-  return { kind: 'cursor', position };
-}
-
-function anyStart({ random, history, clock }: World): Start {
-  const kind = random.pick(['latest', 'earliest', 'time', 'cursor', 'beyond', 'other'] as const);
-  const { epoch } = history.version;
-  if (kind === 'latest' || kind === 'earliest') return { kind };
-  if (kind === 'time') {
-    return { kind, timeMs: Math.floor(clock.nowMs - random.pick([0, 100, 2000, 20_000])) };
-  }
-  if (kind === 'cursor') return own({ epoch, sequence: random.between(0, history.lastSequence) });
-  if (kind === 'other') return own({ epoch: random.pick(['zzz', ...history.epochs]), sequence: 3 });
-  return own({ epoch, sequence: history.lastSequence + random.between(1, BEYOND_MAX) });
-}
-
-/** Formats a start as a client writes it. The simulated clock counts from 1970. */
-function format(start: Start): string {
-  if (start.kind === 'cursor') return formatCursor(start.position);
-  return start.kind === 'time' ? new Date(start.timeMs).toISOString() : start.kind;
 }
 
 function someDevice(world: World, test: (device: Device) => boolean): Device | undefined {

@@ -9,7 +9,8 @@ import {
   TidemarkError,
   toPresent,
 } from '@tidemark/protocol';
-import type { History, StoredRecord } from './history.ts';
+import type { History } from './history.ts';
+import type { StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 
 /** A model of the archive of a replay service, with its lag, its missing ranges and its rebuilds. */

@@ -157,6 +157,5 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'projector/epoch-judge.ts',
     text: 'return sequence - 1;',
     replacement: 'continue;',
-    rare: { seed: 1359, steps: 1000 },
   },
 ];

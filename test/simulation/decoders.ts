@@ -1,5 +1,5 @@
 import type { ServerMessage } from '@tidemark/protocol';
-import type { LogVersion } from './history.ts';
+import type { LogVersion } from './versions.ts';
 
 /** What a client decodes from the bytes: messages, and events with their JSON as it came. */
 export type Received =

@@ -3,9 +3,10 @@ import type { Connection } from '../../services/gateway/src/connections/connecti
 import type { Member } from '../../services/gateway/src/connections/registry.ts';
 import { type Decoder, type Received, SseDecoder, WebSocketDecoder } from './decoders.ts';
 import type { SimulatedGateway } from './gateway.ts';
-import type { History, LogVersion } from './history.ts';
+import type { History } from './history.ts';
 import type { Reader } from './reader.ts';
 import { SimulatedSocket } from './socket.ts';
+import type { LogVersion } from './versions.ts';
 import { ensure } from './violation.ts';
 
 export type Transport = 'websocket' | 'sse';

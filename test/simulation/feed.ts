@@ -2,8 +2,8 @@ import type { LogBounds } from '@tidemark/protocol';
 import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
 import type { Task } from '../../services/gateway/src/scheduling/task-scheduler.ts';
 import { LossJudge } from '../../services/gateway/src/sources/loss-judge.ts';
-import type { StoredRecord } from './history.ts';
 import type { StreamAccess } from './stream-access.ts';
+import type { StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 import type { World } from './world.ts';
 
@@ -11,6 +11,8 @@ import type { World } from './world.ts';
 export interface SimulatedFeedOptions {
   readonly core: ConnectionContext;
   readonly access: StreamAccess;
+  /** The name of its gateway. */
+  readonly name: string;
   /** Called before the log begins on a stream with these bounds. */
   readonly onBegin: (bounds: LogBounds) => void;
 }
@@ -23,6 +25,7 @@ export class SimulatedFeed implements Task {
   readonly #world: World;
   readonly #core: ConnectionContext;
   readonly #access: StreamAccess;
+  readonly #name: string;
   readonly #onBegin: (bounds: LogBounds) => void;
   readonly #loss: LossJudge;
   #arrived: StoredRecord[] = [];
@@ -31,10 +34,11 @@ export class SimulatedFeed implements Task {
   #busy = false;
   #start = 0;
 
-  constructor(world: World, { core, access, onBegin }: SimulatedFeedOptions) {
+  constructor(world: World, { core, access, name, onBegin }: SimulatedFeedOptions) {
     this.#world = world;
     this.#core = core;
     this.#access = access;
+    this.#name = name;
     this.#onBegin = onBegin;
     const readMs = async (sequence: number) => (await access.readRecord(sequence))?.timeMs;
     this.#loss = new LossJudge({ clock: core.clock, readMs });
@@ -51,7 +55,7 @@ export class SimulatedFeed implements Task {
 
   /** Whether the stream has messages that the feed has not brought yet. */
   get behind(): boolean {
-    return this.#open && this.#world.history.next(this.#received) !== undefined;
+    return this.#open && this.#next() !== undefined;
   }
 
   /** Starts as the feed of a gateway does. */
@@ -99,7 +103,7 @@ export class SimulatedFeed implements Task {
    */
   bring(max: number): void {
     for (let brought = 0; brought < max; brought++) {
-      const record = this.#world.history.next(this.#received);
+      const record = this.#next();
       if (!record) break;
       this.#arrived.push(record);
     }
@@ -118,6 +122,15 @@ export class SimulatedFeed implements Task {
       this.#checkTail();
     }
     return this.#arrived.length > 0;
+  }
+
+  /** The next message of the server that the gateway is connected to. */
+  #next(): StoredRecord | undefined {
+    const { history, stale, clock } = this.#world;
+    const record = history.next(this.#received);
+    const isHeldUp = stale?.gateway === this.#name && clock.nowMs < stale.untilMs;
+    const end = isHeldUp ? stale.bounds.lastSequence : Number.POSITIVE_INFINITY;
+    return record && record.sequence <= end ? record : undefined;
   }
 
   get #received(): number {

@@ -14,9 +14,9 @@ import { WebSocketSession } from '../../services/gateway/src/transports/websocke
 import { LoopClock } from './clock.ts';
 import type { Device } from './device.ts';
 import { SimulatedFeed } from './feed.ts';
-import { type LogVersion, NO_VERSION } from './history.ts';
 import { StreamAccess } from './stream-access.ts';
 import { SimulatedArchives, SimulatedStream } from './tiers.ts';
+import { type LogVersion, NO_VERSION } from './versions.ts';
 import { ensure, Violation } from './violation.ts';
 import type { World } from './world.ts';
 
@@ -71,6 +71,7 @@ export class SimulatedGateway {
     this.feed = new SimulatedFeed(world, {
       core: this.core,
       access,
+      name,
       onBegin: (bounds) => this.#begin(bounds),
     });
     this.registry = new Registry({

@@ -1,21 +1,5 @@
 import { type Lineage, type LogBounds, logOf } from '@tidemark/protocol';
-
-/** A message as the stream stored it. */
-export interface StoredRecord {
-  readonly uid: number;
-  /** The name of its log. */
-  readonly log: string;
-  /** The first view of the log that has it. */
-  readonly view: number;
-  readonly sequence: number;
-  readonly topic: string;
-  readonly timeMs: number;
-  readonly json: Buffer;
-  /** False for a message that is not an event. It has a sequence and is never delivered. */
-  readonly valid: boolean;
-  /** Whether the stream lost it in a crash. */
-  lost: boolean;
-}
+import type { LogVersion, Loss, StoredRecord } from './versions.ts';
 
 /** What a log held at one time. Each crash that loses the end begins a further view. */
 type View = (StoredRecord | undefined)[];
@@ -36,37 +20,14 @@ interface Log {
   highest: number;
 }
 
-/** A version of the log: its epochs, and a view of it, which counts the crashes that lost its end. */
-export interface LogVersion {
-  readonly epoch: string;
-  readonly lineage: Lineage;
-  readonly view: number;
-  /**
-   * The range in which its gateway has not seen what the log lost, because it had nothing to compare
-   * there; absent where it has seen all.
-   */
-  readonly blind?: { readonly after: number; readonly to: number };
-}
-
-/** The version of a gateway that has not begun. */
-export const NO_VERSION: LogVersion = { epoch: '', lineage: { epoch: '' }, view: 0 };
-
-/** A loss that two views of a log differ by. */
-export interface Loss {
-  /** The view that began with it. */
-  readonly view: number;
-  /** The last sequence that it left. */
-  readonly through: number;
-  /** The end of the archive then. Until it is aligned it answers with what the log has lost. */
-  readonly archivedTo: number;
-}
-
 const EVENT_HEAD = '{"specversion":"1.0","source":"/s","type":"t","id":"';
 
 /** Every message that was ever stored, and what the stream still holds. Checkers compare with it. */
 export class History {
   readonly #logs = new Map<string, Log>();
   readonly #epochs: string[] = [];
+  /** The view in which each epoch began. */
+  readonly #firstViews = new Map<string, number>();
   readonly #records: StoredRecord[] = [];
   #current: Log;
   firstSequence = 1;
@@ -89,6 +50,13 @@ export class History {
   /** Every epoch that there was, in order. */
   get epochs(): readonly string[] {
     return this.#epochs;
+  }
+
+  /** The first view of a log that an epoch may name; the present one for an epoch that never was. */
+  viewOf(epoch: string): number {
+    const { version } = this;
+    const began = epoch === version.epoch ? undefined : this.#firstViews.get(epoch);
+    return began ?? version.view;
   }
 
   bounds(): LogBounds {
@@ -187,7 +155,7 @@ export class History {
   writeLineage(lineage: Lineage): void {
     const log = this.#current;
     const through = lineage.earlier?.at(-1)?.through ?? Number.POSITIVE_INFINITY;
-    if (!this.#epochs.includes(lineage.epoch)) this.#epochs.push(lineage.epoch);
+    this.#noteEpoch(lineage.epoch, log.views.length - 1);
     log.lineage = lineage;
     for (let view = 1; view < log.views.length; view++) {
       if (this.sharedUpTo(lineage.epoch, view - 1, view) >= through)
@@ -263,6 +231,12 @@ export class History {
     }
   }
 
+  #noteEpoch(epoch: string, firstView: number): void {
+    if (this.#firstViews.has(epoch)) return;
+    this.#epochs.push(epoch);
+    this.#firstViews.set(epoch, firstView);
+  }
+
   #view(): View {
     const view = this.#current.views.at(-1);
     if (!view) throw new Error('An epoch has at least one view.');
@@ -283,7 +257,7 @@ export class History {
       highest: 0,
     };
     this.#logs.set(name, log);
-    this.#epochs.push(name);
+    this.#noteEpoch(name, 0);
     return log;
   }
 }

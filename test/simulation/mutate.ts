@@ -25,8 +25,8 @@ const run = promisify(execFile);
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
-    seeds: { type: 'string', default: '400' },
-    steps: { type: 'string', default: '1500' },
+    seeds: { type: 'string', default: '1000' },
+    steps: { type: 'string', default: '1000' },
   },
 });
 

@@ -124,7 +124,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'connections/connection.ts',
     text: 'subscription.incompleteSince ?? change.sequence',
     replacement: 'change.sequence',
-    rare: { seed: 699, steps: 1000 },
   },
   {
     mistake: 'a change of the log is not told',

@@ -25,6 +25,8 @@ export const ACTIONS = [
   'narrow',
   'stall',
   'stale',
+  'append',
+  'undecide',
   'killNats',
   'reviveNats',
   'loseEnd',
@@ -60,6 +62,8 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
   narrow: 2,
   stall: 8,
   stale: 10,
+  append: 80,
+  undecide: 8,
   killNats: 1,
   reviveNats: 30,
   loseEnd: 2,
@@ -72,6 +76,20 @@ const WEIGHTS: Readonly<Record<Action, number>> = {
 
 /** The weight of floods in worlds that test floods. */
 const FLOOD_WEIGHT = 10;
+
+/** What happens again and again in some worlds. Most have no such theme. */
+const THEMES: readonly Partial<Record<Action, number>>[] = [
+  {},
+  {},
+  {},
+  {},
+  // The log loses its end, and archives and gateways follow late.
+  { publish: 200, loseEnd: 12, toggleArchive: 12, openArchive: 20, openFeed: 20 },
+  // The archives hold different parts of the log.
+  { expire: 40, loseEnd: 6, toggleArchive: 25, rebuildArchive: 8 },
+  // Servers that were held up answer processes that have just started.
+  { stale: 40, loseFeed: 12, toggleArchive: 25 },
+];
 
 /** The actions that no world leaves out, because nothing would happen without them. */
 const NEEDED: ReadonlySet<Action> = new Set([
@@ -114,6 +132,10 @@ export interface Profile {
   /** The probability of an event that is larger than the bytes that a socket may hold. */
   readonly large: number;
   readonly paddingMax: number;
+  /** The probability of a message that is no event. */
+  readonly invalid: number;
+  /** The probability of a reader that wants only the newest event of each topic. */
+  readonly latest: number;
   readonly holes: boolean;
   readonly heartbeatMs: number;
   readonly stallTimeoutMs: number;
@@ -136,11 +158,7 @@ const TRANSPORTS: readonly Transport[] = ['websocket', 'sse'];
 const TOKENS = ['a', 'b', 'c'];
 
 export function createProfile(random: Random): Profile {
-  const weights = new Map<Action, number>();
-  for (const action of ACTIONS) {
-    const factor = random.pick([0.2, 1, 1, 3]);
-    if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
-  }
+  const weights = createWeights(random);
   const alike = random.chance(0.1);
   const deep = !alike && random.chance(0.08);
   if (deep) weights.set('flood', FLOOD_WEIGHT);
@@ -152,7 +170,7 @@ export function createProfile(random: Random): Profile {
     weights,
     readers: alike ? 45 : random.between(2, deep ? 5 : 14),
     gateways: alike ? 1 : 2,
-    archives: random.pick([1, 1, 2, 3]),
+    archives: random.pick([1, 1, 2, 2, 3]),
     transports: alike ? [random.pick(TRANSPORTS)] : TRANSPORTS,
     alike,
     cluster,
@@ -171,6 +189,8 @@ export function createProfile(random: Random): Profile {
     stepMs: random.pick([0.1, 1, 5]),
     large: alike ? 0 : random.pick([0, 0.01, 0.05]),
     paddingMax: alike ? 200 : random.pick([50, 1000, 10_000]),
+    invalid: random.pick([0.02, 0.02, 0.02, 0.4]),
+    latest: random.pick([0.2, 0.2, 0.2, 0.7]),
     holes: random.chance(0.2),
     heartbeatMs: random.pick([1000, 5000]),
     stallTimeoutMs: random.pick([2000, 20_000]),
@@ -199,4 +219,16 @@ function createTopics(random: Random): readonly string[] {
     return Array.from({ length: random.between(1, 3) }, () => random.pick(TOKENS)).join('.');
   });
   return [...new Set(topics)];
+}
+
+function createWeights(random: Random): Map<Action, number> {
+  const weights = new Map<Action, number>();
+  for (const action of ACTIONS) {
+    const factor = random.pick([0.2, 1, 1, 3]);
+    if (NEEDED.has(action) || random.chance(0.6)) weights.set(action, WEIGHTS[action] * factor);
+  }
+  for (const [action, weight] of Object.entries(random.pick(THEMES))) {
+    weights.set(action as Action, weight);
+  }
+  return weights;
 }

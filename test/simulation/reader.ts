@@ -9,7 +9,8 @@ import {
   type Start,
   toPresent,
 } from '@tidemark/protocol';
-import type { History, LogVersion, StoredRecord } from './history.ts';
+import type { History } from './history.ts';
+import type { LogVersion, StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 
 const EVERYWHERE = { after: 0, to: Number.POSITIVE_INFINITY };
@@ -113,7 +114,9 @@ export class Reader {
     this.cursor = undefined;
     this.#awaited.clear();
     this.#untoldLosses.clear();
-    this.#view = this.#truth.history.version.view;
+    const { history } = this.#truth;
+    this.#view =
+      start.kind === 'cursor' ? history.viewOf(start.position.epoch) : history.version.view;
   }
 
   leave(): void {
@@ -263,7 +266,7 @@ export class Reader {
     // Beyond what the gateway knows, the cursor is one of the stream as it is.
     this.#isAhead = this.#view > version.view && sequence > head;
     if (this.#isAhead) return;
-    if (before) this.#noteUntold(position, this.#view, version);
+    this.#noteUntold(position, this.#view, version);
     this.#view = version.view;
   }
 

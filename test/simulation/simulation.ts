@@ -54,6 +54,7 @@ export async function simulate({ seed, steps, trace }: Run): Promise<Outcome> {
     world.note(() => `FAILED ${failure.message}`);
     return { seed, received: received(world), failure };
   } finally {
+    world.publisher.close();
     process.off('unhandledRejection', onRejection);
   }
 }
@@ -87,6 +88,7 @@ async function settle(world: World): Promise<void> {
   world.note(() => 'the faults end');
   world.calm = true;
   world.stale = undefined;
+  world.undecidedUntilMs = 0;
   world.natsUp = true;
   world.trouble();
   for (const replay of world.replays) replay.up = true;

@@ -1,7 +1,7 @@
 import type { CloseReason } from '@tidemark/protocol';
 import { BATCH_BYTES_MAX, LOW_WATER_BYTES } from '../../services/gateway/src/fan-out/batch.ts';
 import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
-import type { LogVersion } from './history.ts';
+import type { LogVersion } from './versions.ts';
 import { ensure } from './violation.ts';
 
 /** Most bytes that a socket holds unsent, except for one larger event (PROTOCOL.md section 8.2). */

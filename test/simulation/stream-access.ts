@@ -1,7 +1,7 @@
 import { KnownEnd, type LogRecord, type StreamState } from '@tidemark/nats';
 import { type Lineage, type LogBounds, toSubject } from '@tidemark/protocol';
 import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
-import type { StoredRecord } from './history.ts';
+import type { StoredRecord } from './versions.ts';
 import type { World } from './world.ts';
 
 /** What a server that was held up says about the stream, until it learns of the others. */
@@ -9,6 +9,8 @@ export interface StaleServer {
   readonly bounds: LogBounds;
   readonly createdMs: number;
   readonly leader: string | undefined;
+  /** The gateway that is connected to it: its feed brings nothing that the server lacks. */
+  readonly gateway: string;
   readonly untilMs: number;
 }
 
@@ -71,6 +73,7 @@ export class StreamAccess {
     this.#world.history.writeLineage(lineage);
     this.#world.note(() => `the log has the lineage ${JSON.stringify(lineage)}`);
     for (const { feed } of this.#world.gateways) void feed.followEpoch();
+    this.#world.publisher.followEpoch();
     return this.state();
   }
 
@@ -85,7 +88,7 @@ export class StreamAccess {
     if (!this.#world.natsUp) throw new Error('NATS is away.');
   }
 
-  #answer(): Omit<StaleServer, 'untilMs'> {
+  #answer(): Omit<StaleServer, 'gateway' | 'untilMs'> {
     const { history, stale, clock, random } = this.#world;
     const isStale = stale && clock.nowMs < stale.untilMs && random.chance(0.5);
     if (!isStale) return { bounds: history.bounds(), createdMs: history.createdMs, leader: 's1' };

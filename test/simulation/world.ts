@@ -6,14 +6,16 @@ import {
 import { WorldClock } from './clock.ts';
 import { Device, type Transport } from './device.ts';
 import { SimulatedGateway } from './gateway.ts';
-import { History, type StoredRecord } from './history.ts';
+import { History } from './history.ts';
 import { createPatterns, createProfile, type Profile } from './profile.ts';
+import { SimulatedPublisher } from './publisher.ts';
 import { Random } from './random.ts';
 import { Reader, type Truth } from './reader.ts';
 import { SimulatedReplay } from './replay.ts';
 import { Requests } from './requests.ts';
 import type { SimulatedSocket } from './socket.ts';
 import type { StaleServer } from './stream-access.ts';
+import type { StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 
 /** Members that a group writes to before it reads the clock. */
@@ -28,6 +30,7 @@ export class World implements Truth {
   readonly replays: SimulatedReplay[];
   readonly requests: Requests;
   readonly gateways: SimulatedGateway[];
+  readonly publisher: SimulatedPublisher;
   readonly devices = new Set<Device>();
   readonly readers: Reader[];
   /** Prints what happens; `undefined` where no trace was asked for. */
@@ -39,6 +42,8 @@ export class World implements Truth {
   flooded = false;
   /** A server that was held up and has not heard of the others yet. */
   stale: StaleServer | undefined;
+  /** Until when the stream cannot decide on conditions, because another append is not complete. */
+  undecidedUntilMs = 0;
   #troubledUntilMs = 0;
   #failure: unknown;
   #deviceCount = 0;
@@ -57,10 +62,11 @@ export class World implements Truth {
     this.gateways = Array.from({ length: this.profile.gateways }, (_, index) => {
       return new SimulatedGateway(this, `g${index + 1}`);
     });
+    this.publisher = new SimulatedPublisher(this);
     const shared = createPatterns(this.random, this.profile);
     const wishes = Array.from({ length: this.profile.readers }, () => {
       const patterns = this.profile.alike ? shared : createPatterns(this.random, this.profile);
-      const deliver: Deliver = this.random.chance(0.2) ? 'latest' : 'all';
+      const deliver: Deliver = this.random.chance(this.profile.latest) ? 'latest' : 'all';
       return { patterns, deliver };
     });
     // A world in which no event matches tests nothing, so all its readers want the first topic too.

@@ -13,7 +13,7 @@ import { type Appended, Appender } from './appender.ts';
 import { Epoch } from './epoch.ts';
 import type { NatsLink } from './link.ts';
 import { refusalError } from './refusals.ts';
-import { RetryBudget } from './retry-budget.ts';
+import { type BudgetClock, RetryBudget } from './retry-budget.ts';
 import { StoreWatch } from './store-watch.ts';
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -40,6 +40,8 @@ export interface EventAppenderOptions {
   readonly tracer: Tracer;
   /** Ends the waits for the stream. */
   readonly signal: AbortSignal;
+  /** The clock of the attempts; the process's own if absent. */
+  readonly clock?: BudgetClock;
 }
 
 /** The condition of one append, and how it is traced. */
@@ -75,6 +77,7 @@ export class EventAppender {
   readonly #tracer: Tracer;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal;
+  readonly #clock: BudgetClock | undefined;
   readonly #seconds;
 
   constructor(link: NatsLink, options: EventAppenderOptions) {
@@ -90,6 +93,7 @@ export class EventAppender {
     this.#tracer = options.tracer;
     this.#timeoutMs = options.timeoutMs;
     this.#signal = signal;
+    this.#clock = options.clock;
     this.#seconds = metrics.histogram(`${service}_append_seconds`, 'From append to its end.', {
       buckets: LATENCY_BUCKETS_SECONDS,
     });
@@ -208,7 +212,7 @@ export class EventAppender {
   }
 
   #budget(): RetryBudget {
-    return new RetryBudget(this.#timeoutMs, this.#signal);
+    return new RetryBudget(this.#timeoutMs, this.#signal, this.#clock);
   }
 
   #knownLineage(): Lineage | undefined {

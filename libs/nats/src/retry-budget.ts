@@ -4,21 +4,36 @@ import { pause } from './link.ts';
 const FIRST_MS = 10;
 const LAST_MS = 160;
 
+/** The time of a retry budget, in ms, and its random numbers from 0 up to 1. */
+export interface BudgetClock {
+  nowMs(): number;
+  random(): number;
+  /** Rejects once the signal is aborted. */
+  pause(ms: number, signal?: AbortSignal): Promise<unknown>;
+}
+
+const PROCESS_CLOCK: BudgetClock = { nowMs: () => performance.now(), random: Math.random, pause };
+
 /** The time that one append has, and the pauses between its attempts. */
 export class RetryBudget {
+  readonly #clock: BudgetClock;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
   #pauseMs = FIRST_MS;
 
-  /** @param signal ends a pause; the append is then over */
-  constructor(timeoutMs: number, signal?: AbortSignal) {
-    this.#deadlineMs = performance.now() + timeoutMs;
+  /**
+   * @param signal ends a pause; the append is then over
+   * @param clock the process's own if absent
+   */
+  constructor(timeoutMs: number, signal?: AbortSignal, clock = PROCESS_CLOCK) {
+    this.#clock = clock;
+    this.#deadlineMs = clock.nowMs() + timeoutMs;
     this.#signal = signal;
   }
 
   /** What is left, in ms; at least 1, so that a request may have it as its time-out. */
   get leftMs(): number {
-    return Math.max(1, this.#deadlineMs - performance.now());
+    return Math.max(1, this.#deadlineMs - this.#clock.nowMs());
   }
 
   /**
@@ -27,10 +42,10 @@ export class RetryBudget {
    * @returns `false`, at once, where no time is left for another attempt
    */
   async pause(): Promise<boolean> {
-    const pauseMs = this.#pauseMs * (0.5 + Math.random() / 2);
+    const pauseMs = this.#pauseMs * (0.5 + this.#clock.random() / 2);
     if (this.leftMs <= pauseMs || this.#signal?.aborted) return false;
     this.#pauseMs = Math.min(this.#pauseMs * 2, LAST_MS);
-    await pause(pauseMs, this.#signal).catch(() => undefined);
+    await this.#clock.pause(pauseMs, this.#signal).catch(() => undefined);
     return !this.#signal?.aborted;
   }
 }

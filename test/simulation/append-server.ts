@@ -1,0 +1,148 @@
+import { lineageMetadata } from '@tidemark/nats';
+import { fromSubject } from '@tidemark/protocol';
+import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
+import type { History } from './history.ts';
+import type { StoredRecord } from './versions.ts';
+import type { World } from './world.ts';
+
+const WRONG_SEQUENCE = { err_code: 10_071, code: 400, description: 'wrong last sequence' };
+const IN_PROCESS = { err_code: 10_164, code: 400, description: 'wrong last sequence' };
+const NO_MESSAGE = { err_code: 10_037, code: 404, description: 'no message found' };
+
+interface Headers {
+  get(name: string): string;
+}
+
+interface RequestOptions {
+  readonly timeout: number;
+  readonly headers?: Headers;
+}
+
+interface Reply {
+  readonly data: Uint8Array;
+  json(): unknown;
+}
+
+interface MessageQuery {
+  readonly seq?: number;
+  readonly next_by_subj?: string;
+  readonly last_by_subj?: string;
+}
+
+/** JetStream as a publisher reaches it: what it stores, what it refuses, and what it says it has. */
+export class AppendServer {
+  /** Whether the present append was answered by anything but `in process`. */
+  decided = false;
+  readonly #world: World;
+  readonly #clock: Clock;
+  readonly #stored = new Map<string, StoredRecord>();
+  /** How far the server reaches that answered the last append; it may have been held up. */
+  #reaches = Number.POSITIVE_INFINITY;
+
+  constructor(world: World, clock: Clock) {
+    this.#world = world;
+    this.#clock = clock;
+  }
+
+  /** The record with a message id, if the stream still holds it. */
+  find(id: string): StoredRecord | undefined {
+    const record = this.#stored.get(id);
+    return record && this.#history.at(record.sequence) === record ? record : undefined;
+  }
+
+  /** As the request of a NATS connection. */
+  async request(subject: string, body: unknown, options: RequestOptions): Promise<Reply> {
+    if (subject.includes('STREAM.INFO')) return toReply(this.#info());
+    return new Promise((resolve, reject) => {
+      const fail = () => {
+        this.decided = true;
+        reject(new Error('No answer in time.'));
+      };
+      const cancel = this.#clock.after(options.timeout, fail);
+      this.#exchange(subject, String(body), options).then((answer) => {
+        cancel();
+        resolve(toReply(answer));
+      }, fail);
+    });
+  }
+
+  async #exchange(subject: string, body: string, { headers }: RequestOptions): Promise<object> {
+    await this.#hop(subject);
+    const topic = fromSubject(subject);
+    const answer =
+      topic === undefined || !headers
+        ? this.#message(JSON.parse(body))
+        : this.#append(topic, headers);
+    await this.#hop('answer to the publisher');
+    return answer;
+  }
+
+  #append(topic: string, headers: Headers): object {
+    const { stale, clock, random, undecidedUntilMs } = this.#world;
+    const expected = headers.get('Nats-Expected-Last-Subject-Sequence');
+    const id = headers.get('Nats-Msg-Id');
+    const isHeldUp = stale && clock.nowMs < stale.untilMs && random.chance(0.5);
+    this.#reaches = isHeldUp ? stale.bounds.lastSequence : Number.POSITIVE_INFINITY;
+    if (expected !== '' && clock.nowMs < undecidedUntilMs) return { error: IN_PROCESS, seq: 0 };
+    this.decided = true;
+    const last = this.#last(topic)?.sequence ?? 0;
+    if (expected !== '' && Number(expected) !== last) return { error: WRONG_SEQUENCE, seq: 0 };
+    const first = this.find(id);
+    if (first) return { stream: 's', seq: first.sequence, duplicate: true };
+    const timeMs = Math.floor(clock.nowMs);
+    const record = this.#history.publish(topic, { timeMs, padding: 0, valid: true });
+    this.#stored.set(id, record);
+    return { stream: 's', seq: record.sequence };
+  }
+
+  #message(query: MessageQuery): object {
+    const found = this.#search(query);
+    if (!found) return { error: NO_MESSAGE };
+    const [id] = [...this.#stored].find(([, record]) => record === found) ?? [''];
+    const hdrs = Buffer.from(`NATS/1.0\r\nNats-Msg-Id: ${id}\r\n\r\n`).toString('base64');
+    return { message: { seq: found.sequence, subject: `tidemark.events.${found.topic}`, hdrs } };
+  }
+
+  #search({ seq = 0, next_by_subj: next, last_by_subj: last }: MessageQuery) {
+    if (last !== undefined) return this.#last(fromSubject(last) ?? '');
+    if (next === undefined) return seq <= this.#reaches ? this.#history.at(seq) : undefined;
+    const topic = fromSubject(next);
+    let record = this.#history.next(seq - 1);
+    while (record && record.topic !== topic) record = this.#history.next(record.sequence);
+    return record && record.sequence <= this.#reaches ? record : undefined;
+  }
+
+  #last(topic: string): StoredRecord | undefined {
+    const { firstSequence, lastSequence } = this.#history;
+    const end = Math.min(lastSequence, this.#reaches);
+    for (let sequence = end; sequence >= firstSequence; sequence--) {
+      const record = this.#history.at(sequence);
+      if (record?.topic === topic) return record;
+    }
+    return undefined;
+  }
+
+  #info(): object {
+    const { firstSequence, lastSequence, ...lineage } = this.#history.bounds();
+    return {
+      created: new Date(this.#history.createdMs).toISOString(),
+      config: { name: 'TIDEMARK_EVENTS', num_replicas: 3, metadata: lineageMetadata(lineage) },
+      state: { first_seq: firstSequence, last_seq: lastSequence },
+      cluster: { leader: 's1' },
+    };
+  }
+
+  get #history(): History {
+    return this.#world.history;
+  }
+
+  async #hop(what: string): Promise<void> {
+    await this.#world.requests.hop(what);
+    if (!this.#world.natsUp) throw new Error('NATS is away.');
+  }
+}
+
+function toReply(answer: object): Reply {
+  const text = JSON.stringify(answer);
+  return { data: Buffer.from(text), json: () => JSON.parse(text) };
+}
