@@ -28,7 +28,7 @@ export const fairness: BenchCase = {
   name: 'fairness',
   title: 'one attacker at its limits beside 200 ordinary users',
   sockets: USERS + 500,
-  method: `${USERS} users with a WebSocket each publish (50 a second over HTTP), receive what they published, subscribe (20 a second) and catch up on ${PAST_EVENTS} events older than the tail (10 a second), at a fixed pace. They do so for ${SECONDS} s alone, and for ${SECONDS} s beside each attack. Attackers have tokens for topics of their own and the default limits. A figure is a p99 divided by the p99 alone, and the longest time for which a loop of gateway, ingest or replay was held. Attackers, users, services and NATS share the machine.`,
+  method: `${USERS} users with a WebSocket each publish (50 a second over HTTP), receive what they published, subscribe (20 a second) and catch up on ${PAST_EVENTS} events older than the tail (10 a second), at a fixed rate. They do so for ${SECONDS} s alone, and for ${SECONDS} s beside each attack. Attackers have tokens for topics of their own and the default limits. A figure is a p99 divided by the p99 alone, and the longest time for which a loop of gateway, ingest or replay was held. Attackers, users, services and NATS share the machine.`,
   targets: [
     ...OPERATIONS.map((operation) => ({
       value: operation,

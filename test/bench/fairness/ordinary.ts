@@ -161,7 +161,7 @@ const commands = {
     for (const token of given.tokens) users.push(new User(given.services.gateway, token));
     await Promise.all(users.map((user, index) => user.open(ownTopic(index))));
   },
-  /** Works at a fixed pace for some seconds, whether answers come or not. */
+  /** Works at a fixed rate for some seconds, whether answers come or not. */
   async work({ seconds }: { seconds: number }): Promise<{ report: Report; faults: string[] }> {
     for (const histogram of Object.values(histograms)) histogram.reset();
     faults.clear();
