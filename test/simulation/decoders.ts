@@ -72,8 +72,17 @@ export class SseDecoder implements Decoder {
       const block = this.#rest.subarray(0, end);
       this.#rest = this.#rest.subarray(end + 2);
       const message = this.#read(block);
-      if (message) this.#receive(message, version);
+      if (!message) continue;
+      if (message.type === 'gap') this.#beginWith(message.to, version);
+      this.#receive(message, version);
     }
+  }
+
+  /** A subscription that begins with a gap has no other block for its begin. */
+  #beginWith(cursor: string, version: LogVersion): void {
+    if (this.#subscribed) return;
+    this.#subscribed = true;
+    this.#receive({ type: 'subscribed', id: '', cursor }, version);
   }
 
   #read(block: Buffer): Received | undefined {

@@ -276,7 +276,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     const { head } = this.#log.tail;
     const patterns = subscription.patterns.list;
     subscription.catchUpObserver = this.#observer.subscribed({ id, patterns }, { position, head });
-    this.send(this.encoder.subscribed(id, position));
+    this.send(this.encoder.subscribed(id, position, gap !== undefined));
     if (gap) {
       this.context.counters.gaps++;
       this.#sendGap(id, { ...gap, to: this.#positionAt(sequence) });

@@ -11,7 +11,8 @@ export interface Gap {
 /** Encodes a connection's messages for one transport; `undefined` where that has no such message. */
 export interface Encoder extends EventEncoder {
   readonly transport: 'websocket' | 'sse';
-  subscribed(id: string, position: Position): Buffer | undefined;
+  /** @param gapFollows whether the next message is a gap up to the position */
+  subscribed(id: string, position: Position, gapFollows: boolean): Buffer | undefined;
   unsubscribed(id: string): Buffer | undefined;
   live(id: string, position: Position): Buffer;
   gap(id: string, gap: Gap): Buffer;

@@ -94,7 +94,7 @@ describe('WebSocket frames', () => {
     const at = { epoch: 'e', sequence: 7 };
     const error = { code: 'not_found', message: 'ü', retryable: false } as const;
     const bytes = Buffer.concat([
-      webSocketEncoder.subscribed('s', at) ?? Buffer.alloc(0),
+      webSocketEncoder.subscribed('s', at, false) ?? Buffer.alloc(0),
       webSocketEncoder.live('s', at),
       webSocketEncoder.heartbeat(at),
       webSocketEncoder.heartbeat(undefined),
@@ -157,8 +157,13 @@ describe('SSE blocks', () => {
 
   test('position: at the beginning and as a heartbeat: no event is raised', () => {
     const at = { epoch: 'e', sequence: 7 };
-    const blocks = [sseEncoder.subscribed('', at) ?? Buffer.alloc(0), sseEncoder.heartbeat(at)];
+    const blocks = [
+      sseEncoder.subscribed('', at, false) ?? Buffer.alloc(0),
+      sseEncoder.heartbeat(at),
+    ];
     for (const block of blocks) expect(block.toString()).toBe('id: e-7\n\n');
     expect(parse(Buffer.concat([...blocks, sseEncoder.heartbeat(undefined)]))).toEqual([]);
+    // With a gap next, a client that is cut off in between must come back for the gap.
+    expect(sseEncoder.subscribed('', at, true)).toBeUndefined();
   });
 });

@@ -33,7 +33,9 @@ export const sseEncoder: Encoder = {
     target.set(SUFFIX, at);
     return at + SUFFIX.length;
   },
-  subscribed: (_id, position) => Buffer.from(sseCursor(position)),
+  // A client that is cut off before the gap must not come back with the cursor after it.
+  subscribed: (_id, position, gapFollows) =>
+    gapFollows ? undefined : Buffer.from(sseCursor(position)),
   unsubscribed: () => undefined,
   live: (_id, position) => Buffer.from(sseLive(position)),
   gap: (_id, { from, to, reason }) =>
