@@ -56,15 +56,20 @@ export async function mirror(environment, domain) {
 }
 
 /**
- * The name of the log, which the mirror keeps. A stream of an earlier version has none yet.
+ * The name of the log and the key of its seals, which the mirror keeps. A stream of an earlier version has
+ * none yet.
  *
  * @param {import('./jetstream.mjs').StreamInfo} original
  */
 async function metadataOf({ config, created }) {
   const { EVENTS } = await import('./jetstream.mjs');
-  const { lineageMetadata, readLineage } = await import('@tidemark/nats');
+  const { lineageMetadata, readLineage, sealMetadata } = await import('@tidemark/nats');
   if (config.name !== EVENTS) return {};
-  return lineageMetadata(readLineage(config.metadata, Date.parse(created)));
+  const { metadata } = config;
+  return {
+    ...lineageMetadata(readLineage(metadata, Date.parse(created))),
+    ...sealMetadata(metadata),
+  };
 }
 
 async function main() {

@@ -101,7 +101,12 @@ const checks: readonly [
         ),
         (payload, pairs) =>
           typed(outcomes, () => {
-            const stored = decodeStored({ topic: 'fuzz.a', payload, headers: new Map(pairs) });
+            const stored = decodeStored({
+              topic: 'fuzz.a',
+              payload,
+              headers: new Map(pairs),
+              trust: 'none',
+            });
             if (stored.valid) checkLine(stored.json);
             else throw new TidemarkError('invalid_event', stored.reason);
           }),

@@ -96,7 +96,8 @@ describe.skipIf(JAEGER_BINARY === undefined)('tracing (needs Jaeger)', () => {
       'messaging.operation.type': 'send',
       'messaging.destination.name': `tidemark.events.${TOPIC}`,
       'messaging.destination.template': 'tidemark.events.{topic}',
-      'messaging.message.id': `/tests/${TOPIC} 1`,
+      'cloudevents.event_id': '1',
+      'cloudevents.event_source': `/tests/${TOPIC}`,
       'tidemark.cursor': cursor,
       'tidemark.duplicate': false,
     });

@@ -1,4 +1,4 @@
-import { lineageMetadata } from '@tidemark/nats';
+import { lineageMetadata, SEAL_HEADER } from '@tidemark/nats';
 import { fromSubject } from '@tidemark/protocol';
 import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
 import type { History } from './history.ts';
@@ -8,6 +8,9 @@ import type { World } from './world.ts';
 const WRONG_SEQUENCE = { err_code: 10_071, code: 400, description: 'wrong last sequence' };
 const IN_PROCESS = { err_code: 10_164, code: 400, description: 'wrong last sequence' };
 const NO_MESSAGE = { err_code: 10_037, code: 404, description: 'no message found' };
+
+/** The key with which the publisher seals; it never changes. */
+export const SEAL_METADATA = { tidemark_seal: `${'A'.repeat(43)}.0` };
 
 interface Headers {
   get(name: string): string;
@@ -23,6 +26,13 @@ interface Reply {
   json(): unknown;
 }
 
+/** What a publisher has sent, and the record that it became. */
+interface Sent {
+  readonly record: StoredRecord;
+  readonly seal: string;
+  readonly payload: Uint8Array;
+}
+
 interface MessageQuery {
   readonly seq?: number;
   readonly next_by_subj?: string;
@@ -35,7 +45,7 @@ export class AppendServer {
   decided = false;
   readonly #world: World;
   readonly #clock: Clock;
-  readonly #stored = new Map<string, StoredRecord>();
+  readonly #stored = new Map<string, Sent>();
   /** How far the server reaches that answered the last append; it may have been held up. */
   #reaches = Number.POSITIVE_INFINITY;
 
@@ -46,7 +56,7 @@ export class AppendServer {
 
   /** The record with a message id, if the stream still holds it. */
   find(id: string): StoredRecord | undefined {
-    const record = this.#stored.get(id);
+    const record = this.#stored.get(id)?.record;
     return record && this.#history.at(record.sequence) === record ? record : undefined;
   }
 
@@ -59,25 +69,25 @@ export class AppendServer {
         reject(new Error('No answer in time.'));
       };
       const cancel = this.#clock.after(options.timeout, fail);
-      this.#exchange(subject, String(body), options).then((answer) => {
+      this.#exchange(subject, body, options).then((answer) => {
         cancel();
         resolve(toReply(answer));
       }, fail);
     });
   }
 
-  async #exchange(subject: string, body: string, { headers }: RequestOptions): Promise<object> {
+  async #exchange(subject: string, body: unknown, { headers }: RequestOptions): Promise<object> {
     await this.#hop(subject);
     const topic = fromSubject(subject);
     const answer =
       topic === undefined || !headers
-        ? this.#message(JSON.parse(body))
-        : this.#append(topic, headers);
+        ? this.#message(JSON.parse(String(body)))
+        : this.#append(topic, headers, body as Uint8Array);
     await this.#hop('answer to the publisher');
     return answer;
   }
 
-  #append(topic: string, headers: Headers): object {
+  #append(topic: string, headers: Headers, payload: Uint8Array): object {
     const { stale, clock, random, undecidedUntilMs } = this.#world;
     const expected = headers.get('Nats-Expected-Last-Subject-Sequence');
     const id = headers.get('Nats-Msg-Id');
@@ -91,16 +101,20 @@ export class AppendServer {
     if (first) return { stream: 's', seq: first.sequence, duplicate: true };
     const timeMs = Math.floor(clock.nowMs);
     const record = this.#history.publish(topic, { timeMs, padding: 0, valid: true });
-    this.#stored.set(id, record);
+    this.#stored.set(id, { record, seal: headers.get(SEAL_HEADER), payload });
     return { stream: 's', seq: record.sequence };
   }
 
   #message(query: MessageQuery): object {
     const found = this.#search(query);
     if (!found) return { error: NO_MESSAGE };
-    const [id] = [...this.#stored].find(([, record]) => record === found) ?? [''];
-    const hdrs = Buffer.from(`NATS/1.0\r\nNats-Msg-Id: ${id}\r\n\r\n`).toString('base64');
-    return { message: { seq: found.sequence, subject: `tidemark.events.${found.topic}`, hdrs } };
+    const subject = `tidemark.events.${found.topic}`;
+    const [id, sent] = [...this.#stored].find(([, { record }]) => record === found) ?? [];
+    if (!sent) return { message: { seq: found.sequence, subject } };
+    const lines = ['NATS/1.0', `Nats-Msg-Id: ${id}`, `${SEAL_HEADER}: ${sent.seal}`, '', ''];
+    const hdrs = Buffer.from(lines.join('\r\n')).toString('base64');
+    const data = Buffer.from(sent.payload).toString('base64');
+    return { message: { seq: found.sequence, subject, hdrs, data } };
   }
 
   #search({ seq = 0, next_by_subj: next, last_by_subj: last }: MessageQuery) {
@@ -126,7 +140,11 @@ export class AppendServer {
     const { firstSequence, lastSequence, ...lineage } = this.#history.bounds();
     return {
       created: new Date(this.#history.createdMs).toISOString(),
-      config: { name: 'TIDEMARK_EVENTS', num_replicas: 3, metadata: lineageMetadata(lineage) },
+      config: {
+        name: 'TIDEMARK_EVENTS',
+        num_replicas: 3,
+        metadata: { ...lineageMetadata(lineage), ...SEAL_METADATA },
+      },
       state: { first_seq: firstSequence, last_seq: lastSequence },
       cluster: { leader: 's1' },
     };

@@ -1,7 +1,13 @@
-import { type BudgetClock, EventAppender, KnownEnd, type NatsLink } from '@tidemark/nats';
+import {
+  type BudgetClock,
+  EventAppender,
+  KnownEnd,
+  type NatsLink,
+  StreamSeal,
+} from '@tidemark/nats';
 import { type CloudEvent, parseCursor, TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
-import { AppendServer } from './append-server.ts';
+import { AppendServer, SEAL_METADATA } from './append-server.ts';
 import { LoopClock } from './clock.ts';
 import type { LogVersion, StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
@@ -25,6 +31,7 @@ interface Attempt {
 export class SimulatedPublisher {
   readonly #world: World;
   readonly #server: AppendServer;
+  readonly #seal = new StreamSeal();
   readonly #appender: EventAppender;
   readonly #stopping = new AbortController();
   #onChange: () => void = () => {};
@@ -35,6 +42,7 @@ export class SimulatedPublisher {
 
   constructor(world: World) {
     this.#world = world;
+    this.#seal.learn(SEAL_METADATA);
     const clock = new LoopClock(world.clock);
     this.#server = new AppendServer(world, clock);
     const { signal } = this.#stopping;
@@ -101,8 +109,9 @@ export class SimulatedPublisher {
     }
   }
 
-  #checkStored({ id }: CloudEvent, cursor: string, version: LogVersion): void {
-    const record = this.#server.find(`/p ${id}`);
+  #checkStored(event: CloudEvent, cursor: string, version: LogVersion): void {
+    const { id } = event;
+    const record = this.#server.find(this.#seal.messageId(event));
     this.#last = record;
     if (this.#hasChanged(version)) return;
     const { sequence, epoch } = parseCursor(cursor);
@@ -123,7 +132,7 @@ export class SimulatedPublisher {
   ): void {
     if (this.#hasChanged(version) || epoch !== version.epoch) return;
     if (code === 'precondition_failed') {
-      const isStored = this.#server.find(`/p ${event.id}`) !== undefined;
+      const isStored = this.#server.find(this.#seal.messageId(event)) !== undefined;
       ensure(!isStored, 'append', () => `${event.id} is stored and was refused`);
       // A condition that names an event which has expired cannot be judged.
       const isRight = expected !== undefined && this.#isHeld(expected);
@@ -153,6 +162,7 @@ export class SimulatedPublisher {
     const link = {
       connection: { request: request.bind(this.#server), options: {} },
       knownEnd: new KnownEnd(() => world.clock.nowMs),
+      seal: this.#seal,
       get connected() {
         return world.natsUp;
       },

@@ -102,6 +102,8 @@ export class StreamAccess {
 
 function toLogRecord({ sequence, timeMs, topic, json, valid }: StoredRecord): LogRecord {
   const subject = toSubject(topic);
-  const payload = valid ? json : NO_EVENT;
-  return { sequence, timeMs, subject, topic, payload, headers: NO_HEADERS };
+  const content = valid
+    ? ({ payload: json, trust: 'sealed' } as const)
+    : ({ payload: NO_EVENT, trust: 'none' } as const);
+  return { sequence, timeMs, subject, topic, headers: NO_HEADERS, ...content };
 }

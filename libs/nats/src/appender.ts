@@ -1,22 +1,22 @@
-import { JetStreamApiCodes, type JetStreamClient, jetstream } from '@nats-io/jetstream';
+import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
 import {
   type CloudEvent,
   encodeEvent,
-  messageId,
   readTraceContext,
   type TraceContext,
   toSubject,
 } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
+import { hasId, MESSAGE_ID_HEADER, Originals, type SentMessage } from './originals.ts';
 import { refusalError, toRefusal, unavailable } from './refusals.ts';
 import type { RetryBudget } from './retry-budget.ts';
+import { SEAL_HEADER } from './seal.ts';
 import { readStateWithin } from './state-within.ts';
 import type { StoreWatch } from './store-watch.ts';
-import { STREAM_NAME } from './stream-state.ts';
+import { requestMessage } from './stream-messages.ts';
 
 const EXPECTED_LAST_HEADER = 'Nats-Expected-Last-Subject-Sequence';
-const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 const CONTENT_TYPE = 'application/cloudevents+json';
 
 /** The limits of an appender. */
@@ -42,7 +42,7 @@ export interface Appended {
   /** The message id by which the stream knows the event. */
   readonly id: string;
   readonly sequence: number;
-  /** Whether the stream had this `source` and `id` already. `sequence` is then that of the first. */
+  /** Whether the stream had this event already. `sequence` is then that of the first. */
   readonly duplicate: boolean;
 }
 
@@ -53,12 +53,14 @@ export interface Appended {
 export class Appender {
   readonly #link: NatsLink;
   readonly #options: AppenderOptions;
+  readonly #originals: Originals;
   #stream: JetStreamClient | undefined;
   #pending = 0;
 
   constructor(link: NatsLink, options: AppenderOptions) {
     this.#link = link;
     this.#options = options;
+    this.#originals = new Originals(link);
   }
 
   /** Appends that wait for their acknowledgement. */
@@ -69,19 +71,21 @@ export class Appender {
   /**
    * Appends an event. After `unavailable` it may have been stored; a repeat with the same `source` and
    * `id` is safe. An append that the stream cannot decide yet is sent again for as long as there is time.
+   * One that the stream takes for a repeat is compared with the original.
    *
-   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time or cannot store,
-   *   `precondition_failed`, or `too_large`
+   * @throws TidemarkError `unavailable` when NATS does not acknowledge in time or cannot store, `conflict`
+   *   when the publisher has stored another event under the topic, source and id, `precondition_failed`, or
+   *   `too_large`
    */
   async append(event: CloudEvent, options: AppendOptions): Promise<Appended> {
-    const payload = encodeEvent(event);
+    const sent = this.#toSent(event);
     if (!this.#link.connected) throw unavailable('NATS is away.');
     if (this.#pending >= this.#options.pendingMax) {
       throw unavailable(`${this.#pending} events already wait for the stream.`);
     }
     this.#pending++;
     try {
-      return await this.#publish(event, payload, options);
+      return await this.#publishOnce(event, sent, options);
     } finally {
       this.#pending--;
     }
@@ -114,16 +118,19 @@ export class Appender {
    *
    * @returns `undefined` where no earlier attempt stored it
    *
-   * @throws TidemarkError `unavailable`
+   * @throws TidemarkError `unavailable`, or `conflict` when that attempt had other content
    */
   async findEarlierAppend(
     event: CloudEvent,
     expectedLastSequence: number,
     budget: RetryBudget,
   ): Promise<number | undefined> {
-    const next = { seq: expectedLastSequence + 1, next_by_subj: toSubject(event.topic) };
+    const sent = this.#toSent(event);
+    const next = { seq: expectedLastSequence + 1, next_by_subj: sent.subject };
     const message = await requestMessage(this.#link, next, budget);
-    return message && hasId(message, messageId(event)) ? message.sequence : undefined;
+    if (!message || !hasId(message, sent.id)) return undefined;
+    this.#originals.requireSame(message, sent);
+    return message.sequence;
   }
 
   /**
@@ -151,26 +158,38 @@ export class Appender {
     }
   }
 
-  /** Publishes until the stream has decided. A refused attempt stored nothing, so none is stored twice. */
-  async #publish(
+  /** Publishes until the stream has the event, and no other one in its place. */
+  async #publishOnce(
     event: CloudEvent,
-    payload: Uint8Array,
+    sent: SentMessage,
     options: AppendOptions,
   ): Promise<Appended> {
+    const { budget } = options;
+    for (;;) {
+      const appended = await this.#publish(event, sent, options);
+      if (!appended.duplicate) return appended;
+      if (await this.#originals.check(sent, appended.sequence, budget)) return appended;
+      if (!(await budget.pause())) throw refusalError('in_process');
+    }
+  }
+
+  /** Publishes until the stream has decided. A refused attempt stored nothing, so none is stored twice. */
+  async #publish(event: CloudEvent, sent: SentMessage, options: AppendOptions): Promise<Appended> {
     const { watch } = this.#options;
     const { budget } = options;
+    const { id, subject, payload } = sent;
     this.#stream ??= jetstream(this.#link.connection);
     const sentMs = performance.now();
     for (;;) {
       try {
-        const { seq, duplicate } = await this.#stream.publish(toSubject(event.topic), payload, {
-          headers: headersFor(event, options),
+        const { seq, duplicate } = await this.#stream.publish(subject, payload, {
+          headers: this.#headersFor(event, sent, options),
           timeout: budget.leftMs,
           retries: 0,
         });
         watch.noteStored();
         this.#link.knownEnd.noteSequence(seq);
-        return { id: messageId(event), sequence: seq, duplicate };
+        return { id, sequence: seq, duplicate };
       } catch (error) {
         const refusal = toRefusal(error);
         if (refusal === 'in_process' && (await budget.pause())) continue;
@@ -181,77 +200,26 @@ export class Appender {
       }
     }
   }
-}
 
-function hasId({ headers }: RawMessage, id: string): boolean {
-  return headers.includes(`\r\n${MESSAGE_ID_HEADER}: ${id}\r\n`);
-}
-
-/** The parts of a raw NATS answer that the appender needs. */
-interface RawMessage {
-  readonly sequence: number;
-  readonly subject: string;
-  /** The NATS headers as text. */
-  readonly headers: string;
-}
-
-/**
- * Reads a message from the leader, not by direct get: a follower may lag behind a refused append. A server
- * that knows no leader may answer before the leader does, so an error is asked again.
- *
- * @returns `undefined` where the stream has none
- * @throws TidemarkError `unavailable`
- */
-async function requestMessage(
-  link: NatsLink,
-  request: object,
-  budget: RetryBudget,
-): Promise<RawMessage | undefined> {
-  for (;;) {
-    const { message, error } = await requestOnce(link, request, budget);
-    const { err_code: code } = Object(error) as { err_code?: unknown };
-    // Any other error is no answer. It does not mean that the topic is empty.
-    if (code === JetStreamApiCodes.NoMessageFound) return undefined;
-    const { seq, subject, hdrs = '' } = Object(message) as Readonly<Record<string, unknown>>;
-    if (typeof seq === 'number' && typeof subject === 'string' && typeof hdrs === 'string') {
-      return { sequence: seq, subject, headers: Buffer.from(hdrs, 'base64').toString() };
+  #headersFor(event: CloudEvent, sent: SentMessage, options: AppendOptions): MsgHdrs {
+    const headers = natsHeaders();
+    headers.set(MESSAGE_ID_HEADER, sent.id);
+    headers.set(SEAL_HEADER, this.#link.seal.sign(sent));
+    headers.set('content-type', CONTENT_TYPE);
+    const { traceparent, tracestate } = options.context ?? readTraceContext(event) ?? {};
+    if (traceparent !== undefined) headers.set('traceparent', traceparent);
+    if (tracestate !== undefined) headers.set('tracestate', tracestate);
+    if (options.expectedLastSequence !== undefined) {
+      headers.set(EXPECTED_LAST_HEADER, String(options.expectedLastSequence));
     }
-    if (!(await budget.pause())) throw unavailable('The stream cannot be read.', error);
+    return headers;
   }
-}
 
-interface MessageAnswer {
-  readonly message?: unknown;
-  readonly error?: unknown;
-}
-
-/** @throws TidemarkError `unavailable` */
-async function requestOnce(
-  { connection, connected }: NatsLink,
-  request: object,
-  budget: RetryBudget,
-): Promise<MessageAnswer> {
-  if (!connected) throw unavailable('NATS is away.');
-  try {
-    const subject = `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`;
-    const reply = await connection.request(subject, JSON.stringify(request), {
-      timeout: budget.leftMs,
-    });
-    return Object(reply.json());
-  } catch (error) {
-    throw unavailable('NATS did not answer in time.', error);
+  /** @throws TidemarkError `unavailable` while the key of the stream is not known */
+  #toSent(event: CloudEvent): SentMessage {
+    const { seal } = this.#link;
+    const payload = encodeEvent(event);
+    if (!seal.known) throw unavailable('The stream does not exist yet.');
+    return { id: seal.messageId(event), subject: toSubject(event.topic), payload };
   }
-}
-
-function headersFor(event: CloudEvent, options: AppendOptions): MsgHdrs {
-  const headers = natsHeaders();
-  headers.set(MESSAGE_ID_HEADER, messageId(event));
-  headers.set('content-type', CONTENT_TYPE);
-  const { traceparent, tracestate } = options.context ?? readTraceContext(event) ?? {};
-  if (traceparent !== undefined) headers.set('traceparent', traceparent);
-  if (tracestate !== undefined) headers.set('tracestate', tracestate);
-  if (options.expectedLastSequence !== undefined) {
-    headers.set(EXPECTED_LAST_HEADER, String(options.expectedLastSequence));
-  }
-  return headers;
 }

@@ -1,10 +1,11 @@
 import { NoRespondersError, RequestError } from '@nats-io/transport-node';
-import type { CloudEvent } from '@tidemark/protocol';
+import { type CloudEvent, encodeEvent } from '@tidemark/protocol';
 import { createLogger, Metrics, startTracing } from '@tidemark/telemetry';
 import { afterEach, expect, test, vi } from 'vitest';
 import { EventAppender } from './event-appender.ts';
 import { KnownEnd } from './known-end.ts';
 import type { NatsLink } from './link.ts';
+import { newSealMetadata, SEAL_HEADER, StreamSeal } from './seal.ts';
 
 /* Answers of NATS are planted: what the stream says of an append, and what it then has. */
 
@@ -17,7 +18,9 @@ const EVENT: CloudEvent = {
   type: 'planted',
   topic: 'planted',
 };
-const MESSAGE_HEADERS = 'NATS/1.0\r\nNats-Msg-Id: /planted 1\r\n\r\n';
+const METADATA = newSealMetadata(0);
+const SEAL = new StreamSeal();
+SEAL.learn(METADATA);
 const TIMEOUT_MS = 400;
 
 const IN_PROCESS = refused(10_164, 'wrong last sequence');
@@ -58,6 +61,17 @@ function found(seq: number, headers = '', subject = 'tidemark.events.planted') {
   return { message: { seq, subject, hdrs: Buffer.from(headers).toString('base64') } };
 }
 
+/** A message with the id of the event, and with other content where that is given. */
+function original(seq: number, { content = EVENT as CloudEvent, sealed = true, id = '' } = {}) {
+  const message = { subject: 'tidemark.events.planted', payload: encodeEvent(content) };
+  const lines = [
+    `Nats-Msg-Id: ${id || SEAL.messageId(EVENT)}`,
+    ...(sealed ? [`${SEAL_HEADER}: ${SEAL.sign(message)}`] : []),
+  ];
+  const { message: planted } = found(seq, `NATS/1.0\r\n${lines.join('\r\n')}\r\n\r\n`);
+  return { message: { ...planted, data: Buffer.from(message.payload).toString('base64') } };
+}
+
 function condition(sequence: number) {
   return { precondition: { epoch: EPOCH, sequence } };
 }
@@ -81,7 +95,7 @@ async function appenderWith(planted: Planted) {
     } else if (subject.includes('STREAM.INFO')) {
       reply = {
         created: CREATED,
-        config: { num_replicas: replicas },
+        config: { name: 'TIDEMARK_EVENTS', metadata: METADATA, num_replicas: replicas },
         state,
         cluster: { leader: 'a' },
       };
@@ -97,6 +111,7 @@ async function appenderWith(planted: Planted) {
     connected: true,
     connection,
     knownEnd: new KnownEnd(),
+    seal: new StreamSeal(),
     onConnect: () => () => {},
     subscribe: () => {},
   };
@@ -164,7 +179,7 @@ test('append, the other one in process wins: refused with its cursor', async () 
 test('append, the one in process is the same event: told as a duplicate', async () => {
   const { appender } = await appenderWith({
     appends: [IN_PROCESS, WRONG],
-    next: found(8, MESSAGE_HEADERS),
+    next: original(8),
     last: [found(9)],
   });
   expect(await appender.append(EVENT, condition(7))).toEqual({
@@ -209,6 +224,51 @@ test.each([
     details: { cursor: `${EPOCH}-5` },
   });
   expect(attempts()).toBe(1);
+});
+
+test.each([
+  ['is the same', original(3)],
+  ['has another time', original(3, { content: { ...EVENT, time: '2026-01-01T00:00:00Z' } })],
+  ['has left the stream', NO_MESSAGE],
+])('append, a duplicate whose original %s: told as a duplicate', async (_, named) => {
+  const { appender } = await appenderWith({ appends: [stored(3, { duplicate: true })], named });
+  const appended = await appender.append(EVENT);
+  expect(appended).toEqual({ cursor: `${EPOCH}-3`, duplicate: true });
+});
+
+test.each([
+  ['has other data', original(3, { content: { ...EVENT, data: 1 } })],
+  ['has another type', original(3, { content: { ...EVENT, type: 'other' } })],
+  ['is not from a service', original(3, { sealed: false })],
+])('append, a duplicate whose original %s: conflict', async (_, named) => {
+  const { appender } = await appenderWith({ appends: [stored(3, { duplicate: true })], named });
+  await expect(appender.append(EVENT)).rejects.toMatchObject({ code: 'conflict' });
+});
+
+test('append, its earlier attempt under the condition had other data: conflict', async () => {
+  const next = original(8, { content: { ...EVENT, data: 1 } });
+  const { appender } = await appenderWith({ appends: [WRONG], next, last: [found(8)] });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({ code: 'conflict' });
+});
+
+test('append, a duplicate, and another message is where the original was: sent again', async () => {
+  const { appender, attempts } = await appenderWith({
+    appends: [stored(3, { duplicate: true }), stored(8)],
+    named: original(3, { id: 'other' }),
+  });
+  expect(await appender.append(EVENT)).toEqual({ cursor: `${EPOCH}-8`, duplicate: false });
+  expect(attempts()).toBe(2);
+});
+
+test('append, a duplicate, and the leader cannot be asked for the original: unavailable', async () => {
+  const { appender } = await appenderWith({
+    appends: [stored(3, { duplicate: true })],
+    named: { error: { code: 503, err_code: 10_008, description: 'unavailable' } },
+  });
+  await expect(appender.append(EVENT)).rejects.toMatchObject({
+    code: 'unavailable',
+    details: { retryAfterSeconds: 1 },
+  });
 });
 
 const LEADERLESS = { error: { code: 503, err_code: 10_008, description: 'unavailable' } };

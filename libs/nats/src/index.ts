@@ -16,6 +16,7 @@ export * from './records.ts';
 export * from './retry-budget.ts';
 export * from './revocations.ts';
 export * from './scheduler.ts';
+export * from './seal.ts';
 export * from './store-watch.ts';
 export * from './stream.ts';
 export * from './stream-state.ts';

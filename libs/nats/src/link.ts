@@ -12,6 +12,7 @@ import { ConfigurationError, type NatsConfiguration, natsServerFault } from '@ti
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { KnownEnd } from './known-end.ts';
+import { StreamSeal } from './seal.ts';
 
 /** Pause between two attempts to reach NATS, and a random addition that spreads the clients. */
 const RECONNECT_WAIT_MS = 250;
@@ -72,6 +73,8 @@ export class NatsLink {
   readonly #listeners = new Set<() => void>();
   /** How far the events stream is known to reach, over all servers that have answered. */
   readonly knownEnd = new KnownEnd();
+  /** Tells the messages of the events stream that services have written from those of others. */
+  readonly seal = new StreamSeal();
   #connection: NatsConnection | undefined;
   #connected = false;
   #faults = 0;

@@ -216,8 +216,11 @@ export class OrderedConsumer implements Backlog {
     this.#delivered++;
     this.#requested--;
     // A copy of the stream that lags begins at its own end where that comes before the start.
-    if (delivery.streamSequence > this.#after) {
-      this.#options.onRecord(toRecord(message, delivery), delivery);
+    const { streamSequence: sequence, timeMs } = delivery;
+    if (sequence > this.#after) {
+      const { subject, data, headers } = message;
+      const record = toRecord({ sequence, timeMs, subject, data, headers }, this.#link.seal);
+      this.#options.onRecord(record, delivery);
     }
     if (this.#subscription && this.#requested <= REQUEST_MESSAGES) this.#request();
   }

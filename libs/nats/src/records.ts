@@ -1,5 +1,6 @@
-import type { Msg, MsgHdrs } from '@nats-io/transport-node';
+import type { MsgHdrs } from '@nats-io/transport-node';
 import { fromSubject, type StoredMessage } from '@tidemark/protocol';
+import type { StreamSeal } from './seal.ts';
 
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 
@@ -49,20 +50,25 @@ export function parseDelivery(reply: string): Delivery {
   };
 }
 
-/** The record of a delivered message. */
-export function toRecord(message: Msg, { streamSequence, timeMs }: Delivery): LogRecord {
-  return {
-    sequence: streamSequence,
-    timeMs,
-    subject: message.subject,
-    topic: fromSubject(message.subject),
-    payload: message.data,
-    headers: readHeaders(message.headers),
-  };
+/** The parts of a message that become a record. */
+export interface MessageParts {
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+}
+
+/** The record of a message of the stream. */
+export function toRecord({ data: payload, ...message }: MessageParts, seal: StreamSeal): LogRecord {
+  const { sequence, timeMs, subject } = message;
+  const headers = readHeaders(message.headers);
+  const trust = seal.trustOf({ subject, payload, timeMs, headers });
+  return { sequence, timeMs, subject, topic: fromSubject(subject), payload, headers, trust };
 }
 
 /** The first value of each header, under its name in lower case. */
-export function readHeaders(headers: MsgHdrs | undefined): ReadonlyMap<string, string> {
+function readHeaders(headers: MsgHdrs | undefined): ReadonlyMap<string, string> {
   if (!headers) return NO_HEADERS;
   const map = new Map<string, string>();
   for (const [name, values] of headers) {

@@ -36,6 +36,11 @@ export class RetryBudget {
     return Math.max(1, this.#deadlineMs - this.#clock.nowMs());
   }
 
+  /** Whether no time is left at all. */
+  get spent(): boolean {
+    return this.#signal?.aborted === true || this.#clock.nowMs() >= this.#deadlineMs;
+  }
+
   /**
    * Pauses before the next attempt. The random part keeps publishers of one topic apart.
    *

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KnownEnd } from './known-end.ts';
 import type { NatsLink } from './link.ts';
 import type { Refusal } from './refusals.ts';
+import { StreamSeal } from './seal.ts';
 import { StoreWatch } from './store-watch.ts';
 
 const BELIEVED_MS = 30_000;
@@ -35,6 +36,7 @@ function watchOf(stream: { lastSequence: number; answers: boolean; leaderless?: 
     connected: true,
     connection: { request, options: {} },
     knownEnd: new KnownEnd(),
+    seal: new StreamSeal(),
     onConnect: (listener: () => void) => {
       connected = listener;
       return () => {};

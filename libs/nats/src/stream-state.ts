@@ -6,12 +6,12 @@ import {
   type SeqMsgRequest,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import { fromSubject, type LogBounds } from '@tidemark/protocol';
+import type { LogBounds } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { StreamAnswer } from './known-end.ts';
 import { readLineage } from './lineage.ts';
 import { type NatsLink, pause } from './link.ts';
-import { type LogRecord, readHeaders } from './records.ts';
+import { type LogRecord, toRecord } from './records.ts';
 
 /** The name of the events stream in JetStream. */
 export const STREAM_NAME = 'TIDEMARK_EVENTS';
@@ -54,15 +54,8 @@ export async function readRecord(link: NatsLink, sequence: number): Promise<LogR
   const { streams } = await manager(link);
   const message = await streams.getMessage(STREAM_NAME, { seq: sequence });
   if (!message) return undefined;
-  const { subject, time, data, header } = message;
-  return {
-    sequence,
-    timeMs: time.getTime(),
-    subject,
-    topic: fromSubject(subject),
-    payload: data,
-    headers: readHeaders(header),
-  };
+  const { subject, time, data, header: headers } = message;
+  return toRecord({ sequence, timeMs: time.getTime(), subject, data, headers }, link.seal);
 }
 
 /**
@@ -135,7 +128,7 @@ export interface WaitOptions {
 }
 
 /**
- * Waits until replay, which owns the stream, has created it.
+ * Waits until replay, which owns the stream, has created it with a key for seals.
  *
  * @throws the signal's reason once it is aborted
  */
@@ -147,7 +140,7 @@ export async function waitForStream(
     signal?.throwIfAborted();
     try {
       const state = await readStreamState(link);
-      if (state) return state;
+      if (state && link.seal.known) return state;
       if (attempt === 1) logger.info({ stream: STREAM_NAME }, 'waiting for the stream');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -192,6 +185,9 @@ export function toState(link: NatsLink, info: StreamInfo, asked?: number): Strea
     replicated: config.num_replicas > 1,
     leader: cluster?.leader,
   };
-  if (config.name === STREAM_NAME) link.knownEnd.check(answer, asked);
+  if (config.name === STREAM_NAME) {
+    link.knownEnd.check(answer, asked);
+    link.seal.learn(config.metadata);
+  }
   return answer;
 }

@@ -9,8 +9,9 @@ import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
 import { EVENT_BYTES_MAX, type Lineage, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { desiredBuckets, type NamedStream } from './buckets.ts';
-import { lineageMetadata, namesLog, readLineage } from './lineage.ts';
+import { lineageMetadata, type Metadata, namesLog, readLineage } from './lineage.ts';
 import type { NatsLink } from './link.ts';
+import { hasSeal, newSealMetadata } from './seal.ts';
 import { manager, readInfo, STREAM_NAME, type StreamState, toState } from './stream-state.ts';
 
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
@@ -56,11 +57,17 @@ export async function reconcileStream(
   logger: Logger,
 ): Promise<StreamState> {
   for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, logger);
-  const info = await reconcile(link, { name: STREAM_NAME, ...desiredStream(config) }, logger);
-  if (namesLog(info.config.metadata)) return toState(link, info);
-  // The name of the log must outlive the stream: a backup or a mirror is created at another time.
-  const lineage = readLineage(info.config.metadata, Date.parse(info.created));
-  return writeLineage(link, lineage, lineage.epoch);
+  const desired = { name: STREAM_NAME, ...desiredStream(config) };
+  // A stream without a key, if only for a moment, would be one of an earlier version.
+  const info = await reconcile(link, desired, logger, newSealMetadata(0));
+  const { metadata } = info.config;
+  const lacking: Metadata = {
+    // The name of the log must outlive the stream: a backup or a mirror is created at another time.
+    ...(!namesLog(metadata) && lineageMetadata(readLineage(metadata, Date.parse(info.created)))),
+    ...(!hasSeal(metadata) && newSealMetadata(Date.parse(info.state.last_ts))),
+  };
+  if (Object.keys(lacking).length === 0) return toState(link, info);
+  return writeMetadata(link, lacking, toState(link, info).epoch);
 }
 
 /**
@@ -70,9 +77,17 @@ export async function reconcileStream(
  * @returns the bounds of the stream in the last epoch of the lineage
  * @throws the error of NATS; Error when the stream has another epoch by now, so that it must be judged again
  */
-export async function writeLineage(
+export function writeLineage(
   link: NatsLink,
   lineage: Lineage,
+  judged: string,
+): Promise<StreamState> {
+  return writeMetadata(link, lineageMetadata(lineage), judged);
+}
+
+async function writeMetadata(
+  link: NatsLink,
+  entries: Metadata,
   judged: string,
 ): Promise<StreamState> {
   const info = await readInfo(link, STREAM_NAME);
@@ -80,7 +95,7 @@ export async function writeLineage(
   // Another replay service may have found the same loss, and known less or more about it.
   const { epoch } = toState(link, info);
   if (epoch !== judged) throw new Error(`The log is in the epoch ${epoch} by now, not ${judged}.`);
-  const metadata = { ...info.config.metadata, ...lineageMetadata(lineage) };
+  const metadata = { ...info.config.metadata, ...entries };
   const { streams } = await manager(link);
   return toState(link, await streams.update(STREAM_NAME, { ...info.config, metadata }));
 }
@@ -89,13 +104,14 @@ async function reconcile(
   link: NatsLink,
   desired: NamedStream,
   logger: Logger,
+  firstMetadata?: Metadata,
 ): Promise<StreamInfo> {
   const { name: stream } = desired;
   const { streams } = await manager(link);
   const found = await readInfo(link, stream);
   if (!found) {
     logger.info({ stream }, 'creating the stream');
-    return streams.add(desired);
+    return streams.add({ ...desired, ...(firstMetadata && { metadata: { ...firstMetadata } }) });
   }
   const changes = differences(found.config, desired);
   if (changes.length === 0) return found;

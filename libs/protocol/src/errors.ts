@@ -28,7 +28,11 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'The path exists, the method does not.',
   },
-  conflict: { status: 409, retryable: false, meaning: 'The name is in use on this connection.' },
+  conflict: {
+    status: 409,
+    retryable: false,
+    meaning: 'The name is in use on this connection, or names an event with other content.',
+  },
   precondition_failed: {
     status: 412,
     retryable: false,

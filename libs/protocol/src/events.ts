@@ -6,7 +6,7 @@ import { isTopic, TOPIC_RULE } from './topics.ts';
 /** Largest event, in bytes of its JSON in UTF-8. */
 export const EVENT_BYTES_MAX = 256 * 1024;
 
-/** Largest `id`, `source` or `type`, in UTF-16 units; NATS keeps `source` and `id` in memory. */
+/** Largest `id`, `source` or `type`, in UTF-16 units. */
 export const ATTRIBUTE_LENGTH_MAX = 1024;
 
 /** Most extension attributes of one event, besides those that servers set. Each is checked. */
@@ -38,6 +38,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const LONE_SURROGATE = /\p{Cs}/u;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: both of the above in one look.
 const UNFIT = /[\u0000-\u001f\u007f-\u009f\p{Cs}]/u;
+const ILL_FORMED = 'holds text that is not well-formed Unicode';
 const EXTENSION_NAME = /^[a-z0-9]{1,64}$/;
 const URI_REFERENCE = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
@@ -133,12 +134,12 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
 /**
  * Serializes an event as it is stored: JSON on one line, in UTF-8.
  *
- * @throws TidemarkError `too_large`, or `invalid_event` when `data` is nested too deeply
+ * @throws TidemarkError `too_large`, or `invalid_event` when `data` is nested too deeply, or holds a number
+ *   or text that other readers of JSON refuse
  */
 export function encodeEvent(event: CloudEvent): Uint8Array {
-  if (isDeeper(event.data, DATA_DEPTH_MAX)) {
-    throw invalid([{ path: 'data', message: `is nested deeper than ${DATA_DEPTH_MAX} levels` }]);
-  }
+  const message = dataFault(event.data, DATA_DEPTH_MAX);
+  if (message) throw invalid([{ path: 'data', message }]);
   const bytes = new TextEncoder().encode(JSON.stringify(event));
   if (bytes.length > EVENT_BYTES_MAX) {
     throw new TidemarkError(
@@ -174,11 +175,6 @@ export function completeEvent(input: unknown, defaults: EventDefaults): unknown 
     time: new Date(defaults.nowMs).toISOString(),
     ...input,
   };
-}
-
-/** The id under which the stream stores an event once. It is unique, as `source` holds no space. */
-export function messageId(event: Pick<CloudEvent, 'source' | 'id'>): string {
-  return `${event.source} ${event.id}`;
 }
 
 function isPlainlyValid(event: object): boolean {
@@ -220,9 +216,29 @@ function withTopic(event: CloudEvent, path: string): CloudEvent {
   });
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((child) => isDeeper(child, levels - 1));
+/**
+ * What is wrong with `data` that was parsed as JSON. `1e999` was read as infinity there, which JSON has no
+ * number for, and half of a surrogate pair can be escaped in JSON and not be sent in UTF-8.
+ */
+function dataFault(value: unknown, levels: number): string | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : ILL_FORMED;
+  if (typeof value === 'number') {
+    return Number.isFinite(value) ? undefined : 'holds a number that is out of range';
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (levels === 0) return `is nested deeper than ${DATA_DEPTH_MAX} levels`;
+  if (Array.isArray(value)) return firstFault(value, levels);
+  return Object.keys(value).every((name) => name.isWellFormed())
+    ? firstFault(Object.values(value), levels)
+    : ILL_FORMED;
+}
+
+function firstFault(children: readonly unknown[], levels: number): string | undefined {
+  for (const child of children) {
+    const fault = dataFault(child, levels - 1);
+    if (fault) return fault;
+  }
+  return undefined;
 }
 
 function extensionFaults(event: Record<string, unknown>, path: string): Fault[] {

@@ -1,6 +1,6 @@
 import { decodeUtf8, fromBinaryMode, STRUCTURED_TYPE } from './binary-mode.ts';
-import { asTidemarkError } from './errors.ts';
-import { type CloudEvent, EVENT_BYTES_MAX, encodeEvent, parseEvent } from './events.ts';
+import { asTidemarkError, TidemarkError } from './errors.ts';
+import { encodeEvent, parseEvent } from './events.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
 /** An event without its content: what the log knows of it beside its JSON. */
@@ -16,6 +16,15 @@ export interface LogEvent extends EventHeader {
   readonly json: Uint8Array;
 }
 
+/**
+ * What is known about who wrote a message:
+ *
+ * - `sealed`: one of Tidemark's services, which has checked it
+ * - `earlier`: nothing, because the stream stored it before there were seals. Its `publisher` is believed
+ * - `none`: somebody else, who may publish past ingest
+ */
+export type Trust = 'sealed' | 'earlier' | 'none';
+
 /** A message of the events stream, as its publisher wrote it. */
 export interface StoredMessage {
   /**
@@ -26,65 +35,66 @@ export interface StoredMessage {
   readonly payload: Uint8Array;
   /** NATS headers, first value of each, names in lower case. Empty where the message has none. */
   readonly headers: ReadonlyMap<string, string>;
+  readonly trust: Trust;
 }
 
 /** A message of the stream as an event, or the reason why it is none. */
 export type DecodedEvent =
   /** `json`: the event on one line, its `topic` the subject's, ready for both transports. */
-  | { readonly valid: true; readonly event: CloudEvent; readonly json: Uint8Array }
+  | { readonly valid: true; readonly json: Uint8Array }
   | { readonly valid: false; readonly reason: string };
 
-const LF = 10;
-const CR = 13;
-const OPENING_BRACE = 123;
-
 /**
- * Reads a message of the stream as an event, in structured JSON or binary mode (`ce-` headers). Services
- * may publish past ingest, so it is checked like any other input. The subject decides the topic, because
- * the publisher's NATS permission covers the subject.
+ * Reads a message of the stream as an event. What a service has sealed is returned unread, so that the
+ * fan-out path neither parses nor encodes.
  *
- * The bytes that ingest wrote are returned unchanged, so that nothing is encoded on the fan-out path.
+ * Any other message may hold anything: it is structured JSON or in binary mode (`ce-` headers), is checked
+ * as ingest checks a body, and is encoded anew, so that nothing reaches a reader that was not checked. The
+ * subject decides the topic, because the publisher's NATS permission covers the subject. Nobody vouches for
+ * its `publisher`, which is removed.
  */
-export function decodeStored({ topic, payload, headers }: StoredMessage): DecodedEvent {
+export function decodeStored(message: StoredMessage): DecodedEvent {
+  const { topic, payload, headers, trust } = message;
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
+  const origin = sampledOrigin(headers);
+  if (trust === 'sealed' && !origin) return { valid: true, json: payload };
   try {
-    const binary = isBinaryMode(headers);
-    const input: unknown = binary
-      ? fromBinaryMode(headers, headers.get('content-type'), payload)
-      : JSON.parse(decodeUtf8(payload));
-    const named = typeof input === 'object' && input !== null ? (input as Named) : {};
-    const sameTopic = named.topic === topic;
-    if (!sameTopic) named.topic = topic;
-    const origin = originOf(named, headers);
-    const event = parseEvent(origin ? withContext(named, origin) : input);
-    const asStored = sameTopic && !origin && !binary && isOneLine(payload);
-    if (asStored && payload.length <= EVENT_BYTES_MAX) return { valid: true, event, json: payload };
-    return { valid: true, event, json: encodeEvent(event) };
+    const input = readInput(headers, payload);
+    if (trust === 'sealed' && input.traceparent) return { valid: true, json: payload };
+    const { publisher, ...rest } = input;
+    const named = trust === 'none' || publisher === undefined ? rest : { ...rest, publisher };
+    const event = parseEvent(withContext({ ...named, topic }, origin));
+    return { valid: true, json: encodeEvent(event) };
   } catch (error) {
     if (error instanceof SyntaxError) return { valid: false, reason: 'not JSON in UTF-8' };
-    const { code, message } = asTidemarkError(error);
-    return { valid: false, reason: code === 'internal' ? 'unreadable' : message };
+    const { code, message: reason } = asTidemarkError(error);
+    return { valid: false, reason: code === 'internal' ? 'unreadable' : reason };
   }
 }
 
-type Named = TraceCarrier & { topic?: unknown };
+/** @throws SyntaxError, or TidemarkError where there is no object */
+function readInput(headers: StoredMessage['headers'], payload: Uint8Array): TraceCarrier {
+  if (isBinaryMode(headers)) {
+    return fromBinaryMode(headers, headers.get('content-type'), payload);
+  }
+  const input: unknown = JSON.parse(decodeUtf8(payload));
+  if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
+    return input as TraceCarrier;
+  }
+  throw new TidemarkError('invalid_event', 'The event must be a JSON object.');
+}
 
 /**
- * The sampled trace of a service that published past ingest, so that clients can continue it. Ingest
- * writes the origin into the event.
+ * The sampled trace in the headers, which an event without a trace of its own gets, so that clients can
+ * continue it. Ingest writes it into the event.
  */
-function originOf(event: TraceCarrier, headers: StoredMessage['headers']) {
+function sampledOrigin(headers: StoredMessage['headers']) {
   const traceparent = headers.get('traceparent');
-  if (traceparent === undefined || event.traceparent || !isSampled(traceparent)) return undefined;
+  if (traceparent === undefined || !isSampled(traceparent)) return undefined;
   return contextInHeaders(headers);
 }
 
 function isBinaryMode(headers: ReadonlyMap<string, string>): boolean {
   if (!headers.has('ce-specversion')) return false;
   return !headers.get('content-type')?.startsWith(STRUCTURED_TYPE);
-}
-
-/** Also refuses bytes before the object, such as a byte order mark, which decoding ignores. */
-function isOneLine(bytes: Uint8Array): boolean {
-  return bytes[0] === OPENING_BRACE && !bytes.includes(LF) && !bytes.includes(CR);
 }

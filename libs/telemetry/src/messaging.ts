@@ -1,7 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
 import {
   type CloudEvent,
-  messageId,
   readTraceContext,
   type TraceContext,
   toSubject,
@@ -23,7 +22,7 @@ export const PROCESS_SPAN = `process ${DESTINATION_TEMPLATE}`;
 export interface MessageOfSpan {
   /** The NATS subject. */
   readonly subject: string;
-  /** The message id: `<source> <id>`. */
+  /** The message id in NATS. */
   readonly id?: string | undefined;
   readonly bytes?: number | undefined;
 }
@@ -47,7 +46,11 @@ export function traceSend<T extends { readonly cursor: string; readonly duplicat
   tracer: Tracer,
   { event, parent, append }: Send<T>,
 ): Promise<T> {
-  const attributes = sendAttributes({ subject: toSubject(event.topic), id: messageId(event) });
+  const attributes = {
+    ...sendAttributes({ subject: toSubject(event.topic) }),
+    'cloudevents.event_id': event.id,
+    'cloudevents.event_source': event.source,
+  };
   // The event may have begun in another trace than this request.
   const origin = readTraceContext(event);
   const options = { kind: 'producer', parent, attributes, links: origin ? [origin] : [] } as const;

@@ -11,6 +11,7 @@ import type { AppendedEvent, AppendRequest } from '@tidemark/nats';
 import {
   asTidemarkError,
   type CloudEvent,
+  type Fault,
   readTraceContext,
   TidemarkError,
   type TraceContext,
@@ -115,9 +116,8 @@ interface Sender {
 }
 
 /**
- * Appends in order without waiting between events. When NATS fails during a batch, the answer is the
- * first failure. Sending the whole batch again is safe, because the stream recognises the stored events
- * by `source` and `id`.
+ * Appends in order without waiting between events. When NATS fails during a batch, the answer is that
+ * failure. Sending the whole batch again is safe, because the stream recognises the stored events.
  */
 async function append(appends: Appends, submission: Submission, request: AppendRequest) {
   const outcomes = await Promise.allSettled(
@@ -126,10 +126,23 @@ async function append(appends: Appends, submission: Submission, request: AppendR
       return toAnswer(event, await appends.append(event, { ...request, spanned }));
     }),
   );
-  return outcomes.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason;
-    return outcome.value;
+  const errors = outcomes.map((one) => {
+    return one.status === 'rejected' ? asTidemarkError(one.reason) : undefined;
   });
+  // A conflict tells that all other events are stored, so a failure that may pass comes first.
+  const failure = errors.find((error) => error && error.code !== 'conflict');
+  if (failure) throw failure;
+  const faults = errors.flatMap((error, index) => {
+    return error ? [{ path: submission.batch ? `[${index}]` : '$', message: error.message }] : [];
+  });
+  if (faults.length > 0) throw conflict(faults);
+  return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+}
+
+function conflict(faults: readonly Fault[]): TidemarkError {
+  const [first] = faults;
+  const more = faults.length > 1 ? ` ${faults.length} events are affected.` : '';
+  return new TidemarkError('conflict', `${first?.message}${more}`, { faults });
 }
 
 function toAnswer({ id, source, topic }: CloudEvent, { cursor, duplicate }: AppendedEvent) {

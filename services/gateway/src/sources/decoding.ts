@@ -7,15 +7,10 @@ export type DecodedRecord =
   | { readonly valid: false; readonly reason: string };
 
 /** Decodes a record of the stream. */
-export function decodeRecord({
-  sequence,
-  timeMs,
-  topic,
-  payload,
-  headers,
-}: LogRecord): DecodedRecord {
+export function decodeRecord(record: LogRecord): DecodedRecord {
+  const { sequence, timeMs, topic } = record;
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
-  const stored = decodeStored({ topic, payload, headers });
+  const stored = decodeStored(record);
   if (!stored.valid) return stored;
   return { valid: true, event: { sequence, timeMs, topic, json: stored.json } };
 }

@@ -62,7 +62,15 @@ function streamOf(messages: Messages, { first = 1, lineage = { epoch: 'log' } as
           const { json, timeMs } = toEvent(number, sequence);
           const payload = Buffer.from(number === 0 ? 'no event' : json);
           const subject = 'tidemark.events.a';
-          return { sequence, timeMs, subject, topic: 'a', payload, headers: new Map() };
+          return {
+            sequence,
+            timeMs,
+            subject,
+            topic: 'a',
+            payload,
+            headers: new Map(),
+            trust: 'none',
+          };
         },
         async writeLineage(next) {
           written.push(next);

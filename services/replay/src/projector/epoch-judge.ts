@@ -108,7 +108,7 @@ async function beforeUnknown(
   for (let sequence = first; sequence <= end; sequence++) {
     const record = await readRecord(sequence);
     if (record?.topic === undefined) continue;
-    if (decodeStored({ ...record, topic: record.topic }).valid) return sequence - 1;
+    if (decodeStored(record).valid) return sequence - 1;
   }
   return through;
 }
@@ -116,7 +116,6 @@ async function beforeUnknown(
 /** An earlier version may have read the same message in another way; then its time tells. */
 function isOf(record: LogRecord, archived: ArchivedEvent): boolean {
   if (record.timeMs === archived.timeMs) return true;
-  if (record.topic === undefined) return false;
-  const stored = decodeStored({ ...record, topic: record.topic });
+  const stored = decodeStored(record);
   return stored.valid && Buffer.from(stored.json).toString() === archived.json;
 }

@@ -1,5 +1,6 @@
 import type { LogRecord } from '@tidemark/nats';
 import {
+  type CloudEvent,
   contextInHeaders,
   decodeStored,
   type LogBounds,
@@ -199,8 +200,8 @@ export class Projector {
       this.#skip(sequence, stored.reason);
       return;
     }
-    const { topic, type, source } = stored.event;
     const json = toText(stored.json);
+    const { topic, type, source } = JSON.parse(json) as CloudEvent;
     this.#length += json.length;
     this.#events.push({ sequence, timeMs, topic, type, source, json });
   }

@@ -1,0 +1,95 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type CloudEvent, TidemarkError } from '@tidemark/protocol';
+import type { NatsLink } from './link.ts';
+import { unavailable } from './refusals.ts';
+import type { RetryBudget } from './retry-budget.ts';
+import { SEAL_HEADER } from './seal.ts';
+import { headerOf, type RawMessage, requestMessage } from './stream-messages.ts';
+
+export const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
+
+/** Most originals that are read at one time. Each may have the size of the largest event. */
+const READS_MAX = 32;
+
+/** An append as the stream is given it. */
+export interface SentMessage {
+  readonly id: string;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+}
+
+/** Whether a message of the stream has this message id. */
+export function hasId(message: RawMessage, id: string): boolean {
+  return headerOf(message, MESSAGE_ID_HEADER) === id;
+}
+
+/**
+ * Compares appends that the stream has recognised as repeats with what it has stored. The message id names
+ * publisher, topic, source and id, and says nothing about the rest of the event.
+ */
+export class Originals {
+  readonly #link: NatsLink;
+  /** Reads that may begin now, and those that wait for one to end. */
+  #free = READS_MAX;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(link: NatsLink) {
+    this.#link = link;
+  }
+
+  /**
+   * Checks that a repeat is one.
+   *
+   * @param sequence where the stream says that the original is
+   * @returns `false` where another message is there, so that the stream may have lost the original. An
+   *   original that has left the stream counts as the same: its id alone names the publisher and the topic
+   * @throws TidemarkError `conflict` when the original has other content, or `unavailable`
+   */
+  async check(sent: SentMessage, sequence: number, budget: RetryBudget): Promise<boolean> {
+    const message = await this.#read(sequence, budget);
+    if (!message) return true;
+    if (!hasId(message, sent.id)) return false;
+    this.requireSame(message, sent);
+    return true;
+  }
+
+  /**
+   * Requires a message with the id of an append to be that append.
+   *
+   * @throws TidemarkError `conflict` when it has other content, or is not from a service
+   */
+  requireSame(message: RawMessage, { subject, payload }: SentMessage): void {
+    const isSealed = this.#link.seal.isSealed(message, headerOf(message, SEAL_HEADER));
+    const isOurs = isSealed && message.subject === subject;
+    if (isOurs && isSameContent(message.payload, payload)) return;
+    throw new TidemarkError('conflict', 'The topic has another event with this source and id.');
+  }
+
+  async #read(seq: number, budget: RetryBudget): Promise<RawMessage | undefined> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      if (budget.spent) throw unavailable('Too many repeats wait to be compared with the stream.');
+      return await requestMessage(this.#link, { seq }, budget);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free++;
+    }
+  }
+}
+
+/**
+ * Whether two events are the same apart from what a server adds anew to each attempt: the time, where the
+ * publisher gave none, and the trace context.
+ */
+function isSameContent(stored: Uint8Array, sent: Uint8Array): boolean {
+  if (Buffer.compare(stored, sent) === 0) return true;
+  return isDeepStrictEqual(contentOf(stored), contentOf(sent));
+}
+
+function contentOf(payload: Uint8Array): object {
+  const event = JSON.parse(Buffer.from(payload).toString()) as CloudEvent;
+  const { time: _, traceparent: _parent, tracestate: _state, ...content } = event;
+  return content;
+}
