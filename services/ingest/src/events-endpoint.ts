@@ -11,7 +11,6 @@ import type { AppendedEvent, AppendRequest } from '@tidemark/nats';
 import {
   asTidemarkError,
   type CloudEvent,
-  type Fault,
   readTraceContext,
   TidemarkError,
   type TraceContext,
@@ -133,16 +132,13 @@ async function append(appends: Appends, submission: Submission, request: AppendR
   const failure = errors.find((error) => error && error.code !== 'conflict');
   if (failure) throw failure;
   const faults = errors.flatMap((error, index) => {
-    return error ? [{ path: submission.batch ? `[${index}]` : '$', message: error.message }] : [];
+    return error ? [{ path: `[${index}]`, message: error.message }] : [];
   });
-  if (faults.length > 0) throw conflict(faults);
-  return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-}
-
-function conflict(faults: readonly Fault[]): TidemarkError {
   const [first] = faults;
-  const more = faults.length > 1 ? ` ${faults.length} events are affected.` : '';
-  return new TidemarkError('conflict', `${first?.message}${more}`, { faults });
+  if (first) {
+    throw new TidemarkError('conflict', first.message, submission.batch ? { faults } : {});
+  }
+  return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
 }
 
 function toAnswer({ id, source, topic }: CloudEvent, { cursor, duplicate }: AppendedEvent) {
