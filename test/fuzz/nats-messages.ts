@@ -1,11 +1,23 @@
 import { connect, headers } from '@nats-io/transport-node';
-import { parseEvent } from '@tidemark/protocol';
+import { type CloudEvent, encodeEvent, parseEvent } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { metric, streamState } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { checkStream } from './http-exchange.ts';
 import { body, headerValue, validEvent } from './inputs.ts';
 import { blocks, countOutcome, type Outcomes, type Surface } from './surface.ts';
+
+/** Parts of an event that readers of JSON disagree on or break at, and a publisher that nobody vouches for. */
+const hostilePart = fc.constantFrom(
+  `"data":${'['.repeat(60_000)}${']'.repeat(60_000)}`,
+  '"topic":"fuzz.b"',
+  '"topic":"fuzz.b","topic":"fuzz.a"',
+  '"data":[1e999]',
+  '"data":"\\ud800"',
+  '"data":{"\\udfff":1}',
+  '"publisher":"fuzz"',
+  '"__proto__":{"a":1}',
+);
 
 const message = fc.record({
   subject: fc.constantFrom(
@@ -21,6 +33,9 @@ const message = fc.record({
   body: fc.oneof(
     body,
     validEvent.map((one) => Buffer.from(JSON.stringify(one))),
+    fc.tuple(validEvent, hostilePart).map(([one, part]) => {
+      return Buffer.from(JSON.stringify({ ...one, topic: 'fuzz.a' }).replace(/}$/, `,${part}}`));
+    }),
   ),
   headers: fc.oneof(
     fc.constant([]),
@@ -36,6 +51,8 @@ const message = fc.record({
           'content-type',
           'traceparent',
           'Nats-Msg-Id',
+          'tidemark-seal',
+          'ce-publisher',
         ),
         fc.oneof(fc.constantFrom('1.0', 'fuzz.a', '/fuzz', 'application/json'), headerValue),
       ),
@@ -50,7 +67,7 @@ export const natsMessages: Surface = async (run) => {
   const outcomes: Outcomes = {};
   const client = system.open({
     onMessage: (one) => {
-      if (one.type === 'event') parseEvent(one.event);
+      if (one.type === 'event') checkEvent(one.event);
       countOutcome(outcomes, one.type);
     },
   });
@@ -87,6 +104,12 @@ export const natsMessages: Surface = async (run) => {
   outcomes['SSE lines'] = await stream.end();
   return outcomes;
 };
+
+/** Section 3 holds for it, and nobody vouches for who published it. */
+function checkEvent(event: CloudEvent): void {
+  encodeEvent(parseEvent(event));
+  if (event.publisher !== undefined) throw new Error('a forged publisher reached a client');
+}
 
 async function readStream(url: string, token: string) {
   const stop = new AbortController();

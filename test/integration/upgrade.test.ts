@@ -98,6 +98,13 @@ test('upgrade of the services: the stream and the archive of the version before:
     expect(listener.gaps).toEqual([]);
   }
   await expectReturn(system, old[9]?.cursor, ids(11, 120));
+  // Without the archive: what was stored before there were seals keeps its publisher.
+  await replay.kill();
+  await gateway.restart();
+  const late = system.listen('websocket', { topics: TOPIC, after: 'earliest' });
+  await until(() => late.ids.length === 120);
+  const publishers = late.events.slice(0, 100).map(({ event }) => event.publisher);
+  expect(new Set(publishers)).toEqual(new Set(['tester']));
 });
 
 async function expectReturn(system: System, after = '', expected: readonly string[]) {
@@ -132,7 +139,7 @@ function schemaOf(path: string) {
   return { columns, version };
 }
 
-/** A stream of the version before names its log by the time of its creation alone. */
+/** A stream of the version before names its log by the time of its creation alone, and has no key. */
 async function removeNameOfLog({ nats }: System, cursor: string): Promise<void> {
   await withNats(nats.url, async (connection) => {
     const { streams } = await jetstreamManager(connection);

@@ -29,7 +29,7 @@ export function sealMetadata(metadata: Metadata = {}): Metadata {
 /**
  * A new key for a stream that has none.
  *
- * @param sinceMs when the stream stored its last message, in ms since 1970: those up to then have no seal
+ * @param sinceMs when messages of services have a seal, in ms since 1970; those stored before count as `earlier`
  */
 export function newSealMetadata(sinceMs: number): Metadata {
   return { [SEAL_KEY]: `${randomBytes(KEY_BYTES).toString('base64url')}.${sinceMs}` };
@@ -55,7 +55,7 @@ export interface StoredSeal extends SealedMessage {
  * may read. Other programs therefore can neither seal a message nor choose a message id that a service will
  * use.
  *
- * Messages that were stored before the stream had a key have no seal. They count as `earlier`.
+ * Messages of a version before there were keys have no seal. They count as `earlier`.
  */
 export class StreamSeal {
   #entry: string | undefined;

@@ -19,6 +19,12 @@ const NANOSECONDS_PER_SECOND = 1_000_000_000;
 /** Largest message that NATS accepts. Direct publishers may add headers and white space. */
 const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
 
+/**
+ * How long messages without a seal still count as those of services, once a stream of an earlier version has
+ * a key: ingest is upgraded after replay.
+ */
+const UPGRADE_MS = 60 * 60_000;
+
 /** The settings of the stream and the buckets, which replay owns. */
 export type StoreConfiguration = StreamConfiguration & TokenConfiguration;
 
@@ -64,7 +70,7 @@ export async function reconcileStream(
   const lacking: Metadata = {
     // The name of the log must outlive the stream: a backup or a mirror is created at another time.
     ...(!namesLog(metadata) && lineageMetadata(readLineage(metadata, Date.parse(info.created)))),
-    ...(!hasSeal(metadata) && newSealMetadata(Date.parse(info.state.last_ts))),
+    ...(!hasSeal(metadata) && newSealMetadata(Date.now() + UPGRADE_MS)),
   };
   if (Object.keys(lacking).length === 0) return toState(link, info);
   return writeMetadata(link, lacking, toState(link, info).epoch);

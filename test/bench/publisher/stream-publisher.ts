@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { NatsLink, readStreamState, SEAL_HEADER } from '@tidemark/nats';
 import { toSubject } from '@tidemark/protocol';
+import { pino } from 'pino';
 import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
 import { type TopicPlan, topicOf } from '../wire/topics.ts';
@@ -28,19 +30,23 @@ export interface PublishReport {
   readonly lastSequence: number;
 }
 
-/** Publishes directly into the stream. */
+/** Publishes directly into the stream, with the headers that ingest sends. */
 export class StreamPublisher {
-  readonly #connection: NatsConnection;
+  readonly #link: NatsLink;
   readonly #counters = new Map<number, number>();
   #pending: Promise<void>[] = [];
   #lastSequence = 0;
 
-  private constructor(connection: NatsConnection) {
-    this.#connection = connection;
+  private constructor(link: NatsLink) {
+    this.#link = link;
   }
 
-  static async open(natsUrl: string): Promise<StreamPublisher> {
-    return new StreamPublisher(await connect({ servers: natsUrl, noAsyncTraces: true }));
+  static async open(servers: string): Promise<StreamPublisher> {
+    const logger = pino({ level: 'error' });
+    const link = await new NatsLink({ servers, name: 'bench', logger }).connect();
+    // The answer has the key to seal with.
+    await readStreamState(link);
+    return new StreamPublisher(link);
   }
 
   async publish(plan: PublishPlan): Promise<PublishReport> {
@@ -62,10 +68,11 @@ export class StreamPublisher {
       const counter = (this.#counters.get(audience) ?? 0) + 1;
       this.#counters.set(audience, counter);
       const event = stamp(template, { counter, timeUs: dueUs });
-      const more = sampledEvery && { headers: traceHeaders(index % sampledEvery === 0) };
+      const sampled = sampledEvery === undefined ? undefined : index % sampledEvery === 0;
+      const more = { headers: this.#headersFor(topic, event, sampled) };
       const isLast = index === events - 1;
-      if (isLast || index % ACKNOWLEDGED_EVERY === 0) this.#request(topic, event, more || {});
-      else this.#connection.publish(toSubject(topic), event, more || {});
+      if (isLast || index % ACKNOWLEDGED_EVERY === 0) this.#request(topic, event, more);
+      else this.#link.connection.publish(toSubject(topic), event, more);
       if (this.#pending.length >= ACKNOWLEDGEMENTS_PENDING_MAX) await this.#pending.shift();
     }
     await Promise.all(this.#pending);
@@ -78,8 +85,20 @@ export class StreamPublisher {
     this.#counters.clear();
   }
 
-  #request(topic: string, event: Buffer, more: { headers?: MsgHdrs }): void {
-    const acknowledged = this.#connection
+  /** @param sampled `undefined` for an event without a trace context */
+  #headersFor(topic: string, payload: Buffer, sampled: boolean | undefined): MsgHdrs {
+    const all = headers();
+    all.set(SEAL_HEADER, this.#link.seal.sign({ subject: toSubject(topic), payload }));
+    all.set('content-type', 'application/cloudevents+json');
+    if (sampled !== undefined) {
+      const [trace, span] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+      all.set('traceparent', `00-${trace}-${span}-${sampled ? '01' : '00'}`);
+    }
+    return all;
+  }
+
+  #request(topic: string, event: Buffer, more: { headers: MsgHdrs }): void {
+    const acknowledged = this.#link.connection
       .request(toSubject(topic), event, { timeout: ACKNOWLEDGEMENT_TIMEOUT_MS, ...more })
       .then((reply) => {
         const { seq, error } = reply.json<{ seq?: number; error?: { description: string } }>();
@@ -88,11 +107,4 @@ export class StreamPublisher {
       });
     this.#pending.push(acknowledged);
   }
-}
-
-function traceHeaders(isSampled: boolean): MsgHdrs {
-  const [trace, span] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
-  const all = headers();
-  all.set('traceparent', `00-${trace}-${span}-${isSampled ? '01' : '00'}`);
-  return all;
 }
