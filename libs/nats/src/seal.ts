@@ -1,4 +1,4 @@
-import { createHash, hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, hash, randomBytes } from 'node:crypto';
 import type { CloudEvent, Trust } from '@tidemark/protocol';
 import type { Metadata } from './lineage.ts';
 
@@ -170,7 +170,12 @@ class Hmac {
   }
 }
 
+/** Takes the same time wherever two seals differ, so that nobody can guess one by its parts. */
 function isEqual(given: string, expected: string): boolean {
-  const bytes = Buffer.from(given);
-  return bytes.length === HASH_LENGTH && timingSafeEqual(bytes, Buffer.from(expected));
+  if (given.length !== expected.length) return false;
+  let difference = 0;
+  for (let at = 0; at < expected.length; at++) {
+    difference |= given.charCodeAt(at) ^ expected.charCodeAt(at);
+  }
+  return difference === 0;
 }
