@@ -177,4 +177,15 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     await until(() => proxy.log().includes('/v1/sse 200'));
     expect(proxy.log()).not.toContain(system.token.slice(0, 20));
   });
+
+  test('a gateway is killed: through the proxy too the stream is cut, and does not end', async () => {
+    const gateway = await system.startGateway();
+    const alone = await startNginx({ ...system, gateways: [gateway] });
+    const url = `${alone.url}/v1/sse?topics=proxied.cut&access_token=${system.token}`;
+    const response = await fetch(url);
+    const body = response.text();
+    await gateway.kill('SIGKILL');
+    await expect(body).rejects.toThrow('terminated');
+    await alone.stop();
+  });
 });

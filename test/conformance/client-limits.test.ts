@@ -84,7 +84,7 @@ async function sse({ address, user = 'alice' }: From, query = 'topics=a') {
 }
 
 const SHED =
-  /^retry: \d+\n\nevent: error\ndata: \{"code":"limit_exceeded".*"retryable":true.*\}\n\n$/;
+  /^retry: \d+\nevent: error\ndata: \{"code":"limit_exceeded".*"retryable":true.*\}\n\n$/;
 
 describe('connections', () => {
   test('connections of an address: one too many: 429, over SSE an error; others are served', async () => {

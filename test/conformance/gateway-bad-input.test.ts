@@ -238,7 +238,8 @@ describe('SSE, requests that are wrong', () => {
     ['a comma too many', 'topics=a,,b', 'invalid_pattern'],
     ['a pattern that is none', 'topics=a..b', 'invalid_pattern'],
     ['101 topics', `topics=${names(101).join(',')}`, 'invalid_pattern'],
-    ['an unknown parameter', 'topics=a&since=earliest', 'invalid_query'],
+    ['topics mistyped', 'topic=a', 'invalid_query'],
+    ['after mistyped', 'topics=a&afer=earliest', 'invalid_query'],
     ['a cursor that is none', 'topics=a&after=yesterday', 'invalid_cursor'],
     ['a time that is none', 'topics=a&after=2026-13-01T00:00:00Z', 'invalid_time'],
     ['a percent sign too many', 'topics=%zz', 'invalid_pattern'],
@@ -255,8 +256,33 @@ describe('SSE, requests that are wrong', () => {
     expect(await response.json()).toMatchObject({ code: 'invalid_cursor' });
   });
 
+  test('a parameter against caches: passed over', async () => {
+    const response = await sse('topics=a&_=1764097200&cacheBuster=x');
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
+  });
+
+  test.each([
+    ['not JSON', '{', 'invalid_json'],
+    ['no topics', '{}', 'invalid_message'],
+    ['a field of another message', '{"topics":["a"],"id":"s"}', 'invalid_message'],
+    ['a pattern that is none', '{"topics":["a..b"]}', 'invalid_pattern'],
+    ['101 topics', JSON.stringify({ topics: names(101) }), 'invalid_pattern'],
+  ])('POST: %s: 400', async (_, body, code) => {
+    const response = await ask(body);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code, retryable: false });
+  });
+
+  test('POST: larger than any request: 413; the topics in the query: 400', async () => {
+    const large = await ask(JSON.stringify({ topics: names(20_000) }));
+    expect([large.status, await codeOf(large)]).toEqual([413, 'too_large']);
+    const misplaced = await ask('{"topics":["a"]}', '?topics=a');
+    expect([misplaced.status, await codeOf(misplaced)]).toEqual([400, 'invalid_query']);
+  });
+
   test('another method: 405', async () => {
-    const response = await sse('topics=a', {}, 'POST');
+    const response = await sse('topics=a', {}, 'PUT');
     expect(response.status).toBe(405);
     expect(await response.json()).toMatchObject({ code: 'method_not_allowed' });
   });
@@ -273,9 +299,21 @@ function names(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `t${index}`);
 }
 
+function ask(body: string, query = '') {
+  return fetch(`${system.gateway.url}/v1/sse${query}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${system.token}`, 'content-type': 'application/json' },
+    body,
+  });
+}
+
 function sse(query: string, headers: Record<string, string> = {}, method = 'GET') {
   return fetch(`${system.gateway.url}/v1/sse?${query}`, {
     method,
     headers: { authorization: `Bearer ${system.token}`, ...headers },
   });
+}
+
+async function codeOf(response: Response): Promise<unknown> {
+  return ((await response.json()) as { code: unknown }).code;
 }

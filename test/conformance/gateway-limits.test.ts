@@ -107,7 +107,7 @@ test('connections: one too many is refused over both transports and told to come
   const sse = await fetch(`${system.gateway.url}/v1/sse?topics=a`, { headers });
   expect(sse.status).toBe(200);
   expect(await sse.text()).toMatch(
-    /^retry: \d+\n\nevent: error\ndata: \{"code":"limit_exceeded".*"retryable":true.*\}\n\n$/,
+    /^retry: \d+\nevent: error\ndata: \{"code":"limit_exceeded".*"retryable":true.*\}\n\n$/,
   );
 
   await clients.pop()?.close();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type fc from 'fast-check';
+import { ChunkDecoder } from '../support/chunks.ts';
 import type { System } from '../support/system.ts';
 import { blocks, codeOf, countOutcome, type Outcomes, type Surface, show } from './surface.ts';
 
@@ -87,7 +88,11 @@ function judge(answer: string, input: unknown): string {
   const content = rest.join('\r\n\r\n');
   if (status >= 400 && content !== '')
     return `status ${status} ${codeOf(JSON.parse(content), input)}`;
-  if (head.includes('text/event-stream')) checkStream(content, input);
+  if (head.includes('text/event-stream')) {
+    const isChunked = /\r\ntransfer-encoding: chunked/i.test(head);
+    const bytes = Buffer.from(content, 'latin1');
+    checkStream(isChunked ? new ChunkDecoder().decode(bytes).toString('latin1') : content, input);
+  }
   return `status ${status}`;
 }
 
@@ -95,7 +100,7 @@ function judge(answer: string, input: unknown): string {
 export function checkStream(stream: string, input: unknown): void {
   for (const line of stream.split('\n').slice(0, -1)) {
     if (
-      /^(|:|retry: \d+|id: [a-z0-9.]+-\d+|event: (live|gap|error|skipped)|data: \{[^\r\n\0]*\})$/.test(
+      /^(|:|retry: \d+|id: [a-z0-9.]+-\d+|event: (position|live|gap|error|skipped)|data: \{[^\r\n\0]*\})$/.test(
         line,
       )
     )

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ChunkDecoder } from '../support/chunks.ts';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import type { Service } from '../support/services.ts';
 import {
@@ -43,6 +44,9 @@ class BareSseClient {
   readonly ids: string[] = [];
   readonly blocks: string[] = [];
   ended = false;
+  readonly #chunks = new ChunkDecoder();
+  /** The head, until it is complete. */
+  #head: Buffer | undefined = Buffer.alloc(0);
   #text = '';
 
   constructor({ port }: Service, path: string, token: string) {
@@ -50,16 +54,25 @@ class BareSseClient {
     this.socket.write(
       `GET ${path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ${token}\r\n\r\n`,
     );
-    this.socket.setEncoding('utf8');
-    this.socket.on('data', (text) => this.#read(String(text)));
+    this.socket.on('data', (bytes: Buffer) => this.#read(this.#chunks.decode(this.#body(bytes))));
     this.socket.on('error', () => {});
     this.socket.on('close', () => {
       this.ended = true;
     });
   }
 
-  #read(text: string): void {
-    const blocks = (this.#text + text).split('\n\n');
+  #body(bytes: Buffer): Buffer {
+    if (!this.#head) return bytes;
+    this.#head = Buffer.concat([this.#head, bytes]);
+    const end = this.#head.indexOf('\r\n\r\n');
+    if (end === -1) return Buffer.alloc(0);
+    const body = this.#head.subarray(end + 4);
+    this.#head = undefined;
+    return body;
+  }
+
+  #read(content: Buffer): void {
+    const blocks = (this.#text + content.toString('utf8')).split('\n\n');
     this.#text = blocks.pop() ?? '';
     for (const block of blocks) {
       if (!/\ndata: \{"specversion/.test(block)) this.blocks.push(block);

@@ -174,9 +174,7 @@ describe('ticket', () => {
     const answer = await fetch(`${system.gateway.url}/v1/sse?topics=a&ticket=${ticket}`);
     // A native EventSource would not come back after another status.
     expect(answer.status).toBe(200);
-    expect(await answer.text()).toMatch(
-      /^retry: \d+\n\nevent: error\ndata: \{"code":"unavailable"/,
-    );
+    expect(await answer.text()).toMatch(/^retry: \d+\nevent: error\ndata: \{"code":"unavailable"/);
     await system.nats.restart();
     await expect.poll(async () => (await issue(token)).status, { timeout: 10_000 }).toBe(201);
   });

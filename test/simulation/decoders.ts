@@ -1,4 +1,5 @@
 import type { ServerMessage } from '@tidemark/protocol';
+import { ChunkDecoder } from '../support/chunks.ts';
 import type { LogVersion } from './versions.ts';
 
 /** What a client decodes from the bytes: messages, and events with their JSON as it came. */
@@ -59,6 +60,7 @@ export class WebSocketDecoder implements Decoder {
 /** Decodes event stream blocks (WHATWG HTML section 9.2.6) into the messages of the WebSocket. */
 export class SseDecoder implements Decoder {
   readonly #receive: Receive;
+  readonly #chunks = new ChunkDecoder();
   #rest: Buffer = Buffer.alloc(0);
   #subscribed = false;
 
@@ -67,7 +69,8 @@ export class SseDecoder implements Decoder {
   }
 
   decode(bytes: Buffer, version: LogVersion): void {
-    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    const content = this.#chunks.decode(bytes);
+    this.#rest = this.#rest.length === 0 ? content : Buffer.concat([this.#rest, content]);
     for (let end = this.#rest.indexOf('\n\n'); end !== -1; end = this.#rest.indexOf('\n\n')) {
       const block = this.#rest.subarray(0, end);
       this.#rest = this.#rest.subarray(end + 2);
@@ -99,9 +102,11 @@ export class SseDecoder implements Decoder {
       else if (field === 'event') name = value.toString();
       else if (field === 'data') data = value;
     }
-    if (name !== undefined) return { type: name, id: '', ...JSON.parse(String(data)) };
+    if (name !== undefined && name !== 'position') {
+      return { type: name, id: '', ...JSON.parse(String(data)) };
+    }
     if (cursor === undefined) return data ? { type: 'event', cursor: '', json: data } : undefined;
-    if (data) return { type: 'event', cursor, json: data };
+    if (data && name === undefined) return { type: 'event', cursor, json: data };
     if (this.#subscribed) return { type: 'heartbeat', cursor };
     this.#subscribed = true;
     return { type: 'subscribed', id: '', cursor };

@@ -207,8 +207,6 @@ class SseListener extends Recording implements Listener {
     url.host = new URL(urls[this.#attempts++ % urls.length] ?? '').host;
     const headers = new Headers(init.headers);
     headers.set('authorization', `Bearer ${token}`);
-    // The package forgets an id that comes without data, which the standard says to keep.
-    if (this.cursor !== undefined) headers.set('last-event-id', this.cursor);
     const response = await fetch(url, { ...init, headers });
     this.connections++;
     if (response.status !== 200) return response;
@@ -227,7 +225,7 @@ class SseListener extends Recording implements Listener {
         for (const block of blocks) {
           const id = /^id: (.*)$/m.exec(block)?.[1];
           if (id !== undefined) this.cursor = id;
-          if (id !== undefined && !/^data/m.test(block)) this.idleCursors.push(id);
+          if (id !== undefined && /^event: position$/m.test(block)) this.idleCursors.push(id);
         }
         out.enqueue(bytes);
       },

@@ -29,18 +29,33 @@ export function encodeMessage(message: ServerMessage): string {
   return JSON.stringify(message);
 }
 
-/** The block that moves the client's cursor without an event. EventSource keeps such an `id` silently. */
-export function sseCursor(position: Position): string {
-  return `id: ${formatCursor(position)}\n\n`;
+/**
+ * The block that moves the client's cursor without an event of the log. It has data, because several
+ * clients drop a block without data, and its id with it, or pass it on as an empty message.
+ */
+export function ssePosition(position: Position): string {
+  const cursor = formatCursor(position);
+  return sseControl('position', { cursor }, cursor);
 }
 
-/** The block that keeps a connection open while it has no position. */
-export const SSE_COMMENT = ':\n\n';
+/** The line that keeps a connection open while it has no position. It ends no block. */
+export const SSE_COMMENT = ':\n';
 
-/** The block with the reconnection delay, in milliseconds. */
+/** The line with the reconnection delay, in milliseconds. It belongs to the first block. */
 export function sseRetry(retryMs: number): string {
-  return `retry: ${retryMs}\n\n`;
+  return `retry: ${retryMs}\n`;
 }
+
+/**
+ * A chunk of a body (RFC 9112 section 7.1). A body in chunks has an end of its own, so that a client can
+ * tell it from a connection that was cut.
+ */
+export function toChunk(text: string): string {
+  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+}
+
+/** The end of a body in chunks. */
+export const LAST_CHUNK = '0\r\n\r\n';
 
 /** The block that tells a client that its subscription is live. */
 export function sseLive(position: Position): string {

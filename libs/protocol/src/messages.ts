@@ -17,17 +17,18 @@ export const DELIVER = ['all', 'latest'] as const;
 /** What a subscription receives while it is behind: one of `DELIVER`. */
 export type Deliver = (typeof DELIVER)[number];
 
+/** What a client asks of a subscription, checked. */
+export interface SubscriptionRequest {
+  readonly patterns: readonly string[];
+  readonly start: Start;
+  readonly deliver: Deliver;
+  /** Whether the connection's deliveries appear in traces. */
+  readonly trace: boolean;
+}
+
 /** A message of a WebSocket client, checked (PROTOCOL.md section 6). */
 export type ClientMessage =
-  | {
-      readonly type: 'subscribe';
-      readonly id: string;
-      readonly patterns: readonly string[];
-      readonly start: Start;
-      readonly deliver: Deliver;
-      /** Whether the connection's deliveries appear in traces. */
-      readonly trace: boolean;
-    }
+  | ({ readonly type: 'subscribe'; readonly id: string } & SubscriptionRequest)
   | { readonly type: 'unsubscribe'; readonly id: string }
   | { readonly type: 'publish'; readonly id: string; readonly event: unknown }
   | { readonly type: 'authenticate'; readonly token: string }
@@ -79,15 +80,15 @@ export type ServerMessage =
 
 const id = z.string().min(1).max(SUBSCRIPTION_ID_LENGTH_MAX);
 
+const subscription = z.strictObject({
+  topics: z.array(z.string()),
+  after: z.string().nullish(),
+  deliver: z.enum(DELIVER).optional(),
+  trace: z.boolean().optional(),
+});
+
 const shapes = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('subscribe'),
-    id,
-    topics: z.array(z.string()),
-    after: z.string().optional(),
-    deliver: z.enum(DELIVER).optional(),
-    trace: z.boolean().optional(),
-  }),
+  subscription.extend({ type: z.literal('subscribe'), id }),
   z.strictObject({ type: z.literal('unsubscribe'), id }),
   z.strictObject({ type: z.literal('publish'), id, event: z.unknown() }),
   z.strictObject({ type: z.literal('authenticate'), token: z.string().min(1) }),
@@ -122,13 +123,31 @@ function toMessage(input: unknown): ClientMessage {
   if (!parsed.success) throw invalid(parsed.error);
   const message = parsed.data;
   if (message.type !== 'subscribe') return message;
+  return { type: 'subscribe', id: message.id, ...toRequest(message) };
+}
+
+/**
+ * Reads the body of an SSE request, which has the fields of a `subscribe` message.
+ *
+ * @param lastEventId takes precedence over the body's `after`
+ * @throws TidemarkError `invalid_message` and those of patterns and starts
+ */
+export function parseSubscriptionRequest(
+  input: unknown,
+  lastEventId: string | undefined,
+): SubscriptionRequest {
+  const parsed = subscription.safeParse(input);
+  if (!parsed.success) throw invalid(parsed.error);
+  const { data } = parsed;
+  return toRequest({ ...data, after: lastEventId || data.after });
+}
+
+function toRequest(given: z.infer<typeof subscription>): SubscriptionRequest {
   return {
-    type: 'subscribe',
-    id: message.id,
-    patterns: parsePatterns(message.topics),
-    start: parseStart(message.after),
-    deliver: message.deliver ?? 'all',
-    trace: message.trace ?? false,
+    patterns: parsePatterns(given.topics),
+    start: parseStart(given.after ?? undefined),
+    deliver: given.deliver ?? 'all',
+    trace: given.trace ?? false,
   };
 }
 

@@ -3,12 +3,14 @@ import { type Listener, WireReader } from './wire-reader.ts';
 
 const LF = 10;
 const D = 100;
-/** The first bytes of blocks: `id:`, `event:`, `retry:` or a comment. */
-const BEGINNINGS = new Set(Array.from('ier:', (letter) => letter.charCodeAt(0)));
-const END_OF_BLOCK = Buffer.from('\n\n');
+const CR = 13;
+const CRLF = '\r\n';
+const HEX = new Set(Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0)));
+/** The end of the block, and that of its chunk. */
+const AFTER_JSON_BYTES = 4;
 const DATA_LINE = '\ndata: ';
 
-/** Reads the gateway's SSE blocks (PROTOCOL.md section 7). All events must have the same length. */
+/** Reads the gateway's SSE blocks (PROTOCOL.md section 7), each of which is a chunk of the body. */
 export class SseReader extends WireReader {
   readonly #prefix: Buffer;
   readonly #eventBytes: number;
@@ -26,36 +28,60 @@ export class SseReader extends WireReader {
   }
 
   protected measure(bytes: Buffer, at: number, end: number): void {
-    if (this.#measureEvent(bytes, at, end)) return;
-    const length = bytes.subarray(at, end).indexOf(END_OF_BLOCK);
-    this.need = length === -1 ? end - at + 1 : length + END_OF_BLOCK.length;
-    this.total = this.need;
+    this.#jsonAt = 0;
+    const blockAt = this.#measureChunk(bytes, at, end);
+    if (blockAt > 0) this.#measureEvent(bytes, blockAt, { at, end });
   }
 
   protected take(bytes: Buffer, at: number): void {
-    // After an event of a wrong length the next block begins in the wrong place.
-    if (!BEGINNINGS.has(bytes[at] as number)) {
-      this.listener.onFault(`no block begins with byte ${bytes[at]}`);
+    // After an event of a wrong length the next chunk begins in the wrong place.
+    if (!HEX.has(bytes[at] as number)) {
+      this.listener.onFault(`no chunk begins with byte ${bytes[at]}`);
     }
-    if (this.#jsonAt > 0) this.event(bytes, at + this.#jsonAt, this.#sequence);
-    else this.listener.onControl(bytes.toString('utf8', at, at + this.total));
+    if (this.#jsonAt > 0) {
+      const jsonBytes = this.total - this.#jsonAt - AFTER_JSON_BYTES;
+      if (jsonBytes !== this.#eventBytes) this.listener.onFault(`an event has ${jsonBytes} bytes`);
+      this.event(bytes, at + this.#jsonAt, this.#sequence);
+      return;
+    }
+    const text = bytes.toString('utf8', at, at + this.total);
+    this.listener.onControl(text.slice(text.indexOf(CRLF) + CRLF.length, -CRLF.length));
   }
 
-  /** @returns false when it is not an event, or too few bytes are there to know */
-  #measureEvent(bytes: Buffer, at: number, end: number): boolean {
-    this.#jsonAt = 0;
-    let place = at + this.#prefix.length;
+  /** @returns where the chunk's block begins; 0 when too few bytes are there to know */
+  #measureChunk(bytes: Buffer, at: number, end: number): number {
+    let size = 0;
+    for (let place = at; place + 1 < end; place++) {
+      const byte = bytes[place] as number;
+      if (byte === CR) {
+        const blockAt = place + CRLF.length;
+        this.total = blockAt - at + size + CRLF.length;
+        this.need = this.total;
+        return blockAt;
+      }
+      size = size * 16 + Number.parseInt(String.fromCharCode(byte), 16);
+    }
+    this.need = end - at + 1;
+    this.total = this.need;
+    return 0;
+  }
+
+  /** Needs only the first bytes of an event. */
+  #measureEvent(
+    bytes: Buffer,
+    blockAt: number,
+    { at, end }: { readonly at: number; readonly end: number },
+  ): void {
+    let place = blockAt + this.#prefix.length;
     let sequence = 0;
     for (; place + 1 < end; place++) {
       const digit = (bytes[place] as number) - 48;
       if (digit < 0 || digit > 9) break;
       sequence = sequence * 10 + digit;
     }
-    if (place + 1 >= end || bytes[place] !== LF || bytes[place + 1] !== D) return false;
+    if (place + 1 >= end || bytes[place] !== LF || bytes[place + 1] !== D) return;
     this.#sequence = sequence;
     this.#jsonAt = place + DATA_LINE.length - at;
     this.need = this.#jsonAt + EVENT_HEAD_BYTES;
-    this.total = this.#jsonAt + this.#eventBytes + END_OF_BLOCK.length;
-    return true;
   }
 }

@@ -1,8 +1,10 @@
 import {
+  SSE_COMMENT,
   SSE_EVENT_SUFFIX,
   sseEventPrefix,
   sseLive,
   sseRetry,
+  toChunk,
   WEB_SOCKET_EVENT_SUFFIX,
   webSocketEventPrefix,
 } from '@tidemark/protocol';
@@ -48,12 +50,12 @@ const webSocketBytes = Buffer.concat([
 const sseBytes = Buffer.from(
   [
     HEAD,
-    sseRetry(2000),
+    toChunk(sseRetry(2000)),
     ...positions.map((position, index) => {
-      return sseEventPrefix(position) + event(index + 1) + SSE_EVENT_SUFFIX;
+      return toChunk(sseEventPrefix(position) + event(index + 1) + SSE_EVENT_SUFFIX);
     }),
-    ':\n\n',
-    sseLive({ epoch: EPOCH, sequence: 11 }),
+    toChunk(SSE_COMMENT),
+    toChunk(sseLive({ epoch: EPOCH, sequence: 11 })),
   ].join(''),
 );
 
@@ -136,7 +138,7 @@ test('SSE reader: bytes cut anywhere: every event and block once', () => {
     {
       heads: [HEAD],
       events: counted([9, 10, 11]),
-      controls: [sseRetry(2000), ':\n\n', sseLive({ epoch: EPOCH, sequence: 11 })],
+      controls: [sseRetry(2000), SSE_COMMENT, sseLive({ epoch: EPOCH, sequence: 11 })],
       faults: [],
       pings: 0,
     },

@@ -108,7 +108,8 @@ export class SseConnection implements ClientConnection {
     const [id, type, data] = [field('id'), field('event'), field('data')];
     const { recorder, name: connection } = this.#options;
     const subscription = this.#one.choice.name;
-    if (data === undefined) {
+    if (data === undefined) return;
+    if (type === 'position') {
       if (id !== undefined) this.#receiveCursor(id);
       return;
     }

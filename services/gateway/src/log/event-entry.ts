@@ -1,8 +1,9 @@
 import type { LogEvent, Position } from '@tidemark/protocol';
 
-/** Encodes an event for one transport. `slot` says in which field an entry keeps the frame. */
+/** Encodes an event for one transport. */
 export interface EventEncoder {
-  readonly slot: 0 | 1;
+  /** In which field an entry keeps the frame; 2 for none. */
+  readonly slot: 0 | 1 | 2;
   /** The length of the frame in bytes. */
   frameBytes(position: Position, json: Uint8Array): number;
   /** Writes the frame into `target`, which must have room for it. @returns the index after it */
@@ -61,7 +62,7 @@ export class EventEntry implements LogEvent, Position {
     const encoded = Buffer.allocUnsafe(encoder.frameBytes(this, this.json));
     encoder.writeFrame(encoded, 0, { position: this, json: this.json });
     if (encoder.slot === 0) this.#webSocketFrame = encoded;
-    else this.#sseFrame = encoded;
+    else if (encoder.slot === 1) this.#sseFrame = encoded;
     return encoded;
   }
 
@@ -78,6 +79,7 @@ export class EventEntry implements LogEvent, Position {
   }
 
   #kept({ slot }: EventEncoder): Buffer | undefined {
+    if (slot === 2) return undefined;
     return slot === 0 ? this.#webSocketFrame : this.#sseFrame;
   }
 }

@@ -3,9 +3,10 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as webSockets from 'ws';
+import { ChunkDecoder } from '../../../../test/support/chunks.ts';
 import type { Encoder } from '../connections/encoder.ts';
 import { EventEntry } from '../log/event-entry.ts';
-import { sseEncoder } from './sse/encoder.ts';
+import { plainSseEncoder, sseEncoder } from './sse/encoder.ts';
 import { webSocketEncoder } from './websocket/encoder.ts';
 
 /** The receiving side of `ws`, which is missing in its types. */
@@ -56,8 +57,9 @@ async function receive(bytes: Buffer, cutAt: number): Promise<unknown[]> {
 }
 
 function parse(bytes: Buffer): EventSourceMessage[] {
+  const body = new ChunkDecoder().decode(bytes).toString('utf8');
   const messages: EventSourceMessage[] = [];
-  createParser({ onEvent: (message) => void messages.push(message) }).feed(bytes.toString('utf8'));
+  createParser({ onEvent: (message) => void messages.push(message) }).feed(body);
   return messages;
 }
 
@@ -134,6 +136,9 @@ describe('SSE blocks', () => {
           data: one.json,
         }));
         expect(parse(bytes)).toEqual(expected);
+        // Without chunks the blocks are the same.
+        const plain = Buffer.concat(events.map((one) => frameOf(plainSseEncoder, one)));
+        expect(new ChunkDecoder().decode(bytes).equals(plain)).toBe(true);
       }),
     );
   });
@@ -155,14 +160,15 @@ describe('SSE blocks', () => {
     expect(JSON.parse(failed?.data ?? '')).toEqual(error);
   });
 
-  test('position: at the beginning and as a heartbeat: no event is raised', () => {
+  test('position: at the beginning and as a heartbeat: of a type of its own; a comment: nothing', () => {
     const at = { epoch: 'e', sequence: 7 };
     const blocks = [
       sseEncoder.subscribed('', at, false) ?? Buffer.alloc(0),
       sseEncoder.heartbeat(at),
     ];
-    for (const block of blocks) expect(block.toString()).toBe('id: e-7\n\n');
-    expect(parse(Buffer.concat([...blocks, sseEncoder.heartbeat(undefined)]))).toEqual([]);
+    const position = { id: 'e-7', event: 'position', data: '{"cursor":"e-7"}' };
+    const all = Buffer.concat([...blocks, sseEncoder.heartbeat(undefined)]);
+    expect(parse(all)).toEqual([position, position]);
     // With a gap next, a client that is cut off in between must come back for the gap.
     expect(sseEncoder.subscribed('', at, true)).toBeUndefined();
   });

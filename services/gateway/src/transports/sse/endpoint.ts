@@ -1,30 +1,22 @@
 import type { Principal } from '@tidemark/auth';
 import { requireAdmin, requirePermission } from '@tidemark/auth';
 import { type Endpoint, endRequestSpan, type Request, type Response, spanOf } from '@tidemark/http';
-import {
-  asTidemarkError,
-  DELIVER,
-  type Deliver,
-  parsePatternList,
-  parseStart,
-  TidemarkError,
-} from '@tidemark/protocol';
-import type { Subscribing } from '../../connections/connection.ts';
+import { asTidemarkError, type SubscriptionRequest } from '@tidemark/protocol';
 import { goingAwayError } from '../../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
+import { readBodyRequest, readQueryRequest } from './requests.ts';
 import { endWithError, openStream, startSession } from './session.ts';
 
 const PATH = '/v1/sse';
-
-const PARAMETERS = new Set(['topics', 'after', 'deliver', 'trace', 'access_token', 'ticket']);
 
 interface Exchange {
   readonly request: Request;
   readonly response: Response;
   readonly principal: Principal;
+  readonly asked: SubscriptionRequest;
 }
 
-/** `GET /v1/sse` (PROTOCOL.md section 7). */
+/** `GET` and `POST /v1/sse` (PROTOCOL.md section 7). */
 export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: number }): Endpoint {
   const { reports } = gateway;
   return {
@@ -32,12 +24,18 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     authenticate: (request) => countRefusals(() => gateway.authenticateConnection(request)),
     postpone(request, response, error) {
       reports.reportRefused('sse', error, spanOf(response));
-      const socket = openStream(request, response, retryMs);
-      if (socket) endWithError(socket, error);
+      const body = openStream(request, response, retryMs);
+      if (body) endWithError(body, error);
     },
     methods: {
       GET: (request, response, principal) =>
-        countRefusals(() => connect({ request, response, principal })),
+        countRefusals(() => {
+          connect({ request, response, principal, asked: readQueryRequest(request) });
+        }),
+      POST: (request, response, principal) =>
+        countRefusals(async () => {
+          connect({ request, response, principal, asked: await readBodyRequest(request) });
+        }),
     },
   };
 
@@ -51,18 +49,18 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     }
   }
 
-  function connect({ request, response, principal }: Exchange): void {
+  function connect({ request, response, principal, asked }: Exchange): void {
     if (gateway.registry.closing) {
       // No response, so that a proxy tries the next gateway; an EventSource reconnects by itself.
       reports.refused('sse', goingAwayError(), spanOf(response));
       request.socket.destroy();
       return;
     }
-    const { trace, ...subscribing } = readQuery(request);
+    const { trace, ...subscribing } = asked;
     for (const pattern of subscribing.patterns) requirePermission(principal, 'subscribe', pattern);
     if (trace) requireAdmin(principal);
-    const socket = openStream(request, response, retryMs);
-    if (!socket) return;
+    const body = openStream(request, response, retryMs);
+    if (!body) return;
     const handshake = spanOf(response);
     try {
       admit(gateway, request, principal);
@@ -70,34 +68,11 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       // A native EventSource never reconnects after a status other than 200.
       reports.refused('sse', error, handshake);
       endRequestSpan(response, PATH);
-      endWithError(socket, asTidemarkError(error));
+      endWithError(body, asTidemarkError(error));
       return;
     }
-    startSession(gateway, socket, { subscribing, principal, trace, handshake });
+    startSession(gateway, body, { subscribing, principal, trace, handshake });
     // The connection stays open; its handshake has ended.
     endRequestSpan(response, PATH);
   }
-}
-
-function readQuery(request: Request): Subscribing & { readonly trace: boolean } {
-  const parameters = new URL(request.url, 'http://gateway').searchParams;
-  for (const name of parameters.keys()) {
-    if (!PARAMETERS.has(name)) {
-      const known = [...PARAMETERS].join(', ');
-      throw new TidemarkError('invalid_query', `There is no parameter ${name}; known: ${known}.`);
-    }
-  }
-  const lastEventId = request.get('Last-Event-ID');
-  return {
-    trace: parameters.get('trace') === 'true',
-    patterns: parsePatternList(parameters.getAll('topics').join(',')),
-    start: parseStart(lastEventId || (parameters.get('after') ?? undefined)),
-    deliver: parseDeliver(parameters.get('deliver')),
-  };
-}
-
-function parseDeliver(text: string | null): Deliver {
-  const deliver = DELIVER.find((known) => known === (text ?? 'all'));
-  if (deliver) return deliver;
-  throw new TidemarkError('invalid_query', `deliver must be one of ${DELIVER.join(', ')}.`);
 }

@@ -6,9 +6,11 @@ import {
   asTidemarkError,
   type CloseReason,
   type ErrorCode,
+  LAST_CHUNK,
   sseError,
   sseRetry,
   TidemarkError,
+  toChunk,
 } from '@tidemark/protocol';
 import type { Span } from '@tidemark/telemetry';
 import { CatchUpLimit } from '../../connections/catch-up-limit.ts';
@@ -17,7 +19,7 @@ import type { Member } from '../../connections/registry.ts';
 import { traceDeliveries } from '../../observability/reports/deliveries.ts';
 import type { Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
-import { sseEncoder } from './encoder.ts';
+import { plainSseEncoder, sseEncoder } from './encoder.ts';
 
 /** The id of the one subscription of an SSE connection. No message names it. */
 const SUBSCRIPTION = '';
@@ -42,8 +44,16 @@ export interface SseSession {
   readonly handshake: Span;
 }
 
+/** The body of an answer, which is written past the response object. */
+export interface SseBody {
+  readonly socket: Socket;
+  /** Whether it is in chunks, which HTTP/1.0 does not have. */
+  readonly chunked: boolean;
+}
+
 /** Serves an accepted SSE request on its socket until either side ends it. */
-export function startSession(gateway: Gateway, socket: Socket, session: SseSession): void {
+export function startSession(gateway: Gateway, body: SseBody, session: SseSession): void {
+  const { socket } = body;
   const { subscribing, principal, trace, handshake } = session;
   const { core, registry, reports } = gateway;
   const id = randomUUID();
@@ -51,14 +61,14 @@ export function startSession(gateway: Gateway, socket: Socket, session: SseSessi
   const { subject } = principal;
   const report = reports.connected({ id, transport: 'sse', subject, handshake });
   const close = (reason: CloseReason, message: string): void => {
-    endWithError(socket, new TidemarkError(CLOSE_ERROR_CODES[reason], message));
+    endWithError(body, new TidemarkError(CLOSE_ERROR_CODES[reason], message));
   };
   const catchUpLimit = new CatchUpLimit(report, gateway.catchUps, subject);
   const connection = new Connection({
     context: core,
     user: subject,
     sink: new SocketSink(socket, { ping: () => {}, close }, core.counters),
-    encoder: sseEncoder,
+    encoder: body.chunked ? sseEncoder : plainSseEncoder,
     observer: catchUpLimit,
     onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
   });
@@ -83,26 +93,27 @@ export function startSession(gateway: Gateway, socket: Socket, session: SseSessi
   });
 }
 
-/** Sends the last block of a stream. Destroys the socket of a peer that does not read it or end. */
-export function endWithError(socket: Socket, error: TidemarkError): void {
-  socket.end(sseError(error.toBody()));
+/** Sends the last block of a stream, and its end. Destroys the socket of a peer that does not read it or end. */
+export function endWithError({ socket, chunked }: SseBody, error: TidemarkError): void {
+  const block = sseError(error.toBody());
+  socket.end(chunked ? toChunk(block) + LAST_CHUNK : block);
   setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
 }
 
 /**
- * Sends the head of the response. The body has neither a length nor chunks, and ends with the
- * connection. The shared bytes of the events can therefore go to the socket as they are.
+ * Sends the head of the response. Its body is written to the socket in chunks that connections share.
  *
- * @returns the socket, or `undefined` when the response is complete or the client is gone
+ * @returns `undefined` when the response is complete or the client is gone
  */
 export function openStream(
   request: Request,
   response: Response,
   retryMs: number,
-): Socket | undefined {
+): SseBody | undefined {
   response.set({
     'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
+    // Without `no-transform`, compressing proxies hold events back until a buffer is full.
+    'Cache-Control': 'no-store, no-transform',
     'X-Accel-Buffering': 'no',
     Connection: 'close',
   });
@@ -110,10 +121,11 @@ export function openStream(
     response.end();
     return undefined;
   }
-  response.removeHeader('Transfer-Encoding');
   response.flushHeaders();
   const { socket } = response;
-  socket?.setTimeout(0);
-  socket?.write(sseRetry(retryMs));
-  return socket ?? undefined;
+  if (!socket) return undefined;
+  const chunked = response.chunkedEncoding;
+  socket.setTimeout(0);
+  socket.write(chunked ? toChunk(sseRetry(retryMs)) : sseRetry(retryMs));
+  return { socket, chunked };
 }

@@ -1,0 +1,81 @@
+import { closest } from '@tidemark/config';
+import { type Request, readJson } from '@tidemark/http';
+import {
+  DELIVER,
+  type Deliver,
+  parsePatternList,
+  parseStart,
+  parseSubscriptionRequest,
+  type SubscriptionRequest,
+  TidemarkError,
+} from '@tidemark/protocol';
+
+/** Room for the most and longest patterns, with their quotes. */
+const BODY_BYTES_MAX = 64 * 1024;
+
+/** What a subscription is asked for with: in the query of a GET, in the body of a POST. */
+const FIELDS = ['topics', 'after', 'deliver', 'trace'];
+
+/** Where clients put the cursor that they cannot send as a header. The first that is there counts. */
+const LAST_EVENT_IDS = ['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id'];
+
+const KNOWN = [...FIELDS, ...LAST_EVENT_IDS, 'access_token', 'ticket'];
+
+/**
+ * Reads the query of a GET.
+ *
+ * @throws TidemarkError `invalid_query`, and those of patterns and starts
+ */
+export function readQueryRequest(request: Request): SubscriptionRequest {
+  const parameters = readParameters(request);
+  return {
+    trace: parameters.get('trace') === 'true',
+    patterns: parsePatternList(parameters.getAll('topics').join(',')),
+    start: parseStart(lastEventIdOf(request, parameters) ?? parameters.get('after') ?? undefined),
+    deliver: parseDeliver(parameters.get('deliver')),
+  };
+}
+
+/**
+ * Reads the body of a POST.
+ *
+ * @throws TidemarkError `invalid_query`, `invalid_json`, `invalid_message`, `too_large`, and those of patterns
+ *   and starts
+ */
+export async function readBodyRequest(request: Request): Promise<SubscriptionRequest> {
+  const parameters = readParameters(request);
+  const misplaced = FIELDS.find((name) => parameters.has(name));
+  if (misplaced !== undefined) {
+    throw new TidemarkError('invalid_query', `A POST has ${misplaced} in its body.`);
+  }
+  const body = await readJson(request, BODY_BYTES_MAX);
+  return parseSubscriptionRequest(body, lastEventIdOf(request, parameters));
+}
+
+/** Clients add parameters of their own, such as against caches. A mistyped one is refused all the same. */
+function readParameters(request: Request): URLSearchParams {
+  const parameters = new URL(request.url, 'http://gateway').searchParams;
+  for (const name of parameters.keys()) {
+    if (KNOWN.includes(name)) continue;
+    const meant = closest(name, KNOWN);
+    if (meant === undefined) continue;
+    throw new TidemarkError(
+      'invalid_query',
+      `There is no parameter ${name}. Did you mean ${meant}?`,
+    );
+  }
+  return parameters;
+}
+
+function lastEventIdOf(request: Request, parameters: URLSearchParams): string | undefined {
+  const header = request.get('Last-Event-ID');
+  if (header) return header;
+  const name = LAST_EVENT_IDS.find((one) => parameters.get(one));
+  return name === undefined ? undefined : (parameters.get(name) ?? undefined);
+}
+
+function parseDeliver(text: string | null): Deliver {
+  const deliver = DELIVER.find((known) => known === (text ?? 'all'));
+  if (deliver) return deliver;
+  throw new TidemarkError('invalid_query', `deliver must be one of ${DELIVER.join(', ')}.`);
+}
