@@ -59,6 +59,9 @@ describe('archives: which one is asked', () => {
       mayCome: true,
     });
     expect(directory.bounds('e.x')).toMatchObject({ firstSequence: 1 });
+    hear('old', holding(20, 90));
+    expect(directory.lackAt('e.x', 10)).toEqual({ through: 19, mayCome: false });
+    expect(directory.holdsAny('e.x', { from: 10, to: 30 })).toBe(true);
     hear('old', { ...holding(20, 90), epoch: 'e.x' });
     expect(directory.lackAt('e.x', 10)).toEqual({ through: 19, mayCome: false });
   });

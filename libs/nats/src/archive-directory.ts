@@ -114,31 +114,29 @@ export class ArchiveDirectory {
   }
 
   /**
-   * What no known archive of the epoch holds from a sequence on.
+   * What no known archive of the log holds from a sequence on.
    *
-   * @returns `undefined` where one of them, or one in another epoch of the log, holds it or may hold it;
-   *   `undefined` where none is known
+   * @returns `undefined` where one of them holds it or may hold it, also in another epoch of the log;
+   *   `undefined` where none of the epoch is known
    */
   lackAt(epoch: string, sequence: number): ArchiveLack | undefined {
     const nowMs = this.#nowMs();
-    // An archive that has yet to follow the log into its epoch may hold it there.
-    const isElsewhere = this.#ofLog(epoch).some(({ holdings }) => {
-      return holdings.epoch !== epoch && lackThrough(holdings, sequence) === undefined;
-    });
-    if (isElsewhere) return undefined;
-    const lacks = this.#known(epoch).map((archive) => {
+    // An archive that has yet to follow the log into its epoch keeps there what it holds.
+    const archives = this.#ofLog(epoch);
+    const lacks = archives.map((archive) => {
       const lack = lackThrough(archive.holdings, sequence);
       const isUnknown = lack === Number.POSITIVE_INFINITY && archive.mayHoldMore(nowMs);
       return isUnknown ? undefined : lack;
     });
-    if (lacks.length === 0 || lacks.includes(undefined)) return undefined;
+    const isFollowed = archives.some(({ holdings }) => holdings.epoch === epoch);
+    if (!isFollowed || lacks.includes(undefined)) return undefined;
     const ends = lacks as number[];
     return { through: Math.min(...ends), mayCome: ends.includes(Number.POSITIVE_INFINITY) };
   }
 
-  /** Whether a known archive, which may be silent, holds any of a range. */
+  /** Whether a known archive of the log, which may be silent, holds any of a range. */
   holdsAny(epoch: string, range: SequenceRange): boolean {
-    return this.#known(epoch).some(({ holdings }) => firstHeld(holdings, range) !== undefined);
+    return this.#ofLog(epoch).some(({ holdings }) => firstHeld(holdings, range) !== undefined);
   }
 
   /** The first part of a range that an archive holds which can be asked now. */
