@@ -8,6 +8,9 @@ import type { World } from './world.ts';
 /** @returns a line for the trace; `undefined` when there was nothing to do */
 type Act = (world: World) => string | undefined;
 
+/** How many events are lost at most. */
+const LOST_MAX = [15, 15, 100];
+
 /** What a server that was held up lacks at most, and how long it may take to learn that. */
 const STALE_LAG_MAX = 40;
 const STALE_MS_MAX = 2500;
@@ -191,7 +194,10 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     const { history, random } = world;
     const { firstSequence, lastSequence } = history;
     if (lastSequence < firstSequence) return undefined;
-    const last = Math.max(firstSequence - 1, lastSequence - random.between(1, 15));
+    const last = Math.max(
+      firstSequence - 1,
+      lastSequence - random.between(1, random.pick(LOST_MAX)),
+    );
     world.loseNats();
     history.loseEnd(last, Math.max(...world.replays.map(({ archive }) => archive.end)));
     world.stale = undefined;

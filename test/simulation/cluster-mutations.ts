@@ -70,8 +70,8 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     mistake: 'takes the word of one archive for a gap',
     part: 'libs/nats',
     file: 'archive-directory.ts',
-    text: 'const lacks = this.#known(epoch).map((archive) => {',
-    replacement: 'const lacks = this.#known(epoch).slice(0, 1).map((archive) => {',
+    text: 'const lacks = archives.map((archive) => {',
+    replacement: 'const lacks = archives.slice(0, 1).map((archive) => {',
   },
   {
     mistake: 'tells a gap up to the last archive that begins later',
@@ -84,8 +84,8 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     mistake: 'forgets archives that have yet to follow the log into its epoch',
     part: 'libs/nats',
     file: 'archive-directory.ts',
-    text: 'if (isElsewhere) return undefined;',
-    replacement: '',
+    text: 'const archives = this.#ofLog(epoch);',
+    replacement: 'const archives = this.#known(epoch);',
   },
   {
     mistake: 'begins at the first event of one archive',

@@ -83,8 +83,11 @@ const THEMES: readonly Partial<Record<Action, number>>[] = [
   {},
   {},
   {},
+  {},
   // The log loses its end, and archives and gateways follow late.
   { publish: 200, loseEnd: 12, toggleArchive: 12, openArchive: 20, openFeed: 20 },
+  { publish: 200, loseEnd: 12, openFeed: 8, feedArchive: 20 },
+  { publish: 200, loseEnd: 12, toggleArchive: 12, feedArchive: 12, openArchive: 30 },
   // The archives hold different parts of the log.
   { expire: 40, loseEnd: 6, toggleArchive: 25, rebuildArchive: 8 },
   // Servers that were held up answer processes that have just started.

@@ -70,6 +70,8 @@ export class Reader {
   readonly #matched = new Map<string, boolean>();
   /** Topics with a skipped event, for which a newer one has to come. */
   readonly #awaited = new Map<string, number>();
+  /** Those of them that were skipped on the present connection. Its gateway knows of no others. */
+  readonly #skipped = new Map<string, number>();
   /** Events skipped since the last `skipped`. */
   #untold = 0;
   /** Whether some of these may be lost by now. The gateway counted them while they existed. */
@@ -107,6 +109,7 @@ export class Reader {
     this.#asked = asked;
     this.#isAhead = false;
     this.#untold = 0;
+    this.#skipped.clear();
     const { start } = asked;
     const own = start.kind === 'cursor' && start.position === this.cursor;
     if (own) return;
@@ -169,6 +172,7 @@ export class Reader {
     this.#move(position, version);
     if (!has) this.#noteUntold(position, record.view, version);
     this.#awaited.delete(record.topic);
+    this.#skipped.delete(record.topic);
     this.received++;
     return true;
   }
@@ -192,6 +196,7 @@ export class Reader {
     else this.#passExpired(from, to, version);
     this.#lossy ||= gap.reason !== 'expired';
     this.#awaited.clear();
+    this.#skipped.clear();
     this.#move(to, version);
   }
 
@@ -199,8 +204,12 @@ export class Reader {
   skip(count: number, cursor: string, version: LogVersion): void {
     const position = this.#read(cursor, version);
     this.#pass(position.sequence, position, version, 'skipped');
+    // Until its feed starts again, a gateway may read a stream that has lost its end and grown again.
+    const { history } = this.#truth;
+    const known = history.cutTo(position.epoch, version.view, history.version.view);
+    const isOther = isSameLog(history.version.epoch, position.epoch) && known < position.sequence;
     ensure(
-      count === this.#untold || this.#lossy,
+      count === this.#untold || this.#lossy || isOther,
       'skipped',
       () => `${this.id} was told ${count} of ${this.#untold}`,
     );
@@ -377,10 +386,24 @@ export class Reader {
       const had = this.#isAhead || record.lost || !this.matches(record.topic);
       ensure(had, 'no hole', () => `${this.id} never got ${record.sequence}`);
     }
+    for (const [topic, sequence] of this.#skipped) {
+      const comes = sequence > to.sequence || !this.#isThere(sequence, version);
+      ensure(
+        comes,
+        'skipped',
+        () => `${this.id} lacks ${sequence} ${topic}, the newest that is left`,
+      );
+    }
     for (const [view, last] of this.#untoldLosses) {
       if (to.sequence <= last) this.#untoldLosses.delete(view);
     }
     this.#view = version.view;
+  }
+
+  /** Whether a version of the log has an event that can still be delivered. */
+  #isThere(sequence: number, version: LogVersion): boolean {
+    const [record] = this.#truth.history.range(version, sequence - 1, sequence);
+    return record !== undefined && !this.#truth.gone(record);
   }
 
   #checkGone(version: LogVersion, after: number, through: number): void {
@@ -406,8 +429,11 @@ export class Reader {
     if (version.view !== this.#view) {
       // The newer event for which one was skipped may be lost.
       this.#awaited.clear();
+      this.#skipped.clear();
       const common = history.sharedUpTo(epoch, version.view, this.#view);
-      const isBlind = (version.blind?.after ?? Number.POSITIVE_INFINITY) <= common;
+      // What lies beyond the end that its gateway was told then cannot have been kept.
+      const { after = Number.POSITIVE_INFINITY, to = 0 } = version.blind ?? {};
+      const isBlind = after <= common && cursor.sequence <= to;
       ensure(cursor.sequence <= common || isBlind || this.#isAhead, 'gap told', () => {
         return `${this.id} stood at ${cursor.sequence}, and the log was cut to ${common}`;
       });
@@ -418,6 +444,7 @@ export class Reader {
       this.#lossy ||= record.lost;
       if (record.lost || this.#isHidden(record, version)) continue;
       this.#awaited.set(record.topic, record.sequence);
+      this.#skipped.set(record.topic, record.sequence);
       this.#untold++;
       ensure(this.deliver === 'latest', check, () => {
         const range = `(${cursor.sequence}, ${Math.min(through, history.lastSequence)}]`;

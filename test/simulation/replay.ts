@@ -86,9 +86,7 @@ export class SimulatedReplay {
   /** Ends the process, or starts it again. */
   toggle(): void {
     this.up = !this.up;
-    this.lose();
-    this.#access = new StreamAccess(this.#world, this.#clock);
-    this.#access.knownEnd.noteSequence(this.archive.end);
+    this.#end();
   }
 
   /** Loses its feed. */
@@ -98,9 +96,17 @@ export class SimulatedReplay {
     this.archive.lose();
   }
 
+  /** Starts the process again without its file. */
   rebuild(): void {
-    this.lose();
     this.archive.rebuild();
+    this.#end();
+  }
+
+  #end(): void {
+    this.lose();
+    this.#access.ended = true;
+    this.#access = new StreamAccess(this.#world, this.#clock);
+    this.#access.knownEnd.noteSequence(this.archive.end);
   }
 
   /** As the keeper of the stream: starts the feed again where the log has another epoch. */

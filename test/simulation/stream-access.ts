@@ -20,6 +20,8 @@ const NO_EVENT = Buffer.from('no event');
 /** How one process asks JetStream about the stream. Its known end is the real one. */
 export class StreamAccess {
   readonly knownEnd: KnownEnd;
+  /** Whether its process was killed. Nothing that this had begun goes on then. */
+  ended = false;
   readonly #world: World;
   readonly #clock: Clock;
 
@@ -85,7 +87,7 @@ export class StreamAccess {
 
   async hop(what: string): Promise<void> {
     await this.#world.requests.hop(what);
-    if (!this.#world.natsUp) throw new Error('NATS is away.');
+    if (this.ended || !this.#world.natsUp) throw new Error('NATS is away.');
   }
 
   #answer(): Omit<StaleServer, 'gateway' | 'untilMs'> {
