@@ -22,6 +22,8 @@ export interface PublishPlan {
   readonly perSecond: number;
   /** Each event has a trace context, and one in this many is sampled. If absent, none has a context. */
   readonly sampledEvery?: number;
+  /** Whether each event has a message id, as those from ingest have. */
+  readonly messageIds?: boolean;
 }
 
 export interface PublishReport {
@@ -52,7 +54,7 @@ export class StreamPublisher {
   async publish(plan: PublishPlan): Promise<PublishReport> {
     const startedUs = nowUs();
     const templates = new Map<string, Buffer>();
-    const { topics, events, eventBytes, perSecond, sampledEvery } = plan;
+    const { topics, events, eventBytes, perSecond } = plan;
     for (let index = 0; index < events; index++) {
       const dueUs = perSecond > 0 ? startedUs + (index * 1_000_000) / perSecond : nowUs();
       // All due events go out together, because timers are exact to a millisecond only.
@@ -68,8 +70,7 @@ export class StreamPublisher {
       const counter = (this.#counters.get(audience) ?? 0) + 1;
       this.#counters.set(audience, counter);
       const event = stamp(template, { counter, timeUs: dueUs });
-      const sampled = sampledEvery === undefined ? undefined : index % sampledEvery === 0;
-      const more = { headers: this.#headersFor(topic, event, sampled) };
+      const more = { headers: this.#headersFor(plan, index, { topic, event }) };
       const isLast = index === events - 1;
       if (isLast || index % ACKNOWLEDGED_EVERY === 0) this.#request(topic, event, more);
       else this.#link.connection.publish(toSubject(topic), event, more);
@@ -85,14 +86,19 @@ export class StreamPublisher {
     this.#counters.clear();
   }
 
-  /** @param sampled `undefined` for an event without a trace context */
-  #headersFor(topic: string, payload: Buffer, sampled: boolean | undefined): MsgHdrs {
+  #headersFor(
+    { sampledEvery, messageIds }: PublishPlan,
+    index: number,
+    { topic, event }: { readonly topic: string; readonly event: Buffer },
+  ): MsgHdrs {
     const all = headers();
-    all.set(SEAL_HEADER, this.#link.seal.sign({ subject: toSubject(topic), payload }));
+    all.set(SEAL_HEADER, this.#link.seal.sign({ subject: toSubject(topic), payload: event }));
     all.set('content-type', 'application/cloudevents+json');
-    if (sampled !== undefined) {
+    // As long as the hash that ingest sends.
+    if (messageIds) all.set('Nats-Msg-Id', randomBytes(16).toString('base64url'));
+    if (sampledEvery !== undefined) {
       const [trace, span] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
-      all.set('traceparent', `00-${trace}-${span}-${sampled ? '01' : '00'}`);
+      all.set('traceparent', `00-${trace}-${span}-${index % sampledEvery === 0 ? '01' : '00'}`);
     }
     return all;
   }

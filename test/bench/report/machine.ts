@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -35,7 +35,12 @@ export function describeVersions(): Readonly<Record<string, string>> {
     tidemark: commit(),
     node: process.version,
     'nats-server': /\d+\.\d+\.\d+/.exec(nats)?.[0] ?? 'unknown',
-    ...Object.fromEntries(installed.map(([name, folder]) => [name, versionIn(folder)])),
+    ...Object.fromEntries(
+      // The peers are installed for the benchmarks only.
+      installed
+        .filter(([, folder]) => existsSync(folder))
+        .map(([name, folder]) => [name, versionIn(folder)]),
+    ),
   };
 }
 

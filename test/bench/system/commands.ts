@@ -56,7 +56,7 @@ export class Worker<C extends Commands> {
     file: URL,
     nodeArguments: readonly string[] = [],
   ): Promise<Worker<C>> {
-    const child = fork(file, { execArgv: ['--import', 'tsx', ...nodeArguments] });
+    const child = fork(file, { execArgv: [...process.execArgv, ...nodeArguments] });
     const killAtExit = () => child.kill('SIGKILL');
     process.once('exit', killAtExit);
     child.once('exit', () => process.off('exit', killAtExit));

@@ -86,6 +86,11 @@ export class Stage {
     return new Stage({ nats, link, epoch, token, folder, removeFolder, profileFolder, limits });
   }
 
+  /** The file of the archive, which exists from the start. */
+  get archiveFile(): string {
+    return databaseIn(this.#folder);
+  }
+
   /** The cursor at a sequence of this stage's stream. */
   cursor(sequence: number): string {
     return formatCursor({ epoch: this.epoch, sequence });
@@ -113,7 +118,7 @@ export class Stage {
   }
 
   startReplay(): Promise<ServiceProcess> {
-    return this.#startService('replay', { TIDEMARK_REPLAY_DATABASE: databaseIn(this.#folder) });
+    return this.#startService('replay', { TIDEMARK_REPLAY_DATABASE: this.archiveFile });
   }
 
   /** Waits until the archive has the stream up to that sequence, as in a system at rest. */
@@ -163,7 +168,8 @@ export class Stage {
       name,
       natsUrl: this.nats.url,
       folder: this.#folder,
-      env: { ...this.#limits, ...env },
+      // A gateway that ends has no clients that need time.
+      env: { TIDEMARK_GATEWAY_DRAIN_MS: '0', ...this.#limits, ...env },
       profileFolder,
     });
     this.#started.push(service);

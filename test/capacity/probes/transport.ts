@@ -1,0 +1,3 @@
+/** The transports of the gateway. */
+export const TRANSPORTS = ['websocket', 'sse'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
