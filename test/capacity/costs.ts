@@ -30,7 +30,7 @@ export interface Costs {
   readonly websocket: ConnectionCost;
   readonly sse: ConnectionCost;
   readonly gateway: {
-    /** Resident memory before the first connection. */
+    /** Resident memory that does not grow with the number of connections, without the tail. */
     readonly residentBytes: number;
     /** Each event of the stream, at each gateway, whether somebody reads it there or not. */
     readonly receive: SizedCost;
@@ -52,8 +52,9 @@ export interface Costs {
     readonly batchAppend: SizedCost;
   };
   readonly nats: {
-    /** An event from ingest that the stream stores and acknowledges. */
+    /** An event that the stream stores and acknowledges: from requests of their own, and from batches. */
     readonly append: SizedCost;
+    readonly batchAppend: SizedCost;
     /** An event that one gateway or replay service receives. */
     readonly feed: SizedCost;
     /** A topic of the stream, in memory. */

@@ -6,7 +6,7 @@ import { describeMachine, describeVersions } from '../bench/report/machine.ts';
 import type { CostFile } from './costs.ts';
 import { measureCosts } from './measure.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
-import { largestFor, planFor, streamBounds } from './plan/plan.ts';
+import { growthOf, largestFor, planFor, streamBounds } from './plan/plan.ts';
 import { formatCosts } from './report/costs-table.ts';
 import { formatEnd, formatPlan } from './report/plan-table.ts';
 import { FULL, QUICK, withinFileLimit } from './scale.ts';
@@ -55,8 +55,10 @@ function plan({ json, costsFile, demand, machines }: Extract<Options, { mode: 'p
   if (asked === undefined) throw new Error('The smallest part of this demand does not fit.');
   const planned = planFor(asked, costs);
   const bounds = planned?.streamBounds ?? streamBounds(asked, costs, 1);
-  if (json) console.log(JSON.stringify({ demand: asked, plan: planned ?? null, bounds }, null, 2));
-  else console.log(planned ? formatPlan(asked, planned) : formatEnd(bounds));
+  const growth = growthOf(asked, costs);
+  const result = { demand: asked, plan: planned ?? null, streamBounds: bounds, growth };
+  if (json) console.log(JSON.stringify(result, null, 2));
+  else console.log(planned ? formatPlan(asked, planned, growth) : formatEnd(bounds));
   // A demand beyond what one stream takes is no plan.
   if (bounds.some(({ used }) => used > 1)) process.exitCode = 2;
 }

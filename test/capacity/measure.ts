@@ -49,13 +49,13 @@ export async function measureCosts(
 
   const receive = line(stored, ({ gatewayUs }) => gatewayUs);
   const write = sharedLine(sharedWebSocket);
-  const { emptyBytes, ...webSocketIdle } = websocket;
-  const { emptyBytes: _, ...sseIdle } = sse;
+  const { fixedBytes, ...webSocketIdle } = websocket;
+  const { fixedBytes: _, ...sseIdle } = sse;
   return {
     websocket: { ...webSocketIdle, write, batchedUs: sharedWebSocket.batchedUs },
     sse: { ...sseIdle, write: sharedLine(sharedSse), batchedUs: sharedSse.batchedUs },
     gateway: {
-      residentBytes: emptyBytes,
+      residentBytes: fixedBytes,
       receive,
       fanOut: without(
         line(own, (us) => us),
@@ -77,6 +77,7 @@ export async function measureCosts(
     },
     nats: {
       append: line(appends, ({ natsUs }) => natsUs),
+      batchAppend: line(appends, ({ natsBatchUs }) => natsBatchUs),
       feed: line(stored, ({ feedUs }) => feedUs),
       topicBytes: memory.natsTopicBytes,
       messageIdBytes: memory.messageIdBytes,

@@ -50,6 +50,11 @@ export const QUICK: Scale = {
   settleMs: 200,
 };
 
+/** Fewer of the large ones, which take longer. */
+export function eventsOf({ events }: Scale, bytes: number): number {
+  return Math.ceil(bytes > SMALL_BYTES ? events * 0.4 : events);
+}
+
 /** @returns the scale that the limit of open files allows, which root can raise and others cannot */
 export function withinFileLimit(scale: Scale): Scale {
   let { connections } = scale;

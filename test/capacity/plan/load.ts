@@ -53,7 +53,7 @@ export function loadOf(demand: Demand, costs: Costs, gateways: number): Load {
   const writing = mixed(({ write }) => costOf(write, size)) * eventsPerSecond * fanOut;
   const beating = (mixed(({ heartbeatUs }) => heartbeatUs) * connections) / HEARTBEAT_SECONDS;
   const opening = mixed(({ openUs }) => openUs);
-  const append = demand.batch > 1 ? ingest.batchAppend : ingest.append;
+  const isBatched = demand.batch > 1;
   const topicsInTail = Math.min(topics, TAIL_EVENTS);
   const resident = mixed(({ residentBytes }) => residentBytes);
   const kernel = mixed(({ kernelBytes }) => kernelBytes);
@@ -69,9 +69,9 @@ export function loadOf(demand: Demand, costs: Costs, gateways: number): Load {
       connections: connections * resident,
     },
     kernelBytes: connections * (kernel + demand.stalled * costs.stalledKernelBytes),
-    ingest: seconds(eventsPerSecond * costOf(append, size)),
+    ingest: seconds(eventsPerSecond * costOf(isBatched ? ingest.batchAppend : ingest.append, size)),
     projecting: seconds(eventsPerSecond * costOf(replay.project, size)),
-    storing: seconds(eventsPerSecond * costOf(nats.append, size)),
+    storing: seconds(eventsPerSecond * costOf(isBatched ? nats.batchAppend : nats.append, size)),
     feeding: seconds(eventsPerSecond * costOf(nats.feed, size)),
     natsBytes: SERVICE_BYTES + topics * nats.topicBytes + ids,
     serviceBytes: SERVICE_BYTES,

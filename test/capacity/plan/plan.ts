@@ -104,6 +104,17 @@ export function largestFor(demand: Demand, costs: Costs, machines: number): Dema
   return low === 0 ? undefined : grown(demand, low);
 }
 
+/**
+ * How many times the connections and events of the demand one stream takes, with as many gateways as that needs.
+ *
+ * @returns `undefined` where no events are published, so that nothing bounds it
+ */
+export function growthOf(demand: Demand, costs: Costs): number | undefined {
+  if (demand.eventsPerSecond === 0) return undefined;
+  const most = largestFor(demand, costs, Number.POSITIVE_INFINITY);
+  return (most?.eventsPerSecond ?? 0) / demand.eventsPerSecond;
+}
+
 function grown(demand: Demand, factor: number): Demand {
   const { connections, eventsPerSecond } = demand;
   return {

@@ -21,6 +21,7 @@ export interface AppendCost {
   readonly ingestUs: number;
   readonly batchUs: number;
   readonly natsUs: number;
+  readonly natsBatchUs: number;
   readonly gatewayUs: number;
   readonly streamBytes: number;
   readonly archiveBytes: number;
@@ -47,11 +48,11 @@ export async function measureAppends({ requests }: Scale, bytes: number): Promis
     await post(requests);
     const posted = await posting();
     const after = await streamState(stage.nats.url);
-    const batchUs = await measureBatches(stage, ingest, bytes);
+    const batches = await measureBatches(stage, ingest, bytes);
     const archiveBytes = await archived(stage, emptyArchive);
     return {
       ingestUs: (posted.cpuSeconds * 1e6) / requests,
-      batchUs,
+      ...batches,
       natsUs: (posted.natsSeconds * 1e6) / requests,
       gatewayUs: await measurePublishes(stage, { requests, bytes }),
       streamBytes: (after.bytes - before.bytes) / (after.messages - before.messages),
@@ -69,7 +70,9 @@ async function measureBatches(stage: Stage, ingest: ServiceProcess, bytes: numbe
     const event = (index: number) => eventOf(bytes, `batch-${batch}-${index}`);
     await publisher.storeAll(Array.from({ length: BATCH_EVENTS }, (_, index) => event(index)));
   }
-  return ((await spent()).cpuSeconds * 1e6) / (BATCHES * BATCH_EVENTS);
+  const { cpuSeconds, natsSeconds } = await spent();
+  const events = BATCHES * BATCH_EVENTS;
+  return { batchUs: (cpuSeconds * 1e6) / events, natsBatchUs: (natsSeconds * 1e6) / events };
 }
 
 /** Copies the stream into the archive. @returns bytes of its file for an event */

@@ -1,7 +1,7 @@
 import { measure, verify } from '../../bench/system/measurement.ts';
 import { Stage } from '../../bench/system/stage.ts';
 import type { TopicPlan } from '../../bench/wire/topics.ts';
-import { type Scale, SMALL_BYTES } from '../scale.ts';
+import { eventsOf, type Scale, SMALL_BYTES } from '../scale.ts';
 
 const TIMEOUT_MS = 120_000;
 const NARROW_TOPICS_EACH = 4;
@@ -14,9 +14,9 @@ export interface CatchUpCost {
 }
 
 /** One reader that missed everything. */
-export function measureWideCatchUp({ events }: Scale, bytes: number): Promise<CatchUpCost> {
+export function measureWideCatchUp(scale: Scale, bytes: number): Promise<CatchUpCost> {
   const topics = { prefix: 'wide', audiences: 1, topicsEach: 1 };
-  return catchUp({ clients: 1, missed: events, bytes, topics });
+  return catchUp({ clients: 1, missed: eventsOf(scale, bytes), bytes, topics });
 }
 
 /** Many readers that missed events of a few topics each. */

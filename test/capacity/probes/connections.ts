@@ -8,13 +8,16 @@ import type { Scale } from '../scale.ts';
 import type { Transport } from './transport.ts';
 
 const TIMEOUT_MS = 120_000;
-/** The connections that come before the measured ones: the first ones compile code and grow the heap. */
-const FIRST_PART = 0.2;
+/** What comes before the measured connections: the first ones compile code and grow the heap. */
+const FIRST_PART = 0.5;
 
 export type IdleCost = Pick<
   ConnectionCost,
   'residentBytes' | 'kernelBytes' | 'openUs' | 'heartbeatUs'
-> & { readonly emptyBytes: number };
+> & {
+  /** Resident memory that does not grow with the number of connections. */
+  readonly fixedBytes: number;
+};
 
 /**
  * Idle connections, each with one subscription to a topic of its own. Both ends of them are on this machine,
@@ -30,7 +33,6 @@ export async function measureConnections(
       TIDEMARK_GATEWAY_HEARTBEAT_MS: String(heartbeatMs),
     });
     const load = await stage.startLoad();
-    const emptyBytes = residentBytes(gateway.pid);
     const empty = await measure(gateway);
     await sleep(1000 * seconds);
     const emptyLoad = cpuShare(await empty());
@@ -64,9 +66,10 @@ export async function measureConnections(
     const heartbeatsPerSecond = connections / (heartbeatMs / 1000);
     const slabBytes = (after.kernel?.slabBytes ?? 0) - (before.kernel?.slabBytes ?? 0);
     const tcpBytes = (after.kernel?.tcpBytes ?? 0) - (before.kernel?.tcpBytes ?? 0);
+    const residentEach = Math.max(0, after.resident - before.resident) / more;
     return {
-      emptyBytes,
-      residentBytes: (after.resident - before.resident) / more,
+      fixedBytes: before.resident - first * residentEach,
+      residentBytes: residentEach,
       kernelBytes: Math.max(0, slabBytes + tcpBytes) / 2 / more,
       openUs: (cpuSeconds * 1e6) / more,
       heartbeatUs: (Math.max(0, idleLoad - emptyLoad) * 1e6) / heartbeatsPerSecond,

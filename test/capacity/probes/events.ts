@@ -1,6 +1,6 @@
 import { measure } from '../../bench/system/measurement.ts';
 import { Stage } from '../../bench/system/stage.ts';
-import type { Scale } from '../scale.ts';
+import { eventsOf, type Scale } from '../scale.ts';
 
 const TOPICS = { prefix: 'events', audiences: 1, topicsEach: 100 };
 
@@ -14,7 +14,8 @@ export interface EventCost {
 }
 
 /** The same events into the stream alone, with a gateway, and with a replay service. */
-export async function measureEvents({ events }: Scale, bytes: number): Promise<EventCost> {
+export async function measureEvents(scale: Scale, bytes: number): Promise<EventCost> {
+  const events = eventsOf(scale, bytes);
   const stage = await Stage.open({});
   try {
     const publisher = await stage.startPublisher();

@@ -40,7 +40,8 @@ function eventTable({ gateway, ingest, nats, replay, stored }: Costs): string {
     row('ingest: append, a request each', ingest.append),
     row('ingest: append, in a batch of 100', ingest.batchAppend),
     row('gateway: append from a WebSocket client', gateway.append),
-    row('nats-server: append and acknowledgement', nats.append),
+    row('nats-server: append, a request each', nats.append),
+    row('nats-server: append, in a batch of 100', nats.batchAppend),
     row('nats-server: to one gateway or replay service', nats.feed),
     row('gateway: receive, each event at each gateway', gateway.receive),
     row('gateway: an event with readers, once', gateway.fanOut),
@@ -62,7 +63,7 @@ function otherTable({ gateway, nats, replay, stalledKernelBytes }: Costs): strin
     ['gateway: memory of a topic with events in the tail', formatBytes(gateway.topicBytes)],
     ['kernel: a connection whose client does not read', formatBytes(stalledKernelBytes)],
     ['one stream: appends a second, at least', formatNumber(nats.appendsPerSecond)],
-    ['gateway: memory without connections', formatBytes(gateway.residentBytes)],
+    ['gateway: memory without connections and tail', formatBytes(gateway.residentBytes)],
   ]);
 }
 

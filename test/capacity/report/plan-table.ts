@@ -2,14 +2,15 @@ import type { Demand } from '../plan/demand.ts';
 import type { Bound, Plan } from '../plan/plan.ts';
 import { formatBytes, formatNumber, formatRows } from './figures.ts';
 
-/** What a demand takes, as Markdown. */
-export function formatPlan(demand: Demand, plan: Plan): string {
+/**
+ * What a demand takes, as Markdown.
+ *
+ * @param growth how many times as much one stream takes
+ */
+export function formatPlan(demand: Demand, plan: Plan, growth: number | undefined): string {
   const { connections, eventsPerSecond, size, fanOut, cores, memoryGib, streamDays } = demand;
-  const [gatewayBound, machineBound, streamBound] = [
-    plan.gatewayBounds[0],
-    plan.machineBounds[0],
-    plan.streamBounds[0],
-  ];
+  const [gatewayBound] = plan.gatewayBounds;
+  const [machineBound] = plan.machineBounds;
   const processes = plan.parts.map((part) => [
     part.name,
     String(part.processes),
@@ -33,9 +34,9 @@ export function formatPlan(demand: Demand, plan: Plan): string {
     ]),
     `The gateways' number is decided by ${tell(gatewayBound)}, that of the machines by ${tell(machineBound)}.`,
     formatEnd(plan.streamBounds),
-    streamBound && streamBound.used > 0
-      ? `One stream takes ${formatNumber(1 / streamBound.used)} times this load.`
-      : '',
+    growth === undefined
+      ? ''
+      : `With as many gateways as that needs, one stream takes ${formatNumber(growth)} times this load.`,
   ]
     .filter(Boolean)
     .join('\n\n');
