@@ -28,11 +28,11 @@ export const FULL: Scale = {
   connections: 10_000,
   sharing: 1000,
   owning: 5000,
-  events: 100_000,
+  events: 80_000,
   stalled: 100,
   topics: 100_000,
   requests: 4000,
-  seconds: 5,
+  seconds: 4,
   heartbeatMs: 3000,
   settleMs: 3000,
 };

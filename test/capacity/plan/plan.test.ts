@@ -156,7 +156,7 @@ test('growth: further gateways make the NATS server work more, so the bounds do 
   const factor = growthOf(demand, COSTS) ?? 0;
   const most = planOf({ ...demand, connections: 1000 * factor, eventsPerSecond: 100 * factor });
   // Each of the gateways gets every event from that server.
-  expect(most.streamBounds[0]?.name).toBe('its network');
+  expect(most.streamBounds[0]?.name).toBe('network of the leading NATS server');
   expect(most.streamBounds[0]?.used).toBeCloseTo(1, 1);
   expect(factor).toBeLessThan(1 / (planOf(demand).streamBounds[0]?.used ?? 0));
   expect(growthOf(demandOf({ 'events-per-second': 0 }), COSTS)).toBeUndefined();

@@ -81,10 +81,10 @@ export function streamBounds(demand: Demand, costs: Costs, gateways: number): Bo
     'appends of one stream': eventsPerSecond / (costs.nats.appendsPerSecond * use),
     'a gateway, which receives every event': load.receiving / use,
     'replay, which writes every event': replays === 0 ? 0 : load.projecting / use,
-    'CPU of the NATS server that leads the stream':
-      (load.storing + load.feeding * readers) / (cores * use),
-    'its network': (load.feedBits * (readers + replicas - 1)) / (gigabits * 1e9 * use),
-    'its memory': load.natsBytes / (memoryGib * GIB * MEMORY_PART),
+    'CPU of the leading NATS server': (load.storing + load.feeding * readers) / (cores * use),
+    'network of the leading NATS server':
+      (load.feedBits * (readers + replicas - 1)) / (gigabits * 1e9 * use),
+    'memory of the leading NATS server': load.natsBytes / (memoryGib * GIB * MEMORY_PART),
   });
 }
 

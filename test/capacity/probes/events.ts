@@ -13,14 +13,14 @@ export interface EventCost {
   readonly appendsPerSecond: number;
 }
 
-/** The same events into the stream alone, with a gateway, and with a replay service. */
+/** The same number of events, with message ids as from ingest: into the stream alone, with a gateway, and with a replay service. */
 export async function measureEvents(scale: Scale, bytes: number): Promise<EventCost> {
   const events = eventsOf(scale, bytes);
   const stage = await Stage.open({});
   try {
     const publisher = await stage.startPublisher();
     const publish = async () => {
-      const plan = { topics: TOPICS, events, eventBytes: bytes, perSecond: 0 };
+      const plan = { topics: TOPICS, events, eventBytes: bytes, perSecond: 0, messageIds: true };
       return publisher.call('publish', plan);
     };
     await publish();
