@@ -56,6 +56,7 @@ export class Worker<C extends Commands> {
     file: URL,
     nodeArguments: readonly string[] = [],
   ): Promise<Worker<C>> {
+    // The child reads TypeScript in the same way as this process.
     const child = fork(file, { execArgv: [...process.execArgv, ...nodeArguments] });
     const killAtExit = () => child.kill('SIGKILL');
     process.once('exit', killAtExit);
