@@ -8,10 +8,12 @@ import { measureCosts } from './measure.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { growthOf, largestFor, planFor, streamBounds } from './plan/plan.ts';
 import { formatCosts } from './report/costs-table.ts';
+import { withCosts } from './report/document.ts';
 import { formatEnd, formatPlan } from './report/plan-table.ts';
 import { FULL, QUICK, withinFileLimit } from './scale.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const DOCUMENT = join(ROOT, 'infra', 'CAPACITY.md');
 const PUBLISHED = fileURLToPath(new URL('published-costs.json', import.meta.url));
 
 // Listeners of `exit` end the children.
@@ -22,6 +24,7 @@ try {
   const options = readOptions(process.argv.slice(2));
   if (options.mode === 'help') console.log(USAGE);
   else if (options.mode === 'plan') plan(options);
+  else if (options.mode === 'publish') publish(options.costsFile);
   else await measure(options);
   process.exit();
 } catch (error) {
@@ -47,6 +50,13 @@ async function measure({ quick, json, outFile }: Extract<Options, { mode: 'measu
   console.log(json ? JSON.stringify(result, null, 2) : formatCosts(result));
   console.error(`Saved to ${file}`);
   if (quick) console.error('Costs of --quick are for a quick look. They are no results.');
+}
+
+function publish(costsFile: string) {
+  const file: CostFile = JSON.parse(readFileSync(costsFile, 'utf8'));
+  if (file.quick) throw new Error('Costs of --quick are no results.');
+  writeFileSync(DOCUMENT, withCosts(readFileSync(DOCUMENT, 'utf8'), file));
+  writeFileSync(PUBLISHED, `${JSON.stringify(file, null, 2)}\n`);
 }
 
 function plan({ json, costsFile, demand, machines }: Extract<Options, { mode: 'plan' }>) {

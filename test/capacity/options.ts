@@ -3,6 +3,7 @@ import { DEMAND_OPTIONS, type Demand, readDemand } from './plan/demand.ts';
 
 export type Options =
   | { readonly mode: 'help' }
+  | { readonly mode: 'publish'; readonly costsFile: string }
   | {
       readonly mode: 'measure';
       readonly quick: boolean;
@@ -24,6 +25,7 @@ const DEMAND_LINES = Object.entries(DEMAND_OPTIONS)
 
 export const USAGE = `npm run capacity -- [--quick] [--json] [--out FILE]
 npm run capacity -- --plan [--costs FILE] [--machines N] [--json] [the demand]
+npm run capacity -- --publish FILE
 
 The first measures in under five minutes what connections, events and topics cost on this machine, which has
 to be Linux. The second computes what a deployment takes, and which limit it reaches first.
@@ -33,6 +35,7 @@ to be Linux. The second computes what a deployment takes, and which limit it rea
   --json      JSON in the place of the tables; progress goes to the standard error
   --plan      computes; measures nothing
   --costs     the file of a run; without it the costs of infra/CAPACITY.md
+  --publish   writes the costs of that file into infra/CAPACITY.md, as those that a plan takes
   --machines  grows connections and events together until so many machines are used
   --help      shows this
 
@@ -52,11 +55,13 @@ export function readOptions(args: readonly string[]): Options {
       out: { type: 'string' },
       costs: { type: 'string' },
       machines: { type: 'string' },
+      publish: { type: 'string' },
       ...Object.fromEntries(demandNames.map((name) => [name, { type: 'string' } as const])),
     },
   });
-  const { quick, json, plan, help, out, costs, machines } = values;
+  const { quick, json, plan, help, out, costs, machines, publish } = values;
   if (help) return { mode: 'help' };
+  if (publish !== undefined) return { mode: 'publish', costsFile: publish };
   if (!plan) {
     const misplaced = ['costs', 'machines', ...demandNames].find((name) => name in values);
     if (misplaced !== undefined) throw new Error(`--${misplaced} needs --plan.`);
