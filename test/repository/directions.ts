@@ -43,7 +43,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   },
   'libs/nats': {
     contents: 'the stream as configuration, appends, the feed, archive reads',
-    libs: ['protocol', 'config', 'telemetry'],
+    libs: ['protocol', 'config', 'fairness', 'telemetry'],
     packages: ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
   },
   'libs/http': {

@@ -220,6 +220,7 @@ export class Appender {
     const { seal } = this.#link;
     const payload = encodeEvent(event);
     if (!seal.known) throw unavailable('The stream does not exist yet.');
-    return { id: seal.messageId(event), subject: toSubject(event.topic), payload };
+    const { topic, publisher = '' } = event;
+    return { publisher, id: seal.messageId(event), subject: toSubject(topic), payload };
   }
 }

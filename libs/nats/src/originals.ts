@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { type Applicant, Permits } from '@tidemark/fairness';
 import { type CloudEvent, TidemarkError } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
 import { unavailable } from './refusals.ts';
@@ -8,11 +9,12 @@ import { headerOf, type RawMessage, requestMessage } from './stream-messages.ts'
 
 export const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 
-/** Most originals that are read at one time. Each may have the size of the largest event. */
+/** Most originals that are read at one time; publishers share them. Each may have the size of the largest event. */
 const READS_MAX = 32;
 
 /** An append as the stream is given it. */
 export interface SentMessage {
+  readonly publisher: string;
   readonly id: string;
   readonly subject: string;
   readonly payload: Uint8Array;
@@ -29,9 +31,7 @@ export function hasId(message: RawMessage, id: string): boolean {
  */
 export class Originals {
   readonly #link: NatsLink;
-  /** Reads that may begin now, and those that wait for one to end. */
-  #free = READS_MAX;
-  readonly #waiting: (() => void)[] = [];
+  readonly #reads = new Permits({ max: READS_MAX, nowMs: () => performance.now() });
 
   constructor(link: NatsLink) {
     this.#link = link;
@@ -46,7 +46,8 @@ export class Originals {
    * @throws TidemarkError `conflict` when the original has other content, or `unavailable`
    */
   async check(sent: SentMessage, sequence: number, budget: RetryBudget): Promise<boolean> {
-    const message = await this.#read(sequence, budget);
+    const applicant = { flow: { user: sent.publisher, connection: this }, signal: STAYING };
+    const message = await this.#read(sequence, applicant, budget);
     if (!message) return true;
     if (!hasId(message, sent.id)) return false;
     this.requireSame(message, sent);
@@ -65,19 +66,16 @@ export class Originals {
     throw new TidemarkError('conflict', 'The topic has another event with this source and id.');
   }
 
-  async #read(seq: number, budget: RetryBudget): Promise<RawMessage | undefined> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
+  #read(seq: number, applicant: Applicant, budget: RetryBudget): Promise<RawMessage | undefined> {
+    return this.#reads.use(applicant, async () => {
       if (budget.spent) throw unavailable('Too many repeats wait to be compared with the stream.');
-      return await requestMessage(this.#link, { seq }, budget);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
-    }
+      return requestMessage(this.#link, { seq }, budget);
+    });
   }
 }
+
+/** An append waits for its turn for as long as it has time. */
+const STAYING = new AbortController().signal;
 
 /**
  * Whether two events are the same apart from what a server adds anew to each attempt: the time, where the
