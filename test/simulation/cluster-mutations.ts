@@ -41,7 +41,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     mistake: 'never believes that the log was set back',
     part: 'libs/nats',
     file: 'known-end.ts',
-    text: 'if (nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw',
+    text: 'if (!agree || nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw',
     replacement: 'if (nowMs > 0) throw',
   },
   {

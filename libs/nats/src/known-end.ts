@@ -3,6 +3,9 @@ import type { Lineage } from '@tidemark/protocol';
 /** How long all answers about a replicated stream must seem older before they count as the present. */
 export const OLDER_BELIEVED_MS = 10_000;
 
+/** How many such answers it takes. Two could be of one server that was held up for that time. */
+export const OLDER_ANSWERS_MIN = 3;
+
 /** What one server says about a stream. */
 export interface StreamAnswer extends Lineage {
   /** When the stream was created, in milliseconds since 1970. */
@@ -35,6 +38,7 @@ export class KnownEnd {
   #known: StreamAnswer | undefined;
   #sequence = 0;
   #olderSinceMs: number | undefined;
+  #olderAnswers = 0;
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
@@ -60,6 +64,7 @@ export class KnownEnd {
   check(answer: StreamAnswer, asked = this.#sequence): void {
     const kept = answer.replicated ? this.#judge(answer, asked) : 0;
     this.#olderSinceMs = undefined;
+    this.#olderAnswers = 0;
     this.#known = answer;
     this.#sequence = Math.max(answer.lastSequence, kept);
   }
@@ -72,7 +77,9 @@ export class KnownEnd {
     if (older === undefined) return this.#isSame(answer) ? this.#sequence : 0;
     const nowMs = this.#nowMs();
     this.#olderSinceMs ??= nowMs;
-    if (nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw new StaleAnswerError(older);
+    this.#olderAnswers++;
+    const agree = this.#olderAnswers >= OLDER_ANSWERS_MIN;
+    if (!agree || nowMs - this.#olderSinceMs < OLDER_BELIEVED_MS) throw new StaleAnswerError(older);
     return 0;
   }
 

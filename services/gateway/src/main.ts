@@ -90,6 +90,7 @@ runService({
     feed = startFeed(link, {
       ...core,
       logger,
+      signal,
       openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
     });
     const archives = followArchives(link, directory, logger);

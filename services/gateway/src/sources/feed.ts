@@ -4,7 +4,7 @@ import {
   type NatsLink,
   onStreamChange,
   readRecord,
-  readStreamState,
+  waitForStream,
 } from '@tidemark/nats';
 import type { Logger } from '@tidemark/telemetry';
 import type { Counters } from '../counters/counters.ts';
@@ -24,13 +24,15 @@ export interface LogFeedOptions {
   readonly clock: Clock;
   readonly tasks: TaskScheduler;
   readonly counters: Counters;
+  /** Ends the wait for a stream that has changed. */
+  readonly signal: AbortSignal;
   /** Begins the delivery trace of a record, if the record is sampled. */
   readonly openTrace: (record: LogRecord, epoch: string) => DeliveryTrace | undefined;
 }
 
 /** Starts the one feed of the gateway, which fills its event log from the stream. */
 export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
-  const { log, logger, clock, tasks, counters, openTrace } = options;
+  const { log, logger, clock, tasks, counters, openTrace, signal } = options;
 
   const appendRecord = (record: LogRecord): void => {
     counters.feedBytes += record.payload.length;
@@ -70,16 +72,19 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
     onRecord: appendRecord,
   });
   feed.start();
-  onStreamChange(link, logger, () => void followEpoch(link, { log, feed }));
+  onStreamChange(link, logger, () => void followEpoch(link, { log, feed, logger, signal }));
   return feed;
 }
 
+interface Followed {
+  readonly log: EventLog;
+  readonly feed: Feed;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
 /** Starts the feed again where the log goes on in another epoch. */
-async function followEpoch(
-  link: NatsLink,
-  { log, feed }: { readonly log: EventLog; readonly feed: Feed },
-): Promise<void> {
-  // Without an answer the feed learns it at its next start.
-  const state = await readStreamState(link).catch(() => undefined);
+async function followEpoch(link: NatsLink, { log, feed, ...waiting }: Followed): Promise<void> {
+  const state = await waitForStream(link, waiting).catch(() => undefined);
   if (log.begun && state && state.epoch !== log.epoch) feed.restart('the log has a new epoch');
 }
