@@ -7,6 +7,7 @@ export * from './events.ts';
 export * from './frames.ts';
 export * from './log-bounds.ts';
 export * from './messages.ts';
+export * from './pattern-matcher.ts';
 export * from './stored-events.ts';
 export * from './topics.ts';
 export * from './trace-context.ts';

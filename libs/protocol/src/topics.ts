@@ -9,6 +9,10 @@ export const TOPIC_BYTES_MAX = 200;
 /** Most patterns of one subscription or query. */
 export const PATTERNS_MAX = 100;
 
+/** The wildcards as character codes. No token begins with one of these. */
+const ANY = '*'.charCodeAt(0);
+const REST = '>'.charCodeAt(0);
+
 const TOKEN = '[A-Za-z0-9_-]+';
 const TOPIC = new RegExp(`^${TOKEN}(?:\\.${TOKEN})*$`);
 const PATTERN = new RegExp(`^(?:>|(?:${TOKEN}|\\*)(?:\\.(?:${TOKEN}|\\*))*(?:\\.>)?)$`);
@@ -44,16 +48,18 @@ export function matches(pattern: string, topic: string): boolean {
  */
 export function covers(granted: string, asked: string): boolean {
   if (granted === asked) return true;
-  const grantedTokens = granted.split('.');
-  const askedTokens = asked.split('.');
-  for (const [index, token] of grantedTokens.entries()) {
-    const askedToken = askedTokens[index];
-    if (askedToken === undefined) return false;
-    if (token === '>') return true;
-    if (askedToken === '>') return false;
-    if (token !== '*' && token !== askedToken) return false;
+  let grantedAt = 0;
+  let askedAt = 0;
+  while (grantedAt < granted.length && askedAt < asked.length) {
+    const token = granted.charCodeAt(grantedAt);
+    if (token === REST) return true;
+    const askedToken = asked.charCodeAt(askedAt);
+    if (askedToken === REST) return false;
+    if (token !== ANY && !sameToken(granted, grantedAt, asked, askedAt)) return false;
+    grantedAt = tokenEnd(granted, grantedAt) + 1;
+    askedAt = tokenEnd(asked, askedAt) + 1;
   }
-  return grantedTokens.length === askedTokens.length;
+  return grantedAt >= granted.length && askedAt >= asked.length;
 }
 
 /**
@@ -62,15 +68,18 @@ export function covers(granted: string, asked: string): boolean {
  * @example overlaps('orders.*', '*.7') // true
  */
 export function overlaps(left: string, right: string): boolean {
-  const leftTokens = left.split('.');
-  const rightTokens = right.split('.');
-  for (let index = 0; ; index++) {
-    const leftToken = leftTokens[index];
-    const rightToken = rightTokens[index];
-    if (leftToken === undefined || rightToken === undefined) return leftToken === rightToken;
-    if (leftToken === '>' || rightToken === '>') return true;
-    if (leftToken !== '*' && rightToken !== '*' && leftToken !== rightToken) return false;
+  let leftAt = 0;
+  let rightAt = 0;
+  while (leftAt < left.length && rightAt < right.length) {
+    const leftToken = left.charCodeAt(leftAt);
+    const rightToken = right.charCodeAt(rightAt);
+    if (leftToken === REST || rightToken === REST) return true;
+    const isWild = leftToken === ANY || rightToken === ANY;
+    if (!isWild && !sameToken(left, leftAt, right, rightAt)) return false;
+    leftAt = tokenEnd(left, leftAt) + 1;
+    rightAt = tokenEnd(right, rightAt) + 1;
   }
+  return leftAt >= left.length && rightAt >= right.length;
 }
 
 /**
@@ -140,6 +149,21 @@ export function fromSubject(subject: string): string | undefined {
   if (!subject.startsWith(SUBJECT_PREFIX)) return undefined;
   const topic = subject.slice(SUBJECT_PREFIX.length);
   return isTopic(topic) ? topic : undefined;
+}
+
+/** The index after a token: that of the next dot, or of the end. */
+function tokenEnd(text: string, at: number): number {
+  const dot = text.indexOf('.', at);
+  return dot === -1 ? text.length : dot;
+}
+
+/** Compares two tokens without a copy of either, because most pairs differ in their first character. */
+function sameToken(left: string, leftAt: number, right: string, rightAt: number): boolean {
+  const length = tokenEnd(left, leftAt) - leftAt;
+  for (let index = 0; index < length; index++) {
+    if (left.charCodeAt(leftAt + index) !== right.charCodeAt(rightAt + index)) return false;
+  }
+  return tokenEnd(right, rightAt) - rightAt === length;
 }
 
 function withinSize(text: string): boolean {
