@@ -9,6 +9,9 @@ import { parsePatterns } from './topics.ts';
  * The two may run different versions for a while, so each side checks what the other sent.
  */
 
+/** Most patterns of one query. Overlapping subscriptions of a connection catch up with one query for all. */
+const ARCHIVE_PATTERNS_MAX = 10_000;
+
 /** What a gateway asks of the archive: the events of some topics in a range of sequences. */
 export interface ArchiveQuery {
   /** The epoch that the sequences belong to. */
@@ -132,7 +135,7 @@ const pageHeader = z.object({
  */
 export function parseArchiveQuery(text: string): ArchiveQuery {
   const query = parseRequest(archiveQuery, text);
-  return { ...query, patterns: parsePatterns(query.patterns) };
+  return { ...query, patterns: parsePatterns(query.patterns, ARCHIVE_PATTERNS_MAX) };
 }
 
 /**

@@ -103,17 +103,17 @@ export function parsePattern(text: string): string {
 }
 
 /**
- * Reads the patterns of one subscription or query: at least one, at most `PATTERNS_MAX`.
+ * Reads the patterns of one subscription or query: at least one, at most `max`.
  *
  * @returns each of them once
  * @throws TidemarkError `invalid_pattern`
  */
-export function parsePatterns(texts: readonly string[]): readonly string[] {
+export function parsePatterns(texts: readonly string[], max = PATTERNS_MAX): readonly string[] {
   if (texts.length === 0) throw new TidemarkError('invalid_pattern', 'Name at least one topic.');
-  if (texts.length > PATTERNS_MAX) {
+  if (texts.length > max) {
     throw new TidemarkError(
       'invalid_pattern',
-      `${texts.length} patterns are more than the ${PATTERNS_MAX} allowed.`,
+      `${texts.length} patterns are more than the ${max} allowed.`,
     );
   }
   return [...new Set(texts.map(parsePattern))];

@@ -11,6 +11,7 @@ import type { Logger } from '@tidemark/telemetry';
 import type { Database, Statement } from 'better-sqlite3';
 import { type Criteria, createFilters } from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
+import { SelectionCache } from '../selection/selection-cache.ts';
 import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
 import { type Dictionaries, Dictionary } from '../sqlite/dictionary.ts';
 import { EventTable } from '../sqlite/event-table.ts';
@@ -35,7 +36,8 @@ export class Archive {
   readonly #writer: Writer;
   readonly #missing: Statement<[LogRange], SequenceRange>;
   readonly #longestMissing: Statement<[{ through: number; rangesMax: number }], SequenceRange>;
-  #fills = 0;
+  readonly #selections = new SelectionCache();
+  #revision = 0;
   #bounds: LogBounds | undefined;
   /** The last sequence in the file: beyond that of the bounds while a part of the file is to be removed. */
   #fileEnd = 0;
@@ -82,9 +84,9 @@ export class Archive {
     return this.#dictionaries.topics;
   }
 
-  /** Grows with each part that is filled: what was selected before may lack events since then. */
-  get fills(): number {
-    return this.#fills;
+  /** Grows with each part that is filled or removed: what was selected before may be wrong since then. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get open(): boolean {
@@ -137,7 +139,7 @@ export class Archive {
     if (this.truncating || to > bounds.lastSequence) return false;
     if (!this.#writer.fillPart({ from, to, events, bounds })) return false;
     this.#bounds = { ...bounds, firstSequence: Math.min(bounds.firstSequence, from) };
-    this.#fills++;
+    this.#revision++;
     return true;
   }
 
@@ -156,12 +158,22 @@ export class Archive {
     const file = { ...bounds, lastSequence: this.#fileEnd };
     const { removed, lastSequence } = this.#writer.truncateStep(end, file);
     this.#fileEnd = lastSequence;
+    this.#revision++;
     return removed;
   }
 
-  select(criteria: Criteria): Selection {
-    const filters = createFilters(criteria, this.#dictionaries);
-    return new Selection(this.#table, this.#index, { filters, end: () => this.#end });
+  /**
+   * The selection of some events. It may be one that was made before, for the same criteria.
+   *
+   * @param from the selection is complete up to this sequence at least, or to the end; the end if absent
+   */
+  select(criteria: Criteria, from = this.#end): Selection {
+    const { patterns, types, source } = criteria;
+    const needed = { from: Math.min(from, this.#end), revision: this.#revision };
+    return this.#selections.get(JSON.stringify([patterns, types, source]), needed, () => {
+      const filters = createFilters(criteria, this.#dictionaries);
+      return new Selection(this.#table, this.#index, { filters, end: () => this.#end });
+    });
   }
 
   findEvent(sequence: number): ArchivedEvent | undefined {

@@ -19,6 +19,7 @@ import { Exports } from './export.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
 import { type HistorySource, requireLost, resolveRange, waitForArchive } from './range.ts';
+import { PlaceSealer } from './sealed-place.ts';
 import { readTopics } from './topics.ts';
 import { itemText } from './walk.ts';
 
@@ -41,6 +42,7 @@ export interface HistoryOptions extends HistorySource {
 /** The endpoints that answer from the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options);
+  const sealer = new PlaceSealer();
   const reads = options.limits.semaphore('reads_per_user', {
     max: options.readsPerUserMax,
     of: 'history requests of this user',
@@ -94,7 +96,7 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
       methods: {
         GET: (request, response, principal) => {
           const exchange = { request, response, principal };
-          return timed('topics', exchange, () => answerTopics(exchange, options));
+          return timed('topics', exchange, () => answerTopics(exchange, options, sealer));
         },
       },
     },
@@ -156,6 +158,7 @@ async function answerEvent(
 async function answerTopics(
   { request, response, principal }: Exchange,
   options: HistoryOptions,
+  sealer: PlaceSealer,
 ): Promise<void> {
   const { store, pageEventsMax } = options;
   const query = parseTopicsQuery(request.query, pageEventsMax);
@@ -165,7 +168,7 @@ async function answerTopics(
     requireLost(options, bounds.epoch, hole);
   }
   tellPosition(response, bounds);
-  const page = await readTopics(snapshot, query, { principal, limitMax: pageEventsMax });
+  const page = await readTopics(snapshot, query, { principal, limitMax: pageEventsMax, sealer });
   if (page.next !== null) {
     const link = withParameter(request.query, 'after', page.next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);

@@ -20,6 +20,9 @@ export const PAGE_EVENTS_DEFAULT = 100;
 /** Most types that one query may name. */
 export const TYPES_MAX = 100;
 
+/** Separates the topic in the `next` of `/v1/topics` from the sealed place. No topic has it. */
+export const SEALED_MARK = '~';
+
 /** A query string as express gives it. A repeated name has a list. */
 export type RawQuery = Readonly<Record<string, unknown>>;
 
@@ -38,7 +41,8 @@ export interface HistoryQuery {
 export interface TopicsQuery {
   /** `undefined`: all that the token may see. */
   readonly patterns: readonly string[] | undefined;
-  readonly after: string;
+  /** The topic to begin after, empty for the beginning, and a place behind it that a page has reached. */
+  readonly after: { readonly topic: string; readonly sealed?: string };
   readonly limit: number | undefined;
 }
 
@@ -108,7 +112,7 @@ export function parseTopicsQuery(raw: RawQuery, limitMax: number): TopicsQuery {
   const { topics, after, limit } = parseParameters(topicsParameters, raw);
   return {
     patterns: topics === undefined ? undefined : parsePatternList(topics),
-    after: after === undefined ? '' : parseTopic(after),
+    after: parseAfterTopic(after),
     limit: parseLimit(limit, limitMax),
   };
 }
@@ -149,6 +153,13 @@ function parseParameters<S extends z.ZodObject>(schema: S, raw: RawQuery): z.inf
         : wrongParameter(issue.path.join('.'), issue.message),
     ),
   );
+}
+
+function parseAfterTopic(text = ''): TopicsQuery['after'] {
+  const [topic = '', sealed, ...others] = text.split(SEALED_MARK);
+  if (others.length > 0) throw new TidemarkError('invalid_topic', 'after is not a next of a page.');
+  if (topic !== '') parseTopic(topic);
+  return sealed === undefined ? { topic } : { topic, sealed };
 }
 
 function parseLimit(text: string | undefined, max: number): number | undefined {

@@ -1,16 +1,17 @@
-import assert from 'node:assert';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Principal } from '@tidemark/auth';
-import { formatCursor, TidemarkError } from '@tidemark/protocol';
+import { formatCursor, PatternMatcher, TidemarkError } from '@tidemark/protocol';
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveSnapshot } from '../archive/archive-store.ts';
-import { matchesAny } from '../selection/filters.ts';
-import { narrowed, topicRanges } from '../selection/topic-ranges.ts';
+import { type NameRange, narrowed, topicRanges } from '../selection/topic-ranges.ts';
 import type { DictionaryEntry } from '../sqlite/dictionary.ts';
-import { PAGE_EVENTS_DEFAULT, type TopicsQuery } from './query.ts';
+import { PAGE_EVENTS_DEFAULT, SEALED_MARK, type TopicsQuery } from './query.ts';
+import type { PlaceSealer } from './sealed-place.ts';
 
-/** Most topics that one synchronous step looks at. */
-const STEP_NAMES_MAX = 1000;
+/** Topics in one read of the file, how long one synchronous step works, and the steps of one page. */
+const NAMES_PER_READ = 200;
+const STEP_MS = 4;
+export const PAGE_STEPS_MAX = 32;
 
 export interface TopicsPage {
   readonly items: readonly {
@@ -19,23 +20,31 @@ export interface TopicsPage {
     readonly first: string;
     readonly last: string;
   }[];
-  /** Topic to pass as `after`, `null` when nothing is left. */
+  /** What to pass as `after`, `null` when nothing is left. */
   readonly next: string | null;
   readonly complete: boolean;
+}
+
+export interface TopicsOptions {
+  readonly principal: Principal;
+  readonly limitMax: number;
+  readonly sealer: PlaceSealer;
 }
 
 /**
  * The topics that match the query and that the token may see, by name.
  *
- * The search continues until the page is full, however many other topics it passes. If it ended early,
- * `next` could name a topic that the token may not see.
+ * A page also ends after `PAGE_STEPS_MAX` steps. `next` then names the last topic that was found, which the
+ * token may see, and beside it the place that was reached, sealed. A place that another process sealed
+ * counts for nothing: the search begins at the named topic, and continues until the page is full, so that
+ * it comes further.
  *
  * @throws TidemarkError `forbidden` for a token without any grant on history
  */
 export async function readTopics(
   { archive, bounds }: ArchiveSnapshot,
   query: TopicsQuery,
-  { principal, limitMax }: { readonly principal: Principal; readonly limitMax: number },
+  { principal, limitMax, sealer }: TopicsOptions,
 ): Promise<TopicsPage> {
   const granted = principal.grants
     .filter(({ action }) => action === 'history')
@@ -44,49 +53,91 @@ export async function readTopics(
     throw new TidemarkError('forbidden', 'The token does not permit history.');
   }
   const asked = query.patterns ?? granted;
-  const limit = query.limit ?? Math.min(PAGE_EVENTS_DEFAULT, limitMax);
-  const found: DictionaryEntry[] = [];
-  for await (const entry of listTopics(archive, narrowed(asked, granted), query.after)) {
-    if (!matchesAny(asked, entry.name) || !matchesAny(granted, entry.name)) continue;
-    found.push(entry);
-    if (found.length > limit) break;
-  }
-  const complete = found.length <= limit;
-  const page = found.slice(0, limit);
-  const last = complete ? undefined : page.at(-1);
-  assert(complete || last, 'A page that is not complete has a topic.');
+  const request = JSON.stringify([principal.subject, asked, granted]);
+  const { topic, sealed } = query.after;
+  const place = sealed === undefined ? undefined : sealer.open(sealed, request);
+  // A topic that began after the place was sealed could have been made to find out the name there.
+  const end = place?.end ?? bounds.lastSequence;
+  const { entries, complete, reached } = await findTopics(archive, {
+    ranges: topicRanges(narrowed(asked, granted)),
+    matchers: [asked, granted].map((patterns) => new PatternMatcher(patterns)),
+    after: place?.name ?? topic,
+    end,
+    limit: query.limit ?? Math.min(PAGE_EVENTS_DEFAULT, limitMax),
+    stepsMax: sealed !== undefined && !place ? Number.POSITIVE_INFINITY : PAGE_STEPS_MAX,
+  });
+  const named = entries.at(-1)?.name ?? topic;
+  const hidden =
+    reached === undefined ? '' : `${SEALED_MARK}${sealer.seal({ name: reached, end }, request)}`;
   const cursor = (sequence: number) => formatCursor({ epoch: bounds.epoch, sequence });
   return {
-    items: page.map(({ name, count, firstSequence, lastSequence }) => ({
+    items: entries.map(({ name, count, firstSequence, lastSequence }) => ({
       topic: name,
       count,
       first: cursor(firstSequence),
       last: cursor(lastSequence),
     })),
-    next: last?.name ?? null,
+    next: complete ? null : named + hidden,
     complete,
   };
 }
 
-async function* listTopics(
-  archive: Archive,
-  patterns: readonly string[],
-  start: string,
-): AsyncGenerator<DictionaryEntry> {
-  let after = start;
-  for (const range of topicRanges(patterns)) {
-    for (let more = true; more; ) {
+interface Search {
+  readonly ranges: readonly NameRange[];
+  /** A topic must match all of them. */
+  readonly matchers: readonly PatternMatcher[];
+  readonly after: string;
+  /** Topics that began after this sequence are passed over. */
+  readonly end: number;
+  readonly limit: number;
+  readonly stepsMax: number;
+}
+
+interface Found {
+  readonly entries: readonly DictionaryEntry[];
+  readonly complete: boolean;
+  /** The topic that was looked at last, where the search ended after its last step. */
+  readonly reached?: string;
+}
+
+async function findTopics(archive: Archive, search: Search): Promise<Found> {
+  const { limit, stepsMax } = search;
+  const entries: DictionaryEntry[] = [];
+  let reached = search.after;
+  let steps = 1;
+  let stepEndMs = performance.now() + STEP_MS;
+  for (const read of listTopics(archive, search)) {
+    for (const entry of read) {
+      if (!isWanted(entry, search)) continue;
+      if (entries.length === limit) return { entries, complete: false };
+      entries.push(entry);
+    }
+    reached = read.at(-1)?.name ?? reached;
+    if (performance.now() < stepEndMs) continue;
+    if (steps++ === stepsMax) return { entries, complete: false, reached };
+    await nextTurn();
+    stepEndMs = performance.now() + STEP_MS;
+  }
+  return { entries, complete: true };
+}
+
+function isWanted({ name, firstSequence }: DictionaryEntry, { matchers, end }: Search): boolean {
+  return firstSequence <= end && matchers.every((matcher) => matcher.matches(name));
+}
+
+function* listTopics(archive: Archive, { ranges, after }: Search): Generator<DictionaryEntry[]> {
+  for (const range of ranges) {
+    if (range.below <= after) continue;
+    for (let last: string | undefined = after; last !== undefined; ) {
       if (!archive.open) {
         throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
       }
       if (archive.truncating) {
         throw new TidemarkError('unavailable', 'The archive is removing events at the moment.');
       }
-      const topics = archive.topics.listEntries({ ...range, after, limit: STEP_NAMES_MAX });
-      yield* topics;
-      more = topics.length === STEP_NAMES_MAX;
-      after = topics.at(-1)?.name ?? after;
-      await nextTurn();
+      const read = archive.topics.listEntries({ ...range, after: last, limit: NAMES_PER_READ });
+      yield read;
+      last = read.length < NAMES_PER_READ ? undefined : read.at(-1)?.name;
     }
   }
 }

@@ -34,16 +34,20 @@ export async function* walk(
   { criteria, order }: HistoryQuery,
   limits: () => StepLimits | undefined,
 ): AsyncGenerator<Step> {
-  let selection = archive.select(criteria);
-  let { fills } = archive;
   let left = range;
+  // In ascending order it is used up to where the archive ended when it was made.
+  const firstOf = ({ after, through }: LogRange) => (order === 'asc' ? after + 1 : through);
+  let selection = archive.select(criteria, firstOf(left));
+  let { revision } = archive;
   for (let next = limits(); next && !isEmpty(left); next = limits()) {
     if (!archive.open) {
       throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
     }
-    // The names of the filled events are not in a selection that was made before.
-    if (archive.fills !== fills) selection = archive.select(criteria);
-    fills = archive.fills;
+    // The names of newer events, and of filled ones, are not in a selection that was made before.
+    if (archive.revision !== revision || selection.through < firstOf(left)) {
+      selection = archive.select(criteria, firstOf(left));
+    }
+    revision = archive.revision;
     const { events, remaining } = selection.readPage({ ...left, ...next, order });
     const missing = archive.missingRanges(examinedPart(left, remaining, order));
     for (const hole of missing) requireLost(hole);

@@ -1,14 +1,18 @@
-import { isLiteral, matches } from '@tidemark/protocol';
+import { isLiteral, PatternMatcher } from '@tidemark/protocol';
 import type { Column, Dictionaries, Dictionary, DictionaryEntry } from '../sqlite/dictionary.ts';
 import type { EventKeys } from '../sqlite/event-table.ts';
 import { topicRanges } from './topic-ranges.ts';
 
 /** Most topics of a pattern that are read one by one; with more of them the events are scanned. */
-export const MERGED_TOPICS_MAX = 2000;
+export const MERGED_TOPICS_MAX = 1000;
 
-/** Names looked at to find the topics of a pattern before the events are scanned instead: 10 ms. */
+/** Names looked at, and the time for it, to find the topics of patterns before the events are scanned. */
 const RESOLVED_NAMES_MAX = 5000;
-const NAMES_PER_READ = 1000;
+const RESOLVED_MS_MAX = 5;
+const NAMES_PER_READ = 250;
+
+/** Topics that a scan remembers as matching or not. */
+const VERDICTS_MAX = 10_000;
 
 /** Which events a reader wants. */
 export interface Criteria {
@@ -39,10 +43,6 @@ export function createFilters(criteria: Criteria, dictionaries: Dictionaries): F
   return filters;
 }
 
-export function matchesAny(patterns: readonly string[], topic: string): boolean {
-  return patterns.some((pattern) => matches(pattern, topic));
-}
-
 function nameFilter(column: Column, names: readonly string[], dictionary: Dictionary): Filter {
   return entriesFilter(
     column,
@@ -52,7 +52,8 @@ function nameFilter(column: Column, names: readonly string[], dictionary: Dictio
 
 function topicFilter(patterns: readonly string[], topics: Dictionary): Filter {
   if (patterns.every(isLiteral)) return nameFilter('topic', patterns, topics);
-  const entries = findMatching(patterns, topics);
+  const matcher = new PatternMatcher(patterns);
+  const entries = findMatching(patterns, matcher, topics);
   if (entries) return entriesFilter('topic', entries);
   const verdicts = new Map<number, boolean>();
   return {
@@ -60,7 +61,8 @@ function topicFilter(patterns: readonly string[], topics: Dictionary): Filter {
     accepts: ({ topic }) => {
       let verdict = verdicts.get(topic);
       if (verdict === undefined) {
-        verdict = matchesAny(patterns, topics.nameOf(topic));
+        verdict = matcher.matches(topics.nameOf(topic));
+        if (verdicts.size >= VERDICTS_MAX) verdicts.clear();
         verdicts.set(topic, verdict);
       }
       return verdict;
@@ -76,16 +78,19 @@ function entriesFilter(column: Column, entries: readonly DictionaryEntry[]): Fil
 /** The topics of the patterns, or `undefined` where it would take too long to find them. */
 function findMatching(
   patterns: readonly string[],
+  matcher: PatternMatcher,
   topics: Dictionary,
 ): DictionaryEntry[] | undefined {
+  const deadlineMs = performance.now() + RESOLVED_MS_MAX;
   const found: DictionaryEntry[] = [];
   let looked = 0;
   for (const range of topicRanges(patterns)) {
     for (let after: string | undefined = ''; after !== undefined; ) {
       const entries = topics.listEntries({ ...range, after, limit: NAMES_PER_READ });
       looked += entries.length;
-      found.push(...entries.filter(({ name }) => matchesAny(patterns, name)));
+      found.push(...entries.filter(({ name }) => matcher.matches(name)));
       if (found.length > MERGED_TOPICS_MAX || looked > RESOLVED_NAMES_MAX) return undefined;
+      if (performance.now() >= deadlineMs) return undefined;
       after = entries.length < NAMES_PER_READ ? undefined : entries.at(-1)?.name;
     }
   }

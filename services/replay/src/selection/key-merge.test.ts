@@ -40,12 +40,14 @@ function mergeFirst(wanted: number, jsonLength: number) {
   const range = { after: 0, through: EVENTS };
   const merge = new KeyMerge(counted, { keys, range, order: 'asc', wanted });
   const sequences: number[] = [];
-  while (sequences.length < wanted)
-    sequences.push(...merge.nextBatch().map((event) => event.sequence));
+  for (let next = merge.peekNext(); next && sequences.length < wanted; next = merge.peekNext()) {
+    sequences.push(next.sequence);
+    merge.takeNext();
+  }
   database.close();
   archive.close();
   rmSync(folder, { recursive: true });
-  return { sequences: sequences.slice(0, wanted), length };
+  return { sequences, length };
 }
 
 test('key merge: large events: hardly more is read than what is wanted', () => {

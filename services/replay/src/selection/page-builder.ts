@@ -27,6 +27,16 @@ export class PageBuilder {
     this.#request = request;
   }
 
+  /** Whether a limit of the request is reached. */
+  get full(): boolean {
+    return this.#remaining !== undefined;
+  }
+
+  /** The sequence of the last event of the page; `undefined` while it has none. */
+  get lastSequence(): number | undefined {
+    return this.#events.at(-1)?.sequence;
+  }
+
   /** @returns whether there is room for more; an event that did not fit belongs to what remains */
   appendEvent(event: ArchivedEvent): boolean {
     const { order, eventsMax, bytesMax } = this.#request;

@@ -23,13 +23,16 @@ export function topicRanges(patterns: readonly string[]): NameRange[] {
   return outer;
 }
 
-/** The narrower of the two, for each asked pattern and each grant that overlaps it. */
+/** The narrower of the two, once, for each asked pattern and each grant that overlaps it. */
 export function narrowed(asked: readonly string[], granted: readonly string[]): string[] {
-  return asked.flatMap((pattern) =>
-    granted
-      .filter((grant) => overlaps(pattern, grant))
-      .map((grant) => (prefix(grant).length > prefix(pattern).length ? grant : pattern)),
-  );
+  const narrow = new Set<string>();
+  for (const pattern of asked) {
+    for (const grant of granted) {
+      if (!overlaps(pattern, grant)) continue;
+      narrow.add(prefix(grant).length > prefix(pattern).length ? grant : pattern);
+    }
+  }
+  return [...narrow];
 }
 
 function topicRange(pattern: string): NameRange {

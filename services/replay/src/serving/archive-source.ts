@@ -8,7 +8,10 @@ import { type ArchivedEvent, type ArchiveQuery, TidemarkError } from '@tidemark/
 import type { ArchiveStore } from '../archive/archive-store.ts';
 import { examinedPart, isEmpty } from '../sqlite/log-range.ts';
 
-/** Answers the gateways' reads. Each is one step of a selection, so it never blocks for long. */
+/**
+ * Answers the gateways' reads. Each is one step of a selection, so it never blocks for long. The pages of one
+ * catch-up share the selection.
+ */
 export function createArchiveSource(store: ArchiveStore): ArchiveSource {
   return {
     bounds: () => store.snapshot().bounds,
@@ -24,7 +27,8 @@ function readPage(store: ArchiveStore, query: ArchiveQuery): ArchivePage<Archive
   }
   const range = { after: query.after, through: Math.min(query.through, bounds.lastSequence) };
   if (isEmpty(range)) return { events: [], through: query.after, missing: [] };
-  const { events, remaining } = archive.select({ patterns: query.patterns }).readPage({
+  const selection = archive.select({ patterns: query.patterns }, query.after + 1);
+  const { events, remaining } = selection.readPage({
     ...range,
     order: 'asc',
     eventsMax: Math.min(query.eventsMax, PAGE_EVENTS_MAX),
