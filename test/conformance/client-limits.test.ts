@@ -36,6 +36,8 @@ beforeAll(async () => {
     TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX: String(PER_USER),
     TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '10',
     TIDEMARK_GATEWAY_CONNECTION_PATTERNS_MAX: '5',
+    TIDEMARK_GATEWAY_PATTERN_BYTES_PER_USER_MAX: '5000',
+    TIDEMARK_GATEWAY_WILDCARDS_PER_USER_MAX: '8',
     TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: String(MESSAGES_PER_SECOND),
     TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '20',
     TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX: '2',
@@ -225,6 +227,45 @@ describe('one connection', () => {
 });
 
 describe('one user', () => {
+  test('patterns of a user: too much memory on all connections: refused; over SSE an error; an end makes room', async () => {
+    const user = 'greedy';
+    const [first, second, other] = await Promise.all(
+      [user, user, 'modest'].map((each) => open({ address: nextAddress(), user: each })),
+    );
+    const five = (mark: string) => Array.from({ length: 5 }, (_, index) => `p.${mark}.${index}`);
+    first?.send({ type: 'subscribe', id: '1', topics: five('a') });
+    await first?.first('live', '1');
+    second?.send({ type: 'subscribe', id: '2', topics: five('b') });
+    expect(await second?.first('error', '2')).toMatchObject({ code: 'limit_exceeded' });
+    const shed = await sse({ address: nextAddress(), user }, `topics=${five('c').join(',')}`);
+    expect(await shed.text()).toContain('"code":"limit_exceeded"');
+    expect(await limitHits(gateway, 'pattern_bytes_per_user')).toBe(2);
+    other?.send({ type: 'subscribe', id: '3', topics: five('d') });
+    await other?.first('live', '3');
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+    const held = /limits_held\{.*limit="pattern_bytes".*\} (\d+)/.exec(metrics)?.[1];
+    expect(Number(held)).toBeGreaterThan(5000);
+    await first?.close();
+    await until(async () => {
+      second?.send({ type: 'subscribe', id: '4', topics: five('b') });
+      return (second?.all('live', '4').length ?? 0) > 0;
+    });
+    await Promise.all([second?.close(), other?.close()]);
+  });
+
+  test('wildcards of a user: more than three in a pattern count, and too many are refused', async () => {
+    const client = await open({ address: nextAddress(), user: 'starry' });
+    client.send({ type: 'subscribe', id: '1', topics: ['w.*.*.*.*', '*.*.*.*.w', 'w.*.*.*'] });
+    await client.first('live', '1');
+    client.send({ type: 'subscribe', id: '2', topics: ['x.*.*.*.*'] });
+    expect(await client.first('error', '2')).toMatchObject({ code: 'limit_exceeded' });
+    client.send({ type: 'unsubscribe', id: '1' });
+    client.send({ type: 'subscribe', id: '3', topics: ['x.*.*.*.*'] });
+    await client.first('live', '3');
+    expect(await limitHits(gateway, 'wildcards_per_user')).toBe(1);
+    await client.close();
+  });
+
   test('publishes of a user over WebSocket: too many in a second: refused, not stored', async () => {
     const [client, other] = await Promise.all([
       open({ address: nextAddress(), user: 'writer' }),

@@ -104,8 +104,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'regroups at the head although the old group was behind',
     file: 'connections/connection.ts',
-    text: 'if (sequence < this.#log.tail.head) {',
-    replacement: 'if (sequence < 0) {',
+    text: 'const isBehind = sequence < this.#log.tail.head;',
+    replacement: 'const isBehind = sequence < 0;',
   },
   {
     mistake: 'heartbeat tells the head',
@@ -297,14 +297,29 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'who is live on a topic is remembered for ever',
     file: 'fan-out/hub.ts',
-    text: 'else for (const topic of topics) topic.subscribers = undefined;',
+    text: 'for (const topic of topics) topic.subscribers = undefined;',
     replacement: '',
   },
   {
     mistake: 'a wildcard over many topics is not known to them',
     file: 'fan-out/hub.ts',
-    text: 'if (!topics) this.#generation++;',
-    replacement: 'if (!topics) return;',
+    text: `        this.#generation++;
+        return;`,
+    replacement: '        return;',
+    test: 'fan-out/hub.test.ts',
+  },
+  {
+    mistake: 'a group that changes its patterns keeps the old ones too',
+    file: 'fan-out/hub.ts',
+    text: 'for (const pattern of removed) this.#tree.delete(pattern, group);',
+    replacement: '',
+    test: 'fan-out/hub.test.ts',
+  },
+  {
+    mistake: 'topics do not learn of the patterns that a group changes',
+    file: 'fan-out/hub.ts',
+    text: 'this.#invalidateMatches([...added, ...removed]);',
+    replacement: '',
     test: 'fan-out/hub.test.ts',
   },
   {
@@ -340,16 +355,23 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'lists all topics below a wildcard before it counts them',
     file: 'log/topic-index.ts',
-    text: 'open.length + node.children.size > visitsMax &&',
-    replacement: 'open.length < 0 &&',
+    text: 'if (open.length + node.children.size > budget.left) return false;',
+    replacement: '',
     test: 'log/topic-index.test.ts',
   },
   {
+    mistake: 'keeps the forks of patterns that are gone',
+    file: 'log/token-tree.ts',
+    text: 'joinWithChild(parent, path.at(-3));',
+    replacement: '',
+    test: 'log/token-tree.test.ts',
+  },
+  {
     mistake: 'keeps empty nodes of patterns that are gone',
-    file: 'fan-out/pattern-tree.ts',
-    text: 'if (last && endOf(pattern, last).delete(value)) this.#wildcards--;',
-    replacement: 'if (last) this.#wildcards--;',
-    test: 'fan-out/pattern-tree.test.ts',
+    file: 'log/token-tree.ts',
+    text: 'if (parent.children?.size === 0) parent.children = undefined;',
+    replacement: '',
+    test: 'log/token-tree.test.ts',
   },
   {
     mistake: 'takes the head of a feed that is behind for the latest',

@@ -160,6 +160,41 @@ export const gatewayLimits = {
     unit: 'patterns',
     meaning: 'Most patterns in all subscriptions of one connection; a further one is refused.',
   },
+  patternBytesPerUserMax: {
+    variable: 'TIDEMARK_GATEWAY_PATTERN_BYTES_PER_USER_MAX',
+    type: 'integer',
+    default: 32 * MIB,
+    min: 1024,
+    unit: 'bytes',
+    meaning: 'Memory for the patterns of one user in all subscriptions; a further one is refused.',
+  },
+  patternBytesMax: {
+    variable: 'TIDEMARK_GATEWAY_PATTERN_BYTES_MAX',
+    type: 'integer',
+    default: 256 * MIB,
+    min: 1024,
+    unit: 'bytes',
+    meaning:
+      'Memory for the patterns of all subscriptions; the last quarter is for users with little.',
+  },
+  wildcardsPerUserMax: {
+    variable: 'TIDEMARK_GATEWAY_WILDCARDS_PER_USER_MAX',
+    type: 'integer',
+    default: 500,
+    min: 0,
+    unit: 'wildcards',
+    meaning:
+      'Most * of one user in patterns with more than three of them; a further one is refused.',
+  },
+  wildcardsMax: {
+    variable: 'TIDEMARK_GATEWAY_WILDCARDS_MAX',
+    type: 'integer',
+    default: 5000,
+    min: 0,
+    unit: 'wildcards',
+    meaning:
+      'Most * in patterns with more than three of them; the last quarter is for users with few.',
+  },
   messagesPerSecondMax: {
     variable: 'TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX',
     type: 'integer',

@@ -54,11 +54,12 @@ export class Limits {
   readonly #hits;
   /** Permits that are held, of all keys together, by the name of the limit. */
   readonly #held = new Map<string, number>();
+  readonly #shown: (() => Readonly<Record<string, number>>)[] = [];
 
   constructor(metrics: Metrics) {
     metrics.gaugeBy(
       { name: 'limits_held', help: 'How much of a named limit is in use.', label: 'limit' },
-      () => Object.fromEntries(this.#held),
+      () => Object.assign({}, Object.fromEntries(this.#held), ...this.#shown.map((read) => read())),
     );
     this.#hits = metrics.counter('limits_hit_total', 'Times that a named limit was reached.', [
       'limit',
@@ -68,6 +69,11 @@ export class Limits {
   /** Counts in `limits_hit_total` that a limit was reached. */
   hit(limit: string): void {
     this.#hits.inc({ limit });
+  }
+
+  /** Shows what others hold and count, by the names of their limits, in `limits_held`. */
+  showHeld(read: () => Readonly<Record<string, number>>): void {
+    this.#shown.push(read);
   }
 
   /** Creates a rate. A key that does nothing for a second takes no memory. */

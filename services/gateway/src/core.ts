@@ -1,5 +1,6 @@
 import { Permits } from '@tidemark/fairness';
 import type { ConnectionContext } from './connections/context.ts';
+import { PatternBudget, type PatternLimits } from './connections/pattern-budget.ts';
 import { Counters } from './counters/counters.ts';
 import { WriteBuffer } from './fan-out/batch.ts';
 import { Hub } from './fan-out/hub.ts';
@@ -18,6 +19,8 @@ export interface CoreOptions {
   readonly tail: TailLimits;
   readonly coldReadsMax: number;
   readonly coldWaitMs: number;
+  /** No limits if absent. */
+  readonly patterns?: PatternLimits;
   /** The wall clock, which measures how old an event is. The system's clock if absent. */
   readonly wallMs?: () => number;
 }
@@ -30,6 +33,7 @@ export function createCore(options: CoreOptions): ConnectionContext {
   const tasks = new TaskScheduler(clock);
   const userWork = new UserWork(tasks, nowMs);
   const writeBuffer = new WriteBuffer();
+  const patternBudget = new PatternBudget(options.patterns);
   const log = new EventLog({
     tail: options.tail,
     onAppended: (entry, topic) => hub.deliverEvent(entry, topic),
@@ -47,5 +51,16 @@ export function createCore(options: CoreOptions): ConnectionContext {
     reads,
     waitMs: options.coldWaitMs,
   });
-  return { log, hub, coldReads, starts, tasks, userWork, clock, counters, writeBuffer };
+  return {
+    log,
+    hub,
+    coldReads,
+    starts,
+    tasks,
+    userWork,
+    patternBudget,
+    clock,
+    counters,
+    writeBuffer,
+  };
 }

@@ -45,6 +45,7 @@ runService({
       tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
       coldReadsMax: configuration.coldReadsMax,
       coldWaitMs: configuration.archiveWaitMs,
+      patterns: configuration,
     });
     const registry = new Registry({ ...configuration, ...core, wallMs: Date.now });
     const access = openAccess(configuration, { ...parts, registry });
@@ -61,6 +62,7 @@ runService({
         ...parts,
       }),
     };
+    access.limits.showHeld(() => core.patternBudget.held);
     exposeMetrics(metrics, core, registry);
     metrics.gauge('gateway_archives', 'Archives that can be asked now.', () => directory.available);
 

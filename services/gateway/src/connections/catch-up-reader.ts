@@ -13,8 +13,9 @@ import type { Encoder } from './encoder.ts';
 import type { Tier } from './observer.ts';
 import type { Subscription } from './subscription.ts';
 
-/** Most entries that one step reads from the tail. */
+/** Most entries that one step reads from the tail, and how long it may look for them. */
 const TAIL_EVENTS_MAX = 512;
+const TAIL_MS_MAX = 1;
 
 /** Events of the first cold page. Each page that the connection takes whole doubles the next. */
 const PAGE_EVENTS_MIN = 256;
@@ -152,7 +153,10 @@ export class CatchUpReader implements Task, HeadWaiter {
   #readTail(): boolean {
     const { tail } = this.#log;
     this.#tier = 'tail';
-    const slice = tail.readEntries(this.patterns, this.#readFrom, { eventsMax: TAIL_EVENTS_MAX });
+    const { clock } = this.#owner.context;
+    const endMs = clock.nowMs() + TAIL_MS_MAX;
+    const limits = { eventsMax: TAIL_EVENTS_MAX, isOver: () => clock.nowMs() >= endMs };
+    const slice = tail.readEntries(this.patterns, this.#readFrom, limits);
     if (!this.#deliverEntries(slice.entries, slice.through)) return false;
     this.#owner.context.counters.catchUpTailEvents += slice.entries.length;
     if (this.#readFrom < tail.head) return true;

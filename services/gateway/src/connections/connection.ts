@@ -108,9 +108,13 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return this.#positionAt(Math.min(...live, ...behind));
   }
 
-  /** @throws TidemarkError when the start cannot be resolved; there is no subscription then */
+  /**
+   * @throws TidemarkError `limit_exceeded` when the patterns are too many, and when the start cannot be
+   *   resolved; there is no subscription then
+   */
   async subscribe(id: string, { patterns, start, deliver }: Subscribing): Promise<void> {
-    const subscription = new Subscription(id, new PatternSet(patterns), deliver);
+    const release = this.context.patternBudget.charge(this.flow.user, patterns);
+    const subscription = new Subscription(id, new PatternSet(patterns), deliver, release);
     this.#resolving = [...this.#resolving, subscription];
     const applicant = (): Applicant => {
       const leaving = new AbortController();
@@ -130,6 +134,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       // Unsubscribed meanwhile: a newer subscription may have the id, and the error would name it.
       if (!this.#resolving.includes(subscription)) return;
       this.#resolving = without(this.#resolving, subscription);
+      release();
       throw error;
     } finally {
       subscription.stopResolving = undefined;
@@ -141,6 +146,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   unsubscribe(id: string): boolean {
     const subscription = this.#find(id);
     if (!subscription) return false;
+    subscription.release();
     if (this.#resolving.includes(subscription)) {
       this.#resolving = without(this.#resolving, subscription);
       subscription.stopResolving?.();
@@ -178,9 +184,9 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   ended(): void {
     this.#closed = true;
     endCatchUps(this.#all(), 'left');
+    for (const { release } of this.#all()) release();
     this.#log.removeListener(this);
-    this.#group?.removeMember(this);
-    this.#group = undefined;
+    this.#leaveGroup();
     this.#endReaders();
     for (const subscription of this.#resolving) subscription.stopResolving?.();
     this.#resolving = [];
@@ -233,7 +239,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   fail(reader: CatchUpReader, error: TidemarkError): void {
     this.#endReader(reader);
     endCatchUps(reader.subscriptions, 'failed');
-    for (const { id } of reader.subscriptions) {
+    for (const { id, release } of reader.subscriptions) {
+      release();
       this.#observer.unsubscribed(id);
       this.send(this.encoder.error(id, error.toBody()));
       this.#onFailed?.(id, error);
@@ -242,8 +249,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
 
   suspend(): (change?: LogChange) => void {
     const positions = this.#subscriptionPositions();
-    this.#group?.removeMember(this);
-    this.#group = undefined;
+    this.#leaveGroup();
     this.#live = [];
     this.#endReaders();
     return (change) => {
@@ -312,16 +318,15 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
    */
   #absorbOverlaps(joined: Subscription[], sequence: number): number {
     let start = sequence;
-    for (let grown = true; grown; ) {
-      grown = false;
-      const patterns = PatternSet.union(joined.map((one) => one.patterns));
+    for (let checked = 0; checked < joined.length; ) {
+      const patterns = PatternSet.union(joined.slice(checked).map((one) => one.patterns));
+      checked = joined.length;
       for (const reader of this.#readers) {
         if (!reader.overlaps(patterns)) continue;
         this.#endReader(reader);
         for (const one of reader.subscriptions) one.after = Math.max(one.after, reader.sequence);
         joined.push(...reader.subscriptions);
         start = Math.min(start, reader.sequence);
-        grown = true;
       }
       // At the head there is nothing to catch up on: these subscriptions join the live ones.
       const { head } = this.#log.tail;
@@ -333,7 +338,6 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       joined.push(...live);
       start = Math.min(start, liveSequence);
       this.#regroup(this.#live.filter((one) => !live.includes(one)));
-      grown = true;
     }
     return start;
   }
@@ -351,9 +355,10 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   /** Makes these the live subscriptions, all at the sequence of the present live ones. */
   #regroup(subscriptions: readonly Subscription[]): void {
     const sequence = this.#liveSequence();
-    this.#group?.removeMember(this);
-    this.#group = undefined;
-    if (sequence < this.#log.tail.head) {
+    const from = this.#group;
+    const isBehind = sequence < this.#log.tail.head;
+    if (isBehind || subscriptions.length === 0) this.#leaveGroup();
+    if (isBehind) {
       // The old group has not delivered every event yet, so a catch-up reader does.
       this.#live = [];
       this.#startReader(subscriptions, sequence);
@@ -362,7 +367,14 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     this.#live = subscriptions;
     if (subscriptions.length === 0) return;
     const patterns = PatternSet.union(subscriptions.map((one) => one.patterns));
-    this.#group = this.context.hub.joinGroup(this, patterns, { encoder: this.encoder, sequence });
+    for (const one of subscriptions) one.patterns.forgetMatcher();
+    const at = { encoder: this.encoder, sequence, from };
+    this.#group = this.context.hub.moveTo(this, patterns, at);
+  }
+
+  #leaveGroup(): void {
+    this.#group?.removeMember(this);
+    this.#group = undefined;
   }
 
   #liveSequence(): number {

@@ -7,6 +7,7 @@ import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { UserWork } from '../scheduling/user-work.ts';
 import type { ColdReads } from '../sources/cold-reads.ts';
 import type { StartResolver } from '../sources/start-resolver.ts';
+import type { PatternBudget } from './pattern-budget.ts';
 
 /** The parts that all connections to one log share. `core.ts` wires them. */
 export interface ConnectionContext {
@@ -19,6 +20,8 @@ export interface ConnectionContext {
   readonly tasks: TaskScheduler;
   /** What is done for single connections. */
   readonly userWork: UserWork;
+  /** Limits the patterns of all subscriptions. */
+  readonly patternBudget: PatternBudget;
   readonly clock: Clock;
   readonly counters: Counters;
   /** One buffer for all catch-up writes. They can share it because a write is synchronous. */

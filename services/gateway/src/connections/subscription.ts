@@ -17,6 +17,8 @@ export class Subscription {
   readonly id: string;
   readonly patterns: PatternSet;
   readonly deliver: Deliver;
+  /** Gives back what the patterns were charged for, when the subscription has ended. */
+  readonly release: () => void;
   /** Its start, or the sequence it had reached when it last joined a reader. Later events are for it. */
   after = 0;
   /** Whether `live` was sent, once, when it had caught up for the first time. */
@@ -30,10 +32,11 @@ export class Subscription {
   /** After this sequence events were skipped for newer ones that have not been written yet. */
   incompleteSince: number | undefined;
 
-  constructor(id: string, patterns: PatternSet, deliver: Deliver = 'all') {
+  constructor(id: string, patterns: PatternSet, deliver: Deliver, release: () => void) {
     this.id = id;
     this.patterns = patterns;
     this.deliver = deliver;
+    this.release = release;
   }
 
   wants(event: { readonly sequence: number; readonly topic: string }): boolean {

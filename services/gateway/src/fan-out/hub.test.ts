@@ -47,7 +47,7 @@ function createHub(eventsMax: number) {
 class Reader implements LiveConnection {
   liveSequence = 0;
   delivered = 0;
-  readonly patterns: PatternSet;
+  patterns: PatternSet;
   readonly received: number[] = [];
   readonly expected: number[] = [];
   readonly sink: Sink;
@@ -87,7 +87,8 @@ const readers = fc.array(fc.array(pattern, { minLength: 1, maxLength: 3 }), {
 });
 const event = fc.record({ publish: topic });
 const turn = fc.record({ joinOrLeave: fc.nat({ max: 4 }) });
-const steps = fc.array(fc.oneof(event, turn), { maxLength: 60 });
+const change = fc.record({ repattern: fc.nat({ max: 4 }), patterns: readers });
+const steps = fc.array(fc.oneof(event, turn, change), { maxLength: 60 });
 
 type Stage = ReturnType<typeof createHub>;
 
@@ -105,19 +106,31 @@ function joinOrLeave(reader: Reader, { hub, tail }: Stage): void {
     reader.group = undefined;
     return;
   }
-  const start = { encoder: webSocketEncoder, sequence: tail.head };
-  reader.group = hub.joinGroup(reader, reader.patterns, start);
+  const start = { encoder: webSocketEncoder, sequence: tail.head, from: undefined };
+  reader.group = hub.moveTo(reader, reader.patterns, start);
+}
+
+/** Moves a reader to other patterns, if it has joined. */
+function repattern(reader: Reader, patterns: readonly string[], { hub, tail }: Stage): void {
+  if (!reader.group) return;
+  reader.patterns = new PatternSet(patterns);
+  const at = { encoder: webSocketEncoder, sequence: tail.head, from: reader.group };
+  reader.group = hub.moveTo(reader, reader.patterns, at);
 }
 
 describe('hub', () => {
-  test('offer: readers join and leave between events: each gets what its patterns match, once', () => {
+  test('offer: readers join, change and leave between events: each gets what its patterns match, once', () => {
     // A small tail drops topics, and with them their cached subscribers.
     const run = fc.property(readers, steps, fc.constantFrom(3, 1000), (all, script, eventsMax) => {
       const stage = createHub(eventsMax);
       const crowd = all.map((patterns) => new Reader(patterns));
       for (const step of script) {
         if ('publish' in step) publishTo(crowd, stage, step.publish);
-        else joinOrLeave(crowd[step.joinOrLeave % crowd.length] as Reader, stage);
+        else if ('joinOrLeave' in step) {
+          joinOrLeave(crowd[step.joinOrLeave % crowd.length] as Reader, stage);
+        } else {
+          repattern(crowd[step.repattern % crowd.length] as Reader, step.patterns.flat(), stage);
+        }
       }
       for (const { received, expected } of crowd) expect(received).toEqual(expected);
     });

@@ -2,15 +2,26 @@ import type { Counters } from '../counters/counters.ts';
 import type { EventEncoder, EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Topic } from '../log/topic.ts';
-import type { TopicIndex } from '../log/topic-index.ts';
+import type { TopicIndex, VisitBudget } from '../log/topic-index.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { WriteBuffer } from './batch.ts';
 import { PatternTree } from './pattern-tree.ts';
 import { type GroupContext, type LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
-/** A pattern that matches more topics than this invalidates the matches of all topics. */
-const INVALIDATED_TOPICS_MAX = 512;
+/**
+ * Nodes of the topic index that one change of patterns may visit to invalidate the matches of single topics.
+ * A change that needs more invalidates those of all topics.
+ */
+const INVALIDATION_VISITS_MAX = 512;
+
+/**
+ * Most subscribers that are kept with a topic. To look more of them up for each event takes less time than to
+ * deliver to them, and 500,000 topics with a list of 1,000 would take gigabytes.
+ */
+const KEPT_SUBSCRIBERS_MAX = 8;
+
+const NOBODY: readonly SubscriberGroup[] = [];
 
 export interface HubOptions {
   /** The tail's topics. Each keeps its live subscribers. */
@@ -47,46 +58,83 @@ export class Hub {
     return this.#groups.size;
   }
 
-  /** @param sequence the tail's head; the connection has every event up to it */
-  joinGroup(
+  /**
+   * Moves a connection from its group, if it has one, to that of these patterns. A group that would be left
+   * empty takes the new patterns, so that only what differs is changed.
+   *
+   * @param sequence the tail's head; the connection has every event up to it
+   */
+  moveTo(
     connection: LiveConnection,
     patterns: PatternSet,
-    { encoder, sequence }: { readonly encoder: EventEncoder; readonly sequence: number },
+    at: {
+      readonly encoder: EventEncoder;
+      readonly sequence: number;
+      readonly from: SubscriberGroup | undefined;
+    },
   ): SubscriberGroup {
+    const { encoder, sequence, from } = at;
     const key = `${encoder.slot} ${patterns.key}`;
-    let group = this.#groups.get(key);
-    if (!group) {
-      group = new SubscriberGroup(key, patterns, encoder, this.#context);
-      this.#groups.set(key, group);
-      for (const pattern of patterns.list) {
-        this.#tree.add(pattern, group);
-        this.#invalidateMatches(pattern);
-      }
+    const present = this.#groups.get(key);
+    if (from && from === present) return from;
+    if (from && !present && from.size === 1) {
+      this.#repattern(from, key, patterns);
+      return from;
     }
+    from?.removeMember(connection);
+    const group = present ?? this.#createGroup(key, patterns, encoder);
     group.addMember(connection, sequence);
     return group;
   }
 
   deliverEvent(entry: EventEntry, topic: Topic): void {
-    if (!topic.subscribers || topic.generation !== this.#generation) {
-      topic.subscribers = this.#tree.matching(entry.topic);
+    let { subscribers } = topic;
+    if (!subscribers || topic.generation !== this.#generation) {
+      const found = this.#tree.matching(entry.topic);
+      subscribers = found.length === 0 ? NOBODY : found;
+      topic.subscribers = found.length > KEPT_SUBSCRIBERS_MAX ? undefined : subscribers;
       topic.generation = this.#generation;
     }
-    for (const subscriber of topic.subscribers) subscriber.enqueueEvent(entry);
+    for (const subscriber of subscribers) subscriber.enqueueEvent(entry);
+  }
+
+  #createGroup(key: string, patterns: PatternSet, encoder: EventEncoder): SubscriberGroup {
+    const group = new SubscriberGroup(key, patterns, encoder, this.#context);
+    this.#groups.set(key, group);
+    for (const pattern of patterns.list) this.#tree.add(pattern, group);
+    this.#invalidateMatches(patterns.list);
+    return group;
   }
 
   #removeGroup(group: SubscriberGroup): void {
     this.#groups.delete(group.key);
-    for (const pattern of group.patterns.list) {
-      this.#tree.delete(pattern, group);
-      this.#invalidateMatches(pattern);
-    }
+    for (const pattern of group.patterns.list) this.#tree.delete(pattern, group);
+    this.#invalidateMatches(group.patterns.list);
   }
 
-  /** Called when the subscribers of the topics that a pattern matches have changed. */
-  #invalidateMatches(pattern: string): void {
-    const topics = this.#topics.find(pattern, INVALIDATED_TOPICS_MAX);
-    if (!topics) this.#generation++;
-    else for (const topic of topics) topic.subscribers = undefined;
+  #repattern(group: SubscriberGroup, key: string, patterns: PatternSet): void {
+    const before = new Set(group.patterns.list);
+    const after = new Set(patterns.list);
+    const added = patterns.list.filter((pattern) => !before.has(pattern));
+    const removed = group.patterns.list.filter((pattern) => !after.has(pattern));
+    for (const pattern of added) this.#tree.add(pattern, group);
+    for (const pattern of removed) this.#tree.delete(pattern, group);
+    this.#groups.delete(group.key);
+    this.#groups.set(key, group);
+    group.repattern(key, patterns);
+    this.#invalidateMatches([...added, ...removed]);
+  }
+
+  /** Called when the subscribers of the topics that these patterns match have changed. */
+  #invalidateMatches(patterns: readonly string[]): void {
+    const budget: VisitBudget = { left: INVALIDATION_VISITS_MAX };
+    for (const pattern of patterns) {
+      const topics = this.#topics.find(pattern, budget);
+      if (!topics) {
+        this.#generation++;
+        return;
+      }
+      for (const topic of topics) topic.subscribers = undefined;
+    }
   }
 }

@@ -1,95 +1,95 @@
 import { isLiteral } from '@tidemark/protocol';
+import { type TokenNode, TokenTree, tokenAt } from '../log/token-tree.ts';
 
-interface Node<V> {
-  readonly children: Map<string, Node<V>>;
-  /** The values of the pattern that ends here. */
-  readonly here: Set<V>;
-  /** The values of the pattern that ends here with a further `>`. */
-  readonly below: Set<V>;
-}
+/** The values of one pattern. Most patterns have one value, which needs no set. */
+type Values<V> = V | Set<V>;
 
 /**
  * Values by pattern; a look-up by topic finds them. Its cost grows with the tokens of the topic and the
  * wildcards that match them, not with the number of patterns.
  */
-export class PatternTree<V> {
-  readonly #literals = new Map<string, Set<V>>();
-  readonly #root: Node<V> = createNode();
-  #wildcards = 0;
+export class PatternTree<V extends object> {
+  readonly #literals = new Map<string, Values<V>>();
+  readonly #wildcards = new TokenTree<Values<V>>();
 
   add(pattern: string, value: V): void {
-    if (isLiteral(pattern)) {
-      const values = this.#literals.get(pattern);
-      if (values) values.add(value);
-      else this.#literals.set(pattern, new Set([value]));
-      return;
-    }
-    this.#wildcards++;
-    let node = this.#root;
-    for (const token of pathOf(pattern)) {
-      let child = node.children.get(token);
-      if (!child) {
-        child = createNode();
-        node.children.set(token, child);
-      }
-      node = child;
-    }
-    endOf(pattern, node).add(value);
+    const patterns = this.#patternsLike(pattern);
+    const present = patterns.get(pattern);
+    if (present instanceof Set) present.add(value);
+    else if (present === undefined) patterns.set(pattern, value);
+    else if (present !== value) patterns.set(pattern, new Set([present, value]));
   }
 
   delete(pattern: string, value: V): void {
-    if (isLiteral(pattern)) {
-      const values = this.#literals.get(pattern);
-      values?.delete(value);
-      if (values?.size === 0) this.#literals.delete(pattern);
-      return;
-    }
-    const tokens = pathOf(pattern);
-    const path = [this.#root];
-    for (const token of tokens) {
-      const next = path.at(-1)?.children.get(token);
-      if (!next) return;
-      path.push(next);
-    }
-    const last = path.at(-1);
-    if (last && endOf(pattern, last).delete(value)) this.#wildcards--;
-    for (let depth = tokens.length; depth > 0; depth--) {
-      const node = path[depth];
-      if (!node || node.children.size + node.here.size + node.below.size > 0) return;
-      path[depth - 1]?.children.delete(tokens[depth - 1] ?? '');
+    const patterns = this.#patternsLike(pattern);
+    const present = patterns.get(pattern);
+    if (present instanceof Set) present.delete(value);
+    if (present === value || (present instanceof Set && present.size === 0)) {
+      patterns.delete(pattern);
     }
   }
 
   /** The values with a pattern that matches the topic, without duplicates. */
   matching(topic: string): V[] {
-    const found = new Set(this.#literals.get(topic));
-    if (this.#wildcards > 0) descend(this.#root, topic.split('.'), 0, found);
+    const literal = this.#literals.get(topic);
+    const { root } = this.#wildcards;
+    if (!root.children) return literal instanceof Set ? [...literal] : literal ? [literal] : [];
+    const found = new Set<V>();
+    addAll(literal, found);
+    descend(root, topic, 0, found);
     return [...found];
   }
+
+  #patternsLike(pattern: string): Map<string, Values<V>> | TokenTree<Values<V>> {
+    return isLiteral(pattern) ? this.#literals : this.#wildcards;
+  }
 }
 
-function descend<V>(node: Node<V>, tokens: readonly string[], depth: number, found: Set<V>): void {
-  const token = tokens[depth];
-  if (token === undefined) {
-    for (const value of node.here) found.add(value);
+function addAll<V extends object>(values: Values<V> | undefined, found: Set<V>): void {
+  if (values instanceof Set) for (const value of values) found.add(value);
+  else if (values !== undefined) found.add(values);
+}
+
+/** @param at where in the topic the tokens behind the node begin; beyond its length at its end */
+function descend<V extends object>(
+  node: TokenNode<Values<V>>,
+  topic: string,
+  at: number,
+  found: Set<V>,
+): void {
+  if (at >= topic.length) {
+    addAll(node.value, found);
     return;
   }
-  for (const value of node.below) found.add(value);
-  const exact = node.children.get(token);
-  if (exact) descend(exact, tokens, depth + 1, found);
-  const any = node.children.get('*');
-  if (any) descend(any, tokens, depth + 1, found);
+  const { children } = node;
+  if (!children) return;
+  const exact = children.get(tokenAt(topic, at));
+  if (exact) enter(exact, topic, at, found);
+  const any = children.get('*');
+  if (any) enter(any, topic, at, found);
+  addAll(children.get('>')?.value, found);
 }
 
-function pathOf(pattern: string): readonly string[] {
-  const tokens = pattern.split('.');
-  return tokens.at(-1) === '>' ? tokens.slice(0, -1) : tokens;
-}
-
-function endOf<V>(pattern: string, node: Node<V>): Set<V> {
-  return pattern.endsWith('>') ? node.below : node.here;
-}
-
-function createNode<V>(): Node<V> {
-  return { children: new Map(), here: new Set(), below: new Set() };
+/** Goes on below a node if the tokens of its label match the topic from an index on. */
+function enter<V extends object>(
+  node: TokenNode<Values<V>>,
+  topic: string,
+  start: number,
+  found: Set<V>,
+): void {
+  const { label } = node;
+  let at = start;
+  for (let from = 0; from < label.length; ) {
+    if (at >= topic.length) return;
+    const token = tokenAt(label, from);
+    if (token === '>') {
+      addAll(node.value, found);
+      return;
+    }
+    const given = tokenAt(topic, at);
+    if (token !== '*' && token !== given) return;
+    from += token.length + 1;
+    at += given.length + 1;
+  }
+  descend(node, topic, at, found);
 }

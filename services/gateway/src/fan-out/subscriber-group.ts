@@ -49,25 +49,39 @@ export interface GroupContext {
  * the queue at the end of the first round that began after it came. By then every member has it.
  */
 export class SubscriberGroup implements Task, EventSubscriber {
-  readonly key: string;
-  readonly patterns: PatternSet;
   readonly #encoder: EventEncoder;
   readonly #context: GroupContext;
   readonly #members = new Set<LiveConnection>();
   readonly #queue = new EntryQueue();
+  #key: string;
+  #patterns: PatternSet;
   #round: { readonly members: IterableIterator<LiveConnection>; readonly head: number } | undefined;
   /** The last result of `#batchesAfter`, which most members of a round share. */
   #shared: { after: number; head: number; batches: readonly Batch[] } | undefined;
 
   constructor(key: string, patterns: PatternSet, encoder: EventEncoder, context: GroupContext) {
-    this.key = key;
-    this.patterns = patterns;
+    this.#key = key;
+    this.#patterns = patterns;
     this.#encoder = encoder;
     this.#context = context;
   }
 
+  get key(): string {
+    return this.#key;
+  }
+
+  get patterns(): PatternSet {
+    return this.#patterns;
+  }
+
   get size(): number {
     return this.#members.size;
+  }
+
+  /** Called when the sole member wants other patterns from now on. */
+  repattern(key: string, patterns: PatternSet): void {
+    this.#key = key;
+    this.#patterns = patterns;
   }
 
   /** @param sequence the connection has every event up to it */

@@ -1,30 +1,28 @@
-import { isLiteral, matches, overlaps } from '@tidemark/protocol';
+import { createHash } from 'node:crypto';
+import { overlaps, PatternMatcher } from '@tidemark/protocol';
 
-/** Cached matches of wildcards. With them a scan over few topics splits each topic only once. */
-const CACHED_MATCHES_MAX = 2000;
+/** Longer keys are hashed, because groups and reads keep them beside the patterns. */
+const KEY_LENGTH_MAX = 100;
 
-const NONE: readonly string[] = [];
+/** With more patterns than this, overlaps are found with a matcher. */
+const COMPARED_MAX = 4;
 
 /**
  * The patterns of one or of several subscriptions. Equal sets have equal keys.
  *
- * Most sets have one topic of one connection. They must be small, so they allocate no table.
+ * Most sets have one topic of one connection, and most are live, where nothing is matched here. They must be
+ * small, so the matcher is made when it is needed, and forgotten when the subscription is live.
  */
 export class PatternSet {
   /** Sorted, without duplicates. */
   readonly list: readonly string[];
   readonly key: string;
-  readonly #literals: ReadonlySet<string> | undefined;
-  readonly #wildcards: readonly string[];
-  #cachedMatches: Map<string, boolean> | undefined;
+  #matcher: PatternMatcher | undefined;
 
   constructor(patterns: Iterable<string>) {
     this.list = [...new Set(patterns)].sort();
-    this.key = this.list.join(',');
-    const literals = this.list.filter(isLiteral);
-    if (literals.length > 1) this.#literals = new Set(literals);
-    const hasWildcards = literals.length < this.list.length;
-    this.#wildcards = hasWildcards ? this.list.filter((one) => !isLiteral(one)) : NONE;
+    const text = this.list.join(',');
+    this.key = text.length > KEY_LENGTH_MAX ? hash(text) : text;
   }
 
   static union(sets: Iterable<PatternSet>): PatternSet {
@@ -35,20 +33,30 @@ export class PatternSet {
   }
 
   matches(topic: string): boolean {
-    if (this.#literals ? this.#literals.has(topic) : this.list.includes(topic)) return true;
-    if (this.#wildcards.length === 0) return false;
-    this.#cachedMatches ??= new Map();
-    let answer = this.#cachedMatches.get(topic);
-    if (answer === undefined) {
-      answer = this.#wildcards.some((pattern) => matches(pattern, topic));
-      if (this.#cachedMatches.size >= CACHED_MATCHES_MAX) this.#cachedMatches.clear();
-      this.#cachedMatches.set(topic, answer);
-    }
-    return answer;
+    return this.#compiled().matches(topic);
   }
 
-  /** Whether both sets match some common topic. */
+  /** Whether both sets match some common topic. Many sets are compared with one as their argument. */
   overlaps(other: PatternSet): boolean {
-    return this.list.some((mine) => other.list.some((theirs) => overlaps(mine, theirs)));
+    if (this.list.length * other.list.length <= COMPARED_MAX) {
+      return this.list.some((mine) => other.list.some((theirs) => overlaps(mine, theirs)));
+    }
+    const matcher = other.#compiled();
+    return this.list.some((mine) => matcher.overlaps(mine));
   }
+
+  /** Forgets what was made to match topics. It is made again when it is needed. */
+  forgetMatcher(): void {
+    this.#matcher = undefined;
+  }
+
+  #compiled(): PatternMatcher {
+    this.#matcher ??= new PatternMatcher(this.list);
+    return this.#matcher;
+  }
+}
+
+/** No pattern has an equals sign, so it is the key of no short set. */
+function hash(text: string): string {
+  return `=${createHash('sha256').update(text).digest('base64')}`;
 }

@@ -4,10 +4,11 @@ import type { PatternSet } from './pattern-set.ts';
 import { Topic } from './topic.ts';
 import { TopicIndex } from './topic-index.ts';
 
-/** Most entries that one read examines, so that a scan with few matches takes under a millisecond. */
+/** Most entries that one read examines, and how many between two looks at the clock. */
 const SCAN_MAX = 4096;
+const SCAN_PART = 64;
 
-/** Patterns that match more topics than this are read by a scan instead of by the index. */
+/** Patterns that match more topics than this, or need more visits of the index, are read by a scan. */
 const INDEXED_TOPICS_MAX = 64;
 const INDEX_VISITS_MAX = 512;
 
@@ -18,6 +19,8 @@ export interface TailLimits {
 
 export interface ReadLimits {
   readonly eventsMax: number;
+  /** Whether the time of the read is over. It then ends with what it has examined. Never if absent. */
+  readonly isOver?: () => boolean;
 }
 
 /** Entries in ascending order; complete up to and including `through`. */
@@ -129,8 +132,9 @@ export class Tail {
 
   #indexed({ list }: PatternSet): EntryQueue[] | undefined {
     const queues = new Set<EntryQueue>();
+    const budget = { left: INDEX_VISITS_MAX };
     for (const pattern of list) {
-      const found = this.topics.find(pattern, INDEX_VISITS_MAX);
+      const found = this.topics.find(pattern, budget);
       if (!found) return undefined;
       for (const { entries } of found) queues.add(entries);
       if (queues.size > INDEXED_TOPICS_MAX) return undefined;
@@ -155,11 +159,12 @@ export class Tail {
     return { entries, through: entries.at(-1)?.sequence ?? this.#head };
   }
 
-  #scan(patterns: PatternSet, after: number, { eventsMax }: ReadLimits): Slice {
+  #scan(patterns: PatternSet, after: number, { eventsMax, isOver }: ReadLimits): Slice {
     const entries: EventEntry[] = [];
     const start = this.#entries.indexAfter(after);
-    const end = Math.min(this.#entries.length, start + SCAN_MAX);
+    let end = Math.min(this.#entries.length, start + SCAN_MAX);
     for (let index = start; index < end; index++) {
+      if ((index - start) % SCAN_PART === SCAN_PART - 1 && isOver?.()) end = index + 1;
       const entry = this.#entries.at(index);
       if (!entry || !patterns.matches(entry.topic)) continue;
       entries.push(entry);

@@ -28,7 +28,7 @@ describe('topic tree', () => {
           }
           expect(tree.size).toBe(model.size);
           for (const asked of patterns) {
-            const found = tree.find(asked, VISITS_MAX);
+            const found = tree.find(asked, { left: VISITS_MAX });
             const expected = [...model].filter((name) => matches(asked, name));
             expect(found?.sort(), asked).toEqual(expected.sort());
           }
@@ -41,16 +41,16 @@ describe('topic tree', () => {
   test('find: more topics below than may be visited: given up', () => {
     const tree = new TopicIndex<number>();
     for (let index = 0; index < 100; index++) tree.set(`a.${index}`, index);
-    expect(tree.find('a.*', 50)).toBeUndefined();
-    expect(tree.find('a.7', 50)).toEqual([7]);
-    expect(tree.find('a.*', 200)).toHaveLength(100);
+    expect(tree.find('a.*', { left: 50 })).toBeUndefined();
+    expect(tree.find('a.7', { left: 50 })).toEqual([7]);
+    expect(tree.find('a.*', { left: 200 })).toHaveLength(100);
   });
 
   test('find: hundreds of thousands of topics below: given up, not broken', () => {
     const tree = new TopicIndex<number>();
     for (let index = 0; index < 300_000; index++) tree.set(`a.${index}`, index);
-    expect(tree.find('a.*', 512)).toBeUndefined();
-    expect(tree.find('>', 512)).toBeUndefined();
+    expect(tree.find('a.*', { left: 512 })).toBeUndefined();
+    expect(tree.find('>', { left: 512 })).toBeUndefined();
   });
 
   test('delete: everything: nothing is kept', () => {
@@ -59,9 +59,9 @@ describe('topic tree', () => {
     tree.set('a.b', 2);
     tree.delete('a.b.c');
     tree.delete('a');
-    expect(tree.find('>', 3)).toEqual([2]);
+    expect(tree.find('>', { left: 3 })).toEqual([2]);
     tree.delete('a.b');
     // Only the root is left to visit.
-    expect(tree.find('>', 1)).toEqual([]);
+    expect(tree.find('>', { left: 1 })).toEqual([]);
   });
 });

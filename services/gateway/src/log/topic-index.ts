@@ -1,12 +1,15 @@
-interface Node<V> {
-  readonly children: Map<string, Node<V>>;
-  value: V | undefined;
+import { isLiteral } from '@tidemark/protocol';
+import { type TokenNode, TokenTree, tokenAt } from './token-tree.ts';
+
+/** Visits that searches may still make. Several searches can share it. */
+export interface VisitBudget {
+  left: number;
 }
 
 /** Values by topic. A search by pattern visits no topic that cannot match. */
 export class TopicIndex<V> {
   readonly #byTopic = new Map<string, V>();
-  readonly #root: Node<V> = { children: new Map(), value: undefined };
+  readonly #tree = new TokenTree<V>();
 
   get size(): number {
     return this.#byTopic.size;
@@ -18,86 +21,88 @@ export class TopicIndex<V> {
 
   set(topic: string, value: V): void {
     this.#byTopic.set(topic, value);
-    let node = this.#root;
-    for (const token of topic.split('.')) {
-      let child = node.children.get(token);
-      if (!child) {
-        child = { children: new Map(), value: undefined };
-        node.children.set(token, child);
-      }
-      node = child;
-    }
-    node.value = value;
+    this.#tree.set(topic, value);
   }
 
   delete(topic: string): void {
-    if (!this.#byTopic.delete(topic)) return;
-    const tokens = topic.split('.');
-    const path = [this.#root];
-    for (const token of tokens) {
-      const next = path.at(-1)?.children.get(token);
-      if (!next) return;
-      path.push(next);
-    }
-    const leaf = path.at(-1);
-    if (leaf) leaf.value = undefined;
-    for (let depth = tokens.length; depth > 0; depth--) {
-      const node = path[depth];
-      if (!node || node.value !== undefined || node.children.size > 0) return;
-      path[depth - 1]?.children.delete(tokens[depth - 1] ?? '');
-    }
+    if (this.#byTopic.delete(topic)) this.#tree.delete(topic);
   }
 
   clear(): void {
     this.#byTopic.clear();
-    this.#root.children.clear();
+    this.#tree.clear();
   }
 
   /**
-   * The values of the topics that a pattern matches; `undefined` when the search would visit
-   * more than `visitsMax` nodes.
+   * The values of the topics that a pattern matches; `undefined` when the search would visit more nodes
+   * than the budget has left. It takes its visits from the budget.
    */
-  find(pattern: string, visitsMax: number): V[] | undefined {
-    const tokens = pattern.split('.');
-    const found: V[] = [];
-    const open: Step<V>[] = [{ node: this.#root, depth: 0, ends: false }];
-    for (let visits = 0; visits <= visitsMax; visits++) {
-      const step = open.pop();
-      if (!step) return found;
-      const { node, depth } = step;
-      if ((step.ends || depth === tokens.length) && node.value !== undefined)
-        found.push(node.value);
-      // Checked before the steps are listed: a node may have hundreds of thousands of children.
-      if (open.length + node.children.size > visitsMax && isWildcard(tokens[depth])) {
-        return undefined;
-      }
-      open.push(...stepsBelow(node, tokens[depth], depth));
+  find(pattern: string, budget: VisitBudget): V[] | undefined {
+    if (isLiteral(pattern)) {
+      const value = this.get(pattern);
+      return value === undefined ? [] : [value];
     }
-    return undefined;
+    const found: V[] = [];
+    const open: Step<V>[] = [{ node: this.#tree.root, at: 0 }];
+    for (let step = open.pop(); step; step = open.pop()) {
+      if (--budget.left < 0) return undefined;
+      const { node } = step;
+      const at = node.label === '' ? step.at : matchLabel(node.label, pattern, step.at);
+      if (at === MISS) continue;
+      if ((at === ALL || at > pattern.length) && node.value !== undefined) found.push(node.value);
+      if (!pushChildren(open, { node, at }, pattern, budget)) return undefined;
+    }
+    return found;
   }
 }
 
-/** A node on the way down, and the number of pattern tokens matched so far. */
+/** Adds the children that may match. @returns false where the budget has too little left for them */
+function pushChildren<V>(
+  open: Step<V>[],
+  { node, at }: Step<V>,
+  pattern: string,
+  budget: VisitBudget,
+): boolean {
+  if (!node.children || at > pattern.length) return true;
+  const token = at === ALL ? '>' : tokenAt(pattern, at);
+  if (token !== '*' && token !== '>') {
+    const child = node.children.get(token);
+    if (child) open.push({ node: child, at });
+    return true;
+  }
+  // Checked before the steps are listed: a node may have hundreds of thousands of children.
+  if (open.length + node.children.size > budget.left) return false;
+  for (const child of node.children.values()) open.push({ node: child, at });
+  return true;
+}
+
+/** A node on the way down, and where in the pattern its label begins: an index, or `ALL`. */
 interface Step<V> {
-  readonly node: Node<V>;
-  readonly depth: number;
-  /** Whether a `>` above matches a topic that ends here. */
-  readonly ends: boolean;
+  readonly node: TokenNode<V>;
+  readonly at: number;
 }
 
-function isWildcard(token: string | undefined): boolean {
-  return token === '*' || token === '>';
-}
+/** A `>` of the pattern matches everything from here on. */
+const ALL = -1;
+/** The pattern does not match. */
+const MISS = -2;
 
-function stepsBelow<V>(node: Node<V>, token: string | undefined, depth: number): Step<V>[] {
-  if (token === undefined) return [];
-  if (token === '>') {
-    return [...node.children.values()].map((child) => ({ node: child, depth, ends: true }));
+/**
+ * Matches the tokens of a label against those of a pattern from an index on.
+ *
+ * @returns the index behind them, beyond the pattern's length where the pattern ends; `ALL` or `MISS`
+ */
+function matchLabel(label: string, pattern: string, start: number): number {
+  if (start === ALL) return ALL;
+  let at = start;
+  for (let from = 0; from < label.length; ) {
+    if (at >= pattern.length) return MISS;
+    const asked = tokenAt(pattern, at);
+    if (asked === '>') return ALL;
+    const token = tokenAt(label, from);
+    if (asked !== '*' && asked !== token) return MISS;
+    at += asked.length + 1;
+    from += token.length + 1;
   }
-  const next = depth + 1;
-  if (token === '*') {
-    return [...node.children.values()].map((child) => ({ node: child, depth: next, ends: false }));
-  }
-  const child = node.children.get(token);
-  return child ? [{ node: child, depth: next, ends: false }] : [];
+  return at;
 }

@@ -88,7 +88,8 @@ export function startSession(gateway: Gateway, body: SseBody, session: SseSessio
   });
   const subscribe = () => connection.subscribe(SUBSCRIPTION, subscribing);
   catchUpLimit.begin(SUBSCRIPTION, subscribing.start, subscribe).catch((thrown) => {
-    const { code, message } = asTidemarkError(thrown);
+    const { code, message, limit } = asTidemarkError(thrown);
+    if (limit !== undefined) gateway.limits.hit(limit);
     connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
   });
 }

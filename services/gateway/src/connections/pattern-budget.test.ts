@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import { costlyWildcards, PatternBudget, patternBytes } from './pattern-budget.ts';
+
+const LIMITS = {
+  patternBytesPerUserMax: 100_000,
+  patternBytesMax: 400_000,
+  wildcardsPerUserMax: 100,
+  wildcardsMax: 400,
+};
+
+const STARS = '*.*.*.*';
+
+function exceeded(limit: string) {
+  return expect.objectContaining({ code: 'limit_exceeded', limit });
+}
+
+/** Charges one pattern after another until it is refused. @returns what gives them back */
+function fill(budget: PatternBudget, user: string, pattern: string, limit: string): (() => void)[] {
+  const charged: (() => void)[] = [];
+  const charge = () => {
+    for (let count = 0; count < 10_000; count++) charged.push(budget.charge(user, [pattern]));
+  };
+  expect(charge).toThrow(exceeded(limit));
+  return charged;
+}
+
+describe('pattern budget', () => {
+  test('cost: by tokens and length; wildcards count in patterns with more than three', () => {
+    expect(patternBytes('a.b')).toBeLessThan(patternBytes('a.b.c'));
+    expect(patternBytes('a.b')).toBeLessThan(patternBytes('a.bbbbbb'));
+    expect(['a.>', '*.*.*.>', 'a.*.*.*.*.>', STARS].map(costlyWildcards)).toEqual([0, 0, 4, 4]);
+  });
+
+  test('a user at the limit: refused until something is given back, which counts once', () => {
+    const budget = new PatternBudget(LIMITS);
+    const held = fill(budget, 'mallory', 'a.b.c', 'pattern_bytes_per_user');
+    expect(budget.held.pattern_bytes).toBe(held.length * patternBytes('a.b.c'));
+    budget.charge('alice', ['a.b.c']);
+    held[0]?.();
+    held[0]?.();
+    budget.charge('mallory', ['a.b.c']);
+    expect(() => budget.charge('mallory', ['a.b.c'])).toThrow(exceeded('pattern_bytes_per_user'));
+    for (const release of held) release();
+    expect(budget.held.pattern_bytes).toBe(2 * patternBytes('a.b.c'));
+  });
+
+  test('many users at their limits: who holds little has a reserve', () => {
+    const budget = new PatternBudget(LIMITS);
+    for (const user of ['a', 'b', 'c']) fill(budget, user, 'a.b.c', 'pattern_bytes_per_user');
+    fill(budget, 'd', 'a.b.c', 'pattern_bytes');
+    for (let user = 0; user < 50; user++) budget.charge(`modest ${user}`, ['inbox.7', 'news.>']);
+    for (const user of ['a', 'b', 'c']) fill(budget, user, STARS, 'pattern_bytes_per_user');
+  });
+
+  test('wildcards: limited for a user and for all; a refusal holds nothing', () => {
+    const budget = new PatternBudget({
+      ...LIMITS,
+      patternBytesPerUserMax: 1e9,
+      patternBytesMax: 1e9,
+    });
+    for (const user of ['a', 'b', 'c']) fill(budget, user, STARS, 'wildcards_per_user');
+    expect(budget.held).toEqual({ wildcards: 300, pattern_bytes: 75 * patternBytes(STARS) });
+    expect(() => budget.charge('d', [STARS, STARS])).toThrow(exceeded('wildcards'));
+    budget.charge('d', [STARS]);
+    budget.charge('d', ['*.*.*']);
+    expect(budget.held.pattern_bytes).toBe(76 * patternBytes(STARS) + patternBytes('*.*.*'));
+  });
+});
