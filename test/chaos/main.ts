@@ -1,13 +1,16 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runBrokenBuild } from './broken-build.ts';
 import { runChaos } from './chaos.ts';
 
 const HELP = `npm run test:chaos -- [--seed 1] [--minutes 2] [--nats 3] [--clients 100] [--folder data/chaos]
+                     [--mutation "tells no gap"]
 
 Runs the whole system under load, lets the faults of a seeded plan happen, and compares everything that
 clients saw with what the stream and the archives hold at the end. With --seed 1..20 each of these seeds runs
 for that long; --nats 1,3 runs each with one server and with three. The folder gets the history of each run.
-Exit code 1: a promise was broken; the first violation is shown with its timeline.
+Exit code 1: a promise was broken; the first violation is shown with its timeline. --mutation makes one of
+the mistakes of test/simulation in a copy of the sources and runs that; the exit code should be 1 then.
 `;
 
 const { values } = parseArgs({
@@ -17,13 +20,27 @@ const { values } = parseArgs({
     nats: { type: 'string', default: '3' },
     clients: { type: 'string', default: '100' },
     folder: { type: 'string', default: 'data/chaos' },
+    mutation: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
+// Each process that is started listens to the exit of this one.
+process.setMaxListeners(0);
 // What was started is killed when this process exits, which a signal alone would not do.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 if (values.help) console.log(HELP);
+else if (values.mutation) process.exit(await runBroken(values.mutation));
 else process.exit((await runAll()) ? 0 : 1);
+
+/** @returns the exit code of the run in the copy */
+function runBroken(mutation: string): Promise<number> {
+  const { seed, minutes, nats, clients, folder } = values;
+  const same = { seed, minutes, nats, clients, folder: resolve(folder) };
+  return runBrokenBuild(
+    mutation,
+    Object.entries(same).flatMap(([name, value]) => [`--${name}`, value]),
+  );
+}
 
 /** @returns whether every promise was kept in every run */
 async function runAll(): Promise<boolean> {
