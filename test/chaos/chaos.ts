@@ -16,12 +16,16 @@ export interface ChaosOptions {
   readonly servers: 1 | 3;
   readonly clients: number;
   readonly folder: string;
+  /** By how much every bound is longer than usual: a slow machine must not look like a broken promise. */
+  readonly patience: number;
 }
 
 const READY_MS = 90_000;
 
 /** From the last fault until all are live; machines that run this have two cores for everything. */
 const LIVE_MS = 60_000;
+const EXPIRY_MS = 15_000;
+const REVOCATION_MS = 10_000;
 const HEARTBEAT_MS = 3000;
 const DUPLICATES_S = 120;
 
@@ -48,10 +52,14 @@ export interface ChaosResult {
 
 /** Runs the system with faults, and checks what was seen. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { seed, servers, clients, folder, durationMs } = options;
+  const { seed, servers, clients, folder, durationMs, patience } = options;
   rmSync(folder, { recursive: true, force: true });
   const recorder = new Recorder(folder);
-  const bounds = { liveMs: LIVE_MS, expiryMs: 15_000, revocationMs: 10_000 };
+  const bounds = {
+    liveMs: LIVE_MS * patience,
+    expiryMs: EXPIRY_MS * patience,
+    revocationMs: REVOCATION_MS * patience,
+  };
   recorder.record({ kind: 'run', seed, ...bounds, duplicatesMs: DUPLICATES_S * 1000 });
   say(
     `seed ${seed}, ${servers} NATS, ${clients} clients, ${durationMs / 60_000} minutes; ${folder}`,
@@ -62,7 +70,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const problems: string[] = [];
   let attempts: Attempts;
   try {
-    if (!(await world.untilReady(READY_MS))) {
+    if (!(await world.untilReady(READY_MS * patience))) {
       throw new Error(`Not ready at the start: ${await world.unready()}`);
     }
     attempts = await live(options, world, recorder, problems);
@@ -79,7 +87,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 }
 
 async function live(
-  { seed, durationMs, clients }: ChaosOptions,
+  { seed, durationMs, clients, patience }: ChaosOptions,
   world: World,
   recorder: Recorder,
   problems: string[],
@@ -112,7 +120,7 @@ async function live(
     }),
   );
   say(`healing; ${load.attempts.acknowledged} acknowledged`);
-  if (!(await world.untilReady(READY_MS))) {
+  if (!(await world.untilReady(READY_MS * patience))) {
     for (const name of await world.unready()) {
       problems.push(`${name} is not ready after the last fault:\n${world.logs(name).join('\n')}`);
     }
@@ -123,10 +131,10 @@ async function live(
   problems.push(...faults.crashes);
   const last = await endOfStream(world.nats);
   say(`settling at ${last}`);
-  await load.untilCurrent(last, LIVE_MS);
+  await load.untilCurrent(last, LIVE_MS * patience);
   recorder.writeFinal(await readFinal(world, load.tokens, recorder));
   // A connection may end at any time, for its token: the history ends when all are current.
-  if (!(await load.untilCurrent(last, LIVE_MS))) {
+  if (!(await load.untilCurrent(last, LIVE_MS * patience))) {
     const behind = load.behind(last);
     problems.push(`${behind.length} are behind ${last}: ${behind.slice(0, 10).join('; ')}`);
   }

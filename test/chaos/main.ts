@@ -4,13 +4,14 @@ import { runBrokenBuild } from './broken-build.ts';
 import { runChaos } from './chaos.ts';
 
 const HELP = `npm run test:chaos -- [--seed 1] [--minutes 2] [--nats 3] [--clients 100] [--folder data/chaos]
-                     [--mutation "tells no gap"]
+                     [--patience 1] [--mutation "tells no gap"]
 
 Runs the whole system under load, lets the faults of a seeded plan happen, and compares everything that
 clients saw with what the stream and the archives hold at the end. With --seed 1..20 each of these seeds runs
 for that long; --nats 1,3 runs each with one server and with three. The folder gets the history of each run.
-Exit code 1: a promise was broken; the first violation is shown with its timeline. --mutation makes one of
-the mistakes of test/simulation in a copy of the sources and runs that; the exit code should be 1 then.
+Exit code 1: a promise was broken; the first violation is shown with its timeline. --patience 3 makes every
+time bound three times as long, for slow machines. --mutation makes one of the mistakes of test/simulation in
+a copy of the sources and runs that; the exit code should be 1 then.
 `;
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     nats: { type: 'string', default: '3' },
     clients: { type: 'string', default: '100' },
     folder: { type: 'string', default: 'data/chaos' },
+    patience: { type: 'string', default: '1' },
     mutation: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -34,8 +36,8 @@ else process.exit((await runAll()) ? 0 : 1);
 
 /** @returns the exit code of the run in the copy */
 function runBroken(mutation: string): Promise<number> {
-  const { seed, minutes, nats, clients, folder } = values;
-  const same = { seed, minutes, nats, clients, folder: resolve(folder) };
+  const { seed, minutes, nats, clients, patience, folder } = values;
+  const same = { seed, minutes, nats, clients, patience, folder: resolve(folder) };
   return runBrokenBuild(
     mutation,
     Object.entries(same).flatMap(([name, value]) => [`--${name}`, value]),
@@ -53,6 +55,7 @@ async function runAll(): Promise<boolean> {
         durationMs: Number(values.minutes) * 60_000,
         servers: nats === '1' ? 1 : 3,
         clients: Number(values.clients),
+        patience: Number(values.patience),
         folder: join(values.folder, `${nats}-${seed}`),
       });
       runs++;
