@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Random } from '../simulation/random.ts';
 import { check, type Report } from './checker/check.ts';
 import { openHistory } from './checker/files.ts';
 import { Faults } from './faults/faults.ts';
@@ -32,13 +33,17 @@ const DUPLICATES_S = 120;
 /** In one of so many seeds the log may lose its end, after which the checker can tell less. */
 const LOSSES_ONE_IN = 4;
 
+/** In every other seed the stream is now and then too small for archives that are away. */
+const RETENTION_ONE_IN = 2;
+
+/** A small tail, so that returning clients read archive and stream; or one of several reads. */
+const TAILS = ['500', '2000'] as const;
+
 const ENV = {
   TIDEMARK_STREAM_MAX_BYTES: String(2 * 1024 * 1024),
   TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS: String(DUPLICATES_S),
   TIDEMARK_GATEWAY_HEARTBEAT_MS: String(HEARTBEAT_MS),
   TIDEMARK_GATEWAY_STALL_TIMEOUT_MS: '8000',
-  // A small tail, so that returning clients read archive and stream.
-  TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '500',
   TIDEMARK_GATEWAY_SSE_RETRY_MS: '100',
   TIDEMARK_GATEWAY_DRAIN_MS: '500',
 };
@@ -64,7 +69,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   say(
     `seed ${seed}, ${servers} NATS, ${clients} clients, ${durationMs / 60_000} minutes; ${folder}`,
   );
-  const env = { ...ENV, TIDEMARK_STREAM_REPLICAS: String(servers) };
+  const env = {
+    ...ENV,
+    TIDEMARK_STREAM_REPLICAS: String(servers),
+    TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: new Random(seed + 20).pick(TAILS),
+  };
   const copies = join(folder, 'copies');
   const world = await startWorld({ servers, env, copies });
   const problems: string[] = [];
@@ -117,6 +126,7 @@ async function live(
       links: world.links.map(({ name }) => name),
       disks: world.disks.names,
       losses: seed % LOSSES_ONE_IN === 0,
+      retention: seed % RETENTION_ONE_IN === 1,
     }),
   );
   say(`healing; ${load.attempts.acknowledged} acknowledged`);

@@ -7,6 +7,13 @@ import { areReady, fillDisk, losePower, returnOldDisk } from './disk-faults.ts';
 import { breakLink } from './link-faults.ts';
 import type { PlannedFault } from './plan.ts';
 import { breakProcesses } from './process-faults.ts';
+import { shrinkStream } from './retention.ts';
+
+/** Which part of the log a fault may lose for good. */
+const LOSES: Readonly<Record<string, 'end' | 'start'>> = {
+  'power-loss': 'end',
+  retention: 'start',
+};
 
 /** Makes faults happen, mends what they broke, and records both. */
 export class Faults {
@@ -54,6 +61,10 @@ export class Faults {
     if (link) {
       if (this.#hasQuietRoutes && link.isRoute) return;
       await this.#record(fault, link.name, () => breakLink(link, fault, lastsMs));
+      return;
+    }
+    if (fault === 'retention') {
+      await this.#record(fault, 'stream', () => shrinkStream(this.#world.nats, lastsMs));
       return;
     }
     const named = await Promise.all(targets.map((name) => this.#resolve(name)));
@@ -108,9 +119,10 @@ export class Faults {
 
   async #record(fault: string, target: string, happen: () => Promise<void>): Promise<void> {
     const number = ++this.#number;
-    const loses = fault === 'power-loss' ? ({ loses: 'end' } as const) : {};
-    this.#recorder.record({ kind: 'fault', number, fault, target, phase: 'begin', ...loses });
+    const loses = LOSES[fault];
+    const record = { kind: 'fault', number, fault, target, ...(loses && { loses }) } as const;
+    this.#recorder.record({ ...record, phase: 'begin' });
     await happen();
-    this.#recorder.record({ kind: 'fault', number, fault, target, phase: 'end', ...loses });
+    this.#recorder.record({ ...record, phase: 'end' });
   }
 }

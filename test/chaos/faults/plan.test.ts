@@ -9,6 +9,7 @@ const OPTIONS: PlanOptions = {
   links: ['nats-1 nats-2', 'gateway-1 nats-1', 'client gateway-1'],
   disks: ['nats-1', 'nats-2', 'nats-3', 'replay-1'],
   losses: true,
+  retention: true,
 };
 
 test('plan: the same seed: the same faults; another seed: others', () => {
@@ -21,7 +22,7 @@ test('plan: ten minutes: faults of every kind, by their times, all of them withi
   expect(new Set(faults.map(({ fault }) => fault))).toEqual(
     new Set([
       ...['kill', 'terminate', 'stop', 'rolling', 'cut', 'delay', 'half-open', 'one-way'],
-      ...['old-disk', 'power-loss', 'full-disk'],
+      ...['old-disk', 'power-loss', 'full-disk', 'retention'],
     ]),
   );
   const times = faults.map(({ atMs }) => atMs);
@@ -30,7 +31,14 @@ test('plan: ten minutes: faults of every kind, by their times, all of them withi
 });
 
 test('plan: one server, without losses, links and disks: only what it can survive', () => {
-  const one = { ...OPTIONS, nats: ['nats-1'], links: [], disks: [], losses: false };
+  const one = {
+    ...OPTIONS,
+    nats: ['nats-1'],
+    links: [],
+    disks: [],
+    losses: false,
+    retention: false,
+  };
   expect(new Set(planFaults(one).map(({ fault }) => fault))).toEqual(
     new Set(['kill', 'terminate', 'stop', 'rolling']),
   );

@@ -23,7 +23,9 @@ export type FaultName =
   | 'old-disk'
   /** The same on all servers: what was stored in between is lost. */
   | 'power-loss'
-  | 'full-disk';
+  | 'full-disk'
+  /** Most events leave the stream: sleepers and archives that are away come too late. */
+  | 'retention';
 
 export interface PlanOptions {
   readonly seed: number;
@@ -35,6 +37,8 @@ export interface PlanOptions {
   readonly disks: readonly string[];
   /** Whether the log may lose its end. The checker believes less then. */
   readonly losses: boolean;
+  /** Whether events may leave the stream early, before an archive has them. */
+  readonly retention: boolean;
 }
 
 const FIRST_MS = 3000;
@@ -74,9 +78,10 @@ function series(
   }
 }
 
-function natsFault({ nats, disks, losses }: PlanOptions, random: Random): Choice {
+function natsFault({ nats, disks, losses, retention }: PlanOptions, random: Random): Choice {
   const isCluster = nats.length > 1;
   const lastsMs = random.between(300, 8000);
+  if (retention && random.chance(0.2)) return { fault: 'retention', targets: ['stream'], lastsMs };
   if (losses && random.chance(0.15)) return { fault: 'power-loss', targets: nats, lastsMs };
   if (isCluster && random.chance(0.1)) {
     return { fault: 'old-disk', targets: [random.pick(nats)], lastsMs };
@@ -106,10 +111,11 @@ function serviceFault({ services, disks }: PlanOptions, random: Random): Choice 
   if (full.length > 0 && random.chance(0.08)) {
     return { fault: 'full-disk', targets: [random.pick(full)], lastsMs };
   }
-  if (random.chance(0.1)) {
-    const part = random.pick(['gateway', 'ingest', 'replay']);
+  if (random.chance(0.25)) {
+    const part = random.pick(['gateway', 'ingest', 'replay', 'replay']);
     const targets = services.filter((name) => name.startsWith(part));
-    return { fault: 'rolling', targets, lastsMs };
+    // One after the other, or all at once: without replay, the gateways read the stream itself.
+    return { fault: random.pick(['rolling', ...PROCESS_FAULTS]), targets, lastsMs };
   }
   return { fault: random.pick(PROCESS_FAULTS), targets: [random.pick(services)], lastsMs };
 }
