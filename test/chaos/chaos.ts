@@ -36,8 +36,8 @@ const LOSSES_ONE_IN = 4;
 /** In every other seed the stream is now and then too small for archives that are away. */
 const RETENTION_ONE_IN = 2;
 
-/** A small tail, so that returning clients read archive and stream; or one of several reads. */
-const TAILS = ['500', '2000'] as const;
+/** A tail of a second, so that clients that return read archive and stream to their ends; or one of several reads. */
+const TAILS = ['50', '500', '2000'] as const;
 
 const ENV = {
   TIDEMARK_STREAM_MAX_BYTES: String(2 * 1024 * 1024),

@@ -3,6 +3,7 @@ import type { Recorder } from '../recorder.ts';
 import type { NatsProcess } from '../world/nats.ts';
 import { isRunning, type Process } from '../world/processes.ts';
 import type { World } from '../world/world.ts';
+import { loseArchive } from './archive-faults.ts';
 import { areReady, fillDisk, losePower, returnOldDisk } from './disk-faults.ts';
 import { breakLink } from './link-faults.ts';
 import type { PlannedFault } from './plan.ts';
@@ -69,7 +70,8 @@ export class Faults {
     }
     const named = await Promise.all(targets.map((name) => this.#resolve(name)));
     const processes = named.filter((process) => !this.#busy.has(process.name));
-    if (processes.length === 0) return;
+    const needsAll = fault === 'lost-archive';
+    if (processes.length === 0 || (needsAll && processes.length < targets.length)) return;
     for (const { name } of processes) this.#busy.add(name);
     const target = processes.map(({ name }) => name).join(' ');
     try {
@@ -91,8 +93,16 @@ export class Faults {
     const disk = first && this.#world.disks.get(first.name);
     if (fault === 'power-loss') await losePower(servers, lastsMs);
     else if (fault === 'full-disk' && disk) await fillDisk(first, disk, lastsMs);
+    else if (fault === 'lost-archive') await this.#loseArchive(processes, lastsMs);
     else if (fault === 'old-disk') await this.#returnOldDisk(servers, lastsMs);
     else await breakProcesses(processes, fault, lastsMs);
+  }
+
+  async #loseArchive([first, second]: readonly Process[], lastsMs: number): Promise<void> {
+    const { replays } = this.#world;
+    const own = replays.find(({ name }) => name === first?.name);
+    const other = replays.find(({ name }) => name === second?.name);
+    if (first && own && other) await loseArchive(first, own.database, other.database, lastsMs);
   }
 
   /** The other servers have to have everything: two copies of three that lack an event lose it. */

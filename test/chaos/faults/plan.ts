@@ -24,6 +24,8 @@ export type FaultName =
   /** The same on all servers: what was stored in between is lost. */
   | 'power-loss'
   | 'full-disk'
+  /** The archive of the first target is lost. The second one is spared, because it has the only copy. */
+  | 'lost-archive'
   /** Most events leave the stream: sleepers and archives that are away come too late. */
   | 'retention';
 
@@ -110,6 +112,11 @@ function serviceFault({ services, disks }: PlanOptions, random: Random): Choice 
   const full = disks.filter((name) => services.includes(name));
   if (full.length > 0 && random.chance(0.08)) {
     return { fault: 'full-disk', targets: [random.pick(full)], lastsMs };
+  }
+  const replays = services.filter((name) => name.startsWith('replay'));
+  if (replays.length > 1 && random.chance(0.08)) {
+    const own = random.removeAny(replays);
+    return { fault: 'lost-archive', targets: [own, ...replays.slice(0, 1)], lastsMs };
   }
   if (random.chance(0.25)) {
     const part = random.pick(['gateway', 'ingest', 'replay', 'replay']);
