@@ -11,6 +11,11 @@ export interface Published {
   readonly duplicatesMs: number;
 }
 
+const UNTOLD = 'an acknowledged event was lost, and the epoch stayed';
+
+/** As NATS itself acknowledges. */
+const WITHOUT_CURSOR = 'an event was lost whose acknowledgement had no cursor';
+
 /** Each acknowledged event is in the log exactly once, under the cursor that was told. */
 export function checkAcknowledged(run: Published, found: Findings): void {
   const sequences = checkUnique(run, found);
@@ -51,18 +56,26 @@ function checkStored(
   found: Findings,
 ): void {
   const { id, topic } = attempt;
+  const cursor = answer?.cursor;
   const atMs = answer?.atMs ?? attempt.atMs;
   const stored = sequences.get(id);
-  const cursor = answer?.cursor;
   const place = cursor ? log.places.find(cursor) : undefined;
   const concern = { id, topic, attempt: attempt.attempt };
   if (place && !place.foreign && !place.lost && log.idOf(place.sequence) === id) return;
   if (!place && stored !== undefined) return;
   const lossy = faults.mayLoseEndAfter(attempt.atMs);
   const isTold = place?.lost === true;
-  if (lossy && !isTold) found.except('an acknowledged event was lost, and the epoch stayed');
+  if (lossy && !isTold) found.except(cursor ? UNTOLD : WITHOUT_CURSOR);
   if (lossy) return;
   if (faults.mayLoseStart && place && !place.lost && log.hasLeft(place.sequence)) return;
+  if (faults.mayLoseStart && !place) {
+    found.except(WITHOUT_CURSOR);
+    return;
+  }
+  if (stored !== undefined && isTold && faults.mayNotKnowLoss(atMs)) {
+    found.except('an acknowledgement of a server that started after a loss');
+    return;
+  }
   if (stored !== undefined) {
     const text = `attempt ${attempt.attempt} of ${id} was answered with ${cursor}, and the log holds it at ${stored}`;
     found.violate('the cursor of an acknowledgement', atMs, text, concern);

@@ -47,9 +47,18 @@ function checkMet(publication: Publication, chains: Chains, found: Findings): vo
   const wanted = named?.sequence ?? 0;
   if (before === wanted) return;
   if (named && before < wanted && !holds(wanted, topic, chains, attempt.atMs)) return;
-  if (!named && before < log.streamFirst) return;
+  if (!named && mayHaveLeft(before, answer.atMs, chains)) return;
   const text = `${id} was stored at ${answer.cursor} under the condition ${condition ?? 'that the topic is empty'}, and the last event of ${topic} before it is at ${before || 'none'}`;
   found.violate(WON, answer.atMs, text, concern);
+}
+
+/** Whether the stream may have been without an event at a time. */
+function mayHaveLeft(
+  sequence: number,
+  atMs: number,
+  { log, faults }: Pick<Chains, 'log' | 'faults'>,
+): boolean {
+  return sequence < log.streamFirst || faults.mayHaveLostStart(atMs);
 }
 
 /** Whether an event that a condition names has to be in the log, as one of the topic. */
@@ -108,7 +117,7 @@ function whyNotLast(
   }
   const next = firstAfter(byTopic.get(topic) ?? [], sequence);
   // A topic is empty too when retention has removed its events from the stream.
-  if (!next || (!told && next < log.streamFirst)) return undefined;
+  if (!next || (!told && mayHaveLeft(next, answer.atMs, { log, faults }))) return undefined;
   if (times.notAfter(next) >= atMs) return undefined;
   return `and ${log.idOf(next)} at ${next} had followed it before the attempt`;
 }

@@ -13,6 +13,9 @@ export interface Fault {
 /** How long after a fault NATS may still be away: an election, and a connection that is dead untold. */
 const RECOVERY_MS = 15_000;
 
+/** Faults after which a process is a new one. */
+const STARTS: ReadonlySet<string> = new Set(['kill', 'terminate', 'rolling', 'crash']);
+
 /** The faults of a run. */
 export class Faults {
   /** In the order of their begins. */
@@ -65,6 +68,30 @@ export class Faults {
   /** Whether events may have left the stream before an archive had them. */
   get mayLoseStart(): boolean {
     return this.all.some(({ loses }) => loses === 'start');
+  }
+
+  /**
+   * Whether events may have left the stream for a time before this one. A server that is killed can bring
+   * back what had left it.
+   */
+  mayHaveLostStart(atMs: number): boolean {
+    return this.all.some(({ loses, beginMs }) => loses === 'start' && beginMs <= atMs);
+  }
+
+  /**
+   * Whether a server that stores events may not know that the log lost its end before this time: it was
+   * started after that (PROTOCOL.md section 5).
+   */
+  mayNotKnowLoss(atMs: number): boolean {
+    return this.endLossesBefore(atMs).some((loss) =>
+      this.all.some(
+        ({ fault, targets, beginMs, endMs }) =>
+          STARTS.has(fault) &&
+          targets.some((target) => /^(ingest|gateway)/.test(target)) &&
+          beginMs <= atMs &&
+          endMs >= loss.beginMs,
+      ),
+    );
   }
 
   /**

@@ -83,7 +83,9 @@ function series(
 function natsFault({ nats, disks, losses, retention }: PlanOptions, random: Random): Choice {
   const isCluster = nats.length > 1;
   const lastsMs = random.between(300, 8000);
-  if (retention && random.chance(0.2)) return { fault: 'retention', targets: ['stream'], lastsMs };
+  if (retention && random.chance(0.2)) {
+    return { fault: 'retention', targets: ['stream'], lastsMs: random.between(4000, 15_000) };
+  }
   if (losses && random.chance(0.15)) return { fault: 'power-loss', targets: nats, lastsMs };
   if (isCluster && random.chance(0.1)) {
     return { fault: 'old-disk', targets: [random.pick(nats)], lastsMs };

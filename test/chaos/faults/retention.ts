@@ -3,8 +3,8 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { STREAM_NAME } from '@tidemark/nats';
 import type { Nats } from '../world/nats.ts';
 
-/** What the stream keeps: the events of a few seconds. */
-const KEPT_BYTES = 64 * 1024;
+/** What the stream keeps: the events of a second or two. */
+const KEPT_BYTES = 16 * 1024;
 
 const TRIES = 40;
 const TRY_EVERY_MS = 250;
