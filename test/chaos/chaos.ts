@@ -46,6 +46,8 @@ const ENV = {
   TIDEMARK_GATEWAY_STALL_TIMEOUT_MS: '8000',
   TIDEMARK_GATEWAY_SSE_RETRY_MS: '100',
   TIDEMARK_GATEWAY_DRAIN_MS: '500',
+  // An archive that was lost is waited for so long. No fault keeps one away for longer.
+  TIDEMARK_ARCHIVE_ABSENCE_SECONDS: '30',
 };
 
 /** What came out of a run. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Recorder } from '../recorder.ts';
+import type { Link } from '../world/link.ts';
 import type { NatsProcess } from '../world/nats.ts';
 import { isRunning, type Process } from '../world/processes.ts';
 import type { World } from '../world/world.ts';
@@ -22,8 +23,8 @@ export class Faults {
   readonly #recorder: Recorder;
   readonly #busy = new Set<string>();
   #number = 0;
-  /** While one server must be able to rely on the others. */
-  #hasQuietRoutes = false;
+  /** Links on which a process relies that has lost its disk. */
+  readonly #quiet = new Set<Link>();
   /** What ended by itself, which no fault explains. */
   readonly crashes: string[] = [];
 
@@ -60,7 +61,7 @@ export class Faults {
   async #happen({ fault, targets, lastsMs }: PlannedFault): Promise<void> {
     const link = this.#world.links.find(({ name }) => name === targets[0]);
     if (link) {
-      if (this.#hasQuietRoutes && link.isRoute) return;
+      if (this.#quiet.has(link)) return;
       await this.#record(fault, link.name, () => breakLink(link, fault, lastsMs));
       return;
     }
@@ -70,14 +71,17 @@ export class Faults {
     }
     const named = await Promise.all(targets.map((name) => this.#resolve(name)));
     const processes = named.filter((process) => !this.#busy.has(process.name));
-    const needsAll = fault === 'lost-archive';
-    if (processes.length === 0 || (needsAll && processes.length < targets.length)) return;
-    for (const { name } of processes) this.#busy.add(name);
+    const spared = fault === 'lost-archive' ? this.#world.nats.processes : [];
+    const isSpared =
+      processes.length === named.length && !spared.some(({ name }) => this.#busy.has(name));
+    if (processes.length === 0 || (fault === 'lost-archive' && !isSpared)) return;
+    const busy = [...processes, ...spared].map(({ name }) => name);
+    for (const name of busy) this.#busy.add(name);
     const target = processes.map(({ name }) => name).join(' ');
     try {
       await this.#record(fault, target, () => this.#break(processes, fault, lastsMs));
     } finally {
-      for (const { name } of processes) this.#busy.delete(name);
+      for (const name of busy) this.#busy.delete(name);
     }
   }
 
@@ -102,22 +106,34 @@ export class Faults {
     const { replays } = this.#world;
     const own = replays.find(({ name }) => name === first?.name);
     const other = replays.find(({ name }) => name === second?.name);
-    if (first && own && other) await loseArchive(first, own.database, other.database, lastsMs);
+    if (!first || !own || !other) return;
+    // Whoever starts while the other archive is away cannot know of it, and tells a gap.
+    await this.#quietly(
+      this.#world.links.filter(({ name }) => name.startsWith('replay')),
+      () => loseArchive(first, own.database, other.database, lastsMs),
+    );
   }
 
   /** The other servers have to have everything: two copies of three that lack an event lose it. */
   async #returnOldDisk(servers: readonly NatsProcess[], lastsMs: number): Promise<void> {
-    this.#hasQuietRoutes = true;
-    const routes = this.#world.links.filter(({ isRoute }) => isRoute);
-    for (const link of routes) {
+    const { nats, links } = this.#world;
+    await this.#quietly(
+      links.filter(({ isRoute }) => isRoute),
+      () => returnOldDisk(servers, lastsMs, () => areReady(nats.processes)),
+    );
+  }
+
+  /** Keeps links open while something happens. */
+  async #quietly(links: readonly Link[], happen: () => Promise<void>): Promise<void> {
+    for (const link of links) {
+      this.#quiet.add(link);
       link.delay(0);
       link.set('open');
     }
     try {
-      const { nats } = this.#world;
-      await returnOldDisk(servers, lastsMs, () => areReady(nats.processes));
+      await happen();
     } finally {
-      this.#hasQuietRoutes = false;
+      for (const link of links) this.#quiet.delete(link);
     }
   }
 
