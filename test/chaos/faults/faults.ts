@@ -65,10 +65,19 @@ export class Faults {
       await this.#record(fault, link.name, () => breakLink(link, fault, lastsMs));
       return;
     }
-    if (fault === 'retention') {
-      await this.#record(fault, 'stream', () => shrinkStream(this.#world.nats, lastsMs));
-      return;
-    }
+    if (fault === 'retention') await this.#shrinkStream(targets.slice(1), lastsMs);
+    else await this.#breakNamed({ fault, targets, lastsMs });
+  }
+
+  /** A stream that is too small for the archives of the processes, which are away. */
+  async #shrinkStream(away: readonly string[], lastsMs: number): Promise<void> {
+    await Promise.all([
+      this.#record('retention', 'stream', () => shrinkStream(this.#world.nats, lastsMs)),
+      away.length > 0 && this.#breakNamed({ fault: 'kill', targets: away, lastsMs }),
+    ]);
+  }
+
+  async #breakNamed({ fault, targets, lastsMs }: Omit<PlannedFault, 'atMs'>): Promise<void> {
     const named = await Promise.all(targets.map((name) => this.#resolve(name)));
     const processes = named.filter((process) => !this.#busy.has(process.name));
     const spared = fault === 'lost-archive' ? this.#world.nats.processes : [];

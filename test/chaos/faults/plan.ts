@@ -3,7 +3,10 @@ import { Random } from '../../simulation/random.ts';
 /** A fault of a plan. Its times are milliseconds from the begin of the run. */
 export interface PlannedFault {
   readonly fault: FaultName;
-  /** Names of processes; `leader` is whoever leads the events stream then. Or the name of a link. */
+  /**
+   * Names of processes; `leader` is whoever leads the events stream then. Or the name of a link. Or `stream`,
+   * and the processes that are away meanwhile.
+   */
   readonly targets: readonly string[];
   readonly atMs: number;
   /** How long it lasts, before what is broken is mended. */
@@ -26,7 +29,7 @@ export type FaultName =
   | 'full-disk'
   /** The archive of the first target is lost. The second one is spared, because it has the only copy. */
   | 'lost-archive'
-  /** Most events leave the stream: sleepers and archives that are away come too late. */
+  /** Most events leave the stream: sleepers, and archives that are away, come too late. */
   | 'retention';
 
 export interface PlanOptions {
@@ -80,11 +83,16 @@ function series(
   }
 }
 
-function natsFault({ nats, disks, losses, retention }: PlanOptions, random: Random): Choice {
+function natsFault(
+  { nats, services, disks, losses, retention }: PlanOptions,
+  random: Random,
+): Choice {
   const isCluster = nats.length > 1;
   const lastsMs = random.between(300, 8000);
   if (retention && random.chance(0.2)) {
-    return { fault: 'retention', targets: ['stream'], lastsMs: random.between(4000, 15_000) };
+    const replays = services.filter((name) => name.startsWith('replay'));
+    const targets = random.chance(0.5) ? ['stream', ...replays] : ['stream'];
+    return { fault: 'retention', targets, lastsMs: random.between(4000, 15_000) };
   }
   if (losses && random.chance(0.15)) return { fault: 'power-loss', targets: nats, lastsMs };
   if (isCluster && random.chance(0.1)) {
