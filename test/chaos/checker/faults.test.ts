@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { Faults } from './faults.ts';
+
+function faultsOf(
+  ...spans: [fault: string, target: string, beginMs: number, endMs: number][]
+): Faults {
+  const faults = new Faults();
+  for (const [number, [fault, target, beginMs, endMs]] of spans.entries()) {
+    const loses = fault === 'power-loss' ? 'end' : fault === 'retention' ? 'start' : undefined;
+    const record = { kind: 'fault', number, fault, target, ...(loses && { loses }) } as const;
+    faults.add({ ...record, phase: 'begin', atMs: beginMs });
+    faults.add({ ...record, phase: 'end', atMs: endMs });
+  }
+  return faults;
+}
+
+test('faults: a server that starts after the log lost its end: may not know of it, from then on', () => {
+  const faults = faultsOf(['power-loss', 'nats-1', 100, 200], ['kill', 'ingest-1', 250, 300]);
+  expect(faults.mayNotKnowLoss(240)).toBe(false);
+  expect(faults.mayNotKnowLoss(310)).toBe(true);
+});
+
+test.each([
+  ['ingest only stops', ['stop', 'ingest-1', 250, 300]],
+  ['another service starts', ['kill', 'replay-1', 250, 300]],
+  ['ingest started before', ['kill', 'ingest-1', 50, 90]],
+] as const)('faults: the log lost its end, and %s: every server knows of it', (_, fault) => {
+  const faults = faultsOf(['power-loss', 'nats-1', 100, 200], [...fault]);
+  expect(faults.mayNotKnowLoss(1000)).toBe(false);
+});
+
+test('faults: events may be away from the stream once retention has begun', () => {
+  const faults = faultsOf(['retention', 'stream', 100, 200]);
+  expect([99, 100, 300].map((atMs) => faults.mayHaveLostStart(atMs))).toEqual([false, true, true]);
+});
