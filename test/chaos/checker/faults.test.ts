@@ -1,12 +1,17 @@
 import { expect, test } from 'vitest';
 import { Faults } from './faults.ts';
 
+const LOSES: Readonly<Record<string, 'end' | 'start'>> = {
+  'power-loss': 'end',
+  retention: 'start',
+};
+
 function faultsOf(
   ...spans: [fault: string, target: string, beginMs: number, endMs: number][]
 ): Faults {
   const faults = new Faults();
   for (const [number, [fault, target, beginMs, endMs]] of spans.entries()) {
-    const loses = fault === 'power-loss' ? 'end' : fault === 'retention' ? 'start' : undefined;
+    const loses = LOSES[fault];
     const record = { kind: 'fault', number, fault, target, ...(loses && { loses }) } as const;
     faults.add({ ...record, phase: 'begin', atMs: beginMs });
     faults.add({ ...record, phase: 'end', atMs: endMs });
