@@ -120,6 +120,8 @@ export class SseConnection implements ClientConnection {
     } else if (type === 'error') {
       this.#code = content.code;
     } else if (type === 'live' || type === 'gap' || type === 'skipped') {
+      // A subscription that begins with a gap has no other block for its begin.
+      if (type === 'gap' && !this.#one.confirmed) this.#receiveCursor(content.to);
       recorder.record({ kind: type, connection, subscription, ...content });
       if (type === 'live') this.#one.live = true;
       if (type === 'gap') this.#one.cursor = content.to;
