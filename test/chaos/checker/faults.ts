@@ -14,7 +14,7 @@ export interface Fault {
 const RECOVERY_MS = 15_000;
 
 /** Faults after which a process is a new one. */
-const STARTS: ReadonlySet<string> = new Set(['kill', 'terminate', 'rolling', 'crash']);
+const STARTS: ReadonlySet<string> = new Set(['kill', 'terminate', 'rolling', 'machines', 'crash']);
 
 /** The faults of a run. */
 export class Faults {

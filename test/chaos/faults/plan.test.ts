@@ -22,7 +22,7 @@ test('plan: ten minutes: faults of every kind, by their times, all of them withi
   expect(new Set(faults.map(({ fault }) => fault))).toEqual(
     new Set([
       ...['kill', 'terminate', 'stop', 'rolling', 'cut', 'delay', 'half-open', 'one-way'],
-      ...['old-disk', 'power-loss', 'full-disk', 'retention', 'lost-archive'],
+      ...['old-disk', 'power-loss', 'full-disk', 'retention', 'lost-archive', 'machines'],
     ]),
   );
   const times = faults.map(({ atMs }) => atMs);
@@ -40,6 +40,6 @@ test('plan: one server, without losses, links and disks: only what it can surviv
     retention: false,
   };
   expect(new Set(planFaults(one).map(({ fault }) => fault))).toEqual(
-    new Set(['kill', 'terminate', 'stop', 'rolling', 'lost-archive']),
+    new Set(['kill', 'terminate', 'stop', 'rolling', 'lost-archive', 'machines']),
   );
 });

@@ -18,6 +18,8 @@ export type FaultName =
   | 'terminate'
   | 'stop'
   | 'rolling'
+  /** One of NATS, and all gateways and archives, are killed and come back together, with everything to catch up. */
+  | 'machines'
   | 'cut'
   | 'delay'
   | 'half-open'
@@ -51,8 +53,8 @@ const PROCESS_FAULTS = ['kill', 'kill', 'terminate', 'stop'] as const;
 const LINK_FAULTS = ['cut', 'delay', 'half-open', 'one-way'] as const;
 
 /**
- * The faults of a run. NATS, the services and the links have a sequence each, and these overlap. The same
- * options give the same plan.
+ * The faults of a run. NATS, the services, the links and machines with several of them have a sequence each,
+ * and these overlap. The same options give the same plan.
  */
 export function planFaults(options: PlanOptions): PlannedFault[] {
   const { seed } = options;
@@ -60,6 +62,7 @@ export function planFaults(options: PlanOptions): PlannedFault[] {
     series(options, new Random(seed + 10), [2000, 8000], natsFault),
     series(options, new Random(seed + 11), [500, 4000], serviceFault),
     series(options, new Random(seed + 12), [1000, 6000], linkFault),
+    series(options, new Random(seed + 13), [8000, 30_000], machineFault),
   ];
   return all.flat().sort((one, other) => one.atMs - other.atMs);
 }
@@ -135,6 +138,12 @@ function serviceFault({ services, disks }: PlanOptions, random: Random): Choice 
     return { fault: random.pick(['rolling', ...PROCESS_FAULTS]), targets, lastsMs };
   }
   return { fault: random.pick(PROCESS_FAULTS), targets: [random.pick(services)], lastsMs };
+}
+
+function machineFault({ nats, services }: PlanOptions, random: Random): Choice {
+  const others = services.filter((name) => !name.startsWith('ingest'));
+  const targets = [random.pick(nats), ...others];
+  return { fault: 'machines', targets, lastsMs: random.between(300, 4000) };
 }
 
 function linkFault({ links }: PlanOptions, random: Random): Choice | undefined {

@@ -25,7 +25,7 @@ export async function breakProcesses(
     for (const process of processes) process.thaw();
     return;
   }
-  const signal = fault === 'kill' ? 'SIGKILL' : 'SIGTERM';
+  const signal = fault === 'terminate' ? 'SIGTERM' : 'SIGKILL';
   await Promise.all(processes.map((process) => process.end(signal)));
   await sleep(lastsMs);
   await Promise.all(processes.map((process) => process.start()));
