@@ -19,19 +19,26 @@ export async function endOfStream({ connection }: Nats): Promise<number> {
   return (await streams.info(STREAM_NAME)).state.last_seq;
 }
 
+interface FinalOptions {
+  readonly tokens: Tokens;
+  readonly recorder: Recorder;
+  /** What the stream holds before this sequence had left it, and came back. */
+  readonly streamFirst: number;
+}
+
 /** Reads the stream, from its leader, and each archive, as an export. */
 export async function readFinal(
   world: World,
-  tokens: Tokens,
-  recorder: Recorder,
+  { tokens, recorder, streamFirst }: FinalOptions,
 ): Promise<FinalRecord[]> {
   const { streams } = await jetstreamManager(world.nats.connection, { checkAPI: false });
   const { state, created, config } = await streams.info(STREAM_NAME);
   const lineage = readLineage(config.metadata, Date.parse(created));
-  const bounds = { ...lineage, firstSequence: state.first_seq, lastSequence: state.last_seq };
+  const firstSequence = Math.max(state.first_seq, streamFirst);
+  const bounds = { ...lineage, firstSequence, lastSequence: state.last_seq };
   const times = new Map<number, number>();
   const records: FinalRecord[] = [{ kind: 'store', store: 'stream', ...bounds }];
-  for (const event of await readStream(world.nats, state.first_seq, state.last_seq)) {
+  for (const event of await readStream(world.nats, firstSequence, state.last_seq)) {
     times.set(event.sequence, event.timeMs);
     records.push({ kind: 'stored', store: 'stream', ...event });
   }

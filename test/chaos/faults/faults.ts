@@ -23,6 +23,7 @@ export class Faults {
   readonly #recorder: Recorder;
   readonly #busy = new Set<string>();
   #number = 0;
+  #streamFirst = 0;
   /** Links on which a process relies that has lost its disk. */
   readonly #quiet = new Set<Link>();
   /** What ended by itself, which no fault explains. */
@@ -31,6 +32,11 @@ export class Faults {
   constructor(world: World, recorder: Recorder) {
     this.#world = world;
     this.#recorder = recorder;
+  }
+
+  /** Retention has removed everything before this sequence. */
+  get streamFirst(): number {
+    return this.#streamFirst;
   }
 
   /** Makes all faults of a plan happen at their times. Resolves when the last one is mended. */
@@ -72,7 +78,10 @@ export class Faults {
   /** A stream that is too small for the archives of the processes, which are away. */
   async #shrinkStream(away: readonly string[], lastsMs: number): Promise<void> {
     await Promise.all([
-      this.#record('retention', 'stream', () => shrinkStream(this.#world.nats, lastsMs)),
+      this.#record('retention', 'stream', async () => {
+        const first = await shrinkStream(this.#world.nats, lastsMs);
+        this.#streamFirst = Math.max(this.#streamFirst, first);
+      }),
       away.length > 0 && this.#breakNamed({ fault: 'kill', targets: away, lastsMs }),
     ]);
   }
