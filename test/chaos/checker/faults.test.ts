@@ -38,3 +38,11 @@ test('faults: events may be away from the stream once retention has begun', () =
   const faults = faultsOf(['retention', 'stream', 100, 200]);
   expect([99, 100, 300].map((atMs) => faults.mayHaveLostStart(atMs))).toEqual([false, true, true]);
 });
+
+test('faults: a server started while an archive was away: may not know of it until it has announced itself', () => {
+  const faults = faultsOf(['kill', 'replay-1', 100, 20_000], ['kill', 'gateway-1', 5000, 6000]);
+  expect(faults.mayNotKnowArchive('gateway', 5500)).toBe(false);
+  expect(faults.mayNotKnowArchive('gateway', 7000)).toBe(true);
+  expect(faults.mayNotKnowArchive('replay-2', 7000)).toBe(false);
+  expect(faults.mayNotKnowArchive('gateway', 26_000)).toBe(false);
+});

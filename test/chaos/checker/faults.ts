@@ -13,6 +13,9 @@ export interface Fault {
 /** How long after a fault NATS may still be away: an election, and a connection that is dead untold. */
 const RECOVERY_MS = 15_000;
 
+/** How long after a fault an archive may still be unknown: its process starts, and announces itself. */
+const ANNOUNCED_MS = 5000;
+
 /** Faults after which a process is a new one. */
 const STARTS: ReadonlySet<string> = new Set(['kill', 'terminate', 'rolling', 'machines', 'crash']);
 
@@ -91,6 +94,27 @@ export class Faults {
           beginMs <= atMs &&
           endMs >= loss.beginMs,
       ),
+    );
+  }
+
+  /**
+   * Whether a server may not know of an archive that holds events: it was started while that was away
+   * (ARCHITECTURE.md, "Archives announce what they hold"), which still is.
+   *
+   * @param server what the name of the server begins with
+   */
+  mayNotKnowArchive(server: string, atMs: number): boolean {
+    const starts = this.all.filter(({ fault, targets, beginMs }) => {
+      return (
+        STARTS.has(fault) && beginMs <= atMs && targets.some((name) => name.startsWith(server))
+      );
+    });
+    const absences = this.all.filter(({ targets, beginMs, endMs }) => {
+      const isAway = beginMs <= atMs && endMs + ANNOUNCED_MS >= atMs;
+      return isAway && targets.some((name) => name.startsWith('replay') && name !== server);
+    });
+    return absences.some((away) =>
+      starts.some(({ endMs }) => endMs <= atMs && away.beginMs <= endMs + ANNOUNCED_MS),
     );
   }
 

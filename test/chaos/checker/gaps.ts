@@ -4,6 +4,8 @@ import type { Place } from './lineage.ts';
 import type { TopicFilter } from './log.ts';
 import type { Truth } from './truth.ts';
 
+export const UNKNOWN_ARCHIVE = 'a gap of a server that was started while an archive was away';
+
 /** A gap, and where the subscription stands that was told it. */
 export interface ToldGap {
   readonly gap: GapRecord;
@@ -18,7 +20,12 @@ export interface ToldGap {
 /** Why a gap (PROTOCOL.md section 5) is false; `undefined` where it is true. */
 export function whyFalseGap(told: ToldGap, truth: Truth): string | undefined {
   if (told.to.foreign) return `was sent to another log, ${told.gap.to}`;
-  if (told.gap.reason === 'expired') return whyNotExpired(told, truth);
+  if (told.gap.reason === 'expired') {
+    const why = whyNotExpired(told, truth);
+    if (!why || !truth.faults.mayNotKnowArchive('gateway', told.gap.atMs)) return why;
+    truth.found.except(UNKNOWN_ARCHIVE);
+    return undefined;
+  }
   if (told.gap.reason === 'future') return whyNotFuture(told, truth);
   if (!told.from.foreign) return `was told that ${told.gap.from} is of another log, and it is not`;
   return whyNotGone(0, told, truth);

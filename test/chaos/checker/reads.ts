@@ -1,6 +1,7 @@
 import { parseStart } from '@tidemark/protocol';
 import type { ReadRecord } from '../history.ts';
 import type { Permissions } from './connections.ts';
+import { UNKNOWN_ARCHIVE } from './gaps.ts';
 import type { Place } from './lineage.ts';
 import type { FinalLog, TopicFilter } from './log.ts';
 
@@ -125,7 +126,7 @@ export class Reads {
   }
 
   #checkGaps(read: ReadRecord, filter: TopicFilter): void {
-    const { log, faults } = this.#permissions.truth;
+    const { log, faults, found } = this.#permissions.truth;
     for (const gap of read.gaps) {
       if (gap.reason !== 'expired') continue;
       const { from, to } = rangeOf(gap, log);
@@ -133,6 +134,10 @@ export class Reads {
       const isRegrown = () => log.attemptMsOf(next) > read.atMs && faults.mayHaveLostEnd(read.atMs);
       while (next && isRegrown()) next = log.nextMatch(filter, next, to);
       if (!next) continue;
+      if (faults.mayNotKnowArchive(read.replay, read.atMs)) {
+        found.except(UNKNOWN_ARCHIVE);
+        continue;
+      }
       const text = `tells a gap ${gap.from} to ${gap.to}, and a store has ${log.idOf(next)} at ${next}`;
       this.#violate(FALSE_GAP, read, text, log.idOf(next));
     }
