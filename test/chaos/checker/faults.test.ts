@@ -46,3 +46,13 @@ test('faults: a server started while an archive was away: may not know of it unt
   expect(faults.mayNotKnowArchive('replay-2', 7000)).toBe(false);
   expect(faults.mayNotKnowArchive('gateway', 26_000)).toBe(false);
 });
+
+test('faults: a server that NATS did not reach since its start: may not know of an archive either', () => {
+  const start = ['kill', 'replay-2', 1000, 2000] as const;
+  const deaf = ['terminate', 'nats-1', 4000, 30_000] as const;
+  const away = ['kill', 'replay-1', 31_000, 40_000] as const;
+  expect(faultsOf([...start], [...away]).mayNotKnowArchive('replay-2', 35_000)).toBe(false);
+  expect(faultsOf([...start], [...deaf], [...away]).mayNotKnowArchive('replay-2', 35_000)).toBe(
+    true,
+  );
+});

@@ -98,24 +98,35 @@ export class Faults {
   }
 
   /**
-   * Whether a server may not know of an archive that holds events: it was started while that was away
-   * (ARCHITECTURE.md, "Archives announce what they hold"), which still is.
+   * Whether a server may not know of an archive that holds events: that has been away since the server was
+   * started and could hear it (ARCHITECTURE.md, "Archives announce what they hold").
    *
    * @param server what the name of the server begins with
    */
   mayNotKnowArchive(server: string, atMs: number): boolean {
-    const starts = this.all.filter(({ fault, targets, beginMs }) => {
-      return (
-        STARTS.has(fault) && beginMs <= atMs && targets.some((name) => name.startsWith(server))
-      );
-    });
+    const isOwn = ({ targets }: Fault) => targets.some((name) => name.startsWith(server));
+    const starts = this.all.filter(
+      (one) => STARTS.has(one.fault) && one.endMs <= atMs && isOwn(one),
+    );
     const absences = this.all.filter(({ targets, beginMs, endMs }) => {
       const isAway = beginMs <= atMs && endMs + ANNOUNCED_MS >= atMs;
       return isAway && targets.some((name) => name.startsWith('replay') && name !== server);
     });
-    return absences.some((away) =>
-      starts.some(({ endMs }) => endMs <= atMs && away.beginMs <= endMs + ANNOUNCED_MS),
-    );
+    return starts.some(({ endMs }) => {
+      const heardMs = this.#deafUntil(endMs, isOwn) + ANNOUNCED_MS;
+      return absences.some(({ beginMs }) => beginMs <= heardMs);
+    });
+  }
+
+  /** Until when faults of a server and of NATS, one after the other, keep it from hearing anything. */
+  #deafUntil(fromMs: number, isOwn: (fault: Fault) => boolean): number {
+    let untilMs = fromMs;
+    for (const fault of this.all) {
+      const isNats = fault.targets.every((name) => name.startsWith('nats'));
+      if (!isNats && !isOwn(fault)) continue;
+      if (fault.beginMs <= untilMs + ANNOUNCED_MS) untilMs = Math.max(untilMs, fault.endMs);
+    }
+    return untilMs;
   }
 
   /**
