@@ -144,8 +144,8 @@ async function live(
   const last = await endOfStream(world.nats);
   say(`settling at ${last}`);
   await load.untilCurrent(last, LIVE_MS * patience);
-  const { streamFirst } = faults;
-  recorder.writeFinal(await readFinal(world, { tokens: load.tokens, recorder, streamFirst }));
+  const { removed } = faults;
+  recorder.writeFinal(await readFinal(world, { tokens: load.tokens, recorder, removed }));
   // A connection may end at any time, for its token: the history ends when all are current.
   if (!(await load.untilCurrent(last, LIVE_MS * patience))) {
     const behind = load.behind(last);

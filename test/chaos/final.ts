@@ -2,6 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { readLineage, STREAM_NAME } from '@tidemark/nats';
 import { fromSubject, parseCursor } from '@tidemark/protocol';
 import Database from 'better-sqlite3';
+import type { Removed } from './faults/retention.ts';
 import type { FinalRecord, StoredEvent } from './history.ts';
 import { readExport } from './load/readers.ts';
 import type { Tokens } from './load/tokens.ts';
@@ -22,19 +23,19 @@ export async function endOfStream({ connection }: Nats): Promise<number> {
 interface FinalOptions {
   readonly tokens: Tokens;
   readonly recorder: Recorder;
-  /** What the stream holds before this sequence had left it, and came back. */
-  readonly streamFirst: number;
+  /** What had left the stream, and came back with a server that was killed, does not count. */
+  readonly removed: Removed;
 }
 
 /** Reads the stream, from its leader, and each archive, as an export. */
 export async function readFinal(
   world: World,
-  { tokens, recorder, streamFirst }: FinalOptions,
+  { tokens, recorder, removed }: FinalOptions,
 ): Promise<FinalRecord[]> {
   const { streams } = await jetstreamManager(world.nats.connection, { checkAPI: false });
   const { state, created, config } = await streams.info(STREAM_NAME);
   const lineage = readLineage(config.metadata, Date.parse(created));
-  const firstSequence = Math.max(state.first_seq, streamFirst);
+  const firstSequence = Math.max(state.first_seq, removed.streamFirst);
   const bounds = { ...lineage, firstSequence, lastSequence: state.last_seq };
   const times = new Map<number, number>();
   const records: FinalRecord[] = [{ kind: 'store', store: 'stream', ...bounds }];
@@ -60,6 +61,7 @@ export async function readFinal(
     });
     readTimes(replay.database, times);
     for (const { sequence, id } of places) {
+      if (removed.gone.has(sequence)) continue;
       const timeMs = times.get(sequence) ?? 0;
       const topic = topics.get(id) ?? '';
       records.push({ kind: 'stored', store: replay.name, sequence, topic, id, timeMs });

@@ -9,7 +9,7 @@ import { areReady, fillDisk, losePower, returnOldDisk } from './disk-faults.ts';
 import { breakLink } from './link-faults.ts';
 import type { PlannedFault } from './plan.ts';
 import { breakProcesses } from './process-faults.ts';
-import { shrinkStream } from './retention.ts';
+import { type Removed, shrinkStream } from './retention.ts';
 
 /** Which part of the log a fault may lose for good. */
 const LOSES: Readonly<Record<string, 'end' | 'start'>> = {
@@ -24,6 +24,7 @@ export class Faults {
   readonly #busy = new Set<string>();
   #number = 0;
   #streamFirst = 0;
+  readonly #gone = new Set<number>();
   /** Links on which a process relies that has lost its disk. */
   readonly #quiet = new Set<Link>();
   /** What ended by itself, which no fault explains. */
@@ -34,9 +35,9 @@ export class Faults {
     this.#recorder = recorder;
   }
 
-  /** Retention has removed everything before this sequence. */
-  get streamFirst(): number {
-    return this.#streamFirst;
+  /** What retention has removed from the stream, and what of it no archive had then. */
+  get removed(): Removed {
+    return { streamFirst: this.#streamFirst, gone: this.#gone };
   }
 
   /** Makes all faults of a plan happen at their times. Resolves when the last one is mended. */
@@ -79,8 +80,11 @@ export class Faults {
   async #shrinkStream(away: readonly string[], lastsMs: number): Promise<void> {
     await Promise.all([
       this.#record('retention', 'stream', async () => {
-        const first = await shrinkStream(this.#world.nats, lastsMs);
-        this.#streamFirst = Math.max(this.#streamFirst, first);
+        const { nats, replays } = this.#world;
+        const archives = replays.map(({ database }) => database);
+        const { streamFirst, gone } = await shrinkStream(nats, archives, lastsMs);
+        this.#streamFirst = Math.max(this.#streamFirst, streamFirst);
+        for (const sequence of gone) this.#gone.add(sequence);
       }),
       away.length > 0 && this.#breakNamed({ fault: 'kill', targets: away, lastsMs }),
     ]);
