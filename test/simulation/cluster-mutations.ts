@@ -112,6 +112,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'lineage.ts',
     text: 'through: Math.min(one.through, through) }',
     replacement: 'through: one.through }',
+    test: 'lineage.test.ts',
   },
   {
     mistake: 'a new epoch shares all that the stream has',
@@ -136,6 +137,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'sources/loss-judge.ts',
     text: 'if (stream.epoch !== log.epoch) return this.#passed(end);',
     replacement: 'if (stream.epoch !== log.epoch) return this.#passed(undefined);',
+    test: 'sources/loss-judge.test.ts',
   },
   {
     mistake: 'gives no new epoch to a log that lost its end',
@@ -150,6 +152,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'projector/epoch-judge.ts',
     text: 'if (!present && !isOlder) return stream;',
     replacement: 'if (!isSame && !isOlder) return stream;',
+    test: 'projector/epoch-judge.test.ts',
   },
   {
     mistake: 'takes events for lost messages that were none',

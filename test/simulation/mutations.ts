@@ -124,6 +124,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'connections/connection.ts',
     text: 'subscription.incompleteSince ?? change.sequence',
     replacement: 'change.sequence',
+    test: 'connections/connection.test.ts',
   },
   {
     mistake: 'a change of the log is not told',

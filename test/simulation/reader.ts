@@ -239,7 +239,7 @@ export class Reader {
       position.sequence < this.cursor.sequence;
     ensure(!behind, 'live', () => `${this.id} was told live at ${cursor}, behind its own cursor`);
     this.#pass(position.sequence, position, version, 'live');
-    this.#checkNewest('live');
+    this.#checkNewest('live', version);
     if (moves) this.#move(position, version);
   }
 
@@ -251,7 +251,7 @@ export class Reader {
     });
     const position = { epoch: version.epoch, sequence: Number.MAX_SAFE_INTEGER };
     this.#pass(position.sequence, position, version, 'settled');
-    this.#checkNewest('settled');
+    this.#checkNewest('settled', version);
     for (const [view, through] of this.#untoldLosses) {
       const isTold = this.#truth.history.isTold(version.epoch, view);
       ensure(!isTold, 'gap told', () => `${this.id} was never told of the loss after ${through}`);
@@ -429,7 +429,6 @@ export class Reader {
     if (version.view !== this.#view) {
       // The newer event for which one was skipped may be lost.
       this.#awaited.clear();
-      this.#skipped.clear();
       const common = history.sharedUpTo(epoch, version.view, this.#view);
       // What lies beyond the end that its gateway was told then cannot have been kept.
       const { after = Number.POSITIVE_INFINITY, to = 0 } = version.blind ?? {};
@@ -437,6 +436,7 @@ export class Reader {
       ensure(cursor.sequence <= common || isBlind || this.#isAhead, 'gap told', () => {
         return `${this.id} stood at ${cursor.sequence}, and the log was cut to ${common}`;
       });
+      if (isBlind || this.#isAhead) this.#skipped.clear();
       this.#noteUntold(cursor, this.#view, version);
     }
     for (const record of history.range(version, cursor.sequence, through)) {
@@ -472,9 +472,13 @@ export class Reader {
   }
 
   /** Checks, once it is current, that a newer event came for each topic with a skipped one. */
-  #checkNewest(check: string): void {
+  #checkNewest(check: string, version: LogVersion): void {
     const [first] = this.#awaited;
     ensure(!first, check, () => `${this.id} lacks what is newer than ${first?.join(' ')}`);
+    for (const [topic, sequence] of this.#skipped) {
+      const isLeft = this.#isThere(sequence, version);
+      ensure(!isLeft, check, () => `${this.id} lacks ${sequence} ${topic}: the newer one was lost`);
+    }
   }
 
   #move(position: Position, version: LogVersion): void {

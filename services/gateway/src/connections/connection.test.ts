@@ -1,3 +1,4 @@
+import type { LogBounds } from '@tidemark/protocol';
 import { expect, test } from 'vitest';
 import { createCore } from '../core.ts';
 import type { Sink } from '../fan-out/sink.ts';
@@ -24,12 +25,12 @@ const observer: ConnectionObserver = {
   closing: () => {},
 };
 
-test('gateway that lags: the position of a client that is ahead of it does not go back', async () => {
-  const unused = async (): Promise<never> => {
-    throw new Error('unused');
-  };
-  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
-  const context = createCore({
+const unused = async (): Promise<never> => {
+  throw new Error('unused');
+};
+
+function coreWith(bounds: LogBounds, ownClock = clock) {
+  return createCore({
     stream: {
       connected: true,
       bounds: async () => bounds,
@@ -38,11 +39,16 @@ test('gateway that lags: the position of a client that is ahead of it does not g
       sequenceBefore: unused,
     },
     archive: { bounds: unused, readPage: unused, sequenceBefore: unused },
-    clock,
+    clock: ownClock,
     tail: { bytesMax: 1_000_000, eventsMax: 1000 },
     coldReadsMax: 1,
     coldWaitMs: 0,
   });
+}
+
+test('gateway that lags: the position of a client that is ahead of it does not go back', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
+  const context = coreWith(bounds);
   // The feed has brought 10 of the 50 events.
   context.log.begin({ ...bounds, lastSequence: 10 });
   const connection = new Connection({ context, user: 'u', sink, encoder: sseEncoder, observer });
@@ -52,4 +58,34 @@ test('gateway that lags: the position of a client that is ahead of it does not g
     start: { kind: 'cursor', position: { epoch: 'log', sequence: 42 } },
   });
   expect(connection.position()).toEqual({ epoch: 'log', sequence: 42 });
+});
+
+test('latest, an event is lost for which another was skipped: told back to before the skipped one', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 0 };
+  const turns: (() => void)[] = [];
+  const context = coreWith(bounds, { ...clock, soon: (turn) => void turns.push(turn) });
+  context.log.begin(bounds);
+  // A frame of `b` fills the socket, so the newer `a` is not written.
+  for (const [index, topic] of ['a', 'b', 'a'].entries()) {
+    const json = Buffer.from(JSON.stringify({ topic, data: 'x'.repeat(50_000) }));
+    context.log.appendEvent({ sequence: index + 1, topic, timeMs: 0, json });
+  }
+  const written: string[] = [];
+  const full = {
+    ...sink,
+    write: (bytes: Uint8Array) => written.push(Buffer.from(bytes).toString()) > 0,
+    get writable() {
+      return !written.some((frame) => frame.includes('"topic":"b"'));
+    },
+  };
+  const connection = new Connection({ context, sink: full, encoder: sseEncoder, observer });
+  await connection.subscribe('s', {
+    patterns: ['>'],
+    deliver: 'latest',
+    start: { kind: 'cursor', position: { epoch: 'log', sequence: 0 } },
+  });
+  while (turns.length > 0) turns.shift()?.();
+  expect(connection.position()?.sequence).toBe(2);
+  context.log.begin({ ...bounds, lastSequence: 2 });
+  expect(written.at(-1)).toContain('"from":"log-2","to":"log-0","reason":"future"');
 });
