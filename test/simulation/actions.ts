@@ -144,7 +144,7 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     // Servers that are held up again and again would be believed in the end.
     if (stale && clock.nowMs < stale.untilMs + STALE_PAUSE_MS) return undefined;
     const bounds = history.bounds();
-    const lastSequence = bounds.lastSequence - random.between(0, STALE_LAG_MAX);
+    const lastSequence = bounds.lastSequence - random.between(0, random.pick([0, STALE_LAG_MAX]));
     if (lastSequence < bounds.firstSequence) return undefined;
     const untilMs = clock.nowMs + random.between(100, STALE_MS_MAX);
     world.trouble(untilMs);

@@ -52,7 +52,7 @@ export class SimulatedGateway {
     this.name = name;
     this.clock = new LoopClock(world.clock);
     const { profile } = world;
-    const access = new StreamAccess(world, this.clock);
+    const access = new StreamAccess(world, this.clock, name);
     this.archives = new SimulatedArchives(world, this.clock);
     this.core = createCore({
       stream: new SimulatedStream(world, access),

@@ -69,7 +69,7 @@ console.log(`\n${found} of ${chosen.length} mistakes were found.`);
 if (found < chosen.length) process.exitCode = 1;
 
 async function judge(mutation: Mutation): Promise<Verdict> {
-  const { file, text, replacement, test, rare, part = 'services/gateway' } = mutation;
+  const { file, text, replacement, test, part = 'services/gateway' } = mutation;
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-mutation-'));
   try {
     copySources(original, folder);
@@ -81,10 +81,8 @@ async function judge(mutation: Mutation): Promise<Verdict> {
       source.replace(text, () => replacement),
     );
     if (part.startsWith('libs/')) await compile(folder, part);
-    const verdict = await findFailure(folder, rare);
-    return verdict.found || test === undefined
-      ? verdict
-      : await runTest(folder, join(part, 'src', test));
+    const verdict = test && (await runTest(folder, join(part, 'src', test)));
+    return verdict?.found ? verdict : await findFailure(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -105,11 +103,11 @@ function copySources(from: string, to: string): void {
   }
 }
 
-async function findFailure(folder: string, rare?: Mutation['rare']): Promise<Verdict> {
+async function findFailure(folder: string): Promise<Verdict> {
   await compile(folder, 'test/simulation');
   const main = 'test/simulation/dist/test/simulation/main.js';
-  const seeds = rare ? `${rare.seed}..${rare.seed}` : `1..${values.seeds}`;
-  const args = ['--seeds', seeds, '--steps', `${rare?.steps ?? values.steps}`];
+  const seeds = `1..${values.seeds}`;
+  const args = ['--seeds', seeds, '--steps', values.steps];
   try {
     await run(process.execPath, [main, ...args], { cwd: folder });
     return { found: false, how: `not found in the seeds ${seeds}` };

@@ -8,8 +8,6 @@ export interface Mutation {
   readonly file: string;
   readonly text: string;
   readonly replacement: string;
-  /** The unit test beside the file that finds it, where no world is large enough for that. */
+  /** The unit test beside the file that finds it, where no world or few worlds do. */
   readonly test?: string;
-  /** A world that finds it, where few worlds do. */
-  readonly rare?: { readonly seed: number; readonly steps: number };
 }

@@ -36,7 +36,7 @@ export class SimulatedReplay {
     this.name = name;
     this.archive = new ModelArchive(world.history);
     this.#clock = new LoopClock(world.clock);
-    this.#access = new StreamAccess(world, this.#clock);
+    this.#access = new StreamAccess(world, this.#clock, name);
     this.#clock.after(CHECK_MS, () => void this.#checkStream());
   }
 
@@ -105,7 +105,7 @@ export class SimulatedReplay {
   #end(): void {
     this.lose();
     this.#access.ended = true;
-    this.#access = new StreamAccess(this.#world, this.#clock);
+    this.#access = new StreamAccess(this.#world, this.#clock, this.name);
     this.#access.knownEnd.noteSequence(this.archive.end);
   }
 

@@ -9,7 +9,7 @@ export interface StaleServer {
   readonly bounds: LogBounds;
   readonly createdMs: number;
   readonly leader: string | undefined;
-  /** The gateway that is connected to it: its feed brings nothing that the server lacks. */
+  /** The gateway that is connected to it, so that no other server answers and feeds it. */
   readonly gateway: string;
   readonly untilMs: number;
 }
@@ -24,8 +24,11 @@ export class StreamAccess {
   ended = false;
   readonly #world: World;
   readonly #clock: Clock;
+  readonly #name: string;
 
-  constructor(world: World, clock: Clock) {
+  /** @param name that of its process */
+  constructor(world: World, clock: Clock, name: string) {
+    this.#name = name;
     this.#world = world;
     this.#clock = clock;
     this.knownEnd = new KnownEnd(() => world.clock.nowMs);
@@ -92,7 +95,8 @@ export class StreamAccess {
 
   #answer(): Omit<StaleServer, 'gateway' | 'untilMs'> {
     const { history, stale, clock, random } = this.#world;
-    const isStale = stale && clock.nowMs < stale.untilMs && random.chance(0.5);
+    const isHeldUp = stale && clock.nowMs < stale.untilMs;
+    const isStale = isHeldUp && (stale.gateway === this.#name || random.chance(0.5));
     if (!isStale) return { bounds: history.bounds(), createdMs: history.createdMs, leader: 's1' };
     // A server drops what has become too old before it answers.
     const { bounds } = stale;
