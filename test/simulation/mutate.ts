@@ -81,7 +81,7 @@ async function judge(mutation: Mutation): Promise<Verdict> {
       source.replace(text, () => replacement),
     );
     if (part.startsWith('libs/')) await compile(folder, part);
-    const verdict = test && (await runTest(folder, join(part, 'src', test)));
+    const verdict = test ? await runTest(folder, join(part, 'src', test)) : undefined;
     return verdict?.found ? verdict : await findFailure(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -78,7 +78,13 @@ test('latest, an event is lost for which another was skipped: told back to befor
       return !written.some((frame) => frame.includes('"topic":"b"'));
     },
   };
-  const connection = new Connection({ context, sink: full, encoder: sseEncoder, observer });
+  const connection = new Connection({
+    context,
+    user: 'u',
+    sink: full,
+    encoder: sseEncoder,
+    observer,
+  });
   await connection.subscribe('s', {
     patterns: ['>'],
     deliver: 'latest',
