@@ -48,7 +48,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   },
   'libs/http': {
     contents: 'application, server, authentication, limits, errors, health',
-    libs: ['protocol', 'config', 'telemetry', 'auth'],
+    libs: ['protocol', 'config', 'fairness', 'telemetry', 'auth'],
     packages: ['express', 'rate-limiter-flexible'],
   },
   'libs/service': {

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Finds the name of each limit that the code counts. */
 const COUNTED =
-  /(?:\.hit|\.rate|\.semaphore|\.failures)\(\s*'(\w+)'|\blimit: '(\w+)'|connectionLimit\('(\w+)'|: \['(\w+)', 4\d\d\]|WS_ERR_\w+: '(\w+)'/g;
+  /(?:\.hit|\.rate|\.semaphore|\.failures|\.budget)\(\s*'(\w+)'|\blimit: '(\w+)'|connectionLimit\('(\w+)'|: \['(\w+)', 4\d\d\]|WS_ERR_\w+: '(\w+)'/g;
 
 function sources(): string {
   return ['libs', 'services']

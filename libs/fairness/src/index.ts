@@ -1,2 +1,4 @@
 export { FairQueue, type Flow } from './fair-queue.ts';
 export { type Applicant, Permits, type PermitsOptions } from './permits.ts';
+export * from './shares.ts';
+export * from './steps.ts';

@@ -9,7 +9,9 @@ export * from './error-response.ts';
 export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
+export type { ProgressLimits, ProgressOptions } from './progress.ts';
 export * from './server.ts';
+export { WatchedAnswer } from './watched-answer.ts';
 
 /** The request that an endpoint answers: that of express. */
 export type Request = ExpressRequest;

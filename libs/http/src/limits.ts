@@ -1,3 +1,4 @@
+import { Shares } from '@tidemark/fairness';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
@@ -21,6 +22,33 @@ export interface Semaphore {
    * @throws TidemarkError `limit_exceeded`
    */
   acquire(key: string, count?: number): () => void;
+}
+
+/** What one request of a user holds of a budget. */
+export interface Holding {
+  /**
+   * Takes more.
+   *
+   * @throws TidemarkError `limit_exceeded`; what it took before stays taken
+   */
+  take(count: number): void;
+  /** Gives everything back. Further calls do nothing. */
+  release(): void;
+}
+
+/** A budget that users share: bounds what one user and all hold, and keeps a part for those who hold nothing. */
+export interface Budget {
+  open(user: string): Holding;
+}
+
+/** The size of a budget, and how an error names it. */
+export interface BudgetOptions {
+  /** What all users may hold. */
+  readonly max: number;
+  /** What one user may hold; its limit has a name of its own. Absent: what the others leave. */
+  readonly perUser?: { readonly limit: string; readonly max: number };
+  /** What is held, in the words of the error: `bytes of bodies`. */
+  readonly of: string;
 }
 
 /** A keyed rate of failures: bounds how often each key may fail in a second. */
@@ -106,6 +134,40 @@ export class Limits {
       note: async (key) => {
         // Requests that were under way together may go beyond the maximum.
         await limiter.penalty(key);
+      },
+    };
+  }
+
+  /** Creates a budget. A user who holds nothing takes no memory. */
+  budget(limit: string, { max, perUser, of }: BudgetOptions): Budget {
+    const shares = new Shares({ max, ...(perUser && { perUserMax: perUser.max }) });
+    const names = perUser ? [limit, perUser.limit] : [limit];
+    const show = () => names.forEach((name) => void this.#held.set(name, shares.total));
+    show();
+    const refuse = (full: 'user' | 'all'): never => {
+      const ofUser = full === 'user' ? perUser : undefined;
+      this.hit(ofUser?.limit ?? limit);
+      const message = ofUser
+        ? `At most ${ofUser.max} ${of} of one user are accepted at once.`
+        : `Of the ${max} ${of} that are accepted at once, the rest is kept for other users.`;
+      throw exceeded(message, 1);
+    };
+    return {
+      open: (user) => {
+        let held = 0;
+        return {
+          take: (count) => {
+            const full = shares.take(user, count);
+            if (full) refuse(full);
+            held += count;
+            show();
+          },
+          release: () => {
+            shares.give(user, held);
+            held = 0;
+            show();
+          },
+        };
       },
     };
   }

@@ -1,11 +1,10 @@
-import { type Principal, permits, requirePermission } from '@tidemark/auth';
+import { permits, requirePermission } from '@tidemark/auth';
 import {
   type Confirm,
   type Endpoint,
-  type Limits,
-  type Request,
+  type ProgressOptions,
   type Response,
-  spanOf,
+  WatchedAnswer,
 } from '@tidemark/http';
 import {
   formatCursor,
@@ -14,11 +13,11 @@ import {
   TidemarkError,
   toPresent,
 } from '@tidemark/protocol';
-import type { Metrics, Tracer } from '@tidemark/telemetry';
-import { Exports } from './export.ts';
+import { Exports, type ExportsOptions } from './export.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
 import { type HistorySource, requireLost, resolveRange, waitForArchive } from './range.ts';
+import { type Read, Reads, type ReadsOptions } from './reads.ts';
 import { PlaceSealer } from './sealed-place.ts';
 import { readTopics } from './topics.ts';
 import { itemText } from './walk.ts';
@@ -26,49 +25,17 @@ import { itemText } from './walk.ts';
 const NDJSON = 'application/x-ndjson';
 const POSITION_HEADER = 'Tidemark-Position';
 
-export interface HistoryOptions extends HistorySource {
-  readonly metrics: Metrics;
-  readonly tracer: Tracer;
+export interface HistoryOptions extends HistorySource, ReadsOptions, ExportsOptions {
   /** Largest `limit` of a query. */
   readonly pageEventsMax: number;
-  readonly limits: Limits;
   readonly confirm: Confirm;
-  /** Most requests of one user at once. */
-  readonly readsPerUserMax: number;
-  /** Most exports of all users at once. */
-  readonly exportsMax: number;
 }
 
 /** The endpoints that answer from the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options);
   const sealer = new PlaceSealer();
-  const reads = options.limits.semaphore('reads_per_user', {
-    max: options.readsPerUserMax,
-    of: 'history requests of this user',
-  });
-  const durations = options.metrics.histogram(
-    'history_query_seconds',
-    'Duration of history queries, from the request to the whole answer.',
-    { buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], labels: ['query'] },
-  );
-  const timed = async (
-    query: string,
-    { response, principal }: Exchange,
-    answer: () => Promise<void>,
-  ) => {
-    const release = reads.acquire(principal.subject);
-    // An answer that its client does not read still occupies memory.
-    if (response.closed) release();
-    else response.once('close', release);
-    const end = durations.startTimer({ query });
-    const parent = spanOf(response);
-    try {
-      await options.tracer.within(`history ${query}`, { parent }, answer);
-    } finally {
-      end();
-    }
-  };
+  const reads = new Reads(options);
   return [
     {
       path: '/v1/events',
@@ -76,8 +43,8 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
         GET: (request, response, principal) => {
           const asExport = request.accepts(['application/json', NDJSON]) === NDJSON;
           const exchange = { request, response, principal };
-          return timed(asExport ? 'export' : 'page', exchange, () =>
-            answerEvents(exchange, options, { ...(asExport && { exports }) }),
+          return reads.serve(asExport ? 'export' : 'page', exchange, (read) =>
+            answerEvents(read, options, { ...(asExport && { exports }) }),
           );
         },
       },
@@ -87,7 +54,7 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
       methods: {
         GET: (request, response, principal) => {
           const exchange = { request, response, principal };
-          return timed('event', exchange, () => answerEvent(exchange, options));
+          return reads.serve('event', exchange, (read) => answerEvent(read, options));
         },
       },
     },
@@ -96,21 +63,15 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
       methods: {
         GET: (request, response, principal) => {
           const exchange = { request, response, principal };
-          return timed('topics', exchange, () => answerTopics(exchange, options, sealer));
+          return reads.serve('topics', exchange, (read) => answerTopics(read, options, sealer));
         },
       },
     },
   ];
 }
 
-interface Exchange {
-  readonly request: Request;
-  readonly response: Response;
-  readonly principal: Principal;
-}
-
 async function answerEvents(
-  { request, response, principal }: Exchange,
+  { request, response, principal, runStep }: Read,
   options: HistoryOptions,
   { exports }: { readonly exports?: Exports },
 ): Promise<void> {
@@ -121,20 +82,23 @@ async function answerEvents(
   response.vary('Accept');
   if (exports) {
     const confirm = () => options.confirm(principal);
-    return exports.write(response, { range, query, confirm });
+    return exports.write(response, { range, query, confirm, runStep, user: principal.subject });
   }
-  const { text, next, complete } = await readPage(range, query, options.pageEventsMax);
+  const { text, next, complete } = await readPage(range, query, {
+    limitMax: options.pageEventsMax,
+    runStep,
+  });
   if (!complete) {
     const name = query.order === 'asc' ? 'after' : 'before';
     const link = withParameter(request.query, name, next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);
   }
-  response.type('json').end(text);
+  await writeText(response, text, options);
 }
 
 /** Answers an event of a topic that the token may not see like an event that does not exist. */
 async function answerEvent(
-  { request, response, principal }: Exchange,
+  { request, response, principal, runStep }: Read,
   options: HistoryOptions,
 ): Promise<void> {
   refuseParameters(request.query);
@@ -143,7 +107,8 @@ async function answerEvent(
   const { archive, bounds } = options.store.snapshot();
   tellPosition(response, bounds);
   const present = toPresent(bounds, wanted);
-  const event = present && !present.lost ? archive.findEvent(present.sequence) : undefined;
+  const sequence = present && !present.lost ? present.sequence : undefined;
+  const event = sequence && (await runStep(() => archive.findEvent(sequence)));
   if (!event && present && !present.lost) {
     const { sequence } = present;
     const [hole] = archive.missingRanges({ after: sequence - 1, through: sequence });
@@ -156,7 +121,7 @@ async function answerEvent(
 }
 
 async function answerTopics(
-  { request, response, principal }: Exchange,
+  { request, response, principal, runStep }: Read,
   options: HistoryOptions,
   sealer: PlaceSealer,
 ): Promise<void> {
@@ -168,12 +133,30 @@ async function answerTopics(
     requireLost(options, bounds.epoch, hole);
   }
   tellPosition(response, bounds);
-  const page = await readTopics(snapshot, query, { principal, limitMax: pageEventsMax, sealer });
+  const page = await readTopics(snapshot, query, {
+    principal,
+    limitMax: pageEventsMax,
+    sealer,
+    runStep,
+  });
   if (page.next !== null) {
     const link = withParameter(request.query, 'after', page.next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);
   }
-  response.json(page);
+  await writeText(response, JSON.stringify(page), options);
+}
+
+/** Answers with JSON, and waits until the client has taken it. */
+async function writeText(
+  response: Response,
+  text: string,
+  progress: ProgressOptions,
+): Promise<void> {
+  const bytes = Buffer.from(text);
+  response.type('json').set('Content-Length', String(bytes.length));
+  const answer = new WatchedAnswer(response, progress);
+  if (response.req.method !== 'HEAD') await answer.write(bytes);
+  await answer.end();
 }
 
 /** Names the end of the archive: two answers that differ only because one instance is behind show it. */

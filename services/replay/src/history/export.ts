@@ -1,29 +1,45 @@
-import type { Limits, Response, Semaphore } from '@tidemark/http';
+import {
+  type Budget,
+  type Limits,
+  type ProgressOptions,
+  type Response,
+  WatchedAnswer,
+} from '@tidemark/http';
 import { asTidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import { isEmpty } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
 import { type HistoryRange, toGap } from './range.ts';
-import { itemText, nextCursor, type Step, walk } from './walk.ts';
+import { itemText, nextCursor, type RunStep, type Step, walk } from './walk.ts';
 
 /** Most that one step reads and writes. The memory of an export is a small multiple of it. */
 const STEP_EVENTS_MAX = 500;
 const STEP_BYTES_MAX = 256 * 1024;
 
-export interface ExportsOptions {
+export interface ExportsOptions extends ProgressOptions {
   readonly metrics: Metrics;
   readonly limits: Limits;
+  /** Most exports of one user at once. */
+  readonly exportsPerUserMax: number;
+  /** Most exports of all users at once. */
   readonly exportsMax: number;
 }
 
 /** Streams whole ranges as NDJSON (PROTOCOL.md section 11). */
 export class Exports {
   readonly #written;
-  readonly #semaphore: Semaphore;
+  readonly #places: Budget;
+  readonly #progress: ProgressOptions;
   #running = 0;
 
-  constructor({ metrics, limits, exportsMax }: ExportsOptions) {
-    this.#semaphore = limits.semaphore('exports', { max: exportsMax, of: 'exports' });
+  constructor(options: ExportsOptions) {
+    const { metrics, limits, exportsMax, exportsPerUserMax } = options;
+    this.#progress = options;
+    this.#places = limits.budget('exports', {
+      max: exportsMax,
+      perUser: { limit: 'exports_per_user', max: exportsPerUserMax },
+      of: 'exports',
+    });
     this.#written = metrics.counter('history_export_bytes_total', 'Bytes of NDJSON written.');
     metrics.gauge('history_exports', 'NDJSON exports under way.', () => this.#running);
   }
@@ -34,18 +50,24 @@ export class Exports {
    * @throws TidemarkError `limit_exceeded`
    */
   async write(response: Response, request: ExportRequest): Promise<void> {
-    const release = this.#semaphore.acquire('all');
+    const place = this.#places.open(request.user);
+    place.take(1);
     this.#running++;
     try {
-      await writeExport(response, request, (bytes) => this.#written.inc(bytes));
+      await writeExport(response, request, {
+        count: (bytes) => this.#written.inc(bytes),
+        progress: this.#progress,
+      });
     } finally {
       this.#running--;
-      release();
+      place.release();
     }
   }
 }
 
 interface ExportRequest {
+  readonly user: string;
+  readonly runStep: RunStep;
   readonly range: HistoryRange;
   readonly query: HistoryQuery;
   /**
@@ -58,10 +80,14 @@ interface ExportRequest {
 
 async function writeExport(
   response: Response,
-  { range, query, confirm }: ExportRequest,
-  count: (bytes: number) => void,
+  { range, query, confirm, runStep }: ExportRequest,
+  {
+    count,
+    progress,
+  }: { readonly count: (bytes: number) => void; readonly progress: ProgressOptions },
 ): Promise<void> {
   const { epoch } = range.bounds;
+  const answer = new WatchedAnswer(response, progress);
   let events = 0;
   let left = range.range;
   const limits = () => {
@@ -72,23 +98,23 @@ async function writeExport(
   response.type('application/x-ndjson');
   try {
     if (range.gap) response.write(gapLine(range.gap));
-    for await (const step of walk(range, query, limits)) {
+    for await (const step of walk(range, query, { limits, runStep })) {
       confirm();
       events += step.events.length;
       left = step.remaining;
       const bytes = Buffer.from(stepText(step, epoch, query));
       count(bytes.length);
-      if (bytes.length > 0 && !response.write(bytes)) await drained(response);
+      await answer.write(bytes);
     }
     const next = nextCursor(epoch, left, query.order);
-    response.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);
+    await answer.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);
   } catch (error) {
-    if (!response.headersSent) throw error;
+    if (!response.headersSent || response.closed) throw error;
     // The lines so far are correct. The last one shows where to continue.
     const next = nextCursor(epoch, left, query.order);
     const { code, message, retryable } = asTidemarkError(error);
     const line = { complete: false, next, error: { code, message, retryable } };
-    response.end(`${JSON.stringify(line)}\n`);
+    await answer.end(`${JSON.stringify(line)}\n`);
     if (code === 'internal') throw error;
   }
 }
@@ -110,16 +136,4 @@ function stepText({ events, missing }: Step, epoch: string, { order }: HistoryQu
 
 function gapLine(gap: object): string {
   return `${JSON.stringify({ gap })}\n`;
-}
-
-/** Waits until the client has read what was written, or is gone. The server closes stalled sockets. */
-function drained(response: Response): Promise<void> {
-  if (response.closed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done).off('close', done);
-      resolve();
-    };
-    response.on('drain', done).on('close', done);
-  });
 }

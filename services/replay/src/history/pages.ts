@@ -1,7 +1,7 @@
 import { isEmpty } from '../sqlite/log-range.ts';
 import { type HistoryQuery, PAGE_EVENTS_DEFAULT } from './query.ts';
 import { type Gap, type HistoryRange, toGap } from './range.ts';
-import { itemText, nextCursor, walk } from './walk.ts';
+import { itemText, nextCursor, type RunStep, walk } from './walk.ts';
 
 /** Bytes of JSON after which a page ends; the event that passes the limit is its last. */
 export const PAGE_BYTES_MAX = 8 * 1024 * 1024;
@@ -20,7 +20,7 @@ export interface HistoryPage {
 export async function readPage(
   range: HistoryRange,
   query: HistoryQuery,
-  limitMax: number,
+  { limitMax, runStep }: { readonly limitMax: number; readonly runStep: RunStep },
 ): Promise<HistoryPage> {
   const { order, limit = Math.min(PAGE_EVENTS_DEFAULT, limitMax) } = query;
   const { epoch } = range.bounds;
@@ -35,7 +35,7 @@ export async function readPage(
     }
     return { eventsMax: limit - items.length, bytesMax: PAGE_BYTES_MAX - bytes };
   };
-  for await (const { events, missing, remaining } of walk(range, query, limits)) {
+  for await (const { events, missing, remaining } of walk(range, query, { limits, runStep })) {
     for (const event of events) {
       items.push(itemText(epoch, event));
       bytes += Buffer.byteLength(event.json);

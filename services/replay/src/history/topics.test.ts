@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { createLogger } from '@tidemark/telemetry';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Archive } from '../archive/archive.ts';
@@ -36,13 +37,18 @@ interface Asking {
   readonly query?: Record<string, string>;
 }
 
+async function runStep<T>(step: () => T): Promise<T> {
+  await setImmediate();
+  return step();
+}
+
 function ask({ scope = '*.mine', subject = 'alice', query = {} }: Asking) {
   const { bounds } = archive;
   if (!bounds) expect.fail();
   const grants = scope.split(' ').map((pattern) => ({ action: 'history' as const, pattern }));
   const principal = { subject, grants, admin: false, expiresAtMs: 0 };
   const snapshot: ArchiveSnapshot = { archive, bounds };
-  const options = { principal, limitMax: LIMIT_MAX, sealer };
+  const options = { principal, limitMax: LIMIT_MAX, sealer, runStep };
   return readTopics(snapshot, parseTopicsQuery(query, LIMIT_MAX), options);
 }
 

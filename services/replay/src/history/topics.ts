@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Principal } from '@tidemark/auth';
 import { formatCursor, PatternMatcher, TidemarkError } from '@tidemark/protocol';
 import type { Archive } from '../archive/archive.ts';
@@ -7,6 +6,7 @@ import { type NameRange, narrowed, topicRanges } from '../selection/topic-ranges
 import type { DictionaryEntry } from '../sqlite/dictionary.ts';
 import { PAGE_EVENTS_DEFAULT, SEALED_MARK, type TopicsQuery } from './query.ts';
 import type { PlaceSealer } from './sealed-place.ts';
+import type { RunStep } from './walk.ts';
 
 /** Topics in one read of the file, how long one synchronous step works, and the steps of one page. */
 const NAMES_PER_READ = 200;
@@ -29,6 +29,7 @@ export interface TopicsOptions {
   readonly principal: Principal;
   readonly limitMax: number;
   readonly sealer: PlaceSealer;
+  readonly runStep: RunStep;
 }
 
 /**
@@ -44,7 +45,7 @@ export interface TopicsOptions {
 export async function readTopics(
   { archive, bounds }: ArchiveSnapshot,
   query: TopicsQuery,
-  { principal, limitMax, sealer }: TopicsOptions,
+  { principal, limitMax, sealer, runStep }: TopicsOptions,
 ): Promise<TopicsPage> {
   const granted = principal.grants
     .filter(({ action }) => action === 'history')
@@ -58,14 +59,18 @@ export async function readTopics(
   const place = sealed === undefined ? undefined : sealer.open(sealed, request);
   // A topic that began after the place was sealed could have been made to find out the name there.
   const end = place?.end ?? bounds.lastSequence;
-  const { entries, complete, reached } = await findTopics(archive, {
-    ranges: topicRanges(narrowed(asked, granted)),
-    matchers: [asked, granted].map((patterns) => new PatternMatcher(patterns)),
-    after: place?.name ?? topic,
-    end,
-    limit: query.limit ?? Math.min(PAGE_EVENTS_DEFAULT, limitMax),
-    stepsMax: sealed !== undefined && !place ? Number.POSITIVE_INFINITY : PAGE_STEPS_MAX,
-  });
+  const { entries, complete, reached } = await findTopics(
+    archive,
+    {
+      ranges: topicRanges(narrowed(asked, granted)),
+      matchers: [asked, granted].map((patterns) => new PatternMatcher(patterns)),
+      after: place?.name ?? topic,
+      end,
+      limit: query.limit ?? Math.min(PAGE_EVENTS_DEFAULT, limitMax),
+      stepsMax: sealed !== undefined && !place ? Number.POSITIVE_INFINITY : PAGE_STEPS_MAX,
+    },
+    runStep,
+  );
   const named = entries.at(-1)?.name ?? topic;
   const hidden =
     reached === undefined ? '' : `${SEALED_MARK}${sealer.seal({ name: reached, end }, request)}`;
@@ -100,25 +105,34 @@ interface Found {
   readonly reached?: string;
 }
 
-async function findTopics(archive: Archive, search: Search): Promise<Found> {
-  const { limit, stepsMax } = search;
-  const entries: DictionaryEntry[] = [];
-  let reached = search.after;
-  let steps = 1;
-  let stepEndMs = performance.now() + STEP_MS;
-  for (const read of listTopics(archive, search)) {
+async function findTopics(archive: Archive, search: Search, runStep: RunStep): Promise<Found> {
+  const reads = listTopics(archive, search);
+  const found = { entries: [], reached: search.after };
+  for (let steps = 0; steps < search.stepsMax; steps++) {
+    const end = await runStep(() => searchStep(reads, search, found));
+    if (end) return { entries: found.entries, complete: end === 'all' };
+  }
+  return { ...found, complete: false };
+}
+
+/** Looks on for `STEP_MS`. @returns how the search ended; `undefined` where it goes on */
+function searchStep(
+  reads: Iterator<DictionaryEntry[], void>,
+  search: Search,
+  found: { readonly entries: DictionaryEntry[]; reached: string },
+): 'all' | 'full' | undefined {
+  const endMs = performance.now() + STEP_MS;
+  do {
+    const { value: read } = reads.next();
+    if (!read) return 'all';
     for (const entry of read) {
       if (!isWanted(entry, search)) continue;
-      if (entries.length === limit) return { entries, complete: false };
-      entries.push(entry);
+      if (found.entries.length === search.limit) return 'full';
+      found.entries.push(entry);
     }
-    reached = read.at(-1)?.name ?? reached;
-    if (performance.now() < stepEndMs) continue;
-    if (steps++ === stepsMax) return { entries, complete: false, reached };
-    await nextTurn();
-    stepEndMs = performance.now() + STEP_MS;
-  }
-  return { entries, complete: true };
+    found.reached = read.at(-1)?.name ?? found.reached;
+  } while (performance.now() < endMs);
+  return undefined;
 }
 
 function isWanted({ name, firstSequence }: DictionaryEntry, { matchers, end }: Search): boolean {

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type ArchivedEvent,
   formatCursor,
@@ -21,39 +20,51 @@ export interface StepLimits {
   readonly bytesMax: number;
 }
 
+/** Runs a step of a request when its user is next, and throws once nobody wants it any more. */
+export type RunStep = <T>(step: () => T) => Promise<T>;
+
+/** How a walk is made. */
+export interface WalkOptions {
+  /** Asked before each step; `undefined` ends the walk. */
+  readonly limits: () => StepLimits | undefined;
+  readonly runStep: RunStep;
+}
+
 /**
- * Walks a range in short synchronous steps, with a turn of the event loop after each, so that no
- * query holds up the projector or another request.
+ * Walks a range in short synchronous steps, which share one queue with those of all other requests, so that
+ * no query holds up the projector or another request.
  *
- * @param limits asked before each step; `undefined` ends the walk
  * @throws TidemarkError `unavailable` when the stream is replaced during the walk, or when it comes to a
  *   part that only another archive has
  */
 export async function* walk(
   { archive, range, requireLost }: HistoryRange,
   { criteria, order }: HistoryQuery,
-  limits: () => StepLimits | undefined,
+  { limits, runStep }: WalkOptions,
 ): AsyncGenerator<Step> {
   let left = range;
   // In ascending order it is used up to where the archive ended when it was made.
   const firstOf = ({ after, through }: LogRange) => (order === 'asc' ? after + 1 : through);
-  let selection = archive.select(criteria, firstOf(left));
+  let selection: ReturnType<typeof archive.select> | undefined;
   let { revision } = archive;
-  for (let next = limits(); next && !isEmpty(left); next = limits()) {
+  const readStep = (limit: StepLimits): Step => {
     if (!archive.open) {
       throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
     }
     // The names of newer events, and of filled ones, are not in a selection that was made before.
-    if (archive.revision !== revision || selection.through < firstOf(left)) {
-      selection = archive.select(criteria, firstOf(left));
-    }
+    const isStale = archive.revision !== revision || (selection?.through ?? 0) < firstOf(left);
+    if (!selection || isStale) selection = archive.select(criteria, firstOf(left));
     revision = archive.revision;
-    const { events, remaining } = selection.readPage({ ...left, ...next, order });
+    const { events, remaining } = selection.readPage({ ...left, ...limit, order });
     const missing = archive.missingRanges(examinedPart(left, remaining, order));
     for (const hole of missing) requireLost(hole);
-    left = remaining;
-    yield { events, missing, remaining };
-    await nextTurn();
+    return { events, missing, remaining };
+  };
+  for (let next = limits(); next && !isEmpty(left); next = limits()) {
+    const limit = next;
+    const step = await runStep(() => readStep(limit));
+    left = step.remaining;
+    yield step;
   }
 }
 

@@ -1,0 +1,95 @@
+import type { Principal } from '@tidemark/auth';
+import { Steps } from '@tidemark/fairness';
+import { type Budget, type Limits, type Request, type Response, spanOf } from '@tidemark/http';
+import type { Metrics, Tracer } from '@tidemark/telemetry';
+import type { RunStep } from './walk.ts';
+
+export interface ReadsOptions {
+  readonly metrics: Metrics;
+  readonly tracer: Tracer;
+  readonly limits: Limits;
+  /** Most requests of one user at once. */
+  readonly readsPerUserMax: number;
+  /** Most requests of all users at once. */
+  readonly readsMax: number;
+}
+
+/** A request for history, and what its answer is read with. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly principal: Principal;
+}
+
+/** An exchange that has its place. */
+export interface Read extends Exchange {
+  /** Runs a step of the reading when its user is next. Throws once the client is gone. */
+  readonly runStep: RunStep;
+}
+
+/**
+ * Reads: the requests for history that are under way. Their number has limits, and their steps share one queue:
+ * users get equal shares of the time, and so do the requests of one user.
+ *
+ * A request keeps its place until its answer has been taken or its client is gone, and until its work has
+ * ended as well: a client that leaves and asks again gets no further work done beside the old.
+ */
+export class Reads {
+  readonly #tracer: Tracer;
+  readonly #places: Budget;
+  readonly #durations;
+  readonly #steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+
+  constructor({ metrics, tracer, limits, readsMax, readsPerUserMax }: ReadsOptions) {
+    this.#tracer = tracer;
+    this.#places = limits.budget('reads', {
+      max: readsMax,
+      perUser: { limit: 'reads_per_user', max: readsPerUserMax },
+      of: 'history requests',
+    });
+    this.#durations = metrics.histogram(
+      'history_query_seconds',
+      'Duration of history queries, from the request to the whole answer.',
+      { buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], labels: ['query'] },
+    );
+    metrics.gauge(
+      'history_steps_waiting',
+      'Steps of history requests that wait.',
+      () => this.#steps.waiting,
+    );
+  }
+
+  /**
+   * Answers a request.
+   *
+   * @param query names the kind of request in metrics and traces
+   * @throws TidemarkError `limit_exceeded`, or what the answer throws
+   */
+  async serve(query: string, exchange: Exchange, answer: (read: Read) => Promise<void>) {
+    const { response, principal } = exchange;
+    const place = this.#places.open(principal.subject);
+    place.take(1);
+    const leaving = new AbortController();
+    response.once('close', () => leaving.abort());
+    if (response.closed) leaving.abort();
+    const { signal } = leaving;
+    const flow = { user: principal.subject, connection: response };
+    const runStep: RunStep = (step) => this.#steps.run(step, { flow, signal });
+    const end = this.#durations.startTimer({ query });
+    try {
+      await this.#tracer.within(`history ${query}`, { parent: spanOf(response) }, async () => {
+        try {
+          await answer({ ...exchange, runStep });
+        } catch (error) {
+          // Nobody is there to be told.
+          if (!signal.aborted) throw error;
+        }
+      });
+    } finally {
+      end();
+      // An answer that its client does not take still occupies memory.
+      if (response.closed) place.release();
+      else response.once('close', () => place.release());
+    }
+  }
+}
