@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
@@ -22,7 +23,8 @@ beforeAll(async () => {
     natsUrl,
     env: {
       TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX: String(2 * BODY_BYTES),
-      TIDEMARK_INGEST_BODIES_BYTES_MAX: String(3 * BODY_BYTES),
+      TIDEMARK_INGEST_BODIES_BYTES_MAX: String(4 * BODY_BYTES),
+      TIDEMARK_HTTP_PROGRESS_MS: '2000',
       TIDEMARK_INGEST_SOCKETS_MAX: String(SOCKETS),
       TIDEMARK_INGEST_SOCKETS_PER_ADDRESS_MAX: String(SOCKETS / 3),
       TIDEMARK_TRUSTED_PROXIES: '127.0.0.1',
@@ -45,22 +47,28 @@ async function publish(user: string): Promise<Response> {
 }
 
 async function heldBytes(): Promise<number> {
-  const text = await (await fetch(`${ingest.url}/metrics`)).text();
-  return Number(/tidemark_limits_held\{.*"bodies_bytes".*\} (\d+)/.exec(text)?.[1]);
+  const shown = await (await fetch(`${ingest.url}/metrics`)).text();
+  return Number(/tidemark_limits_held\{.*"bodies_bytes".*\} (\d+)/.exec(shown)?.[1]);
 }
 
-/**
- * A request that says it has the largest body, or not how large it is, and does not send it. Ingest
- * has reserved the bytes when this returns.
- */
+/** A request that lacks the last byte of the largest body. Ingest has what was sent when this returns. */
 async function hold(user: string, size = `Content-Length: ${BODY_BYTES}`): Promise<Socket> {
-  const token = await makeToken('publish:>', user);
+  const socket = await declare(user, size);
+  const before = await heldBytes();
+  const chunked = size.startsWith('Transfer');
+  socket.write(chunked ? `${(BODY_BYTES - 1).toString(16)}\r\n` : '');
+  socket.write(Buffer.alloc(BODY_BYTES - 1, ' '));
+  await until(async () => (await heldBytes()) === before + BODY_BYTES);
+  return socket;
+}
+
+/** A request that says how large its body is, and sends nothing of it. */
+async function declare(user: string, size = `Content-Length: ${BODY_BYTES}`, scope = 'publish:>') {
+  const token = await makeToken(scope, user);
   const socket = connect(ingest.port, '127.0.0.1').on('error', () => {});
   await once(socket, 'connect');
   const head = ['POST /v1/events HTTP/1.1', 'Host: a', `Authorization: Bearer ${token}`, size];
-  const before = await heldBytes();
-  socket.write(`${head.join('\r\n')}\r\n\r\n`);
-  await until(async () => (await heldBytes()) === before + BODY_BYTES);
+  socket.write(`${head.join('\r\n')}\r\nContent-Type: application/json\r\n\r\n`);
   return socket;
 }
 
@@ -99,12 +107,54 @@ test('bodies of a user: too many bytes at once: 429; others have room, and so ha
   expect(await limitHits(ingest, 'bodies_bytes_per_user')).toBe(1);
 
   held.push(await hold('another'));
-  expect((await publish('other')).status).toBe(429);
+  // Half of what is left, and no more.
+  const third = await declare('third');
+  third.write(Buffer.alloc(BODY_BYTES - 1, ' '));
+  const [answer] = await once(third, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 429 /);
+  third.destroy();
   expect(await limitHits(ingest, 'bodies_bytes')).toBe(1);
+  expect((await publish('newcomer')).status).toBe(201);
   for (const socket of held) socket.destroy();
   for (const user of ['hoarder', 'other']) {
     await until(async () => (await publish(user)).status === 201);
   }
+  await until(async () => (await heldBytes()) === 0);
+});
+
+test('bodies that users declare and do not send: take no room; slow ones are refused in time', async () => {
+  const before = await limitHits(ingest, 'body_progress');
+  const sockets: Socket[] = [];
+  for (const user of ['a', 'b', 'c', 'd']) {
+    for (let n = 0; n < 2; n++) sockets.push(await declare(`declarer-${user}`));
+  }
+  await sleep(100);
+  for (const user of ['declarer-a', 'newcomer']) {
+    const startMs = performance.now();
+    expect((await publish(user)).status).toBe(201);
+    expect(performance.now() - startMs).toBeLessThan(500);
+  }
+  const drip = setInterval(() => {
+    for (const socket of sockets) socket.write(' ');
+  }, 20);
+  const answers = await Promise.all(
+    sockets.map(async (socket) => {
+      const [head] = await once(socket, 'data');
+      return String(head).split('\r\n')[0];
+    }),
+  );
+  clearInterval(drip);
+  expect(new Set(answers)).toEqual(new Set(['HTTP/1.1 429 Too Many Requests']));
+  expect(await limitHits(ingest, 'body_progress')).toBe(before + sockets.length);
+  expect(await heldBytes()).toBe(0);
+  for (const socket of sockets) socket.destroy();
+});
+
+test('token that permits no publish: refused before the body is sent', async () => {
+  const socket = await declare('reader', undefined, 'subscribe:> history:>');
+  const [head] = await once(socket, 'data');
+  expect(String(head)).toMatch(/^HTTP\/1\.1 403 [\s\S]*"code":"forbidden"/);
+  socket.destroy();
 });
 
 test('sockets: more than ingest takes: closed at once and counted', async () => {

@@ -46,6 +46,16 @@ export function permits(principal: Principal, action: Action, pattern: string): 
   );
 }
 
+/**
+ * Refuses principals without any grant for an action.
+ *
+ * @throws TidemarkError `forbidden`
+ */
+export function requireGrant(principal: Principal, action: Action): void {
+  if (principal.grants.some((grant) => grant.action === action)) return;
+  throw new TidemarkError('forbidden', `The token does not permit ${action}.`);
+}
+
 /** Whether the token permits admin calls. */
 export function isAdmin(principal: Principal): boolean {
   return principal.admin;

@@ -81,12 +81,18 @@ export const ingestRelations: readonly Relation<Values<typeof ingest>>[] = [
     rule: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX must be at least TIDEMARK_INGEST_BATCH_EVENTS_MAX',
   },
   {
-    holds: ({ bodyBytesMax, bodiesBytesPerUserMax }) => bodyBytesMax <= bodiesBytesPerUserMax,
-    rule: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
+    // A compressed body is in memory twice.
+    holds: ({ bodyBytesMax, bodiesBytesPerUserMax }) => 2 * bodyBytesMax <= bodiesBytesPerUserMax,
+    rule: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX must be at least twice TIDEMARK_INGEST_BODY_BYTES_MAX',
   },
   {
-    holds: ({ bodyBytesMax, bodiesBytesMax }) => bodyBytesMax <= bodiesBytesMax,
-    rule: 'TIDEMARK_INGEST_BODIES_BYTES_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
+    // One user alone gets half of it.
+    holds: ({ bodyBytesMax, bodiesBytesMax }) => 4 * bodyBytesMax <= bodiesBytesMax,
+    rule: 'TIDEMARK_INGEST_BODIES_BYTES_MAX must be at least four times TIDEMARK_INGEST_BODY_BYTES_MAX',
+  },
+  {
+    holds: ({ bodyBytesMax, bodyBytesPerSecondMax }) => bodyBytesMax <= bodyBytesPerSecondMax,
+    rule: 'TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX must be at least TIDEMARK_INGEST_BODY_BYTES_MAX',
   },
   {
     holds: ({ batchEventsMax, appendsMax }) => batchEventsMax <= appendsMax,

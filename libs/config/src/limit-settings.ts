@@ -114,7 +114,7 @@ export const ingestLimits = {
     min: 1024,
     unit: 'bytes',
     meaning:
-      'Most bytes of bodies that one user sends at the same time; beyond it requests get 429.',
+      'Most bytes of bodies of one user in memory at the same time; beyond it requests get 429.',
   },
   bodiesBytesMax: {
     variable: 'TIDEMARK_INGEST_BODIES_BYTES_MAX',
@@ -122,8 +122,15 @@ export const ingestLimits = {
     default: 256 * MIB,
     min: 1024,
     unit: 'bytes',
-    meaning:
-      'Most bytes of bodies that all users send at the same time; beyond it requests get 429.',
+    meaning: 'Most bytes of bodies of all users in memory; a part is kept for users who have none.',
+  },
+  bodyBytesPerSecondMax: {
+    variable: 'TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 16 * MIB,
+    min: 1024,
+    unit: 'bytes',
+    meaning: 'Most bytes of bodies of one user in a second, inflated; beyond it requests get 429.',
   },
   publishesPerSecondMax: {
     variable: 'TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX',

@@ -23,7 +23,7 @@ const endpoints: Endpoint[] = [
         response.json({ subject, query: request.query });
       },
       POST: async (request, response) => {
-        const body = await readBody(request, BODY_BYTES_MAX);
+        const body = await readBody(request, { bytesMax: BODY_BYTES_MAX });
         response.end(body);
       },
     },

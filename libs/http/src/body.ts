@@ -1,26 +1,42 @@
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { TidemarkError } from '@tidemark/protocol';
+import { ByteCollector } from './byte-collector.ts';
+import { type ProgressOptions, ProgressWatch } from './progress.ts';
 
-const inflate = promisify(gunzip);
+const INFLATED_CHUNK_BYTES = 64 * 1024;
+
+/** What a body may have and cost. */
+export interface BodyOptions {
+  /** Most bytes, compressed and inflated. */
+  readonly bytesMax: number;
+  /**
+   * Called for the memory of the body before it is used, as the body arrives and as it is inflated.
+   *
+   * @throws TidemarkError to refuse it
+   */
+  readonly take?: (bytes: number) => void;
+  /** The least that the client must send; anything that the request's time allows if absent. */
+  readonly progress?: ProgressOptions;
+}
 
 /**
- * Reads a whole body, which may be compressed with gzip. It may have `bytesMax` bytes, compressed and
- * inflated. A larger body is refused as soon as its size is known. Node then discards the rest within
- * the request timeout, so that the client reads the answer instead of a reset connection.
- * `express.raw` would answer only after the whole body has arrived.
+ * Reads a whole body, which may be compressed with gzip. A larger body is refused as soon as its size is
+ * known. Node then discards the rest within the request timeout, so that the client reads the answer
+ * instead of a reset connection. `express.raw` would answer only after the whole body has arrived.
  *
- * @throws TidemarkError `too_large`, `unsupported_media_type` or `invalid_query`
+ * @throws TidemarkError `too_large`, `unsupported_media_type`, `invalid_query`, `limit_exceeded` for a
+ *   client that sends too slowly, or what `take` throws
  */
-export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, options: BodyOptions): Promise<Buffer> {
+  const { bytesMax } = options;
   const encoding = request.headers['content-encoding']?.toLowerCase() ?? 'identity';
   if (encoding !== 'identity' && encoding !== 'gzip') {
     throw new TidemarkError('unsupported_media_type', 'Content-Encoding may be gzip or absent.');
   }
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const body = await collect(request, bytesMax);
-  return encoding === 'gzip' && body.length > 0 ? unpack(body, bytesMax) : body;
+  const body = await collect(request, options);
+  return encoding === 'gzip' && body.length > 0 ? unpack(body, options) : body;
 }
 
 /**
@@ -29,7 +45,7 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
  * @throws TidemarkError like `readBody`, or `invalid_json`
  */
 export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
-  const body = await readBody(request, bytesMax);
+  const body = await readBody(request, { bytesMax });
   try {
     return JSON.parse(body.toString('utf8'));
   } catch (cause) {
@@ -37,38 +53,73 @@ export async function readJson(request: IncomingMessage, bytesMax: number): Prom
   }
 }
 
-function collect(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+function collect(request: IncomingMessage, options: BodyOptions): Promise<Buffer> {
+  const { progress } = options;
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const finish = (error?: TidemarkError) => {
+    const body = collectorFor(options);
+    const watch =
+      progress &&
+      new ProgressWatch(progress, {
+        bytes: () => body.length,
+        onSlow: () => {
+          progress.limits.hit('body_progress');
+          stop(tooSlow(progress));
+        },
+      });
+    const finish = (error?: unknown) => {
+      watch?.pause();
       request.off('data', onChunk).off('end', finish).off('error', onBreak).off('close', onBreak);
-      if (error === undefined) resolve(Buffer.concat(chunks, bytes));
+      if (error === undefined) resolve(body.bytes());
       else reject(error);
     };
-    const onChunk = (chunk: Buffer) => {
-      bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes <= bytesMax) return;
-      finish(tooLarge(bytesMax));
+    const stop = (error: unknown) => {
+      finish(error);
       request.resume();
+    };
+    const onChunk = (chunk: Buffer) => {
+      try {
+        body.append(chunk);
+      } catch (error) {
+        stop(error);
+      }
     };
     const onBreak = () => finish(new TidemarkError('invalid_query', 'The body ended too early.'));
     request.on('data', onChunk).on('end', finish).on('error', onBreak).on('close', onBreak);
+    watch?.resume();
   });
 }
 
-async function unpack(body: Buffer, bytesMax: number): Promise<Buffer> {
-  try {
-    return await inflate(body, { maxOutputLength: bytesMax });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(bytesMax);
-    throw new TidemarkError('invalid_query', 'The body is not in gzip format.', { cause });
-  }
+function unpack(body: Buffer, options: BodyOptions): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const inflated = collectorFor(options);
+    const gunzip = createGunzip({ chunkSize: INFLATED_CHUNK_BYTES });
+    gunzip.on('data', (chunk: Buffer) => {
+      try {
+        inflated.append(chunk);
+      } catch (error) {
+        gunzip.destroy();
+        reject(error);
+      }
+    });
+    gunzip.on('end', () => resolve(inflated.bytes()));
+    gunzip.on('error', (cause) => {
+      reject(new TidemarkError('invalid_query', 'The body is not in gzip format.', { cause }));
+    });
+    gunzip.end(body);
+  });
+}
+
+function collectorFor({ bytesMax, take }: BodyOptions): ByteCollector {
+  return new ByteCollector({ bytesMax, take, onFull: () => tooLarge(bytesMax) });
 }
 
 function tooLarge(bytesMax: number): TidemarkError {
   return new TidemarkError('too_large', `The body may have at most ${bytesMax} bytes.`, {
     limit: 'request_bytes',
   });
+}
+
+function tooSlow({ progressBytesMin, progressMs }: ProgressOptions): TidemarkError {
+  const reason = `Send at least ${progressBytesMin} bytes of a body in ${progressMs} ms.`;
+  return new TidemarkError('limit_exceeded', reason, { retryAfterSeconds: 1 });
 }

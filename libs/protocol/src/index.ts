@@ -5,6 +5,7 @@ export * from './cursors.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export * from './frames.ts';
+export * from './json-text.ts';
 export * from './log-bounds.ts';
 export * from './messages.ts';
 export * from './pattern-matcher.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseStart, type Start } from './cursors.ts';
 import { type ErrorBody, TidemarkError } from './errors.ts';
+import { refuseCostlyText } from './json-text.ts';
 import { parsePatterns } from './topics.ts';
 
 /** The WebSocket subprotocol (PROTOCOL.md section 6). */
@@ -105,8 +106,10 @@ export interface RejectedMessage {
 export function parseClientMessage(text: string): ClientMessage | RejectedMessage {
   let input: unknown;
   try {
+    refuseCostlyText(text, { depth: 2, whole: false, path: 'event' });
     input = JSON.parse(text);
   } catch (cause) {
+    if (cause instanceof TidemarkError) return { error: cause };
     return { error: new TidemarkError('invalid_json', 'The message is not JSON.', { cause }) };
   }
   try {

@@ -1,7 +1,9 @@
-import { type Principal, requirePermission } from '@tidemark/auth';
+import { type Principal, requireGrant, requirePermission } from '@tidemark/auth';
+import { Steps } from '@tidemark/fairness';
 import {
   type Confirm,
   type Endpoint,
+  type ProgressLimits,
   type Request,
   type Response,
   readBody,
@@ -17,21 +19,20 @@ import {
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { Appends } from './appends.ts';
-import { BodyBudget, type BodyBudgetOptions } from './body-budget.ts';
 import { readPrecondition } from './precondition.ts';
+import { createPublisherLimits, type PublisherLimitOptions } from './publisher-limits.ts';
 import { readSubmission, type Submission } from './submission.ts';
 
 /** Most events of one request that get spans of their own. */
 const APPEND_SPANS_MAX = 100;
 
-export interface EventsEndpointOptions extends BodyBudgetOptions {
+export interface EventsEndpointOptions extends PublisherLimitOptions, ProgressLimits {
   readonly appends: Appends;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly batchEventsMax: number;
   readonly confirm: Confirm;
-  /** Of one user. */
-  readonly publishesPerSecondMax: number;
+  readonly bodyBytesMax: number;
   readonly now?: () => number;
   readonly newId?: () => string;
 }
@@ -42,42 +43,60 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   const refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
     'code',
   ]);
-  const publishes = options.limits.rate('publishes_per_second', {
-    max: options.publishesPerSecondMax,
-    of: 'events of one user',
-  });
-  const budget = new BodyBudget(options);
+  const { bodies, events, ...limits } = createPublisherLimits(options);
+  const steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
   const bytes = metrics.counter('ingest_body_bytes_total', 'Bytes of bodies, inflated.');
 
-  async function accept(request: Request, response: Response, principal: Principal) {
-    const body = await readBody(request, options.bodyBytesMax);
+  async function accept(
+    { request, response, principal }: Publish,
+    take: (bytes: number) => void,
+  ): Promise<void> {
+    // Before the body, which somebody without any permission need not send.
+    requireGrant(principal, 'publish');
+    const body = await readBody(request, {
+      bytesMax: options.bodyBytesMax,
+      take,
+      progress: options,
+    });
     // The body may have arrived long after the token was checked.
     options.confirm(principal);
     bytes.inc(body.length);
+    await limits.bytes.consume(principal.subject, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
-    const { submission, precondition } = await tracer.within('validate', { parent }, (span) => {
-      const checked = check(request, body, { principal, context });
-      span.setAttribute('tidemark.events', checked.submission.events.length);
-      return checked;
-    });
-    await publishes.consume(principal.subject, submission.events.length);
-    const answers = await append(appends, submission, { precondition, context, parent });
+    const flow = { user: principal.subject, connection: request.socket };
+    const runStep = <T>(step: () => T) => steps.run(step, { flow });
+    const { submission, precondition } = await tracer.within(
+      'validate',
+      { parent },
+      async (span) => {
+        const checked = await check(request, body, { principal, context, runStep });
+        span.setAttribute('tidemark.events', checked.submission.events.length);
+        return checked;
+      },
+    );
+    await events.consume(principal.subject, submission.events.length);
+    const waiting = limits.appends.open(principal.subject);
+    waiting.take(submission.events.length);
+    const answers = await runStep(() =>
+      append(appends, submission, { precondition, context, parent }),
+    ).finally(waiting.release);
     response.status(201);
     const [first] = answers;
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
     response.json(submission.batch ? answers : first);
   }
 
-  function check(request: Request, body: Buffer, { principal, context }: Sender) {
+  async function check(request: Request, body: Buffer, { principal, context, runStep }: Sender) {
     const { headers } = request;
-    const submission = readSubmission(headers, body, {
+    const submission = await readSubmission(headers, body, {
       publisher: principal.subject,
       nowMs: (options.now ?? Date.now)(),
       newId: options.newId ?? (() => crypto.randomUUID()),
       batchEventsMax: options.batchEventsMax,
       context,
+      runStep,
     });
     const precondition = readPrecondition(headers);
     if (submission.batch && precondition !== undefined) {
@@ -94,23 +113,29 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     path: '/v1/events',
     methods: {
       POST: async (request, response, principal) => {
-        let release = (): void => {};
+        const held = bodies.open(principal.subject);
         try {
-          release = budget.acquire(request, principal.subject);
-          await accept(request, response, principal);
+          await accept({ request, response, principal }, held.take);
         } catch (error) {
           refused.inc({ code: asTidemarkError(error).code });
           throw error;
         } finally {
-          release();
+          held.release();
         }
       },
     },
   };
 }
 
+interface Publish {
+  readonly request: Request;
+  readonly response: Response;
+  readonly principal: Principal;
+}
+
 interface Sender {
   readonly principal: Principal;
+  readonly runStep: <T>(step: () => T) => Promise<T>;
   readonly context: TraceContext | undefined;
 }
 

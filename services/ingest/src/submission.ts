@@ -10,7 +10,10 @@ import {
   type Fault,
   fromBinaryMode,
   parseEvent,
+  refuseCostlyText,
+  refuseManyAttributes,
   STRUCTURED_TYPE,
+  splitArray,
   TidemarkError,
   type TraceContext,
   withContext,
@@ -30,7 +33,12 @@ export interface SubmissionContext extends EventDefaults {
   readonly batchEventsMax: number;
   /** The request's trace context, which events without one get. */
   readonly context?: TraceContext | undefined;
+  /** Does some milliseconds of work when it is the publisher's turn. */
+  readonly runStep: <T>(step: () => T) => Promise<T>;
 }
+
+/** Time after which the next events of a batch are read in a step of their own. */
+const STEP_MS = 5;
 
 /**
  * Reads a request in one of the content modes of the CloudEvents HTTP binding (section 3), or as a
@@ -38,16 +46,29 @@ export interface SubmissionContext extends EventDefaults {
  *
  * @throws TidemarkError that names every fault found
  */
-export function readSubmission(
+export async function readSubmission(
+  headers: IncomingHttpHeaders,
+  body: Uint8Array,
+  context: SubmissionContext,
+): Promise<Submission> {
+  if (mediaTypeOf(headers) !== BATCH_TYPE) {
+    return context.runStep(() => readSingle(headers, body, context));
+  }
+  const items = await context.runStep(() => splitBatch(headers['content-type'], body, context));
+  return { batch: true, events: await readBatch(items, context) };
+}
+
+function mediaTypeOf({ 'content-type': contentType }: IncomingHttpHeaders): string {
+  return contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+function readSingle(
   headers: IncomingHttpHeaders,
   body: Uint8Array,
   context: SubmissionContext,
 ): Submission {
   const contentType = headers['content-type'];
-  const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  if (mediaType === BATCH_TYPE) {
-    return { batch: true, events: readBatch(parseJson(contentType, body), context) };
-  }
+  const mediaType = mediaTypeOf(headers);
   const single = (input: unknown) => ({ batch: false, events: [readEvent(input, context)] });
   if (mediaType === STRUCTURED_TYPE) return single(parseJson(contentType, body));
   if (mediaType.startsWith('application/cloudevents')) {
@@ -64,34 +85,56 @@ export function readSubmission(
   );
 }
 
-function readBatch(input: unknown, context: SubmissionContext): CloudEvent[] {
-  if (!Array.isArray(input)) {
+/** The texts of a batch's events. */
+function splitBatch(
+  contentType: string | undefined,
+  body: Uint8Array,
+  { batchEventsMax }: SubmissionContext,
+): string[] {
+  const text = readText(contentType, body);
+  const items = orInvalidJson(() => splitArray(text));
+  if (!items) {
+    parseText(text);
     const faults = [{ path: '$', message: 'must be a JSON array' }];
     throw new TidemarkError('invalid_event', 'A batch must be a JSON array.', { faults });
   }
-  const { batchEventsMax } = context;
-  if (input.length > batchEventsMax) {
+  if (items.length > batchEventsMax) {
     throw new TidemarkError(
       'too_large',
-      `The batch has ${input.length} events; at most ${batchEventsMax} are allowed.`,
+      `The batch has ${items.length} events; at most ${batchEventsMax} are allowed.`,
       { limit: 'batch_events' },
     );
   }
+  return items;
+}
+
+async function readBatch(
+  texts: readonly string[],
+  context: SubmissionContext,
+): Promise<CloudEvent[]> {
   const errors: TidemarkError[] = [];
-  const events = input.flatMap((item, index) => {
-    try {
-      return readItem(item, `[${index}]`, context);
-    } catch (error) {
-      errors.push(asTidemarkError(error));
-      return [];
-    }
-  });
+  const events: CloudEvent[] = [];
+  for (let at = 0; at < texts.length; ) {
+    await context.runStep(() => {
+      const endMs = performance.now() + STEP_MS;
+      do {
+        try {
+          events.push(readItem(texts[at] ?? '', `[${at}]`, context));
+        } catch (error) {
+          const refusal = asTidemarkError(error);
+          if (refusal.code === 'invalid_json') throw refusal;
+          errors.push(refusal);
+        }
+        at++;
+      } while (at < texts.length && performance.now() < endMs);
+    });
+  }
   if (errors.length > 0) throw combine(errors);
   return events;
 }
 
-function readItem(item: unknown, path: string, context: SubmissionContext): CloudEvent {
-  const event = readEvent(item, context, path);
+function readItem(text: string, path: string, context: SubmissionContext): CloudEvent {
+  const event = readEvent(parseText(text, path), context, path);
   try {
     // Only to check its limits: no event of a batch is stored before all of them are valid.
     encodeEvent(event);
@@ -111,6 +154,7 @@ function readEvent(
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return parseEvent(input, path);
   }
+  refuseManyAttributes(input, path);
   return parseEvent({ ...withContext({ ...input }, context), publisher }, path);
 }
 
@@ -137,11 +181,21 @@ function readBinary(
 }
 
 function parseJson(contentType: string | undefined, body: Uint8Array): unknown {
+  return parseText(readText(contentType, body));
+}
+
+function readText(contentType: string | undefined, body: Uint8Array): string {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? '')?.[1];
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
     throw unsupported('JSON is read as UTF-8 only (RFC 8259 section 8.1).');
   }
-  return orInvalidJson(() => JSON.parse(decodeUtf8(body)));
+  return orInvalidJson(() => decodeUtf8(body));
+}
+
+/** Parses the text of an event. */
+function parseText(text: string, path?: string): unknown {
+  refuseCostlyText(text, { depth: 1, whole: true, ...(path && { path }) });
+  return orInvalidJson(() => JSON.parse(text));
 }
 
 function orInvalidJson<T>(read: () => T): T {

@@ -1,0 +1,123 @@
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
+import { numbered } from '../support/system.ts';
+
+/* What one publisher costs ingest, the others hardly notice (PROTOCOL.md section 8.2). */
+
+const MIB = 1024 * 1024;
+const SENDERS = 8;
+/** Many times what a publish takes beside the attacks, on average. One such body alone took longer. */
+const SOON_MS = 250;
+
+let nats: NatsServer;
+let replay: Service;
+let ingest: Service;
+beforeAll(async () => {
+  nats = await startNatsServer();
+  const natsUrl = nats.url;
+  replay = await startService('replay', { natsUrl });
+  ingest = await startService('ingest', { natsUrl });
+});
+afterAll(async () => {
+  await ingest?.stop();
+  await replay?.stop();
+  await nats?.stop();
+});
+
+interface Sending {
+  readonly user: string;
+  readonly scope?: string;
+  readonly type?: string;
+  readonly gzip?: boolean;
+}
+
+async function send(body: string | Uint8Array<ArrayBuffer>, sending: Sending): Promise<number> {
+  const { user, scope = 'publish:>', type = 'application/json', gzip } = sending;
+  const answer = await fetch(`${ingest.url}/v1/events`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${await makeToken(scope, user)}`,
+      'content-type': type,
+      ...(gzip && { 'content-encoding': 'gzip' }),
+    },
+    body,
+  });
+  await answer.text();
+  return answer.status;
+}
+
+/** Sends the body again and again, on several connections at once, while another user publishes. */
+async function publishBeside(body: string, sending: Sending) {
+  const packed = new Uint8Array(gzipSync(body));
+  let on = true;
+  const seen = new Set<number>();
+  const senders = Array.from({ length: SENDERS }, async () => {
+    while (on) seen.add(await send(packed, { ...sending, gzip: true }));
+  });
+  const times: number[] = [];
+  for (let n = 0; n < 20; n++) {
+    const startMs = performance.now();
+    const event = { ...numbered('shares.one', 1), id: crypto.randomUUID() };
+    expect(await send(JSON.stringify(event), { user: 'victim' })).toBe(201);
+    times.push(performance.now() - startMs);
+  }
+  on = false;
+  await Promise.all(senders);
+  return { meanMs: times.reduce((sum, ms) => sum + ms) / times.length, statuses: seen };
+}
+
+/** As many keys as a body has room for. */
+function manyKeys(prefix: string, bytes: number): string {
+  const pairs: string[] = [];
+  for (let length = 0, n = 0; length < bytes; n++) {
+    const pair = `"${prefix}${n.toString(36)}":1`;
+    pairs.push(pair);
+    length += pair.length + 1;
+  }
+  return pairs.join(',');
+}
+
+test.each([
+  ['attributes', `{"type":"a.b",${manyKeys('k', MIB - 100)}}`, [400]],
+  ['keys in data', `{"type":"a.b","data":{${manyKeys('k', MIB - 100)}}}`, [413, 429]],
+  ['brackets', `{"type":"a.b","data":${'['.repeat(MIB - 100)}`, [400]],
+])(
+  'bodies of as many %s as there is room for, inflated: others publish at once',
+  async (_, body, statuses) => {
+    const { meanMs, statuses: seen } = await publishBeside(body, { user: 'keys' });
+    expect([...statuses, 429]).toEqual(expect.arrayContaining([...seen]));
+    expect(meanMs).toBeLessThan(SOON_MS);
+  },
+);
+
+test('batches of events with as many keys as there is room for: others publish at once', async () => {
+  const event = (n: number) => {
+    const own = { specversion: '1.0', id: `${n}`, source: '/a', type: 'a.b', topic: 'a.b' };
+    return `${JSON.stringify(own).slice(0, -1)},"data":{${manyKeys(`k${n}x`, 50_000)}}}`;
+  };
+  const batch = `[${Array.from({ length: 19 }, (_, n) => event(n)).join(',')}]`;
+  const type = 'application/cloudevents-batch+json';
+  const { meanMs } = await publishBeside(batch, { user: 'batches', type });
+  expect(meanMs).toBeLessThan(SOON_MS);
+});
+
+test('inflated bytes of a user: too many in a second: 429; others publish', async () => {
+  const body = new Uint8Array(gzipSync(`{"type":"${' '.repeat(MIB - 100)}"}`));
+  const before = await limitHits(ingest, 'body_bytes_per_second');
+  const statuses = await Promise.all(
+    Array.from({ length: 40 }, () => send(body, { user: 'inflater', gzip: true })),
+  );
+  expect(new Set(statuses)).toEqual(new Set([413, 429]));
+  expect(await limitHits(ingest, 'body_bytes_per_second')).toBeGreaterThan(before);
+  const event = JSON.stringify({ ...numbered('shares.one', 1), id: crypto.randomUUID() });
+  expect(await send(event, { user: 'victim' })).toBe(201);
+});
+
+test('bodies of a user who may publish nothing: none is parsed', async () => {
+  const body = `{"type":"a.b",${manyKeys('k', MIB - 100)}}`;
+  const { meanMs, statuses } = await publishBeside(body, { user: 'reader', scope: 'subscribe:>' });
+  expect(statuses).toEqual(new Set([403]));
+  expect(meanMs).toBeLessThan(SOON_MS);
+});
