@@ -66,6 +66,7 @@ describe('services whose tokens come from an issuer', () => {
         TIDEMARK_TOKEN_SCOPE_CLAIM: 'permissions',
         TIDEMARK_TOKEN_GRANTS: 'subscribe:user.{sub}.> history:user.{sub}.>',
         TIDEMARK_TOKEN_SECRET: '',
+        TIDEMARK_RECORD_SECRET: TEST_SECRET,
       },
     });
   });
@@ -147,6 +148,7 @@ test('issuer that does not answer: what needs its keys is put off in time, and c
       TIDEMARK_TOKEN_JWKS_URL: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`,
       TIDEMARK_TOKEN_JWKS_TIMEOUT_MS: '300',
       TIDEMARK_TOKEN_SECRET: '',
+      TIDEMARK_RECORD_SECRET: TEST_SECRET,
     },
   });
   const headers = { authorization: `Bearer ${tokenOf(makeKey('ES256', 'any'), { sub: 'alice' })}` };

@@ -1,4 +1,4 @@
-import type { Revocation } from '@tidemark/protocol';
+import { type Revocation, revocationKey } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import type { Principal } from './permissions.ts';
 import { RevocationList } from './revocation-list.ts';
@@ -54,6 +54,26 @@ describe('revocation list', () => {
     expect(list.add({ subject: 'alice', issuedBeforeMs: 6 }, 0)).toBe(true);
     expect(list.add({ subject: 'alice' }, 0)).toBe(true);
     expect(list.add({ subject: 'alice' }, 0)).toBe(false);
+  });
+
+  test.each<[string, Revocation]>([
+    ['jti', { tokenId: 't1' }],
+    ['sub', { subject: 'alice' }],
+    ['issued before a time', { subject: 'alice', issuedBeforeMs: 1 }],
+  ])('record that cannot be read, %s: covers what its key names, until it is read', (_, one) => {
+    let nowMs = 0;
+    const list = new RevocationList(SETTINGS, () => nowMs);
+    const alice = bearer({ tokenId: 't1' });
+    list.addUnreadable(revocationKey(one), 0);
+    expect(list.covers(alice)).toBe(true);
+    expect(list.covers(bearer({ subject: 'bob', tokenId: 't2' }))).toBe(false);
+    list.remove(one);
+    expect(list.covers(alice)).toBe(false);
+    list.addUnreadable(revocationKey(one), 0);
+    nowMs = 100_000;
+    expect(list.covers(alice)).toBe(false);
+    list.addUnreadable('sub.other', nowMs);
+    expect(list.size).toBe(1);
   });
 
   test('taken back: only that one', () => {

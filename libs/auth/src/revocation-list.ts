@@ -1,5 +1,5 @@
 import { revocationSeconds } from '@tidemark/config';
-import type { Revocation } from '@tidemark/protocol';
+import { type Revocation, revocationKey, revocationKeysOf } from '@tidemark/protocol';
 import type { Principal } from './permissions.ts';
 
 interface StoredRevocation {
@@ -13,6 +13,8 @@ interface StoredRevocation {
  */
 export class RevocationList {
   readonly #entries = new Map<string, StoredRevocation>();
+  /** When records that cannot be read were stored, by their keys. */
+  readonly #unreadable = new Map<string, number>();
   readonly #lifetimeMs: number;
   readonly #now: () => number;
   #complete = false;
@@ -33,7 +35,7 @@ export class RevocationList {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size + this.#unreadable.size;
   }
 
   /** Marks the list as complete. */
@@ -49,6 +51,7 @@ export class RevocationList {
    */
   add(revocation: Revocation, storedMs: number): boolean {
     this.#forget();
+    this.#unreadable.delete(revocationKey(revocation));
     const key = keyOf(revocation);
     const known = this.#entries.get(key)?.revocation;
     // Moved to the end, so that the oldest stay in front.
@@ -57,13 +60,28 @@ export class RevocationList {
     return !known || timeOf(known) < timeOf(revocation);
   }
 
+  /**
+   * Adds what is stored under a key and cannot be read: all tokens that the key names are revoked, until
+   * the same revocation is added or removed.
+   *
+   * @param storedMs when it was stored, in milliseconds since 1970
+   */
+  addUnreadable(key: string, storedMs: number): void {
+    this.#forget();
+    this.#unreadable.delete(key);
+    this.#unreadable.set(key, storedMs);
+  }
+
   /** Removes a revocation, so that its tokens are accepted again. */
   remove(revocation: Revocation): void {
+    this.#unreadable.delete(revocationKey(revocation));
     this.#entries.delete(keyOf(revocation));
   }
 
   /** Whether the token of this principal is revoked. */
   covers(principal: Principal): boolean {
+    // Most lists hold none, and then no token is hashed.
+    if (this.#unreadable.size > 0 && this.#coversUnread(principal)) return true;
     const { subject, tokenId } = principal;
     const keys = [`sub ${subject}`, `before ${subject}`];
     if (tokenId !== undefined) keys.push(`jti ${tokenId}`);
@@ -73,14 +91,25 @@ export class RevocationList {
     });
   }
 
+  #coversUnread(principal: Principal): boolean {
+    return revocationKeysOf(principal).some((key) => {
+      const storedMs = this.#unreadable.get(key);
+      return storedMs !== undefined && !this.#isOver({ storedMs });
+    });
+  }
+
   #forget(): void {
     for (const [key, entry] of this.#entries) {
-      if (!this.#isOver(entry)) return;
+      if (!this.#isOver(entry)) break;
       this.#entries.delete(key);
+    }
+    for (const [key, storedMs] of this.#unreadable) {
+      if (!this.#isOver({ storedMs })) break;
+      this.#unreadable.delete(key);
     }
   }
 
-  #isOver({ storedMs }: StoredRevocation): boolean {
+  #isOver({ storedMs }: Pick<StoredRevocation, 'storedMs'>): boolean {
     return storedMs + this.#lifetimeMs <= this.#now();
   }
 }

@@ -30,6 +30,19 @@ export const common = {
     meaning:
       'PEM file of the authority that signed the certificates of NATS; it makes TLS mandatory.',
   },
+  recordSecret: {
+    variable: 'TIDEMARK_RECORD_SECRET',
+    type: 'secret',
+    default: '',
+    meaning:
+      'Secret of all services, at least 32 bytes, that seals stored revocations and tickets; empty uses TIDEMARK_TOKEN_SECRET.',
+  },
+  recordOldSecrets: {
+    variable: 'TIDEMARK_RECORD_OLD_SECRETS',
+    type: 'secret',
+    default: '',
+    meaning: 'Older such secrets whose records still count, for a rotation; one per line.',
+  },
   host: {
     variable: 'TIDEMARK_HOST',
     type: 'text',
@@ -74,6 +87,8 @@ export const archives = {
   },
 } as const satisfies Table;
 
+const RECORD_SECRET_BYTES_MIN = 32;
+
 /** The relations between the settings that all services have. */
 export const commonRelations: readonly Relation<Values<typeof common>>[] = [
   ...limitRelations,
@@ -85,5 +100,11 @@ export const commonRelations: readonly Relation<Values<typeof common>>[] = [
   {
     holds: ({ natsUser, natsPassword }) => (natsUser === '') === (natsPassword === ''),
     rule: 'TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD must be set together',
+  },
+  {
+    holds: ({ recordSecret }) =>
+      recordSecret === '' ||
+      new TextEncoder().encode(recordSecret).length >= RECORD_SECRET_BYTES_MIN,
+    rule: `TIDEMARK_RECORD_SECRET needs at least ${RECORD_SECRET_BYTES_MIN} bytes`,
   },
 ];

@@ -34,6 +34,11 @@ export type AddressConfiguration = Pick<
   Values<typeof common>,
   'trustedProxies' | 'refusalsPerSecondMax'
 >;
+/** The secrets that stored records are authenticated with. */
+export type RecordConfiguration = Pick<
+  Values<typeof common>,
+  'recordSecret' | 'recordOldSecrets' | 'tokenSecret' | 'tokenOldSecrets'
+>;
 /** The configuration of the stream. */
 export type StreamConfiguration = Values<typeof stream>;
 

@@ -102,8 +102,10 @@ function bucket(name: string, limits: BucketLimits): NamedStream {
     discard: DiscardPolicy.New,
     // A follower may be behind, so the leader answers what decides on access.
     allow_direct: false,
-    allow_rollup_hdrs: true,
+    // A revocation ends by age alone: no message removes others, however it got there.
+    allow_rollup_hdrs: false,
     deny_delete: true,
+    deny_purge: true,
     max_msgs_per_subject: 1,
     max_age: ageSecondsMax * NANOSECONDS_PER_SECOND,
     max_bytes: bytesMax,

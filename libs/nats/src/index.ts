@@ -12,6 +12,7 @@ export * from './known-end.ts';
 export * from './lineage.ts';
 export * from './link.ts';
 export * from './ordered-consumer.ts';
+export * from './record-seal.ts';
 export * from './records.ts';
 export * from './retry-budget.ts';
 export * from './revocations.ts';

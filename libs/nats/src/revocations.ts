@@ -1,28 +1,39 @@
-import { createHash } from 'node:crypto';
 import type { KV } from '@nats-io/kv';
-import { type Revocation, TidemarkError } from '@tidemark/protocol';
+import {
+  parseStoredRevocation,
+  type Revocation,
+  revocationKey,
+  type StoredRevocation,
+  TidemarkError,
+} from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { bucketStream, isConflict, openBucket, REVOCATION_BUCKET } from './buckets.ts';
 import { Feed } from './feed.ts';
 import type { NatsLink } from './link.ts';
+import type { RecordSeal, RecordStoreOptions } from './record-seal.ts';
 import type { LogRecord } from './records.ts';
 
 /** Most attempts to write a revocation that others write at the same time. */
 const WRITES_MAX = 5;
+
+/** What the subject of a stored revocation begins with; the rest is its key. */
+const SUBJECT_PREFIX = `$KV.${REVOCATION_BUCKET}.`;
 
 /** Receives the stored revocations in order. */
 export interface RevocationSink {
   /** Adds a revocation, which it may have received before. `storedMs`: milliseconds since 1970. */
   add(revocation: Revocation, storedMs: number): void;
   remove(revocation: Revocation): void;
+  /** What is stored under this key cannot be read: tokens that the key names count as revoked. */
+  addUnreadable(key: string, storedMs: number): void;
   /** Called when every revocation that was stored before now has been added. */
   complete(): void;
 }
 
-interface StoredRevocation {
-  readonly revocation: Revocation;
-  /** Whether it is lifted. It stays in the bucket, so that every reader learns of that. */
-  readonly lifted?: true;
+/** What revocations are read with. */
+export interface RevocationReading {
+  readonly seal: RecordSeal;
+  readonly logger: Logger;
 }
 
 /**
@@ -33,7 +44,7 @@ interface StoredRevocation {
 export function followRevocations(
   link: NatsLink,
   sink: RevocationSink,
-  logger: Logger,
+  { seal, logger }: RevocationReading,
 ): { stop(): void } {
   let received = 0;
   let waiting = Number.POSITIVE_INFINITY;
@@ -49,7 +60,7 @@ export function followRevocations(
     },
     onRecord: (record) => {
       received++;
-      apply(record, sink, logger);
+      apply(record, sink, { seal, logger });
       if (received === waiting) sink.complete();
     },
     onOpen: (count) => {
@@ -64,11 +75,11 @@ export function followRevocations(
 /** Writes revocations into the bucket that every service reads. */
 export class RevocationStore {
   readonly #link: NatsLink;
-  readonly #timeoutMs: number;
+  readonly #options: RecordStoreOptions;
 
-  constructor(link: NatsLink, { timeoutMs }: { readonly timeoutMs: number }) {
+  constructor(link: NatsLink, options: RecordStoreOptions) {
     this.#link = link;
-    this.#timeoutMs = timeoutMs;
+    this.#options = options;
   }
 
   /**
@@ -79,7 +90,7 @@ export class RevocationStore {
   add(revocation: Revocation): Promise<void> {
     return this.#run(async (bucket) => {
       if (!('issuedBeforeMs' in revocation)) {
-        await bucket.put(keyOf(revocation), encode({ revocation }));
+        await this.#put(bucket, { revocation });
         return;
       }
       for (let attempt = 1; ; attempt++) {
@@ -98,9 +109,7 @@ export class RevocationStore {
    * @throws TidemarkError `unavailable`; it may have been lifted then
    */
   remove(revocation: Revocation): Promise<void> {
-    return this.#run(async (bucket) => {
-      await bucket.put(keyOf(revocation), encode({ revocation, lifted: true }));
-    });
+    return this.#run((bucket) => this.#put(bucket, { revocation, lifted: true }));
   }
 
   /** Never moves a subject's time back, which would accept tokens again. */
@@ -108,21 +117,27 @@ export class RevocationStore {
     bucket: KV,
     revocation: Extract<Revocation, { issuedBeforeMs: number }>,
   ): Promise<void> {
-    const key = keyOf(revocation);
+    const key = revocationKey(revocation);
     const entry = await bucket.get(key);
-    const known = entry && decode(entry.value);
+    const known = entry && readStored(this.#options.seal, key, entry.value);
     const knownMs =
       known && !known.lifted && 'issuedBeforeMs' in known.revocation
         ? known.revocation.issuedBeforeMs
         : 0;
     const issuedBeforeMs = Math.max(knownMs, revocation.issuedBeforeMs);
-    const value = encode({ revocation: { ...revocation, issuedBeforeMs } });
-    await bucket.put(key, value, { previousSeq: entry?.revision ?? 0 });
+    const stored = { revocation: { ...revocation, issuedBeforeMs } };
+    await this.#put(bucket, stored, entry?.revision ?? 0);
+  }
+
+  async #put(bucket: KV, stored: StoredRevocation, previousSeq?: number): Promise<void> {
+    const key = revocationKey(stored.revocation);
+    const record = this.#options.seal.seal(REVOCATION_BUCKET, key, JSON.stringify(stored));
+    await bucket.put(key, record, previousSeq === undefined ? {} : { previousSeq });
   }
 
   async #run(write: (bucket: KV) => Promise<void>): Promise<void> {
     try {
-      await write(await openBucket(this.#link, REVOCATION_BUCKET, { timeoutMs: this.#timeoutMs }));
+      await write(await openBucket(this.#link, REVOCATION_BUCKET, this.#options));
     } catch (cause) {
       throw new TidemarkError('unavailable', 'The revocation may not be stored; send it again.', {
         retryAfterSeconds: 1,
@@ -133,36 +148,27 @@ export class RevocationStore {
 }
 
 function apply(
-  { payload, timeMs, sequence }: LogRecord,
+  { subject, payload, timeMs, sequence }: LogRecord,
   sink: RevocationSink,
-  logger: Logger,
+  { seal, logger }: RevocationReading,
 ): void {
-  const stored = decode(payload);
-  if (!stored) logger.error({ sequence }, 'a stored revocation cannot be read');
-  else if (stored.lifted) sink.remove(stored.revocation);
-  else sink.add(stored.revocation, timeMs);
-}
-
-/** A hash, because keys have a limited alphabet and the subjects of tokens do not. */
-function keyOf(revocation: Revocation): string {
-  if ('tokenId' in revocation) return `jti.${hash(revocation.tokenId)}`;
-  return `${'issuedBeforeMs' in revocation ? 'before' : 'sub'}.${hash(revocation.subject)}`;
-}
-
-function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-function encode(stored: StoredRevocation): string {
-  return JSON.stringify(stored);
-}
-
-function decode(payload: Uint8Array): StoredRevocation | undefined {
-  try {
-    const stored = JSON.parse(Buffer.from(payload).toString('utf8'));
-    const { tokenId, subject } = stored.revocation;
-    return typeof (tokenId ?? subject) === 'string' ? stored : undefined;
-  } catch {
-    return undefined;
+  const key = subject.slice(SUBJECT_PREFIX.length);
+  const stored = readStored(seal, key, payload);
+  if (!stored) {
+    logger.error({ sequence, key }, 'a stored revocation cannot be read: what it names is revoked');
+    sink.addUnreadable(key, timeMs);
+  } else if (stored.lifted) {
+    sink.remove(stored.revocation);
+  } else {
+    sink.add(stored.revocation, timeMs);
   }
+}
+
+function readStored(
+  seal: RecordSeal,
+  key: string,
+  payload: Uint8Array,
+): StoredRevocation | undefined {
+  const text = seal.open(REVOCATION_BUCKET, key, payload);
+  return text === undefined ? undefined : parseStoredRevocation(text);
 }

@@ -3,6 +3,7 @@ import type { KV } from '@nats-io/kv';
 import { TidemarkError } from '@tidemark/protocol';
 import { isConflict, openBucket, TICKET_BUCKET, TICKET_SECONDS } from './buckets.ts';
 import type { NatsLink } from './link.ts';
+import type { RecordStoreOptions } from './record-seal.ts';
 
 const TICKET_BYTES = 32;
 
@@ -16,15 +17,15 @@ export interface Ticket {
 /**
  * Issues and redeems tickets: secrets that work once, for 30 s, on every gateway. Redeeming deletes the
  * ticket, and NATS lets only one delete succeed. The bucket holds hashes, so that nobody can use what it
- * holds.
+ * holds, and its records are sealed, so that nobody can add to it what a gateway would accept.
  */
 export class TicketStore {
   readonly #link: NatsLink;
-  readonly #timeoutMs: number;
+  readonly #options: RecordStoreOptions;
 
-  constructor(link: NatsLink, { timeoutMs }: { readonly timeoutMs: number }) {
+  constructor(link: NatsLink, options: RecordStoreOptions) {
     this.#link = link;
-    this.#timeoutMs = timeoutMs;
+    this.#options = options;
   }
 
   /**
@@ -36,14 +37,16 @@ export class TicketStore {
   async issue(holder: unknown): Promise<Ticket> {
     const ticket = randomBytes(TICKET_BYTES).toString('base64url');
     const expiresAtMs = Date.now() + TICKET_SECONDS * 1000;
-    await this.#run((bucket) => bucket.put(keyOf(ticket), JSON.stringify(holder)));
+    const key = keyOf(ticket);
+    const record = this.#options.seal.seal(TICKET_BUCKET, key, JSON.stringify(holder));
+    await this.#run((bucket) => bucket.put(key, record));
     return { ticket, expiresAtMs };
   }
 
   /**
    * Uses a ticket.
    *
-   * @returns what it was issued for; `undefined` when it is unknown, expired or used
+   * @returns what it was issued for; `undefined` when it is unknown, expired, used or not issued by a gateway
    * @throws TidemarkError `unavailable`; the ticket may then have been used
    */
   redeem(ticket: string): Promise<unknown> {
@@ -58,13 +61,14 @@ export class TicketStore {
         if (isConflict(error)) return undefined;
         throw error;
       }
-      return entry.json();
+      const record = this.#options.seal.open(TICKET_BUCKET, key, entry.value);
+      return record === undefined ? undefined : JSON.parse(record);
     });
   }
 
   async #run<T>(use: (bucket: KV) => Promise<T>): Promise<T> {
     try {
-      return await use(await openBucket(this.#link, TICKET_BUCKET, { timeoutMs: this.#timeoutMs }));
+      return await use(await openBucket(this.#link, TICKET_BUCKET, this.#options));
     } catch (cause) {
       throw new TidemarkError('unavailable', 'Tickets cannot be reached now.', {
         retryAfterSeconds: 1,

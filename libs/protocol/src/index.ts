@@ -10,5 +10,6 @@ export * from './log-bounds.ts';
 export * from './messages.ts';
 export * from './pattern-matcher.ts';
 export * from './stored-events.ts';
+export * from './stored-revocations.ts';
 export * from './topics.ts';
 export * from './trace-context.ts';

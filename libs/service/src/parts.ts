@@ -1,5 +1,10 @@
 import { RevocationList } from '@tidemark/auth';
-import type { AddressConfiguration, NatsConfiguration, TokenConfiguration } from '@tidemark/config';
+import type {
+  AddressConfiguration,
+  NatsConfiguration,
+  RecordConfiguration,
+  TokenConfiguration,
+} from '@tidemark/config';
 import {
   type Authenticate,
   type Confirm,
@@ -9,13 +14,14 @@ import {
   type Origins,
   parseOrigins,
 } from '@tidemark/http';
-import { NatsLink, toLinkOptions } from '@tidemark/nats';
+import { createSeal, NatsLink, type RecordSeal, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
 import type { Lifetime } from './process.ts';
 import { VERSION } from './version.ts';
 
 /** The settings that every service has. */
 export type CommonConfiguration = NatsConfiguration &
+  RecordConfiguration &
   TokenConfiguration &
   AddressConfiguration & { readonly allowedOrigins: string };
 
@@ -27,6 +33,8 @@ export interface ServiceParts extends Lifetime {
   readonly link: NatsLink;
   /** Not complete yet. The service follows the revocations when NATS is connected. */
   readonly revocations: RevocationList;
+  /** Of the revocations and tickets that services store. */
+  readonly seal: RecordSeal;
   readonly origins: Origins;
   readonly authenticate: Authenticate;
   readonly confirm: Confirm;
@@ -54,6 +62,9 @@ export function createParts(
   const limits = new Limits(metrics);
   const revocations = new RevocationList(configuration);
   const origins = parseOrigins(configuration.allowedOrigins);
+  const parts = { logger, revocations, origins, limits };
+  const authenticate = configureAuthentication(configuration, parts);
+  const seal = createSeal(configuration);
   const link = new NatsLink({
     ...toLinkOptions(configuration),
     name: `tidemark-${name}`,
@@ -69,9 +80,10 @@ export function createParts(
     metrics,
     limits,
     revocations,
+    seal,
     origins,
     link,
-    authenticate: configureAuthentication(configuration, { logger, revocations, origins, limits }),
+    authenticate,
     confirm: confirmWith(revocations),
   };
 }

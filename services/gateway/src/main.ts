@@ -32,7 +32,7 @@ runService({
   configure: readGatewayConfiguration,
   async start(configuration, lifetime) {
     const parts = createParts('gateway', configuration, lifetime);
-    const { logger, metrics, tracer, link, revocations, signal, onStop } = parts;
+    const { logger, metrics, tracer, link, signal, onStop } = parts;
     let feed: Feed | undefined;
     const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
     const directory = new ArchiveDirectory({
@@ -96,7 +96,7 @@ runService({
       openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
     });
     const archives = followArchives(link, directory, logger);
-    const enforcement = enforce({ link, logger, registry, revocations });
+    const enforcement = enforce({ ...parts, registry });
     onStop(() => {
       feed?.stop();
       enforcement.stop();

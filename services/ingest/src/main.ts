@@ -10,7 +10,7 @@ runService({
   configure: readIngestConfiguration,
   async start(configuration, lifetime) {
     const parts = createParts('ingest', configuration, lifetime);
-    const { link, logger, metrics, revocations, signal, onStop } = parts;
+    const { link, metrics, revocations, signal, onStop } = parts;
     const appender = new EventAppender(link, {
       service: 'ingest',
       timeoutMs: configuration.appendTimeoutMs,
@@ -29,7 +29,7 @@ runService({
     // The port answers before NATS is reached, so that publishers get 503 and not silence.
     await front.listen();
     await link.connect(signal);
-    const following = followRevocations(link, revocations, logger);
+    const following = followRevocations(link, revocations, parts);
     onStop(() => following.stop());
     onStop(() => link.close());
   },

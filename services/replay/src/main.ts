@@ -78,7 +78,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     },
   });
   await keeper.checkStream();
-  const following = followRevocations(link, revocations, logger);
+  const following = followRevocations(link, revocations, parts);
   feed = new Feed({
     link,
     logger,

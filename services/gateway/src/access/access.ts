@@ -39,12 +39,10 @@ export interface Access {
 }
 
 /** @throws ConfigurationError for keys or origins that are not safe */
-export function openAccess(
-  configuration: GatewayConfiguration,
-  { logger, link, limits, origins, authenticate, confirm, registry }: AccessOptions,
-): Access {
+export function openAccess(configuration: GatewayConfiguration, options: AccessOptions): Access {
+  const { link, limits, origins, authenticate, confirm, registry, seal } = options;
   const timeoutMs = configuration.appendTimeoutMs;
-  const tickets = new TicketStore(link, { timeoutMs });
+  const tickets = new TicketStore(link, { timeoutMs, seal });
   const proxies = parseProxies(configuration.trustedProxies);
   const admission = new Admission({ ...configuration, registry, limits, proxies });
   return {
@@ -74,6 +72,6 @@ export function openAccess(
       ),
       authenticate: admission.guard(authenticate),
     },
-    adminEndpoints: adminEndpoints({ logger, link, timeoutMs, confirm }),
+    adminEndpoints: adminEndpoints({ ...options, timeoutMs }),
   };
 }

@@ -1,6 +1,6 @@
 import { type Principal, requireAdmin } from '@tidemark/auth';
 import { type Confirm, type Endpoint, type Request, readJson, type Serve } from '@tidemark/http';
-import { type NatsLink, RevocationStore, requestDisconnect } from '@tidemark/nats';
+import { type NatsLink, type RecordSeal, RevocationStore, requestDisconnect } from '@tidemark/nats';
 import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 
@@ -10,14 +10,15 @@ const BODY_BYTES_MAX = 4096;
 export interface AdminOptions {
   readonly logger: Logger;
   readonly link: NatsLink;
+  readonly seal: RecordSeal;
   readonly timeoutMs: number;
   readonly confirm: Confirm;
 }
 
 /** The calls with which operators revoke tokens and close connections (PROTOCOL.md section 13). */
 export function adminEndpoints(options: AdminOptions): Endpoint[] {
-  const { logger, link, timeoutMs, confirm } = options;
-  const store = new RevocationStore(link, { timeoutMs });
+  const { logger, link, confirm } = options;
+  const store = new RevocationStore(link, options);
 
   /** Checks the token again after the body, which may come long after the first check. */
   const read = async (request: Request, principal: Principal): Promise<unknown> => {

@@ -2,9 +2,11 @@ import { type RevocationList, revokes } from '@tidemark/auth';
 import {
   followRevocations,
   type NatsLink,
+  type RecordSeal,
   type RevocationSink,
   serveDisconnects,
 } from '@tidemark/nats';
+import { revocationKeysOf } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Member, Registry } from '../../connections/registry.ts';
 
@@ -13,10 +15,16 @@ export interface Enforcement {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly revocations: RevocationList;
+  readonly seal: RecordSeal;
 }
 
 /** Closes the connections that operators end at any gateway. @returns a function that stops this */
-export function enforce({ link, logger, registry, revocations }: Enforcement): { stop(): void } {
+export function enforce(options: Enforcement): { stop(): void } {
+  const { link, logger, registry, revocations } = options;
+  const close = (concerns: (member: Member) => boolean): void => {
+    const count = registry.closeWhere(concerns, 'revoked', 'The token is revoked.');
+    if (count > 0) logger.info({ connections: count }, 'connections closed by a revocation');
+  };
   serveDisconnects(
     link,
     (target) => {
@@ -33,12 +41,14 @@ export function enforce({ link, logger, registry, revocations }: Enforcement): {
   const sink: RevocationSink = {
     add(revocation, storedMs) {
       if (!revocations.add(revocation, storedMs)) return;
-      const concerns = ({ principal }: Member) => revokes(revocation, principal);
-      const count = registry.closeWhere(concerns, 'revoked', 'The token is revoked.');
-      if (count > 0) logger.info({ connections: count }, 'connections closed by a revocation');
+      close(({ principal }) => revokes(revocation, principal));
+    },
+    addUnreadable(key, storedMs) {
+      revocations.addUnreadable(key, storedMs);
+      close(({ principal }) => revocationKeysOf(principal).includes(key));
     },
     remove: (revocation) => revocations.remove(revocation),
     complete: () => revocations.complete(),
   };
-  return followRevocations(link, sink, logger);
+  return followRevocations(link, sink, options);
 }
