@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { succeeds } from './command.mjs';
 import { clusterConfiguration, NATS_NODES } from './nats-cluster.mjs';
+import { createNatsUsers, refuseStreams } from './nats-users.mjs';
 import { writeNginxConfiguration } from './nginx.mjs';
 import { clusterPort, SERVICES } from './settings.mjs';
 import { guardedPlan, servicePlan } from './system.mjs';
@@ -51,6 +52,7 @@ export function hasNginx() {
  */
 export function planCluster(options) {
   const { environment, folder, ports, nginx } = options;
+  const users = createNatsUsers(folder);
   const natsUrl = NATS_NODES.map((name) => `nats://${LOOPBACK}:${ports[name]}`).join(',');
   const services = SERVICES.flatMap((service) =>
     INSTANCES.map((number) => {
@@ -65,6 +67,7 @@ export function planCluster(options) {
           ...(nginx && { TIDEMARK_TRUSTED_PROXIES: LOOPBACK }),
         },
         fixed: {
+          ...users.of(service),
           NATS_URL: natsUrl,
           TIDEMARK_HOST: LOOPBACK,
           // Each keeps an archive of its own.
@@ -74,28 +77,34 @@ export function planCluster(options) {
     }),
   );
   return [
-    ...NATS_NODES.map((name) => planNode(name, options)),
+    ...NATS_NODES.map((name) => planNode(name, options, users)),
     ...services,
     ...(nginx ? [planNginx(options)] : []),
   ];
 }
 
-/** @param {(typeof NATS_NODES)[number]} name @param {ClusterOptions} options */
-function planNode(name, { environment, folder, ports, natsServer }) {
+/**
+ * @param {(typeof NATS_NODES)[number]} name
+ * @param {ClusterOptions} options
+ * @param {import('./nats-users.mjs').NatsUsers} users
+ */
+function planNode(name, { environment, folder, ports, natsServer }, users) {
+  const store = join(folder, name);
+  refuseStreams(store, folder);
   const file = join(folder, `${name}.conf`);
   const monitor = ports[`${name} monitor`] ?? 0;
   const configuration = clusterConfiguration({
-    store: join(folder, name),
+    store,
     listen: ports[`${name} routes`] ?? 0,
     monitor,
-    routes: NATS_NODES.map((node) => ports[`${node} routes`] ?? 0),
   });
+  const routes = users.routes(NATS_NODES.map((node) => ports[`${node} routes`] ?? 0));
   writeFileSync(file, configuration);
   return guardedPlan(
     {
       name,
       part: 'nats',
-      env: { ...environment, NATS_NAME: name },
+      env: { ...environment, ...users.server, ...routes, NATS_NAME: name },
       readyUrl: `http://${LOOPBACK}:${monitor}/healthz`,
     },
     [natsServer, '-c', file, '-a', LOOPBACK, '-p', String(ports[name])],

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ROOT } from './checkout.mjs';
 
 /** The servers that infra/nats/cluster.conf names. */
@@ -10,7 +10,6 @@ export const NATS_NODES = /** @type {const} */ (['nats-1', 'nats-2', 'nats-3']);
  * @property {string} store folder
  * @property {number} listen port for the routes of the others
  * @property {number} monitor port of its health
- * @property {readonly number[]} routes ports at which it reaches each server of the cluster
  */
 
 /**
@@ -19,14 +18,17 @@ export const NATS_NODES = /** @type {const} */ (['nats-1', 'nats-2', 'nats-3']);
  *
  * @param {NatsNode} node
  */
-export function clusterConfiguration({ store, listen, monitor, routes }) {
-  const shipped = readFileSync(join(ROOT, 'infra', 'nats', 'cluster.conf'), 'utf8');
-  const named = NATS_NODES.reduce(
-    (text, name, index) => text.replace(`${name}:6222`, `127.0.0.1:${routes[index]}`),
-    shipped,
-  );
-  return named
+export function clusterConfiguration({ store, listen, monitor }) {
+  return readWhole(join(ROOT, 'infra', 'nats', 'cluster.conf'))
     .replace('store_dir: /data', `store_dir: ${JSON.stringify(store)}`)
     .replace('0.0.0.0:6222', `127.0.0.1:${listen}`)
     .replace('http: 8222', `http: "127.0.0.1:${monitor}"`);
+}
+
+/** A configuration file with the files that it includes. @param {string} file @returns {string} */
+function readWhole(file) {
+  return readFileSync(file, 'utf8').replace(
+    /^ *include "(.*)"$/gm,
+    (_, /** @type {string} */ path) => readWhole(join(dirname(file), path)),
+  );
 }

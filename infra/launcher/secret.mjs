@@ -12,21 +12,33 @@ export function secretFile(folder) {
 
 /** Creates the secret that signs tokens, unless there is one. @param {string} folder */
 export function createSecret(folder) {
-  const file = secretFile(folder);
-  if (readSecret(folder) !== undefined) return;
-  // Written to another name and renamed, so that a crash leaves no half-written secret.
-  const aside = `${file}.${process.pid}`;
-  writeFileSync(aside, `${randomBytes(SECRET_BYTES).toString('base64url')}\n`, { mode: 0o600 });
-  renameSync(aside, file);
+  createSecretFile(secretFile(folder));
 }
 
-/** @param {string} folder @returns {string | undefined} `undefined`: there is none yet */
-function readSecret(folder) {
+/**
+ * Creates a file with a random secret, which only its owner can read, unless there is one.
+ *
+ * @param {string} file
+ * @returns {string} what it holds
+ */
+export function createSecretFile(file) {
+  const known = readSecretFile(file);
+  if (known !== undefined) return known;
+  // Written to another name and renamed, so that a crash leaves no half-written secret.
+  const aside = `${file}.${process.pid}`;
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  writeFileSync(aside, `${secret}\n`, { mode: 0o600 });
+  renameSync(aside, file);
+  return secret;
+}
+
+/** @param {string} file @returns {string | undefined} `undefined`: there is none yet */
+export function readSecretFile(file) {
   try {
-    return readFileSync(secretFile(folder), 'utf8').trim();
+    return readFileSync(file, 'utf8').trim();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
-    throw new Failure(`The secret ${secretFile(folder)} cannot be read (${codeOf(error)}).`);
+    throw new Failure(`The secret ${file} cannot be read (${codeOf(error)}).`);
   }
 }
 
@@ -39,7 +51,7 @@ export function currentSecret(environment, folder) {
   if (environment.TIDEMARK_TOKEN_SECRET) return environment.TIDEMARK_TOKEN_SECRET;
   const file = environment.TIDEMARK_TOKEN_SECRET_FILE;
   if (!file) {
-    const secret = readSecret(folder);
+    const secret = readSecretFile(secretFile(folder));
     if (secret !== undefined) return secret;
     throw new Failure(`There is no secret in ${folder} yet; \`npm start\` creates it.`);
   }

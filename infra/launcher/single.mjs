@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ROOT } from './checkout.mjs';
-import { createNatsUsers } from './nats-users.mjs';
+import { adoptStreams, createNatsUsers } from './nats-users.mjs';
 import { SERVICES } from './settings.mjs';
 import { guardedPlan, servicePlan } from './system.mjs';
 
@@ -20,7 +20,7 @@ import { guardedPlan, servicePlan } from './system.mjs';
  */
 export function planSingle(options) {
   const { environment, folder, ports, natsServer, jaeger } = options;
-  const users = createNatsUsers();
+  const users = createNatsUsers(folder);
   const services = SERVICES.map((name) =>
     servicePlan(name, {
       environment,
@@ -50,11 +50,13 @@ export function planSingle(options) {
  * @param {Record<string, string>} passwords
  */
 function planNats(binary, { environment, folder, ports }, passwords) {
+  const store = join(folder, 'nats');
+  adoptStreams(store);
   return guardedPlan({ name: 'nats', part: 'nats', env: { ...environment, ...passwords } }, [
     binary,
     ...['-c', join(ROOT, 'infra', 'nats', 'embedded.conf')],
     ...['-a', '127.0.0.1', '-p', String(ports.nats)],
-    ...['-sd', join(folder, 'nats')],
+    ...['-sd', store],
   ]);
 }
 

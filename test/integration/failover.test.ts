@@ -90,12 +90,18 @@ test('failover: a mirror is promoted: clients go on with their old cursors, and 
 async function startServers(leafPort: number) {
   const main = await startNatsServer({
     jetStream: 'domain: main',
-    config: `leafnodes { listen: "127.0.0.1:${leafPort}" }`,
+    // As infra/README.md says: who comes as a leaf node is in the account of the streams.
+    config: `leafnodes {
+      listen: "127.0.0.1:${leafPort}"
+      authorization { user: tidemark-leaf, password: leaf, account: TIDEMARK }
+    }`,
   });
   cleanups.push(() => main.stop());
   const standby = await startNatsServer({
     jetStream: 'domain: standby',
-    config: `leafnodes { remotes: [{ url: "nats://127.0.0.1:${leafPort}" }] }`,
+    config: `leafnodes {
+      remotes: [{ url: "nats://tidemark-leaf:leaf@127.0.0.1:${leafPort}", account: TIDEMARK }]
+    }`,
   });
   cleanups.push(() => standby.stop());
   return { main, standby };

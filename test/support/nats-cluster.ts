@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { clusterConfiguration, NATS_NODES } from '../../infra/launcher/nats-cluster.mjs';
 import { freePorts } from './free-ports.ts';
 import { freeze } from './freeze.ts';
+import { natsPasswords } from './nats-server.ts';
 import { until } from './until.ts';
 
 /** An election takes some seconds, longer where several servers share a busy machine. */
@@ -63,9 +64,11 @@ export async function startNatsCluster(options: NatsClusterOptions = {}): Promis
       const file = join(folder, `${name}.conf`);
       const store = storeFolder?.(name) ?? join(folder, name);
       const reached = await Promise.all(NATS_NODES.map((_, other) => reach(name, other)));
-      const text = clusterConfiguration({ store, listen, monitor, routes: reached });
-      await writeFile(file, routeLink ? text.replace('name: tidemark', UNTOLD) : text);
-      return startServer({ name, file, port, monitor, storeFolder: store });
+      const text = clusterConfiguration({ store, listen, monitor });
+      const told = routeLink ? text.replace('name: tidemark', UNTOLD) : text;
+      // As in the other tests, who connects without a user is an operator.
+      await writeFile(file, `${told}\nno_auth_user: tidemark-operator\n`);
+      return startServer({ name, file, port, monitor, storeFolder: store, routes: reached });
     }),
   );
   await Promise.all(servers.map((server) => server.healthy()));
@@ -85,14 +88,27 @@ interface ServerOptions {
   readonly port: number;
   readonly monitor: number;
   readonly storeFolder: string;
+  /** Ports at which it reaches each server of the cluster. */
+  readonly routes: readonly number[];
 }
 
-function startServer({ name, file, port, monitor, storeFolder }: ServerOptions): ClusterServer {
+const ROUTE_PASSWORD = 'routes';
+
+function startServer(options: ServerOptions): ClusterServer {
+  const { name, file, port, monitor, storeFolder, routes } = options;
   const binary = process.env.TIDEMARK_NATS_SERVER_BIN || 'nats-server';
   const start = () =>
     spawn(binary, ['-c', file, '-a', '127.0.0.1', '-p', String(port)], {
       stdio: 'ignore',
-      env: { ...process.env, NATS_NAME: name },
+      env: {
+        ...process.env,
+        ...natsPasswords(),
+        NATS_NAME: name,
+        TIDEMARK_NATS_ROUTE_PASSWORD: ROUTE_PASSWORD,
+        TIDEMARK_NATS_ROUTES: JSON.stringify(
+          routes.map((route) => `nats://tidemark-route:${ROUTE_PASSWORD}@127.0.0.1:${route}`),
+        ),
+      },
     });
   let child = start();
   process.once('exit', () => child.kill('SIGKILL'));

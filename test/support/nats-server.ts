@@ -4,8 +4,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** A program that publishes past ingest, to these subjects alone. */
+const PUBLISHER = `users: [{
+  user: tidemark-publisher, password: $TIDEMARK_NATS_PUBLISHER_PASSWORD
+  permissions: { publish: ["tidemark.events.direct.>"], subscribe: ["_INBOX.tidemark-publisher.>"] }
+}]`;
+
 /** The users that a deployment has; tests run with what these permit. */
-const USERS = readFileSync(new URL('../../infra/nats/users.conf', import.meta.url), 'utf8');
+export const USERS = readFileSync(
+  new URL('../../infra/nats/users.conf', import.meta.url),
+  'utf8',
+).replace('include "./publishers.conf"', PUBLISHER);
 
 /** What the services' users have as their password, in tests. */
 export const NATS_PASSWORD = 'the password of every NATS user in tests';
@@ -99,7 +108,7 @@ function configuration(
 }
 
 /** Every variable that the configuration takes a password from. */
-function passwords(): Record<string, string> {
+export function natsPasswords(): Record<string, string> {
   const names = USERS.match(/TIDEMARK_NATS_[A-Z]+_PASSWORD/g) ?? [];
   return Object.fromEntries(names.map((name) => [name, JSON.stringify(NATS_PASSWORD)]));
 }
@@ -117,7 +126,7 @@ async function launch(
 ): Promise<Running> {
   const child = spawn(binary, ['-c', configFile, '-a', '127.0.0.1', '-p', String(port)], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...passwords() },
+    env: { ...process.env, ...natsPasswords() },
   });
   // A test that fails before its `stop` must not leave a server behind.
   const killAtExit = () => child.kill('SIGKILL');

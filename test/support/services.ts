@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { signToken } from '@tidemark/auth';
-import { NODE_ARGUMENTS } from '@tidemark/config';
+import { INGEST_API, NODE_ARGUMENTS } from '@tidemark/config';
 import { NATS_PASSWORD } from './nats-server.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -70,6 +70,7 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
     [portVariable]: '0',
     TIDEMARK_NATS_USER: `tidemark-${name}`,
     TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
+    ...(name === 'ingest' && { TIDEMARK_NATS_API_PREFIX: INGEST_API }),
     TIDEMARK_TOKEN_SECRET: TEST_SECRET,
     TIDEMARK_REPLAY_DATABASE: join(folder, 'archive.db'),
     ...options.env,

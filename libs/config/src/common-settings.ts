@@ -1,4 +1,4 @@
-import { HOST, NATS_PORT } from './defaults.mjs';
+import { HOST, JETSTREAM_API, NATS_PORT } from './defaults.mjs';
 import { commonLimits, limitRelations } from './limit-settings.ts';
 import type { Relation, Table, Values } from './table.ts';
 import { tokens } from './token-settings.ts';
@@ -22,6 +22,21 @@ export const common = {
     type: 'secret',
     default: '',
     meaning: 'Password of that user.',
+  },
+  natsApiPrefix: {
+    variable: 'TIDEMARK_NATS_API_PREFIX',
+    type: 'text',
+    default: JETSTREAM_API,
+    meaning:
+      'What subjects of the JetStream API begin with; `tidemark.api` for ingest with `infra/nats/users.conf`.',
+  },
+  natsLenient: {
+    variable: 'TIDEMARK_NATS_LENIENT',
+    type: 'choice',
+    default: 'refuse',
+    choices: ['refuse', 'allow'],
+    meaning:
+      'A NATS whose JetStream ignores fields that it does not know: older than 2.12, or with `strict: false`.',
   },
   natsTlsCa: {
     variable: 'TIDEMARK_NATS_TLS_CA',

@@ -8,6 +8,12 @@ export const SERVICE_PORTS = { gateway: 8080, ingest: 8081, replay: 8082 };
 
 export const NATS_PORT = 4222;
 
+/** What the subjects of the JetStream API begin with, in the account that has the streams. */
+export const JETSTREAM_API = '$JS.API';
+
+/** What they begin with in the account of ingest, as infra/nats/users.conf imports them. */
+export const INGEST_API = 'tidemark.api';
+
 /** The first of the ports of `npm run start:cluster`, which follow one another. */
 export const CLUSTER_PORT = 8100;
 

@@ -7,7 +7,7 @@ import { type Environment, readConfiguration, type Values } from './table.ts';
 import type { tokens } from './token-settings.ts';
 
 export * from './common-settings.ts';
-export { NODE_ARGUMENTS, natsServerFault } from './defaults.mjs';
+export { INGEST_API, JETSTREAM_API, NODE_ARGUMENTS, natsServerFault } from './defaults.mjs';
 export * from './gateway-settings.ts';
 export * from './ingest-settings.ts';
 export * from './launcher-settings.ts';
@@ -27,7 +27,7 @@ export type ReplayConfiguration = Values<typeof replay>;
 /** Where NATS is, and how a service connects to it. */
 export type NatsConfiguration = Pick<
   Values<typeof common>,
-  'natsUrl' | 'natsUser' | 'natsPassword' | 'natsTlsCa'
+  'natsUrl' | 'natsUser' | 'natsPassword' | 'natsTlsCa' | 'natsApiPrefix' | 'natsLenient'
 >;
 /** The limits of one address, and the proxies that speak for addresses. */
 export type AddressConfiguration = Pick<

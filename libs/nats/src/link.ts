@@ -8,11 +8,12 @@ import {
   type Subscription,
   type TlsOptions,
 } from '@nats-io/transport-node';
-import { ConfigurationError, type NatsConfiguration, natsServerFault } from '@tidemark/config';
+import { ConfigurationError, JETSTREAM_API, type NatsConfiguration } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { KnownEnd } from './known-end.ts';
 import { StreamSeal } from './seal.ts';
+import { natsFault } from './nats-fault.ts';
 
 /** Pause between two attempts to reach NATS, and a random addition that spreads the clients. */
 const RECONNECT_WAIT_MS = 250;
@@ -33,6 +34,10 @@ export interface LinkOptions {
   readonly credentials?: { readonly user: string; readonly pass: string };
   /** PEM file of the authority to trust. It makes TLS mandatory, as `tls://` does. */
   readonly tlsCaFile?: string;
+  /** What subjects of the JetStream API begin with; those of an account with streams if absent. */
+  readonly apiPrefix?: string;
+  /** Whether a NATS is accepted whose JetStream ignores fields that it does not know. */
+  readonly lenient?: boolean;
   /** The client's name in NATS. Its inboxes begin with `_INBOX.<name>`. */
   readonly name: string;
   readonly logger: Logger;
@@ -50,12 +55,12 @@ export interface Receiver {
 }
 
 /** Turns a service's settings into options for `NatsLink`. */
-export function toLinkOptions(
-  settings: NatsConfiguration,
-): Pick<LinkOptions, 'servers' | 'credentials' | 'tlsCaFile'> {
+export function toLinkOptions(settings: NatsConfiguration): Omit<LinkOptions, 'name' | 'logger'> {
   const { natsUrl, natsUser, natsPassword, natsTlsCa } = settings;
   return {
     servers: natsUrl,
+    apiPrefix: settings.natsApiPrefix,
+    lenient: settings.natsLenient === 'allow',
     ...(natsUser !== '' && { credentials: { user: natsUser, pass: natsPassword } }),
     ...(natsTlsCa !== '' && { tlsCaFile: natsTlsCa }),
   };
@@ -108,7 +113,7 @@ export class NatsLink {
   }
 
   /**
-   * Connects, and retries until NATS is reached and is not older than Tidemark supports, so that
+   * Connects, and retries until NATS is reached and is one that Tidemark supports, so that
    * services may start in any order. The log says why it waits. Later the connection restores itself.
    *
    * @returns this
@@ -119,7 +124,7 @@ export class NatsLink {
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
       try {
-        this.#connection = await connectSupported(this.#connectOptions());
+        this.#connection = await this.#connectOnce();
         break;
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -133,6 +138,16 @@ export class NatsLink {
     void this.#followStatus(this.#connection);
     this.#noteConnected();
     return this;
+  }
+
+  /** The subject of an operation of the JetStream API, such as `STREAM.INFO.<stream>`. */
+  apiSubject(operation: string): string {
+    return `${this.apiPrefix}.${operation}`;
+  }
+
+  /** What the subjects of the JetStream API begin with. */
+  get apiPrefix(): string {
+    return this.#options.apiPrefix ?? JETSTREAM_API;
   }
 
   /** A subject that only this process may read, where NATS has permissions. */
@@ -207,6 +222,16 @@ export class NatsLink {
     };
   }
 
+  /** @throws Error that says so when Tidemark must not use the server */
+  async #connectOnce(): Promise<NatsConnection> {
+    const connection = await connect(this.#connectOptions());
+    if (this.#options.lenient) return connection;
+    const fault = await natsFault(connection, this.apiPrefix);
+    if (fault === undefined) return connection;
+    await connection.close();
+    throw new Error(fault);
+  }
+
   async #followStatus(connection: NatsConnection): Promise<void> {
     const { logger } = this.#options;
     for await (const status of connection.status()) {
@@ -228,15 +253,6 @@ export class NatsLink {
     this.#connected = true;
     for (const listener of this.#listeners) this.#guard('a reconnection', listener);
   }
-}
-
-/** @throws Error that says so when the server is older than Tidemark supports */
-async function connectSupported(options: NodeConnectionOptions): Promise<NatsConnection> {
-  const connection = await connect(options);
-  const fault = natsServerFault(connection.info?.version ?? '');
-  if (fault === undefined) return connection;
-  await connection.close();
-  throw new Error(fault);
 }
 
 function inboxPrefix(name: string): string {

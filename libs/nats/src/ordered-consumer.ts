@@ -112,6 +112,7 @@ export class OrderedConsumer implements Backlog {
       const { consumers } = await jetstreamManager(connection, {
         timeout: timeoutMs,
         checkAPI: false,
+        apiPrefix: this.#link.apiPrefix,
       });
       const { name, num_pending } = await consumers.add(stream, this.#config());
       if (!this.#subscription) throw new Error('The consumer was closed while it opened.');
@@ -174,7 +175,7 @@ export class OrderedConsumer implements Backlog {
       idle_heartbeat: CONSUMER_HEARTBEAT_MS * NANOSECONDS_PER_MS,
     });
     for (; this.#requested <= REQUEST_MESSAGES; this.#requested += REQUEST_MESSAGES) {
-      const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#name}`;
+      const subject = this.#link.apiSubject(`CONSUMER.MSG.NEXT.${stream}.${this.#name}`);
       connection.publish(subject, request, { reply: this.#inbox });
     }
   }

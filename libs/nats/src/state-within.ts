@@ -8,7 +8,7 @@ import { STREAM_NAME, type StreamState, toState } from './stream-state.ts';
  * @throws an error where nobody answers in time, or no answer may be believed
  */
 export async function readStateWithin(link: NatsLink, timeoutMs: number): Promise<StreamState> {
-  const subject = `$JS.API.STREAM.INFO.${STREAM_NAME}`;
+  const subject = link.apiSubject(`STREAM.INFO.${STREAM_NAME}`);
   const asked = link.knownEnd.sequence;
   const reply = await link.connection.request(subject, '', { timeout: timeoutMs });
   const answer = reply.json() as StreamInfo | { readonly error: { readonly description: string } };

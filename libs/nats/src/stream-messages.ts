@@ -60,14 +60,14 @@ interface MessageAnswer {
 
 /** @throws TidemarkError `unavailable` */
 async function requestOnce(
-  { connection, connected }: NatsLink,
+  link: NatsLink,
   request: object,
   budget: RetryBudget,
 ): Promise<MessageAnswer> {
-  if (!connected) throw unavailable('NATS is away.');
+  if (!link.connected) throw unavailable('NATS is away.');
   try {
-    const subject = `$JS.API.STREAM.MSG.GET.${STREAM_NAME}`;
-    const reply = await connection.request(subject, JSON.stringify(request), {
+    const subject = link.apiSubject(`STREAM.MSG.GET.${STREAM_NAME}`);
+    const reply = await link.connection.request(subject, JSON.stringify(request), {
       timeout: budget.leftMs,
     });
     return Object(reply.json());

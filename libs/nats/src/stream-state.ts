@@ -165,7 +165,8 @@ export async function readInfo(link: NatsLink, name: string): Promise<StreamInfo
 
 /** The API of JetStream, with which streams are read and changed. */
 export function manager(link: NatsLink) {
-  return jetstreamManager(link.connection, { timeout: API_TIMEOUT_MS, checkAPI: false });
+  const { connection, apiPrefix } = link;
+  return jetstreamManager(connection, { timeout: API_TIMEOUT_MS, checkAPI: false, apiPrefix });
 }
 
 /**

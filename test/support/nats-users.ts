@@ -1,0 +1,66 @@
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { revocationKey } from '@tidemark/protocol';
+import { NATS_PASSWORD } from './nats-server.ts';
+import type { ServiceName } from './services.ts';
+
+export const EVENTS = 'TIDEMARK_EVENTS';
+export const REVOCATIONS = 'KV_TIDEMARK_REVOCATIONS';
+export const TICKETS = 'KV_TIDEMARK_TICKETS';
+
+/** The users that are no operators. A publisher has its own subjects, as infra/nats/publishers.conf shows. */
+export type User = ServiceName | 'publisher';
+export const NATS_USERS: readonly User[] = ['ingest', 'gateway', 'replay', 'publisher'];
+
+const deletions = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
+  `$JS.API.STREAM.DELETE.${stream}`,
+  `$JS.API.STREAM.PURGE.${stream}`,
+  `$JS.API.STREAM.MSG.DELETE.${stream}`,
+]);
+const ownership = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
+  `$JS.API.STREAM.CREATE.${stream}`,
+  `$JS.API.STREAM.UPDATE.${stream}`,
+]);
+const revocation = `$KV.TIDEMARK_REVOCATIONS.${revocationKey({ subject: 'mallory' })}`;
+const buckets = [revocation, '$KV.TIDEMARK_TICKETS.x', `$JS.API.STREAM.MSG.GET.${TICKETS}`];
+const nobodys = ['$SYS.REQ.SERVER.PING', '_INBOX.other.x', 'any.thing', '$JS.API.STREAM.CREATE.X'];
+const internal = [
+  'tidemark.control.disconnect',
+  'tidemark.archive.read',
+  'tidemark.archive.read.x',
+  'tidemark.archives.announce',
+  'tidemark.archives.census',
+];
+/** Subjects that a user may not publish to. */
+export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
+  publisher: [
+    ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys],
+    'tidemark.events.orders.1',
+    `$JS.API.STREAM.INFO.${EVENTS}`,
+    `tidemark.api.STREAM.INFO.${EVENTS}`,
+  ],
+  ingest: [
+    ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys],
+    `$JS.API.CONSUMER.CREATE.${EVENTS}`,
+    `tidemark.api.CONSUMER.CREATE.${EVENTS}`,
+    `tidemark.api.STREAM.DELETE.${EVENTS}`,
+  ],
+  // Readers believe what is announced.
+  gateway: [...deletions, ...ownership, ...nobodys, 'tidemark.archives.announce'],
+  replay: [
+    ...[...deletions, ...buckets, ...nobodys],
+    'tidemark.events.forged',
+    'tidemark.control.disconnect',
+  ],
+};
+
+/** The users' connections. */
+export async function connectUsers(url: string): Promise<ReadonlyMap<User, NatsConnection>> {
+  const connections = new Map<User, NatsConnection>();
+  for (const name of NATS_USERS) {
+    const user = `tidemark-${name}`;
+    const inboxPrefix = `_INBOX.${user}`;
+    const options = { servers: url, user, pass: NATS_PASSWORD, inboxPrefix };
+    connections.set(name, await connect(options));
+  }
+  return connections;
+}
