@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '@nats-io/transport-node';
 import { ConfigurationError, readReplayConfiguration } from '@tidemark/config';
 import { STREAM_NAME } from '@tidemark/nats';
 import { Failure } from '../launcher/failure.mjs';
+import { OPERATOR, operatorFile } from '../launcher/nats-users.mjs';
+import { dataFolder } from '../launcher/settings.mjs';
 
 /** @typedef {import('@nats-io/transport-node').NatsConnection} NatsConnection */
 
@@ -39,7 +41,7 @@ const ANNOUNCE_WAIT_MS = 1500;
  * @returns {Promise<NatsConnection>}
  */
 export async function connectToNats(environment) {
-  const { natsUrl, natsUser, natsPassword, natsTlsCa } = configuration(environment);
+  const { natsUrl, natsUser, natsPassword, natsTlsCa } = configuration(asOperator(environment));
   const servers = natsUrl.split(',').map((server) => server.trim());
   try {
     return await connect({
@@ -58,6 +60,18 @@ export async function connectToNats(environment) {
       `NATS cannot be reached at ${hosts} (${reason}); NATS_URL, TIDEMARK_NATS_USER and TIDEMARK_NATS_PASSWORD name a server and a user like tidemark-operator.`,
     );
   }
+}
+
+/**
+ * Adds the operator of the NATS that `npm start` runs, where the environment names no other NATS.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ */
+function asOperator(environment) {
+  if (environment.NATS_URL || environment.TIDEMARK_NATS_USER) return environment;
+  const file = operatorFile(dataFolder(environment));
+  if (!existsSync(file)) return environment;
+  return { ...environment, TIDEMARK_NATS_USER: OPERATOR, TIDEMARK_NATS_PASSWORD_FILE: file };
 }
 
 /** @param {NodeJS.ProcessEnv} environment */

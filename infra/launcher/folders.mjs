@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codeOf, Failure } from './failure.mjs';
 
@@ -16,6 +16,23 @@ export function makeWritable(folder, remedy) {
     rmSync(probe);
   } catch (error) {
     throw new Failure(`The folder ${folder} cannot be written (${codeOf(error)}); ${remedy}.`);
+  }
+}
+
+/**
+ * Creates a folder for data where it is missing, and lets nobody but its owner look into it.
+ *
+ * @param {string} folder
+ * @param {string} remedy what to do where that fails
+ */
+export function makePrivate(folder, remedy) {
+  makeWritable(folder, remedy);
+  try {
+    chmodSync(folder, 0o700);
+  } catch (error) {
+    throw new Failure(
+      `The folder ${folder} belongs to another user (${codeOf(error)}); ${remedy}.`,
+    );
   }
 }
 

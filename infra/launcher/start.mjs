@@ -2,7 +2,7 @@ import './node-version.mjs';
 import { clusterPorts, hasNginx, planCluster } from './cluster.mjs';
 import { endCommands } from './command.mjs';
 import { Failure, runMain } from './failure.mjs';
-import { makeWritable } from './folders.mjs';
+import { makePrivate } from './folders.mjs';
 import { findJaeger } from './jaeger.mjs';
 import { takeLock } from './lock.mjs';
 import { provideNatsServer } from './nats-server.mjs';
@@ -28,7 +28,7 @@ let system;
 async function start() {
   const environment = process.env;
   const folder = IS_CLUSTER ? clusterFolder(environment) : dataFolder(environment);
-  makeWritable(folder, 'change its permissions, or set TIDEMARK_DATA to another');
+  makePrivate(folder, 'change its permissions, or set TIDEMARK_DATA to another');
   if (!(await takeLock(folder, 'start'))) {
     throw new Failure(
       `Tidemark already runs on ${folder}; stop it, or set TIDEMARK_DATA and other ports.`,

@@ -1,11 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { connect as connectToNats } from '@nats-io/transport-node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const START = fileURLToPath(new URL('start.mjs', import.meta.url));
@@ -173,6 +182,28 @@ describe('npm start', () => {
       expect(await isOpen(Number(port), address)).toBe(address === '127.0.0.1');
     }
     expect(running.output).not.toMatch(/violation/i);
+  });
+
+  test('NATS: nobody connects without a user, and only the owner reads the operator’s password', async () => {
+    chmodSync(folder, 0o755);
+    const running = await ready();
+    const [servers = ''] = /nats:\/\/127.0.0.1:\d+/.exec(running.output) ?? [];
+    await expect(connectToNats({ servers, reconnect: false })).rejects.toThrow(/authorization/i);
+    const file = join(folder, 'nats-operator-password');
+    const pass = readFileSync(file, 'utf8').trim();
+    const operator = await connectToNats({ servers, user: 'tidemark-operator', pass });
+    const info = await operator.request('$JS.API.STREAM.INFO.TIDEMARK_EVENTS', '');
+    expect(info.json()).toHaveProperty('state');
+    await operator.close();
+    // A file that SQLite keeps beside the archive is there while replay runs.
+    const modes = [
+      '.',
+      'nats-operator-password',
+      'token-secret',
+      'archive.db',
+      'archive.db-wal',
+    ].map((name) => (statSync(join(folder, name)).mode & 0o777).toString(8));
+    expect(modes).toEqual(['700', '600', '600', '600', '600']);
   });
 
   test('a second start on the same data: one sentence and code 1', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { OPERATOR, operatorFile } from './nats-users.mjs';
 import { reachableHost } from './settings.mjs';
 import { makeToken } from './token.mjs';
 
@@ -51,7 +52,7 @@ Tidemark is ready.
   replay   ${replay}  GET /v1/events
   NATS     ${environment.NATS_URL || `nats://127.0.0.1:${ports.nats}`}
   data     ${folder}
-${jaegerUrl === undefined ? '' : `  traces   ${jaegerUrl}\n`}
+${environment.NATS_URL ? '' : operatorLine(folder)}${jaegerUrl === undefined ? '' : `  traces   ${jaegerUrl}\n`}
 A token for a day, with every permission (\`npm run --silent token -- --help\` makes others):
 
   export TOKEN=${token}
@@ -91,6 +92,11 @@ ${how} Any one of these may be killed at any time; it starts again by itself:
 
 ${rows.join('\n')}
 `;
+}
+
+/** @param {string} folder */
+function operatorLine(folder) {
+  return `  operator ${OPERATOR} at NATS, with the password in ${operatorFile(folder)}\n`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { ConfigurationError } from '@tidemark/config';
 import type { Logger } from '@tidemark/telemetry';
@@ -18,16 +18,20 @@ const COMPANIONS = ['-wal', '-shm'] as const;
 
 const SET_ASIDE_MAX = 1000;
 
+/** An archive holds every event, so nobody but its owner may read it. */
+const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+
 /**
  * Opens an archive's file. It creates the file and its folder where they are missing, and upgrades a file
- * of an earlier schema version. A file of a later version, or one that SQLite finds damaged, is set aside
+ * of an earlier schema version. Only the owner can read what it creates, or files that it owns. A file of a later version, or one that SQLite finds damaged, is set aside
  * and a new one begun.
  *
  * @throws ConfigurationError when the file cannot be written or belongs to another program
  */
 export function openDatabase(path: string, logger: Logger): Database.Database {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
     return openChecked(path, logger);
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
@@ -77,6 +81,7 @@ export function readIdentity(database: Database.Database): string {
 
 function openChecked(path: string, logger: Logger): Database.Database {
   removeStrayCompanions(path);
+  keepPrivate(path);
   const database = new Database(path);
   try {
     const applicationId = database.pragma('application_id', { simple: true });
@@ -122,6 +127,19 @@ function upgrade(database: Database.Database, logger: Logger): void {
 function removeStrayCompanions(path: string): void {
   if (existsSync(path)) return;
   for (const companion of COMPANIONS) rmSync(path + companion, { force: true });
+}
+
+/** SQLite gives the files beside a database the permissions of that. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, 'a', FILE_MODE));
+  for (const file of [path, ...COMPANIONS.map((companion) => path + companion)]) {
+    try {
+      if (existsSync(file)) chmodSync(file, FILE_MODE);
+    } catch (error) {
+      // Somebody else owns the file, and has decided who may read it.
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    }
+  }
 }
 
 function moveIfPresent(from: string, to: string): void {
