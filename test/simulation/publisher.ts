@@ -166,6 +166,7 @@ export class SimulatedPublisher {
       get connected() {
         return world.natsUp;
       },
+      apiSubject: (operation: string) => `$JS.API.${operation}`,
       onConnect: () => () => {},
       subscribe: (_subject: string, { onMessage }: { onMessage: () => void }) => {
         this.#onChange = onMessage;

@@ -112,6 +112,8 @@ async function appenderWith(planted: Planted) {
     connection,
     knownEnd: new KnownEnd(),
     seal: new StreamSeal(),
+    apiPrefix: '$JS.API',
+    apiSubject: (operation: string) => `$JS.API.${operation}`,
     onConnect: () => () => {},
     subscribe: () => {},
   };

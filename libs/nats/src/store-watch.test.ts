@@ -37,6 +37,7 @@ function watchOf(stream: { lastSequence: number; answers: boolean; leaderless?: 
     connection: { request, options: {} },
     knownEnd: new KnownEnd(),
     seal: new StreamSeal(),
+    apiSubject: (operation: string) => `$JS.API.${operation}`,
     onConnect: (listener: () => void) => {
       connected = listener;
       return () => {};
