@@ -103,6 +103,24 @@ test('log lines: JSON of a service: time, name, level, text and fields', () => {
   expect(readable('ingest', '{ no JSON')).toMatch(/ingest {3}\{ no JSON$/);
 });
 
+test('log lines: what a client chose: shown escaped, on the one line', () => {
+  const id = 'a\n00:00:00 ingest   revoked\u001b[2J\u202e\u200b\u2028';
+  const line = readable('gateway', JSON.stringify({ level: 30, msg: 'subscribed', id }));
+  expect(line).toMatch(
+    /gateway {2}subscribed id=a\\u\{a\}00:00:00 ingest {3}revoked\\u\{1b\}\[2J\\u\{202e\}\\u\{200b\}\\u\{2028\}$/,
+  );
+  const err = { stack: `Error: ${id}\n    at here` };
+  const faulty = readable('gateway', JSON.stringify({ level: 50, msg: 'failed', err }));
+  expect(faulty?.split('\n').slice(1)).toEqual([
+    '  Error: a',
+    '  00:00:00 ingest   revoked\\u{1b}[2J\\u{202e}\\u{200b}\\u{2028}',
+    '      at here',
+  ]);
+  expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [WRN] x\u001b[2J')).not.toContain(
+    '\u001b',
+  );
+});
+
 test('log lines: nats-server: warnings are shown, what is usual is not', () => {
   expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [INF] Server is ready')).toBeUndefined();
   expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [WRN] low on disk')).toMatch(

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { CLOSE_CODES } from '@tidemark/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { closeCode, maskedFrame, openBareSocket } from '../conformance/bare-sockets.ts';
 import { ChunkDecoder } from '../support/chunks.ts';
 import { TRANSPORTS, untilEvents } from '../support/clients.ts';
 import type { Service } from '../support/services.ts';
@@ -198,6 +199,18 @@ describe('clients that are as good as gone', () => {
     await client.first('welcome');
     expect((await client.closed).code).toBe(CLOSE_CODES.unresponsive);
     expect(await metric(gateway, 'gateway_unresponsive_total')).toBe(1);
+  });
+
+  test('WebSocket: half of a message, and pongs for as long: closed with 4002', async () => {
+    const { gateway, token } = system;
+    const before = await metric(gateway, 'gateway_unresponsive_total');
+    const socket = await openBareSocket(gateway, token);
+    const code = closeCode(socket);
+    socket.write(maskedFrame(0x01, Buffer.from('{"type":')));
+    const timer = setInterval(() => socket.write(maskedFrame(0x8a, Buffer.from(''))), 50);
+    expect(await code).toBe(CLOSE_CODES.unresponsive);
+    clearInterval(timer);
+    expect(await metric(gateway, 'gateway_unresponsive_total')).toBe(before + 1);
   });
 
   test('WebSocket: silent but alive: pings are answered and it stays', async () => {

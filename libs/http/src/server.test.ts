@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type RequestListener, request } from 'node:http';
+import { connect } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { ConfigurationError } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
@@ -67,4 +68,35 @@ test('upgrade refused: the client reads the status, the headers and the JSON', a
   expect(response.headers).toMatchObject({ 'retry-after': '3', connection: 'close' });
   expect(await json(response)).toMatchObject({ code: 'unavailable', message: 'Füll.' });
   await http.stop(100);
+});
+
+test('upgrade while an answer is under way: the socket is closed, and nothing is upgraded', async () => {
+  let answer = (): void => {};
+  const http = new HttpServer((_request, response) => {
+    answer = () => void response.end('the answer of the first request');
+  }, logger);
+  let upgrades = 0;
+  http.onUpgrade((_request, socket) => {
+    upgrades++;
+    socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+  });
+  const port = await http.listen({ host: '127.0.0.1', port: 0 });
+  const first = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+  const upgrade = first.replace('Host', 'Connection: Upgrade\r\nUpgrade: websocket\r\nHost');
+  const attacking = connect(port, '127.0.0.1').on('error', () => {});
+  let received = '';
+  attacking.on('data', (bytes) => {
+    received += bytes;
+  });
+  const closed = once(attacking, 'close');
+  attacking.write(first + upgrade);
+  setTimeout(() => answer(), 100);
+  await closed;
+  expect(received).not.toContain('101');
+  expect(upgrades).toBe(0);
+  const usual = connect(port, '127.0.0.1');
+  usual.write(upgrade);
+  expect(String(await once(usual, 'data'))).toContain('101');
+  usual.destroy();
+  await http.stop(0);
 });

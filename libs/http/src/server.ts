@@ -1,4 +1,10 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConfigurationError } from '@tidemark/config';
@@ -54,7 +60,6 @@ const UNREADABLE: Readonly<Record<string, readonly [limit: string, status: numbe
  *     new ── listen ──> listening ── stop ──> draining ── answers done, or drainMs over ──> closed
  */
 export class HttpServer {
-  /** For `upgrade` requests. The application answers all others. */
   readonly server: Server;
   readonly #logger: Logger;
   readonly #sockets = new Set<Socket>();
@@ -115,6 +120,17 @@ export class HttpServer {
         this.#logger.info({ host, port: address.port }, 'listening');
         resolve(address.port);
       });
+    });
+  }
+
+  /**
+   * Gives upgrades to the listener. One that comes while the answer to an earlier request is under way gets
+   * none: that answer would be written into the stream of the upgraded connection.
+   */
+  onUpgrade(listener: (request: IncomingMessage, socket: Socket, head: Buffer) => void): void {
+    this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (this.#answerOf.has(socket)) socket.destroy();
+      else listener(request, socket, head);
     });
   }
 

@@ -88,3 +88,31 @@ describe('client messages', () => {
     });
   });
 });
+
+test.each([
+  'a\nb',
+  '\u001b[2J',
+  'a\u202eb',
+  'a\u200bb',
+  'a\u2028b',
+  '\ud800',
+  '\ue000',
+  '\u009b2J',
+])('id %o: is refused, and not repeated in the error', (id) => {
+  for (const message of [
+    { type: 'subscribe', id, topics: ['a'] },
+    { type: 'unsubscribe', id },
+    { type: 'publish', id, event: {} },
+  ]) {
+    const parsed = parseClientMessage(JSON.stringify(message));
+    expect(parsed).toMatchObject({ error: { code: 'invalid_message' } });
+    expect(parsed).not.toHaveProperty('id');
+  }
+});
+
+test('id of any script, with emoji: is accepted', () => {
+  for (const id of ['a b', 'été', '数据', '😀', '~!@#']) {
+    const parsed = parseClientMessage(JSON.stringify({ type: 'unsubscribe', id }));
+    expect(parsed).toMatchObject({ id });
+  }
+});

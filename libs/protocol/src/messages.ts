@@ -79,7 +79,14 @@ export type ServerMessage =
     }
   | ({ readonly type: 'error'; readonly id?: string } & ErrorBody);
 
-const id = z.string().min(1).max(SUBSCRIPTION_ID_LENGTH_MAX);
+/** Control, format and private characters, and those that separate lines or are half a character. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+const id = z
+  .string()
+  .min(1)
+  .max(SUBSCRIPTION_ID_LENGTH_MAX)
+  .refine((text) => !UNPRINTABLE.test(text), 'must have printable characters only');
 
 const subscription = z.strictObject({
   topics: z.array(z.string()),

@@ -83,7 +83,7 @@ runService({
         open: () => !registry.closing,
       },
     });
-    serveWebSockets(front.http.server, gateway, configuration);
+    serveWebSockets(front.http, gateway, configuration);
     onStop(() => registry.drain(configuration.drainMs));
     await front.listen();
 

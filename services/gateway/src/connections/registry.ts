@@ -31,6 +31,8 @@ export interface Member {
   principal: Principal;
   /** When the peer last sent something, on the clock's time; SSE peers send nothing. */
   lastReceivedMs: number;
+  /** When the message began to arrive that has not arrived whole, on the clock's time. */
+  readonly partSinceMs?: () => number | undefined;
   /** Stops accepting messages, and resolves when the accepted ones have been answered. */
   readonly finish?: () => Promise<void>;
 }
@@ -229,6 +231,12 @@ export class Registry implements Task {
       return;
     }
     if (member.transport === 'websocket') {
+      // Pongs may come between the frames of a message, so they do not show that it goes on.
+      if (nowMs - (member.partSinceMs?.() ?? nowMs) >= idleTimeoutMs) {
+        counters.unresponsive++;
+        this.#close(member, 'unresponsive', `A message was not whole after ${idleTimeoutMs} ms.`);
+        return;
+      }
       const silentMs = nowMs - member.lastReceivedMs;
       if (silentMs >= idleTimeoutMs) {
         counters.unresponsive++;

@@ -39,7 +39,11 @@ export function exposeMetrics(
     ['gateway_gaps_total', 'Gaps sent to clients.', 'gaps'],
     ['gateway_skipped_total', 'Events skipped for newer ones of their topics.', 'skipped'],
     ['gateway_stalled_total', 'Connections closed because their sockets took nothing.', 'stalled'],
-    ['gateway_unresponsive_total', 'Connections closed without a pong.', 'unresponsive'],
+    [
+      'gateway_unresponsive_total',
+      'Connections closed without a pong, or with half a message.',
+      'unresponsive',
+    ],
     ['gateway_heartbeats_total', 'Heartbeats sent.', 'heartbeats'],
     ['gateway_feed_bytes_total', 'Bytes of events received from the stream.', 'feedBytes'],
     ['gateway_feed_starts_total', 'Times that the feed started, or started again.', 'feedRestarts'],

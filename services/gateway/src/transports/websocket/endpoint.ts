@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Principal } from '@tidemark/auth';
-import { checkOrigin, refuseUpgrade } from '@tidemark/http';
+import { checkOrigin, type HttpServer, refuseUpgrade } from '@tidemark/http';
 import {
   asTidemarkError,
   CLOSE_CODES,
@@ -21,6 +21,7 @@ import { admit, type Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
 import { type Backlog, readMessages } from './message-reader.ts';
+import { watchParts } from './part-watch.ts';
 import { WebSocketSession } from './session.ts';
 
 const PATH = '/v1/ws';
@@ -49,7 +50,7 @@ export interface WebSocketLimits {
 }
 
 /** Serves `GET /v1/ws` (PROTOCOL.md section 6) on the upgrades of an HTTP server. */
-export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSocketLimits): void {
+export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebSocketLimits): void {
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.messageBytesMax,
@@ -68,7 +69,7 @@ export function serveWebSockets(server: Server, gateway: Gateway, limits: WebSoc
     refuseUpgrade(socket, error, { headers: VERSION });
   });
   const backlog = { bytes: 0 };
-  server.on('upgrade', async (request: IncomingMessage, socket: Socket, head: Buffer) => {
+  http.onUpgrade(async (request, socket, head) => {
     // Without a listener, a peer that resets its socket during the check would end the process.
     const ignore = (): void => {};
     socket.on('error', ignore);
@@ -147,6 +148,7 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     transport: 'websocket',
     principal,
     lastReceivedMs: core.clock.nowMs(),
+    partSinceMs: watchParts(webSocket, core.clock),
     finish: () => session.finish(),
   };
   const session = new WebSocketSession({
