@@ -30,6 +30,8 @@ export const READ_TIMEOUT_S = 2;
 export const HEARTBEAT_MS = '500';
 
 export interface NginxOptions {
+  /** Further changes of the configuration. */
+  readonly changes?: readonly [RegExp | string, string][];
   readonly tls?: boolean;
 }
 
@@ -49,7 +51,7 @@ export interface Nginx {
 /** With the configuration that is shipped, except for addresses, paths and the timeout. */
 export async function startNginx(
   system: System,
-  { tls = false }: NginxOptions = {},
+  { tls = false, changes = [] }: NginxOptions = {},
 ): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-nginx-'));
   cpSync(SHIPPED, folder, { recursive: true });
@@ -69,6 +71,7 @@ export async function startNginx(
     [/60s/g, `${READ_TIMEOUT_S}s`],
     [/\/tmp\/nginx/g, join(folder, 'nginx')],
     ['/dev/stdout', join(folder, 'access.log')],
+    ...changes,
   ]);
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const start = () => launch(file, () => answers(url, certificate));

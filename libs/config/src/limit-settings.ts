@@ -16,6 +16,22 @@ export const commonLimits = {
     meaning:
       'Addresses and CIDR ranges of proxies, separated by commas; their X-Forwarded-For is trusted.',
   },
+  allowedHosts: {
+    variable: 'TIDEMARK_ALLOWED_HOSTS',
+    type: 'text',
+    default: '',
+    meaning:
+      'Names under which a client reaches the service, separated by commas; `*` for any. Empty: any, but loopback names alone where it listens on loopback and no trusted proxy sends the request.',
+  },
+  metricsCacheMs: {
+    variable: 'TIDEMARK_METRICS_CACHE_MS',
+    type: 'integer',
+    default: 1000,
+    min: 0,
+    max: 60_000,
+    unit: 'ms',
+    meaning: 'How old the metrics may be that /metrics answers with.',
+  },
   refusalsPerSecondMax: {
     variable: 'TIDEMARK_HTTP_REFUSALS_PER_SECOND_MAX',
     type: 'integer',

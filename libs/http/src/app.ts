@@ -5,8 +5,9 @@ import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Authenticate } from './authentication.ts';
 import { answerErrors, toErrorResponse } from './error-response.ts';
+import type { CheckHost } from './hosts.ts';
 import type { Limits } from './limits.ts';
-import { observe } from './observation.ts';
+import { beginSpan, observe } from './observation.ts';
 import { type Origins, shareWith } from './origins.ts';
 
 /** The paths that web pages may use. Health and metrics are not among them. */
@@ -56,6 +57,11 @@ export interface AppOptions {
   readonly limits?: Limits;
   /** The endpoints of the admin port, which also has the metrics. */
   readonly adminEndpoints?: readonly Endpoint[];
+  /** How old the metrics may be that `/metrics` answers with, in ms; 0 if absent. */
+  readonly metricsCacheMs?: number;
+  /** Refuses requests to other names than those of the service, and of the admin port; none if absent. */
+  readonly checkHost?: CheckHost;
+  readonly checkAdminHost?: CheckHost;
 }
 
 /** The application of a service and that of its admin port. */
@@ -68,7 +74,8 @@ export interface Apps {
 /** Creates one application with the endpoints, the admin endpoints, health, readiness and metrics. */
 export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
-  return build([...options.endpoints, ...(options.adminEndpoints ?? [])], { metrics: true });
+  const endpoints = [...options.endpoints, ...(options.adminEndpoints ?? [])];
+  return build(endpoints, { metrics: true, checkHost: options.checkHost });
 }
 
 /**
@@ -84,17 +91,26 @@ export function createApps(
   if (adminPort === 0) return { app: createApp(options) };
   const build = builder(options);
   return {
-    app: build(options.endpoints, { metrics: false }),
-    admin: build(options.adminEndpoints ?? [], { metrics: true }),
+    app: build(options.endpoints, { metrics: false, checkHost: options.checkHost }),
+    admin: build(options.adminEndpoints ?? [], {
+      metrics: true,
+      checkHost: options.checkAdminHost,
+    }),
   };
+}
+
+interface Shown {
+  readonly metrics: boolean;
+  readonly checkHost: CheckHost | undefined;
 }
 
 function builder(options: AppOptions) {
   const observation = observe(options);
-  return (endpoints: readonly Endpoint[], shown: { readonly metrics: boolean }) => {
+  return (endpoints: readonly Endpoint[], { metrics, checkHost }: Shown) => {
     const app = createBare(observation);
+    if (checkHost) app.use((request, _response, next) => next(checkHost(request)));
     addHealth(app, options);
-    if (shown.metrics) addMetrics(app, options.metrics);
+    if (metrics) addMetrics(app, options);
     app.use(API_PATHS, shareWith(options.origins ?? new Set()));
     for (const endpoint of endpoints) addEndpoint(app, endpoint, options.authenticate);
     app.use((request) => {
@@ -139,9 +155,18 @@ function addHealth(app: Express, { checks, version }: AppOptions): void {
   addOpen(app, '/readyz', (_request, response) => answerReadiness(response, checks));
 }
 
-function addMetrics(app: Express, { registry }: Metrics): void {
+/** Collecting takes milliseconds, and needs no token. So many requests at one time get one answer. */
+function addMetrics(app: Express, { metrics, metricsCacheMs = 0 }: AppOptions): void {
+  const { registry } = metrics;
+  let collected: Promise<string> | undefined;
+  let collectedMs = 0;
   addOpen(app, '/metrics', async (_request, response) => {
-    const text = await registry.metrics();
+    const nowMs = performance.now();
+    if (!collected || nowMs - collectedMs >= metricsCacheMs) {
+      collected = registry.metrics();
+      collectedMs = nowMs;
+    }
+    const text = await collected;
     response.set('Content-Type', registry.contentType).end(text);
   });
 }
@@ -161,7 +186,9 @@ function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): vo
       let principal: Principal;
       try {
         principal = await authenticate(request);
+        beginSpan(response, { known: true });
       } catch (error) {
+        beginSpan(response, { known: false });
         if (!(error instanceof TidemarkError) || !postpone || !POSTPONED.has(error.code))
           throw error;
         postpone(request, response, error);

@@ -6,6 +6,7 @@ export * from './authentication.ts';
 export * from './body.ts';
 export * from './connection-limiter.ts';
 export * from './error-response.ts';
+export * from './hosts.ts';
 export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';

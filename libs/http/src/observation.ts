@@ -1,4 +1,4 @@
-import { readTraceContext } from '@tidemark/protocol';
+import { readTraceContext, readUnsampledContext } from '@tidemark/protocol';
 import {
   fail,
   type Logger,
@@ -38,19 +38,33 @@ export function observe(options: ObservationOptions): RequestHandler {
     const startMs = performance.now();
     const { method, path } = request;
     response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
-    const span = path.startsWith(TRACED_PATHS) ? startSpan(tracer, request) : NO_SPAN;
-    response.locals.span = span;
+    if (path.startsWith(TRACED_PATHS)) {
+      response.locals.begin = prepareSpan(tracer, request);
+    }
     response.once('close', () => {
       const status = response.statusCode;
       const durationMs = Math.round(performance.now() - startMs);
       const route = request.route?.path ?? 'none';
+      beginSpan(response, { known: false });
       answers.inc({ route, status });
       const finished = response.writableFinished;
-      logger.debug({ method, path, status, durationMs, finished, ...traceIds(span) }, 'answered');
+      logger.debug(
+        { method, path, status, durationMs, finished, ...traceIds(spanOf(response)) },
+        'answered',
+      );
       endRequestSpan(response, route);
     });
     next();
   };
+}
+
+/**
+ * Begins the span of a request, once it is known who sends it. The request decides whether its trace is
+ * recorded only where its token is valid: whoever sends no token could otherwise have everything traced.
+ */
+export function beginSpan(response: Response, sender: { readonly known: boolean }): void {
+  const begin: BeginSpan | undefined = response.locals.begin;
+  if (begin) response.locals.span ??= begin(sender);
 }
 
 /** Ends the span of a request early, where the answer lasts much longer than the request. */
@@ -64,12 +78,17 @@ export function endRequestSpan(response: Response, route: string): void {
   span.end();
 }
 
-function startSpan(tracer: Tracer, request: Request): Span {
+type BeginSpan = (sender: { readonly known: boolean }) => Span;
+
+function prepareSpan(tracer: Tracer, request: Request): BeginSpan | undefined {
+  if (!tracer.enabled) return undefined;
   const { method, path } = request;
-  if (!tracer.enabled) return NO_SPAN;
-  return tracer.span(method, {
-    kind: 'server',
-    parent: readTraceContext(request.headers),
-    attributes: { 'http.request.method': method, 'url.path': path },
-  });
+  const startMs = Date.now();
+  return ({ known }) =>
+    tracer.span(method, {
+      kind: 'server',
+      startMs,
+      parent: known ? readTraceContext(request.headers) : readUnsampledContext(request.headers),
+      attributes: { 'http.request.method': method, 'url.path': path },
+    });
 }

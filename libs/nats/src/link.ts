@@ -12,8 +12,8 @@ import { ConfigurationError, JETSTREAM_API, type NatsConfiguration } from '@tide
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { KnownEnd } from './known-end.ts';
-import { StreamSeal } from './seal.ts';
 import { natsFault } from './nats-fault.ts';
+import { StreamSeal } from './seal.ts';
 
 /** Pause between two attempts to reach NATS, and a random addition that spreads the clients. */
 const RECONNECT_WAIT_MS = 250;

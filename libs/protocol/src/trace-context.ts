@@ -41,6 +41,15 @@ export function isSampled(traceparent: string): boolean {
 }
 
 /**
+ * The trace context of a request from somebody who may not have it traced: its ids are known, so that log
+ * lines name them, and its sampled flag is not.
+ */
+export function readUnsampledContext(carrier: TraceCarrier): TraceContext | undefined {
+  const context = readTraceContext(carrier);
+  return context && { ...context, traceparent: `${context.traceparent.slice(0, FLAGS_AT)}00` };
+}
+
+/**
  * The trace context in the headers of a NATS message; `undefined` where they hold none.
  *
  * @param headers the first value of each, names in lower case

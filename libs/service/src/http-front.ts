@@ -3,6 +3,7 @@ import {
   createApps,
   type Endpoint,
   HttpServer,
+  parseHosts,
   type ServerOptions,
 } from '@tidemark/http';
 import { type AdminPort, openAdminPort } from './admin-port.ts';
@@ -16,6 +17,8 @@ export interface FrontConfiguration extends ServerOptions, AdminPort {
   readonly drainMs: number;
   readonly socketsPerAddressMax: number;
   readonly trustedProxies: string;
+  readonly allowedHosts: string;
+  readonly metricsCacheMs: number;
 }
 
 /** What the HTTP side of a service serves. */
@@ -45,6 +48,7 @@ export function createHttpFront(
   { endpoints, adminEndpoints = [], checks }: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
+  const { checkHost } = parts;
   const { app, admin } = createApps(
     {
       version: VERSION,
@@ -57,6 +61,9 @@ export function createHttpFront(
       checks: { ...checks, revocations: () => revocations.isComplete },
       endpoints,
       adminEndpoints,
+      metricsCacheMs: configuration.metricsCacheMs,
+      checkHost,
+      checkAdminHost: parseHosts({ ...configuration, host: configuration.adminHost }),
     },
     configuration,
   );

@@ -7,11 +7,14 @@ import type {
 } from '@tidemark/config';
 import {
   type Authenticate,
+  type CheckHost,
   type Confirm,
   configureAuthentication,
   confirmWith,
+  type HostConfiguration,
   Limits,
   type Origins,
+  parseHosts,
   parseOrigins,
 } from '@tidemark/http';
 import { createSeal, NatsLink, type RecordSeal, toLinkOptions } from '@tidemark/nats';
@@ -23,7 +26,8 @@ import { VERSION } from './version.ts';
 export type CommonConfiguration = NatsConfiguration &
   RecordConfiguration &
   TokenConfiguration &
-  AddressConfiguration & { readonly allowedOrigins: string };
+  AddressConfiguration &
+  HostConfiguration & { readonly allowedOrigins: string };
 
 /** The parts that every service is built from. */
 export interface ServiceParts extends Lifetime {
@@ -36,6 +40,8 @@ export interface ServiceParts extends Lifetime {
   /** Of the revocations and tickets that services store. */
   readonly seal: RecordSeal;
   readonly origins: Origins;
+  /** Refuses requests to a name that the service does not have. */
+  readonly checkHost: CheckHost;
   readonly authenticate: Authenticate;
   readonly confirm: Confirm;
 }
@@ -82,6 +88,7 @@ export function createParts(
     revocations,
     seal,
     origins,
+    checkHost: parseHosts(configuration),
     link,
     authenticate,
     confirm: confirmWith(revocations),

@@ -2,6 +2,7 @@ import type { GatewayConfiguration } from '@tidemark/config';
 import {
   type Authenticate,
   acceptTickets,
+  type CheckHost,
   type Confirm,
   type Endpoint,
   type Limits,
@@ -34,13 +35,14 @@ export interface Access {
   /** Limits the subscriptions of a user that catch up. */
   readonly catchUps: Semaphore;
   readonly origins: Origins;
+  readonly checkHost: CheckHost;
   readonly ticketEndpoint: Endpoint;
   readonly adminEndpoints: readonly Endpoint[];
 }
 
 /** @throws ConfigurationError for keys or origins that are not safe */
 export function openAccess(configuration: GatewayConfiguration, options: AccessOptions): Access {
-  const { link, limits, origins, authenticate, confirm, registry, seal } = options;
+  const { link, limits, origins, authenticate, confirm, registry, seal, checkHost } = options;
   const timeoutMs = configuration.appendTimeoutMs;
   const tickets = new TicketStore(link, { timeoutMs, seal });
   const proxies = parseProxies(configuration.trustedProxies);
@@ -62,6 +64,7 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
       of: 'catch-ups of this user',
     }),
     origins,
+    checkHost,
     ticketEndpoint: {
       ...ticketEndpoint(
         tickets,

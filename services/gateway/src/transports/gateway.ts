@@ -1,5 +1,13 @@
 import type { Principal } from '@tidemark/auth';
-import type { Authenticate, Confirm, Limits, Origins, Rate, Semaphore } from '@tidemark/http';
+import type {
+  Authenticate,
+  CheckHost,
+  Confirm,
+  Limits,
+  Origins,
+  Rate,
+  Semaphore,
+} from '@tidemark/http';
 import type { EventAppender } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -26,6 +34,7 @@ export interface Gateway {
   readonly catchUps: Semaphore;
   /** The origins of the pages that may connect; if empty, any page with a token may. */
   readonly origins: Origins;
+  readonly checkHost: CheckHost;
   readonly appender: EventAppender;
 }
 

@@ -1,4 +1,4 @@
-import { asTidemarkError, readTraceContext } from '@tidemark/protocol';
+import { asTidemarkError, type TraceContext } from '@tidemark/protocol';
 import {
   fail,
   type Logger,
@@ -45,11 +45,17 @@ export class Reports {
     metrics.gauge('gateway_subscriptions', 'Subscriptions.', () => this.#subscriptions);
   }
 
-  /** The span of a WebSocket handshake; an SSE connection has that of its request. */
-  handshake(request: { readonly headers: Readonly<Record<string, unknown>> }): Span {
+  /**
+   * The span of a WebSocket handshake; an SSE connection has that of its request.
+   *
+   * @param parent the trace that it continues
+   * @param startMs milliseconds since 1970
+   */
+  handshake(parent: TraceContext | undefined, startMs: number): Span {
     return this.tracer.span('GET /v1/ws', {
       kind: 'server',
-      parent: readTraceContext(request.headers),
+      startMs,
+      parent,
       attributes: { 'http.request.method': 'GET', 'http.route': '/v1/ws' },
     });
   }

@@ -8,6 +8,8 @@ import {
   CLOSE_CODES,
   type CloseReason,
   PATTERNS_MAX,
+  readTraceContext,
+  readUnsampledContext,
   SUBPROTOCOL,
   TidemarkError,
 } from '@tidemark/protocol';
@@ -73,35 +75,42 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
     // Without a listener, a peer that resets its socket during the check would end the process.
     const ignore = (): void => {};
     socket.on('error', ignore);
-    const handshake = gateway.reports.handshake(request);
+    const startMs = Date.now();
+    let handshake: Span | undefined;
     const refuse = (error: unknown): void => {
+      handshake ??= gateway.reports.handshake(readUnsampledContext(request.headers), startMs);
       gateway.reports.refused('websocket', error, handshake);
       refuseUpgrade(socket, asTidemarkError(error));
     };
-    const accept = (principal: Principal): void => {
+    const accept = (principal: Principal, span: Span): void => {
       if (socket.destroyed) return;
       admit(gateway, request, principal);
       socket.off('error', ignore);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        startSession(webSocket, { socket, principal, gateway, limits, handshake, backlog });
+        startSession(webSocket, {
+          ...{ socket, principal, gateway, limits, backlog },
+          handshake: span,
+        });
       });
     };
     try {
       const principal = await check(request, gateway);
+      const span = gateway.reports.handshake(readTraceContext(request.headers), startMs);
+      handshake = span;
       // Queued like messages, because thousands of clients may connect at once.
       const flow = { user: principal.subject, connection: socket };
       gateway.core.userWork.enqueue(() => {
         try {
-          accept(principal);
+          accept(principal, span);
         } catch (error) {
           refuse(error);
         } finally {
-          handshake.end();
+          span.end();
         }
       }, flow);
     } catch (error) {
       refuse(error);
-      handshake.end();
+      handshake?.end();
     }
   });
 }
@@ -109,6 +118,7 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
 async function check(request: IncomingMessage, gateway: Gateway): Promise<Principal> {
   const [path] = (request.url ?? '').split('?');
   if (path !== PATH) throw new TidemarkError('not_found', `There is no WebSocket at ${path}.`);
+  gateway.checkHost(request);
   checkOrigin(request, gateway.origins);
   return gateway.authenticateConnection(request);
 }
