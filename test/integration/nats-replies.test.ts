@@ -137,6 +137,42 @@ test.each(['gateway', 'replay'] as const)(
   },
 );
 
+test('gateway: what it lets a consumer send: deletes no stream, and is no announcement', async () => {
+  const before = await streams();
+  const gateway = connectionOf('gateway');
+  const announced = await withNats(system.nats.url, async (operator) => {
+    for await (const message of operator.subscribe('tidemark.archives.announce')) {
+      return message.json<object>();
+    }
+    return {};
+  });
+  const forged = JSON.stringify({ ...announced, instance: 'forged', archive: 'forged' });
+  for (const [payload, replies] of [
+    ['', FORBIDDEN.gateway],
+    [forged, ['tidemark.archives.announce']],
+  ] as const) {
+    const { seq } = await jetstream(gateway).publish('tidemark.events.any', payload);
+    for (const reply of replies) {
+      const config = {
+        ack_policy: 'none',
+        deliver_policy: 'by_start_sequence',
+        opt_start_seq: seq,
+      };
+      const create = (more: object) =>
+        gateway.request(
+          `$JS.API.CONSUMER.CREATE.${EVENTS}`,
+          JSON.stringify({ stream_name: EVENTS, config: { ...config, ...more } }),
+        );
+      const { name } = (await create({})).json<{ name: string }>();
+      gateway.publish(`$JS.API.CONSUMER.MSG.NEXT.${EVENTS}.${name}`, '{"batch":1}', { reply });
+      await create({ deliver_subject: reply });
+    }
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await streams()).toEqual(before);
+  expect(await metric(system.gateway, 'gateway_archives')).toBe(1);
+});
+
 test('publisher: its own event: is acknowledged by the stream', async () => {
   const payload = { id: '1', source: '/direct', type: 'direct.x', specversion: '1.0' };
   const stream = jetstream(connectionOf('publisher'));

@@ -1,7 +1,7 @@
 import { type ArchiveHoldings, parseAnnouncement } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { ArchiveDirectory } from './archive-directory.ts';
-import type { NatsLink } from './link.ts';
+import { isSentTo, type NatsLink } from './link.ts';
 
 /** Replay services announce here what their archives hold. */
 const ANNOUNCE_SUBJECT = 'tidemark.archives.announce';
@@ -77,7 +77,10 @@ export function followArchives(
   logger: Logger,
 ): { stop(): void } {
   const subscription = link.subscribe(ANNOUNCE_SUBJECT, {
-    onMessage: (message) => directory.note(parseAnnouncement(message.string())),
+    onMessage: (message) => {
+      if (!isSentTo(message, ANNOUNCE_SUBJECT)) return;
+      directory.note(parseAnnouncement(message.string()));
+    },
     onEnded: ({ message: reason }) => {
       logger.error({ reason }, 'announcements of archives are no longer received');
     },

@@ -1,6 +1,6 @@
 import { type DisconnectTarget, parseDisconnectTarget, TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import type { NatsLink } from './link.ts';
+import { isSentTo, type NatsLink } from './link.ts';
 
 /** The subject of disconnects, which every gateway reads. It is not a subject of the events stream. */
 export const DISCONNECT_SUBJECT = 'tidemark.control.disconnect';
@@ -33,7 +33,10 @@ export function serveDisconnects(
   logger: Logger,
 ): void {
   link.subscribe(DISCONNECT_SUBJECT, {
-    onMessage: (message) => disconnect(parseDisconnectTarget(message.json())),
+    onMessage: (message) => {
+      if (!isSentTo(message, DISCONNECT_SUBJECT)) return;
+      disconnect(parseDisconnectTarget(message.json()));
+    },
     onEnded: ({ message: reason }) => {
       logger.error({ reason }, 'requests to disconnect are no longer received');
     },

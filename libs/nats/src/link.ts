@@ -271,6 +271,14 @@ function tlsOptions({ servers, tlsCaFile }: LinkOptions): TlsOptions | undefined
 }
 
 /**
+ * Whether a message was published to a subject. A consumer can be told to deliver there what a stream holds;
+ * such a message keeps the subject that the stream has it under.
+ */
+export function isSentTo({ subject }: Msg, expected: string): boolean {
+  return subject === expected;
+}
+
+/**
  * Waits.
  *
  * @throws the signal's reason when it is aborted first
