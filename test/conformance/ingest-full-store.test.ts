@@ -13,6 +13,8 @@ const LEFT_BYTES = 300_000;
 const FULL = "The stream's store is full.";
 const STUCK = 'The stream stores nothing: its disk may be full, or most of its replicas away.';
 const UNANSWERED = 'The stream did not acknowledge in time.';
+/** A store is filled as fast as it takes events. */
+const UNLIMITED = { TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000' };
 const TEST_TIMEOUT_MS = 60_000;
 
 const cleanups: (() => unknown)[] = [];
@@ -77,7 +79,10 @@ test(
   'NATS reaches its own limit: the answer says so, not ready, logged once; space again: well by itself',
   async () => {
     // The buckets reserve most of it.
-    const setup = await startIngest({ nats: { jetStream: 'max_file_store: 40MB' } });
+    const setup = await startIngest({
+      env: UNLIMITED,
+      nats: { jetStream: 'max_file_store: 40MB' },
+    });
     cleanups.push(setup.stop);
     for (let n = 0; n < 20; n++) expectUnavailable(await postUntil(setup, [FULL]));
     await expectFault(setup);
@@ -96,6 +101,7 @@ test.skipIf(!canMount())(
     const disk = await mountSmallDisk(16);
     cleanups.push(disk.remove);
     const setup = await startIngest({
+      env: UNLIMITED,
       nats: { storeFolder: disk.folder, jetStream: 'max_file_store: 1GB' },
     });
     cleanups.push(setup.stop);
