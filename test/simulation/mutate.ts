@@ -36,6 +36,7 @@ const COPIED = [
   'services/gateway/src',
   'services/replay/src',
   'test/simulation',
+  'test/support/chunks.ts',
   'tsconfig.base.json',
 ];
 const OWN_SCOPE = '@tidemark';
@@ -43,6 +44,8 @@ const OWN_SCOPE = '@tidemark';
 interface Verdict {
   readonly found: boolean;
   readonly how: string;
+  /** Whether the worlds could not run at all. */
+  readonly isBroken?: boolean;
 }
 
 const root = process.cwd();
@@ -50,7 +53,9 @@ const root = process.cwd();
 const original = mkdtempSync(join(tmpdir(), 'tidemark-original-'));
 copySources(root, original);
 const unharmed = await findFailure(original);
-if (unharmed.found) throw new Error(`Without a mistake there is a failure: ${unharmed.how}`);
+if (unharmed.found || unharmed.isBroken) {
+  throw new Error(`Without a mistake there is a failure: ${unharmed.how}`);
+}
 const chosen = MUTATIONS.filter(({ mistake, part = 'services/gateway', file }) => {
   return `${mistake} ${part}/src/${file}`.includes(values.only);
 });
@@ -114,8 +119,9 @@ async function findFailure(folder: string): Promise<Verdict> {
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     const [, seed, check] = /^seed (\d+): ([^:\n]+)/m.exec(stdout) ?? [];
-    if (seed === undefined)
-      return { found: false, how: `the run itself failed: ${stderr.slice(0, 200)}` };
+    if (seed === undefined) {
+      return { found: false, how: `the run failed: ${stderr.slice(0, 200)}`, isBroken: true };
+    }
     return { found: true, how: `${check}, seed ${seed}` };
   }
 }
