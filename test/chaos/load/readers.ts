@@ -177,7 +177,10 @@ function readLines(url: string, token: string, take: (line: ExportLine) => void)
         return;
       }
       begun = true;
-      createInterface({ input: response }).on('line', (text) => {
+      const lines = createInterface({ input: response });
+      // Since Node 24 it tells the errors of the response too.
+      lines.on('error', () => {});
+      lines.on('line', (text) => {
         const line = parse(text);
         if (line) take(line);
       });
