@@ -5,7 +5,12 @@ import { PatternSet } from '../log/pattern-set.ts';
 import { webSocketEncoder } from '../transports/websocket/encoder.ts';
 import { WriteBuffer } from './batch.ts';
 import type { Sink } from './sink.ts';
-import { GROUP_QUEUE_MAX, type LiveConnection, SubscriberGroup } from './subscriber-group.ts';
+import {
+  GROUP_BYTES_MAX,
+  GROUP_QUEUE_MAX,
+  type LiveConnection,
+  SubscriberGroup,
+} from './subscriber-group.ts';
 
 const WRITE_MS = 1;
 const TASK_SLICE_MS = 8;
@@ -142,6 +147,20 @@ describe('group', () => {
     while (group.run(clock.nowMs + TASK_SLICE_MS));
     expect(holding.size).toBe(0);
     for (const { events } of members) expect(events).toEqual(range(1, GROUP_QUEUE_MAX + 1));
+  });
+
+  test('queue: few events of many bytes: the feed waits until a round has made room', () => {
+    const { group, clock, holding, join } = createGroup();
+    join(0);
+    const bytes = GROUP_BYTES_MAX / 8;
+    for (const sequence of range(1, 7)) group.enqueueEvent(entry(sequence, bytes));
+    expect(holding.size).toBe(0);
+    group.enqueueEvent(entry(8, bytes));
+    expect(holding.size).toBe(1);
+    while (group.run(clock.nowMs + TASK_SLICE_MS));
+    expect(holding.size).toBe(0);
+    for (const sequence of range(9, 15)) group.enqueueEvent(entry(sequence, bytes));
+    expect(holding.size).toBe(0);
   });
 
   test('queue: full, and the last member leaves: the feed goes on', () => {

@@ -14,6 +14,9 @@ import type { Sink } from './sink.ts';
  */
 export const GROUP_QUEUE_MAX = 1024;
 
+/** Bytes of JSON that may wait for a round to end; at these the feed pauses as well. */
+export const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Writes between two readings of the clock. A write takes 10 µs, a full batch 50. */
 const WRITES_PER_CLOCK = 16;
 
@@ -53,6 +56,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
   readonly #context: GroupContext;
   readonly #members = new Set<LiveConnection>();
   readonly #queue = new EntryQueue();
+  #queuedBytes = 0;
   #key: string;
   #patterns: PatternSet;
   #round: { readonly members: IterableIterator<LiveConnection>; readonly head: number } | undefined;
@@ -107,9 +111,10 @@ export class SubscriberGroup implements Task, EventSubscriber {
 
   enqueueEvent(entry: EventEntry): void {
     this.#queue.push(entry);
+    this.#queuedBytes += entry.json.length;
     entry.deliveryTrace?.enqueued();
     const { tasks } = this.#context;
-    if (this.#queue.length === GROUP_QUEUE_MAX) tasks.pauseFeed(this);
+    if (this.#isFull) tasks.pauseFeed(this);
     tasks.schedule(this);
   }
 
@@ -135,10 +140,16 @@ export class SubscriberGroup implements Task, EventSubscriber {
     const nowMs = wallMs();
     while ((this.#queue.first?.sequence ?? Number.POSITIVE_INFINITY) <= head) {
       const entry = this.#queue.shift();
-      entry?.deliveryTrace?.completed();
-      if (entry) counters.deliveryLagMs.observe(nowMs - entry.timeMs, this.#members.size);
+      if (!entry) break;
+      this.#queuedBytes -= entry.json.length;
+      entry.deliveryTrace?.completed();
+      counters.deliveryLagMs.observe(nowMs - entry.timeMs, this.#members.size);
     }
-    if (this.#queue.length < GROUP_QUEUE_MAX) this.#context.tasks.resumeFeed(this);
+    if (!this.#isFull) this.#context.tasks.resumeFeed(this);
+  }
+
+  get #isFull(): boolean {
+    return this.#queue.length >= GROUP_QUEUE_MAX || this.#queuedBytes >= GROUP_BYTES_MAX;
   }
 
   /** @returns the number of writes; at least one, because a visit also takes time */
@@ -233,6 +244,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) {
       entry.deliveryTrace?.completed();
     }
+    this.#queuedBytes = 0;
     this.#context.tasks.resumeFeed(this);
   }
 }

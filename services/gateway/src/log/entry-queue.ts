@@ -1,7 +1,10 @@
 import type { EventEntry } from './event-entry.ts';
 
-/** Removed items at the front of the array before it is cut; keeps `shift` cheap on average. */
-const DEAD_MAX = 1024;
+/**
+ * Removed items at the front of the array before it is cut, where they are half of it. Cutting is cheap on
+ * average, and hundreds of thousands of topics have such a queue.
+ */
+const DEAD_MAX = 16;
 
 /** Entries in ascending sequence: appended at the end, removed at the front, found by bisection. */
 export class EntryQueue {
@@ -30,7 +33,9 @@ export class EntryQueue {
   }
 
   push(entry: EventEntry): void {
-    this.#items.push(entry);
+    // An array that grows from nothing has room for 17 items, and most topics have one or two.
+    if (this.#items.length === 0) this.#items = [entry];
+    else this.#items.push(entry);
   }
 
   shift(): EventEntry | undefined {

@@ -23,8 +23,17 @@ export interface DeliveryTrace {
   completed(): void;
 }
 
-/** Measured memory of an entry in addition to its bytes: objects, index, and a frame's prefix. */
-const ENTRY_OVERHEAD_BYTES = 400;
+/** Measured memory of an entry, and of each frame that it keeps, in addition to their bytes. */
+const ENTRY_OVERHEAD_BYTES = 260;
+const FRAME_OVERHEAD_BYTES = 110;
+
+/** Larger frames get memory of their own. Node's pool would leave the rest of its blocks unused. */
+const POOLED_BYTES_MAX = 1024;
+
+/** Counts the memory of entries. */
+export interface Account {
+  bytes: number;
+}
 
 /**
  * One event of the log with its epoch, its delivery trace and its encoded frames. The first connection
@@ -40,6 +49,7 @@ export class EventEntry implements LogEvent, Position {
   readonly deliveryTrace: DeliveryTrace | undefined;
   #webSocketFrame: Buffer | undefined;
   #sseFrame: Buffer | undefined;
+  #account: Account | undefined;
 
   constructor(epoch: string, event: LogEvent, deliveryTrace?: DeliveryTrace) {
     this.epoch = epoch;
@@ -50,17 +60,36 @@ export class EventEntry implements LogEvent, Position {
     this.deliveryTrace = deliveryTrace;
   }
 
-  /** The bytes that count against the tail's limit: JSON and both frames, encoded yet or not. */
+  /** The memory that it takes, with the frames that it has kept until now. */
   get chargedBytes(): number {
-    return 3 * this.json.length + ENTRY_OVERHEAD_BYTES;
+    const frames = [this.#webSocketFrame, this.#sseFrame].reduce(
+      (sum, frame) => sum + (frame ? frame.length + FRAME_OVERHEAD_BYTES : 0),
+      0,
+    );
+    return this.json.length + ENTRY_OVERHEAD_BYTES + frames;
+  }
+
+  /** Counts its memory in an account from now on, with the frames that it will keep. */
+  chargeTo(account: Account): void {
+    this.#account = account;
+    account.bytes += this.chargedBytes;
+  }
+
+  /** Gives its memory back to the account. */
+  endCharge(): void {
+    if (this.#account) this.#account.bytes -= this.chargedBytes;
+    this.#account = undefined;
   }
 
   /** Encodes the frame once and keeps it for all connections of the transport. */
   frame(encoder: EventEncoder): Buffer {
     const frame = this.#kept(encoder);
     if (frame) return frame;
-    const encoded = Buffer.allocUnsafe(encoder.frameBytes(this, this.json));
+    const length = encoder.frameBytes(this, this.json);
+    const isPooled = length <= POOLED_BYTES_MAX;
+    const encoded = isPooled ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
     encoder.writeFrame(encoded, 0, { position: this, json: this.json });
+    if (this.#account) this.#account.bytes += length + FRAME_OVERHEAD_BYTES;
     if (encoder.slot === 0) this.#webSocketFrame = encoded;
     else if (encoder.slot === 1) this.#sseFrame = encoded;
     return encoded;

@@ -137,11 +137,12 @@ export class EventLog {
 
   /** Appends the feed's next event and delivers it to the live subscribers of its topic. */
   appendEvent(event: LogEvent, deliveryTrace?: DeliveryTrace): void {
-    const { sequence, topic, timeMs, json } = event;
+    const { sequence, timeMs, json } = event;
     this.#checkSequence(sequence);
-    const kept = { sequence, topic, timeMs, json: this.#slab.copy(json) };
+    const topic = this.tail.openTopic(event.topic);
+    const kept = { sequence, topic: topic.name, timeMs, json: this.#slab.copy(json) };
     const entry = new EventEntry(this.epoch, kept, deliveryTrace);
-    this.#onAppended(entry, this.tail.appendEntry(entry));
+    this.#onAppended(entry, this.tail.appendEntry(entry, topic));
     this.#wakeHeadWaiters();
   }
 

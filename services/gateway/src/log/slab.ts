@@ -1,11 +1,14 @@
 /** Bytes of one block. */
 const BLOCK_BYTES = 64 * 1024;
 
-/** Larger payloads are not copied, because each is most of the buffer that it arrived in. */
-const COPIED_BYTES_MAX = BLOCK_BYTES / 4;
+/** Larger payloads get memory of their own, so that no more than an eighth of a block stays unused. */
+const SHARED_BYTES_MAX = BLOCK_BYTES / 8;
+
+/** A large payload that is this part of the buffer that it arrived in is not copied. */
+const KEPT_PART_MIN = 0.9;
 
 /**
- * Slab allocator: copies small payloads one after another into blocks of its own. A NATS message is a
+ * Slab allocator: copies small payloads one after another into blocks of its own, and large ones whole. A NATS message is a
  * view of the whole buffer that was read from the socket with it. While archive pages arrive over the
  * same connection, an event of 300 bytes would retain 18 KB, so the tail would retain many times the
  * bytes that it counts.
@@ -17,7 +20,10 @@ export class Slab {
   /** @returns the same bytes, which retain nothing else of the buffer that they arrived in */
   copy(bytes: Uint8Array): Uint8Array {
     const { length } = bytes;
-    if (length > COPIED_BYTES_MAX) return bytes;
+    if (length > SHARED_BYTES_MAX) {
+      const isMost = length >= KEPT_PART_MIN * bytes.buffer.byteLength;
+      return isMost ? bytes : Uint8Array.from(bytes);
+    }
     if (this.#at + length > this.#block.length) {
       this.#block = new Uint8Array(BLOCK_BYTES);
       this.#at = 0;

@@ -101,7 +101,12 @@ describe('tail', () => {
         expect(tail.length).toBeLessThanOrEqual(limits.eventsMax);
         const kept = all.filter(({ sequence }) => sequence > tail.floor);
         expect(tail.length).toBe(kept.length);
-        expect(tail.bytes).toBe(kept.reduce((sum, entry) => sum + entry.chargedBytes, 0));
+        const topics = new Set(kept.map(({ topic: name }) => tail.topics.get(name)));
+        const charged = [...kept, ...topics].reduce(
+          (sum, one) => sum + (one?.chargedBytes ?? 0),
+          0,
+        );
+        expect(tail.bytes).toBe(charged);
         expect(tail.oldestMs).toBe(kept[0]?.timeMs);
         const read = readOn(tail, new PatternSet(['>']), tail.floor, 3);
         expect(read).toEqual(kept);

@@ -1,5 +1,5 @@
 import { EntryQueue } from './entry-queue.ts';
-import type { EventEntry } from './event-entry.ts';
+import type { Account, EventEntry } from './event-entry.ts';
 import type { PatternSet } from './pattern-set.ts';
 import { Topic } from './topic.ts';
 import { TopicIndex } from './topic-index.ts';
@@ -43,7 +43,7 @@ export class Tail {
   readonly topics = new TopicIndex<Topic>();
   #floor: number;
   #head: number;
-  #bytes = 0;
+  readonly #account: Account = { bytes: 0 };
 
   /** @param start the sequence after which the tail begins */
   constructor(start: number, limits: TailLimits) {
@@ -60,8 +60,9 @@ export class Tail {
     return this.#head;
   }
 
+  /** The memory of the entries, with the frames that they keep, and of the topics. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#account.bytes;
   }
 
   get length(): number {
@@ -72,17 +73,22 @@ export class Tail {
     return this.#entries.first?.timeMs;
   }
 
-  /** @returns the entry's topic */
-  appendEntry(entry: EventEntry): Topic {
+  /** The topic of a name, with a place for its entries. The next entry must be one of it. */
+  openTopic(name: string): Topic {
+    const known = this.topics.get(name);
+    if (known) return known;
+    const topic = new Topic(name);
+    this.topics.set(name, topic);
+    this.#account.bytes += topic.chargedBytes;
+    return topic;
+  }
+
+  /** @param topic as `openTopic` gave it */
+  appendEntry(entry: EventEntry, topic = this.openTopic(entry.topic)): Topic {
     this.#head = entry.sequence;
     this.#entries.push(entry);
-    let topic = this.topics.get(entry.topic);
-    if (!topic) {
-      topic = new Topic();
-      this.topics.set(entry.topic, topic);
-    }
     topic.entries.push(entry);
-    this.#bytes += entry.chargedBytes;
+    entry.chargeTo(this.#account);
     this.#evict();
     return topic;
   }
@@ -94,9 +100,10 @@ export class Tail {
 
   /** Drops every entry. The tail then begins after this sequence. */
   reset(sequence: number): void {
+    for (const entry of this.#entries.after(0)) entry.endCharge();
     this.#entries.clear();
     this.topics.clear();
-    this.#bytes = 0;
+    this.#account.bytes = 0;
     this.#floor = sequence;
     this.#head = sequence;
   }
@@ -176,14 +183,20 @@ export class Tail {
 
   #evict(): void {
     const { bytesMax, eventsMax } = this.#limits;
-    while (this.#entries.length > eventsMax || this.#bytes > bytesMax) {
+    while (this.#entries.length > eventsMax || this.bytes > bytesMax) {
       const entry = this.#entries.shift();
       if (!entry) return;
       this.#floor = entry.sequence;
-      this.#bytes -= entry.chargedBytes;
-      const entries = this.topics.get(entry.topic)?.entries;
-      entries?.shift();
-      if (entries?.length === 0) this.topics.delete(entry.topic);
+      entry.endCharge();
+      this.#evictFromTopic(entry.topic);
     }
+  }
+
+  #evictFromTopic(name: string): void {
+    const topic = this.topics.get(name);
+    topic?.entries.shift();
+    if (topic?.entries.length !== 0) return;
+    this.topics.delete(name);
+    this.#account.bytes -= topic.chargedBytes;
   }
 }
