@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
 import { until } from '../support/until.ts';
+import { WebSocketClient } from '../support/web-socket-client.ts';
 
-/* PROTOCOL.md section 8.2: addresses that bring wrong tokens, at the services that have no handshakes. */
+/* PROTOCOL.md section 8.2: addresses that bring wrong tokens or tickets. */
 
 const REFUSALS = 5;
 
@@ -66,4 +67,39 @@ test('right tokens from one address, as many as there are: none is refused', asy
   for (let n = 0; n < 4 * REFUSALS; n++) {
     expect((await ask(replay as Service, '203.0.113.3', token)).status).toBe(400);
   }
+});
+
+/** The status of something that needs a token and has a right one. */
+async function statusAt(gateway: Service, address: string): Promise<number> {
+  return (await ask(gateway, address, await makeToken('admin'))).status;
+}
+
+test('wrong tickets from an address: count like wrong tokens; others are served', async () => {
+  const gateway = services.at(-1) as Service;
+  const right = await statusAt(gateway, '203.0.113.4');
+  await until(async () => {
+    const headers = { 'x-forwarded-for': '203.0.113.4' };
+    const answer = await fetch(`${gateway.url}/v1/sse?topics=a&ticket=wrong`, { headers });
+    await answer.body?.cancel();
+    return (await statusAt(gateway, '203.0.113.4')) === 429;
+  });
+  expect(await statusAt(gateway, '203.0.113.5')).toBe(right);
+});
+
+test('wrong tokens over a connection: count for its address, which may not go on; others are served', async () => {
+  const gateway = services.at(-1) as Service;
+  const right = await statusAt(gateway, '203.0.113.6');
+  const token = await makeToken('subscribe:>');
+  const client = new WebSocketClient(gateway.url, {
+    token,
+    headers: { 'x-forwarded-for': '203.0.113.6' },
+  });
+  await client.first('welcome');
+  for (let n = 0; n < 2 * REFUSALS; n++) client.send({ type: 'authenticate', token: `wrong-${n}` });
+  await until(() => client.all('error').length === 2 * REFUSALS);
+  expect(await statusAt(gateway, '203.0.113.6')).toBe(429);
+  client.send({ type: 'authenticate', token });
+  await until(() => client.all('error').at(-1)?.code === 'limit_exceeded');
+  expect(await statusAt(gateway, '203.0.113.7')).toBe(right);
+  await client.close();
 });

@@ -107,6 +107,7 @@ export class SimulatedGateway {
       connection,
       transport: device.transport,
       principal: principal('>'),
+      address: '',
       lastReceivedMs: this.clock.nowMs(),
       finish: async () => {},
     };
@@ -168,6 +169,7 @@ export class SimulatedGateway {
       connection,
       connectionId: 'id',
       principal: principal('>'),
+      address: '',
       limits: {
         subscriptionsMax: SUBSCRIPTIONS_MAX,
         publishesMax: PUBLISHES_MAX,

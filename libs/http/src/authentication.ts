@@ -1,4 +1,3 @@
-import type { BlockList } from 'node:net';
 import {
   createVerifier,
   findTicket,
@@ -10,12 +9,12 @@ import {
   type TokenVerifier,
   toVerifierOptions,
 } from '@tidemark/auth';
-import type { AddressConfiguration, TokenConfiguration } from '@tidemark/config';
+import type { TokenConfiguration } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
-import type { Failures, Limits } from './limits.ts';
+import type { Limits } from './limits.ts';
 import { mayUseCookie, type OriginCarrier, type Origins } from './origins.ts';
+import type { Addressed, RefusedAddresses } from './refused-addresses.ts';
 
 /**
  * Identifies the sender of a request.
@@ -25,7 +24,7 @@ import { mayUseCookie, type OriginCarrier, type Origins } from './origins.ts';
 export type Authenticate = (request: Caller) => Promise<Principal>;
 
 /** A request, or something else that carries a token. Its address is known where it has a socket. */
-export type Caller = TokenCarrier & OriginCarrier & Partial<AddressCarrier>;
+export type Caller = TokenCarrier & OriginCarrier & Addressed;
 
 /** How requests are authenticated. */
 export interface AuthenticationOptions {
@@ -39,7 +38,7 @@ export interface AuthenticationOptions {
 }
 
 /** Exchanges a ticket for the principal that it was issued to. Each ticket works once. */
-export type Redeem = (ticket: string) => Promise<Principal>;
+export type Redeem = (ticket: string, caller: Caller) => Promise<Principal>;
 
 /**
  * Checks a principal again some time after its token was checked.
@@ -66,6 +65,7 @@ export interface AuthenticationParts {
   readonly revocations: RevocationList;
   readonly origins: Origins;
   readonly limits: Limits;
+  readonly refusedAddresses: RefusedAddresses;
 }
 
 /**
@@ -74,8 +74,8 @@ export interface AuthenticationParts {
  * @throws ConfigurationError when a key is missing, too short or cannot be used
  */
 export function configureAuthentication(
-  settings: TokenConfiguration & AddressConfiguration,
-  { logger, limits, ...rest }: AuthenticationParts,
+  settings: TokenConfiguration,
+  { logger, limits, refusedAddresses, ...rest }: AuthenticationParts,
 ): Authenticate {
   const observer = {
     onFailure: (reason: string) => logger.error({ reason }, 'the JWK set cannot be fetched'),
@@ -86,45 +86,30 @@ export function configureAuthentication(
     cookieName: settings.tokenCookie,
     ...rest,
   });
-  const refusals = limits.failures('refusals_per_second', {
-    max: settings.refusalsPerSecondMax,
-    of: 'requests without a valid token from one address',
-  });
-  return boundRefusals(authenticate, { refusals, proxies: parseProxies(settings.trustedProxies) });
+  return (request) => refusedAddresses.guard(request, () => authenticate(request));
 }
 
-interface Bound {
-  readonly refusals: Failures;
-  readonly proxies: BlockList;
-}
-
-/** Refuses an address that has just sent too many wrong tokens, since each costs a signature check. */
-function boundRefusals(authenticate: Authenticate, { refusals, proxies }: Bound): Authenticate {
-  return async (request) => {
-    const { headers, socket } = request;
-    if (!socket) return authenticate(request);
-    const address = clientOf({ headers, socket }, proxies);
-    await refusals.check(address);
-    try {
-      return await authenticate(request);
-    } catch (error) {
-      if (error instanceof TidemarkError && error.status === 401) await refusals.note(address);
-      throw error;
-    }
-  };
+/** How tickets are checked. */
+export interface TicketOptions {
+  readonly redeem: Redeem;
+  readonly confirm: Confirm;
+  /** A wrong ticket counts like a wrong token. */
+  readonly refusedAddresses: RefusedAddresses;
 }
 
 /** Accepts tickets as well, for requests in which a browser can send only a URL. */
 export function acceptTickets(
   authenticate: Authenticate,
-  { redeem, confirm }: { readonly redeem: Redeem; readonly confirm: Confirm },
+  { redeem, confirm, refusedAddresses }: TicketOptions,
 ): Authenticate {
   return async (request) => {
     const ticket = findTicket(request);
     if (ticket === undefined) return authenticate(request);
-    const principal = await redeem(ticket);
-    confirm(principal);
-    return principal;
+    return refusedAddresses.guard(request, async () => {
+      const principal = await redeem(ticket, request);
+      confirm(principal);
+      return principal;
+    });
   };
 }
 

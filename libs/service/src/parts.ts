@@ -16,6 +16,7 @@ import {
   type Origins,
   parseHosts,
   parseOrigins,
+  RefusedAddresses,
 } from '@tidemark/http';
 import { createSeal, NatsLink, type RecordSeal, toLinkOptions } from '@tidemark/nats';
 import { Metrics } from '@tidemark/telemetry';
@@ -43,6 +44,8 @@ export interface ServiceParts extends Lifetime {
   /** Refuses requests to a name that the service does not have. */
   readonly checkHost: CheckHost;
   readonly authenticate: Authenticate;
+  /** `authenticate` counts for it; what else checks tokens or tickets must do so too. */
+  readonly refusedAddresses: RefusedAddresses;
   readonly confirm: Confirm;
 }
 
@@ -68,7 +71,8 @@ export function createParts(
   const limits = new Limits(metrics);
   const revocations = new RevocationList(configuration);
   const origins = parseOrigins(configuration.allowedOrigins);
-  const parts = { logger, revocations, origins, limits };
+  const refusedAddresses = new RefusedAddresses(configuration, limits);
+  const parts = { logger, revocations, origins, limits, refusedAddresses };
   const authenticate = configureAuthentication(configuration, parts);
   const seal = createSeal(configuration);
   const link = new NatsLink({
@@ -91,6 +95,7 @@ export function createParts(
     checkHost: parseHosts(configuration),
     link,
     authenticate,
+    refusedAddresses,
     confirm: confirmWith(revocations),
   };
 }

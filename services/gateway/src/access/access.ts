@@ -1,5 +1,6 @@
 import type { GatewayConfiguration } from '@tidemark/config';
 import {
+  type Addressed,
   type Authenticate,
   acceptTickets,
   type CheckHost,
@@ -14,6 +15,7 @@ import {
 import { TicketStore } from '@tidemark/nats';
 import type { ServiceParts } from '@tidemark/service';
 import type { Registry } from '../connections/registry.ts';
+import { AccessLookups } from './access-lookups.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
 import { Admission } from './admission.ts';
 import { redeemFrom, ticketEndpoint } from './tickets.ts';
@@ -25,6 +27,8 @@ export interface AccessOptions extends ServiceParts {
 /** Authentication, limits and admin calls of the gateway. */
 export interface Access {
   readonly authenticate: Authenticate;
+  /** The address that limits count for. */
+  readonly addressOf: (request: Addressed) => string;
   /** For new connections: it also accepts tickets, and limits handshakes. */
   readonly authenticateConnection: ReturnType<Admission['guard']>;
   readonly confirm: Confirm;
@@ -43,14 +47,22 @@ export interface Access {
 /** @throws ConfigurationError for keys or origins that are not safe */
 export function openAccess(configuration: GatewayConfiguration, options: AccessOptions): Access {
   const { link, limits, origins, authenticate, confirm, registry, seal, checkHost } = options;
+  const { refusedAddresses } = options;
   const timeoutMs = configuration.appendTimeoutMs;
   const tickets = new TicketStore(link, { timeoutMs, seal });
   const proxies = parseProxies(configuration.trustedProxies);
   const admission = new Admission({ ...configuration, registry, limits, proxies });
+  const lookups = new AccessLookups(limits);
+  const addressOf = (request: Addressed) => refusedAddresses.addressOf(request) ?? '';
   return {
     authenticate,
+    addressOf,
     authenticateConnection: admission.guard(
-      acceptTickets(authenticate, { redeem: redeemFrom(tickets), confirm }),
+      acceptTickets(authenticate, {
+        redeem: redeemFrom(tickets, { lookups, addressOf }),
+        confirm,
+        refusedAddresses,
+      }),
     ),
     confirm,
     admission,
@@ -67,7 +79,7 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
     checkHost,
     ticketEndpoint: {
       ...ticketEndpoint(
-        tickets,
+        { tickets, lookups },
         limits.rate('tickets_per_second', {
           max: configuration.ticketsPerSecondMax,
           of: 'tickets of one user',
@@ -75,6 +87,6 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
       ),
       authenticate: admission.guard(authenticate),
     },
-    adminEndpoints: adminEndpoints({ ...options, timeoutMs }),
+    adminEndpoints: adminEndpoints({ ...options, timeoutMs, lookups }),
   };
 }

@@ -1,17 +1,28 @@
+import assert from 'node:assert';
+import { Socket } from 'node:net';
 import { parsePrincipal } from '@tidemark/auth';
-import type { Endpoint, Rate, Redeem } from '@tidemark/http';
+import type { Addressed, Endpoint, Rate, Redeem } from '@tidemark/http';
 import type { TicketStore } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
+import type { AccessLookups } from './access-lookups.ts';
+
+interface TicketParts {
+  readonly tickets: TicketStore;
+  readonly lookups: AccessLookups;
+}
 
 /** `POST /v1/tickets` (PROTOCOL.md section 8.3). A browser may put a ticket into a URL. */
-export function ticketEndpoint(store: TicketStore, tickets: Rate): Endpoint {
+export function ticketEndpoint({ tickets: store, lookups }: TicketParts, tickets: Rate): Endpoint {
   return {
     path: '/v1/tickets',
     methods: {
-      async POST(_request, response, principal) {
+      async POST({ socket }, response, principal) {
         // All users share the bucket, so one user alone could fill it.
         await tickets.consume(principal.subject);
-        const { ticket, expiresAtMs } = await store.issue(principal);
+        const { ticket, expiresAtMs } = await lookups.run(
+          { name: `user ${principal.subject}`, socket },
+          () => store.issue(principal),
+        );
         response.status(201).json({ ticket, expiresAt: new Date(expiresAtMs).toISOString() });
       },
     },
@@ -19,9 +30,15 @@ export function ticketEndpoint(store: TicketStore, tickets: Rate): Endpoint {
 }
 
 /** Finds a ticket's holder, with the permissions and expiry of the token, which may have expired. */
-export function redeemFrom(store: TicketStore): Redeem {
-  return async (ticket) => {
-    const principal = parsePrincipal(await store.redeem(ticket));
+export function redeemFrom(
+  store: TicketStore,
+  { lookups, addressOf }: Pick<TicketParts, 'lookups'> & { addressOf(caller: Addressed): string },
+): Redeem {
+  return async (ticket, caller) => {
+    const { socket } = caller;
+    assert(socket instanceof Socket, 'A ticket comes with a handshake.');
+    const asker = { name: `address ${addressOf(caller)}`, socket };
+    const principal = parsePrincipal(await lookups.run(asker, () => store.redeem(ticket)));
     if (!principal) throw new TidemarkError('unauthenticated', 'The ticket is no longer valid.');
     return principal;
   };

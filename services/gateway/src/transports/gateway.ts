@@ -1,5 +1,6 @@
 import type { Principal } from '@tidemark/auth';
 import type {
+  Addressed,
   Authenticate,
   CheckHost,
   Confirm,
@@ -23,6 +24,8 @@ export interface Gateway {
   readonly registry: Registry;
   readonly reports: Reports;
   readonly authenticate: Authenticate;
+  /** The address that limits count for. */
+  readonly addressOf: (request: Addressed) => string;
   /** For new connections: it also accepts tickets, and limits handshakes. */
   readonly authenticateConnection: (request: ConnectRequest) => Promise<Principal>;
   readonly confirm: Confirm;

@@ -3,6 +3,7 @@ import { type Confirm, type Endpoint, type Request, readJson, type Serve } from 
 import { type NatsLink, type RecordSeal, RevocationStore, requestDisconnect } from '@tidemark/nats';
 import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { AccessLookups, Asker } from '../access-lookups.ts';
 
 /** Most bytes of a body, which names one token, user or connection. */
 const BODY_BYTES_MAX = 4096;
@@ -12,12 +13,13 @@ export interface AdminOptions {
   readonly link: NatsLink;
   readonly seal: RecordSeal;
   readonly timeoutMs: number;
+  readonly lookups: AccessLookups;
   readonly confirm: Confirm;
 }
 
 /** The calls with which operators revoke tokens and close connections (PROTOCOL.md section 13). */
 export function adminEndpoints(options: AdminOptions): Endpoint[] {
-  const { logger, link, confirm } = options;
+  const { logger, link, confirm, lookups } = options;
   const store = new RevocationStore(link, options);
 
   /** Checks the token again after the body, which may come long after the first check. */
@@ -30,13 +32,13 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
 
   const revoke: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
-    await store.add(revocation);
+    await lookups.run(asker(request, principal), () => store.add(revocation));
     logger.warn({ revocation, by: principal.subject }, 'revoked');
     response.status(204).end();
   };
   const lift: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
-    await store.remove(revocation);
+    await lookups.run(asker(request, principal), () => store.remove(revocation));
     logger.warn({ revocation, by: principal.subject }, 'revocation lifted');
     response.status(204).end();
   };
@@ -50,4 +52,8 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
     { path: '/v1/admin/revocations', methods: { POST: revoke, DELETE: lift } },
     { path: '/v1/admin/disconnect', methods: { POST: disconnect } },
   ];
+}
+
+function asker({ socket }: Request, { subject }: Principal): Asker {
+  return { name: `user ${subject}`, socket };
 }

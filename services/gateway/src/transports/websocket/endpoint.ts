@@ -86,9 +86,10 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
       if (socket.destroyed) return;
       admit(gateway, request, principal);
       socket.off('error', ignore);
+      const address = gateway.addressOf(request);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         startSession(webSocket, {
-          ...{ socket, principal, gateway, limits, backlog },
+          ...{ socket, address, principal, gateway, limits, backlog },
           handshake: span,
         });
       });
@@ -125,6 +126,7 @@ async function check(request: IncomingMessage, gateway: Gateway): Promise<Princi
 
 interface AcceptedRequest {
   readonly socket: Socket;
+  readonly address: string;
   readonly principal: Principal;
   readonly gateway: Gateway;
   readonly limits: WebSocketLimits;
@@ -133,7 +135,7 @@ interface AcceptedRequest {
 }
 
 function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
-  const { socket, principal, gateway, limits, handshake, backlog } = request;
+  const { socket, address, principal, gateway, limits, handshake, backlog } = request;
   const { core, registry, logger, reports } = gateway;
   const id = randomUUID();
   handshake.setAttribute('tidemark.connection', id);
@@ -166,6 +168,7 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     connection,
     connectionId: id,
     principal,
+    address,
     limits,
     catchUpLimit,
     newId: randomUUID,

@@ -33,6 +33,8 @@ export interface SessionOptions {
   /** The id that `welcome` names. */
   readonly connectionId: string;
   readonly principal: Principal;
+  /** Wrong tokens count for it. */
+  readonly address: string;
   readonly limits: SessionLimits;
   readonly newId: () => string;
   readonly report: SessionReport;
@@ -185,9 +187,9 @@ export class WebSocketSession {
   }
 
   async #authenticate({ token }: MessageOf<'authenticate'>): Promise<void> {
-    const { gateway, connection, onPrincipal } = this.#options;
+    const { gateway, connection, onPrincipal, address } = this.#options;
     const authorization = `Bearer ${token}`;
-    const principal = await gateway.authenticate({ headers: { authorization } });
+    const principal = await gateway.authenticate({ headers: { authorization }, address });
     if (principal.subject !== this.#principal.subject) {
       throw new TidemarkError('forbidden', 'The token belongs to somebody else.');
     }
