@@ -36,9 +36,9 @@ describe('access lookups', () => {
     run('other').catch(() => {});
     await nextTurn();
     expect(asked).toHaveLength(REQUESTS_MAX);
-    for (let n = 0; n < 3; n++) await endOne();
-    expect(asked.indexOf('other')).toBeGreaterThanOrEqual(0);
-    expect(asked.indexOf('other')).toBeLessThan(REQUESTS_MAX + 3);
+    // The flood is served until its quantum of 10 ms is over, and these take next to no time.
+    for (let n = 0; n < 300 && !asked.includes('other'); n++) await endOne();
+    expect(asked).toContain('other');
   });
 
   test('more than may wait: refused; somebody who has none is not', async () => {
