@@ -41,17 +41,29 @@ interface MessageQuery {
 
 /** JetStream as a publisher reaches it: what it stores, what it refuses, and what it says it has. */
 export class AppendServer {
-  /** Whether the present append was answered by anything but `in process`. */
-  decided = false;
   readonly #world: World;
   readonly #clock: Clock;
   readonly #stored = new Map<string, Sent>();
   /** How far the server reaches that answered the last append; it may have been held up. */
   #reaches = Number.POSITIVE_INFINITY;
+  /** The answers to the present append, and how many of them were `in process`. */
+  #answers = 0;
+  #undecided = 0;
 
   constructor(world: World, clock: Clock) {
     this.#world = world;
     this.#clock = clock;
+  }
+
+  /** Whether the present append was answered, each time with `in process`. */
+  get isUndecided(): boolean {
+    return this.#answers > 0 && this.#answers === this.#undecided;
+  }
+
+  /** Another append begins. */
+  begin(): void {
+    this.#answers = 0;
+    this.#undecided = 0;
   }
 
   /** The record with a message id, if the stream still holds it. */
@@ -65,7 +77,7 @@ export class AppendServer {
     if (subject.includes('STREAM.INFO')) return toReply(this.#info());
     return new Promise((resolve, reject) => {
       const fail = () => {
-        this.decided = true;
+        this.#answers++;
         reject(new Error('No answer in time.'));
       };
       const cancel = this.#clock.after(options.timeout, fail);
@@ -93,8 +105,11 @@ export class AppendServer {
     const id = headers.get('Nats-Msg-Id');
     const isHeldUp = stale && clock.nowMs < stale.untilMs && random.chance(0.5);
     this.#reaches = isHeldUp ? stale.bounds.lastSequence : Number.POSITIVE_INFINITY;
-    if (expected !== '' && clock.nowMs < undecidedUntilMs) return { error: IN_PROCESS, seq: 0 };
-    this.decided = true;
+    this.#answers++;
+    if (expected !== '' && clock.nowMs < undecidedUntilMs) {
+      this.#undecided++;
+      return { error: IN_PROCESS, seq: 0 };
+    }
     const last = this.#last(topic)?.sequence ?? 0;
     if (expected !== '' && Number(expected) !== last) return { error: WRONG_SEQUENCE, seq: 0 };
     const first = this.find(id);

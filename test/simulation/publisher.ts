@@ -1,5 +1,5 @@
 import {
-  type BudgetClock,
+  type AppendClock,
   EventAppender,
   KnownEnd,
   type NatsLink,
@@ -54,7 +54,7 @@ export class SimulatedPublisher {
       metrics: NO_METRICS,
       tracer: { enabled: false } as Tracer,
       signal,
-      clock: createBudgetClock(world, clock),
+      clock: createClock(world, clock),
     });
   }
 
@@ -94,7 +94,7 @@ export class SimulatedPublisher {
     const { event, expected, epoch } = attempt;
     const { history, clock } = this.#world;
     const begun = { version: history.version, nowMs: clock.nowMs };
-    this.#server.decided = false;
+    this.#server.begin();
     try {
       const { cursor } = await this.#appender.append(event, {
         // The first of a chain, and one after a loss, has no condition.
@@ -143,7 +143,8 @@ export class SimulatedPublisher {
       );
     }
     const tookMs = this.#world.clock.nowMs - nowMs;
-    const gaveUp = !this.#server.decided && tookMs < TIMEOUT_MS - LAST_PAUSE_MS;
+    const { isUndecided } = this.#server;
+    const gaveUp = isUndecided && tookMs < TIMEOUT_MS - LAST_PAUSE_MS;
     ensure(!gaveUp, 'append', () => `${event.id} was given up after ${tookMs} ms`);
   }
 
@@ -184,7 +185,7 @@ const NO_METRICS = {
   gaugeBy: () => {},
 } as unknown as Metrics;
 
-function createBudgetClock({ random }: World, clock: LoopClock): BudgetClock {
+function createClock({ random }: World, clock: LoopClock): AppendClock {
   return {
     nowMs: () => clock.nowMs(),
     random: () => random.next(),

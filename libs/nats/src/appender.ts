@@ -179,7 +179,7 @@ export class Appender {
     const { budget } = options;
     const { id, subject, payload } = sent;
     this.#stream ??= jetstream(this.#link.connection);
-    const sentMs = performance.now();
+    const sentMs = budget.nowMs;
     for (;;) {
       try {
         const { seq, duplicate } = await this.#stream.publish(subject, payload, {

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Lineage, TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import type { AppendClock } from './append-clock.ts';
 import type { Appended } from './appender.ts';
-import { type NatsLink, pause } from './link.ts';
+import type { NatsLink } from './link.ts';
 import { onStreamChange, type StreamState, waitForStream } from './stream-state.ts';
 
 /** How long an append waits for the epoch that it needs while that is read. */
@@ -20,6 +20,7 @@ const LOSS_PAUSE_MS = 100;
 export interface EpochOptions {
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  readonly clock: AppendClock;
   /** Whether the stream has this append. Fails where NATS does not tell. */
   readonly isStored: (append: Appended) => Promise<boolean>;
 }
@@ -92,13 +93,14 @@ export class Epoch {
    * @returns `undefined` where that was not enough
    */
   async waitForValue(): Promise<Lineage | undefined> {
-    const deadlineMs = performance.now() + EPOCH_WAIT_MS;
-    for (let leftMs = EPOCH_WAIT_MS; leftMs > 0; leftMs = deadlineMs - performance.now()) {
+    const { clock, signal } = this.#options;
+    const deadlineMs = clock.nowMs() + EPOCH_WAIT_MS;
+    for (let leftMs = EPOCH_WAIT_MS; leftMs > 0; leftMs = deadlineMs - clock.nowMs()) {
       const waiting = new AbortController();
-      const late = sleep(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined);
+      const late = clock.pause(leftMs, waiting.signal).catch(() => undefined);
       await Promise.race([this.#read?.done ?? late, late]);
       waiting.abort();
-      if (this.#value !== undefined || this.#options.signal.aborted) break;
+      if (this.#value !== undefined || signal.aborted) break;
     }
     return this.#value;
   }
@@ -131,18 +133,18 @@ export class Epoch {
 
   /** Reads the epoch, and waits for the next one where the log lost its end in this one. */
   async #readWhole(signal: AbortSignal): Promise<Lineage> {
-    const { logger } = this.#options;
+    const { logger, clock } = this.#options;
     let deadlineMs: number | undefined;
     for (;;) {
-      const state = await waitForStream(this.#link, { logger, signal });
+      const state = await waitForStream(this.#link, { logger, signal, clock });
       // Without an answer it is not known whether the log lost its end, and time alone does not tell.
       const keeps = await this.#keepsLast(state).catch(() => undefined);
-      if (keeps || performance.now() >= (deadlineMs ?? Number.POSITIVE_INFINITY)) return state;
+      if (keeps || clock.nowMs() >= (deadlineMs ?? Number.POSITIVE_INFINITY)) return state;
       if (keeps === false && deadlineMs === undefined) {
-        deadlineMs = performance.now() + LOSS_WAIT_MS;
+        deadlineMs = clock.nowMs() + LOSS_WAIT_MS;
         logger.warn('the log lost its end: appends wait for its new epoch');
       }
-      await pause(LOSS_PAUSE_MS, signal);
+      await clock.pause(LOSS_PAUSE_MS, signal);
     }
   }
 

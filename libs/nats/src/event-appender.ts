@@ -9,11 +9,12 @@ import {
   toPresent,
 } from '@tidemark/protocol';
 import { type Logger, type Metrics, type Span, type Tracer, traceSend } from '@tidemark/telemetry';
+import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
 import { type Appended, Appender } from './appender.ts';
 import { Epoch } from './epoch.ts';
 import type { NatsLink } from './link.ts';
 import { refusalError } from './refusals.ts';
-import { type BudgetClock, RetryBudget } from './retry-budget.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { StoreWatch } from './store-watch.ts';
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -40,8 +41,8 @@ export interface EventAppenderOptions {
   readonly tracer: Tracer;
   /** Ends the waits for the stream. */
   readonly signal: AbortSignal;
-  /** The clock of the attempts; the process's own if absent. */
-  readonly clock?: BudgetClock;
+  /** The process's own if absent. */
+  readonly clock?: AppendClock;
 }
 
 /** The condition of one append, and how it is traced. */
@@ -77,23 +78,24 @@ export class EventAppender {
   readonly #tracer: Tracer;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal;
-  readonly #clock: BudgetClock | undefined;
+  readonly #clock: AppendClock;
   readonly #seconds;
 
   constructor(link: NatsLink, options: EventAppenderOptions) {
-    const { service, metrics, logger, signal } = options;
+    const { service, metrics, logger, signal, clock = PROCESS_CLOCK } = options;
     this.#link = link;
-    this.#watch = new StoreWatch({ link, logger, signal });
+    this.#watch = new StoreWatch({ link, logger, signal, clock });
     this.#appender = new Appender(link, { ...options, watch: this.#watch });
     this.#epoch = new Epoch(link, {
       logger,
       signal,
+      clock,
       isStored: (append) => this.#appender.isStored(append, this.#budget()),
     });
     this.#tracer = options.tracer;
     this.#timeoutMs = options.timeoutMs;
     this.#signal = signal;
-    this.#clock = options.clock;
+    this.#clock = clock;
     this.#seconds = metrics.histogram(`${service}_append_seconds`, 'From append to its end.', {
       buckets: LATENCY_BUCKETS_SECONDS,
     });

@@ -1,3 +1,4 @@
+export * from './append-clock.ts';
 export * from './appender.ts';
 export * from './archive-announcements.ts';
 export * from './archive-client.ts';

@@ -1,22 +1,12 @@
-import { pause } from './link.ts';
+import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
 
 /** The first pause and the longest one. Each is doubled, and up to half of it is random. */
 const FIRST_MS = 10;
 const LAST_MS = 160;
 
-/** The time of a retry budget, in ms, and its random numbers from 0 up to 1. */
-export interface BudgetClock {
-  nowMs(): number;
-  random(): number;
-  /** Rejects once the signal is aborted. */
-  pause(ms: number, signal?: AbortSignal): Promise<unknown>;
-}
-
-const PROCESS_CLOCK: BudgetClock = { nowMs: () => performance.now(), random: Math.random, pause };
-
 /** The time that one append has, and the pauses between its attempts. */
 export class RetryBudget {
-  readonly #clock: BudgetClock;
+  readonly #clock: AppendClock;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
   #pauseMs = FIRST_MS;
@@ -29,6 +19,10 @@ export class RetryBudget {
     this.#clock = clock;
     this.#deadlineMs = clock.nowMs() + timeoutMs;
     this.#signal = signal;
+  }
+
+  get nowMs(): number {
+    return this.#clock.nowMs();
   }
 
   /** What is left, in ms; at least 1, so that a request may have it as its time-out. */

@@ -1,5 +1,6 @@
 import type { Logger } from '@tidemark/telemetry';
-import { type NatsLink, pause } from './link.ts';
+import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
+import type { NatsLink } from './link.ts';
 import type { Refusal } from './refusals.ts';
 import { readStateWithin } from './state-within.ts';
 
@@ -27,6 +28,8 @@ export interface StoreWatchOptions {
   readonly link: NatsLink;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** The process's own if absent. */
+  readonly clock?: AppendClock;
 }
 
 interface Look {
@@ -42,6 +45,7 @@ interface Look {
  */
 export class StoreWatch {
   readonly #options: StoreWatchOptions;
+  readonly #clock: AppendClock;
   #fault: StoreFault | undefined;
   #beganMs = 0;
   #refusedMs = Number.NEGATIVE_INFINITY;
@@ -53,6 +57,7 @@ export class StoreWatch {
 
   constructor(options: StoreWatchOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? PROCESS_CLOCK;
     // A server that was started again has forgotten that its disk was full.
     options.link.onConnect(() => {
       this.#seen = undefined;
@@ -75,19 +80,19 @@ export class StoreWatch {
    * the fault lasts: a service that gets no appends could never find out that it has ended.
    */
   get storing(): boolean {
-    return this.#fault === undefined || performance.now() - this.#refusedMs > BELIEVED_MS;
+    return this.#fault === undefined || this.#clock.nowMs() - this.#refusedMs > BELIEVED_MS;
   }
 
   /** Notes that the stream has stored an event. */
   noteStored(): void {
-    this.#storedMs = performance.now();
+    this.#storedMs = this.#clock.nowMs();
     if (this.#fault === undefined) this.#seen = undefined;
   }
 
   /**
    * Notes that an append failed. One that was in process for all of its time says as little as silence.
    *
-   * @param sentMs when it was sent first, as `performance.now()`
+   * @param sentMs when it was sent first, on the same clock
    */
   noteRefused(refusal: Refusal, sentMs: number): void {
     if (refusal === 'full' || refusal === 'offline') this.#begin(refusal);
@@ -100,7 +105,7 @@ export class StoreWatch {
    */
   async #suspect(sentMs: number): Promise<void> {
     if (this.#fault !== undefined) {
-      this.#refusedMs = performance.now();
+      this.#refusedMs = this.#clock.nowMs();
       return;
     }
     const { link } = this.#options;
@@ -115,7 +120,7 @@ export class StoreWatch {
   }
 
   #begin(fault: StoreFault): void {
-    this.#refusedMs = performance.now();
+    this.#refusedMs = this.#clock.nowMs();
     if (this.#fault !== undefined) {
       // A server that is full gives up its lead, so `offline` often follows and says less.
       if (this.#fault !== 'full') this.#fault = fault;
@@ -130,7 +135,7 @@ export class StoreWatch {
 
   #end(): void {
     const fault = this.#fault;
-    const seconds = Math.round((performance.now() - this.#beganMs) / 1000);
+    const seconds = Math.round((this.#clock.nowMs() - this.#beganMs) / 1000);
     this.#fault = undefined;
     this.#seen = undefined;
     this.#options.logger.info({ fault, seconds }, 'the stream stores events again');
@@ -142,7 +147,7 @@ export class StoreWatch {
     this.#following = true;
     const { signal } = this.#options;
     while (this.#fault !== undefined && !signal.aborted) {
-      await pause(LOOK_MS, signal).catch(() => undefined);
+      await this.#clock.pause(LOOK_MS, signal).catch(() => undefined);
       const look = await this.#look();
       if (this.#fault !== undefined && !signal.aborted && this.#hasEnded(look)) this.#end();
     }
@@ -150,7 +155,7 @@ export class StoreWatch {
   }
 
   #hasEnded(look: Look | undefined): boolean {
-    if (performance.now() - this.#refusedMs < QUIET_MS) return false;
+    if (this.#clock.nowMs() - this.#refusedMs < QUIET_MS) return false;
     if (this.#storedMs > this.#refusedMs) return true;
     if (this.#fault === 'offline') return look !== undefined;
     this.#seen ??= look;
@@ -163,7 +168,7 @@ export class StoreWatch {
     if (!link.connected) return undefined;
     try {
       const { lastSequence } = await readStateWithin(link, LOOK_MS);
-      return { lastSequence, atMs: performance.now() };
+      return { lastSequence, atMs: this.#clock.nowMs() };
     } catch {
       return undefined;
     }

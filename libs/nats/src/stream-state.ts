@@ -8,6 +8,7 @@ import {
 } from '@nats-io/jetstream';
 import type { LogBounds } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
 import type { StreamAnswer } from './known-end.ts';
 import { readLineage } from './lineage.ts';
 import { type NatsLink, pause } from './link.ts';
@@ -125,6 +126,8 @@ export function onStreamChange(link: NatsLink, logger: Logger, listener: () => v
 export interface WaitOptions {
   readonly logger: Logger;
   readonly signal?: AbortSignal;
+  /** The process's own if absent. */
+  readonly clock?: Pick<AppendClock, 'pause'>;
 }
 
 /**
@@ -134,7 +137,7 @@ export interface WaitOptions {
  */
 export async function waitForStream(
   link: NatsLink,
-  { logger, signal }: WaitOptions,
+  { logger, signal, clock = PROCESS_CLOCK }: WaitOptions,
 ): Promise<StreamState> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
@@ -146,7 +149,7 @@ export async function waitForStream(
       const reason = error instanceof Error ? error.message : String(error);
       if (attempt % 20 === 1) logger.warn({ reason }, 'waiting for JetStream');
     }
-    await pause(WAIT_MS, signal);
+    await clock.pause(WAIT_MS, signal);
   }
 }
 
