@@ -33,9 +33,9 @@ export function whyFalseGap(told: ToldGap, truth: Truth): string | undefined {
 
 function whyNotExpired(told: ToldGap, truth: Truth): string | undefined {
   const { gap, from, to } = told;
-  const after = Math.max(from.sequence, told.through);
-  if (to.sequence <= after) return `was told a gap to ${gap.to}, which it had passed`;
-  return whyNotGone(after, told, truth);
+  // `live` may have told more than the cursor from which the client resumes.
+  if (to.sequence <= from.sequence) return `was told a gap to ${gap.to}, which it had passed`;
+  return whyNotGone(Math.max(from.sequence, told.through), told, truth);
 }
 
 function whyNotFuture(told: ToldGap, truth: Truth): string | undefined {

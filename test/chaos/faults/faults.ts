@@ -17,6 +17,12 @@ const LOSES: Readonly<Record<string, 'end' | 'start'>> = {
   retention: 'start',
 };
 
+/**
+ * Faults of disks, which spare all of NATS meanwhile. Two of three servers that lost events could agree on
+ * others, while the third one is away.
+ */
+const ALONE: ReadonlySet<string> = new Set(['lost-archive', 'old-disk', 'power-loss']);
+
 /** Makes faults happen, mends what they broke, and records both. */
 export class Faults {
   readonly #world: World;
@@ -93,10 +99,11 @@ export class Faults {
   async #breakNamed({ fault, targets, lastsMs }: Omit<PlannedFault, 'atMs'>): Promise<void> {
     const named = await Promise.all(targets.map((name) => this.#resolve(name)));
     const processes = named.filter((process) => !this.#busy.has(process.name));
-    const spared = fault === 'lost-archive' ? this.#world.nats.processes : [];
+    const isAlone = ALONE.has(fault);
+    const spared = isAlone ? this.#world.nats.processes : [];
     const isSpared =
       processes.length === named.length && !spared.some(({ name }) => this.#busy.has(name));
-    if (processes.length === 0 || (fault === 'lost-archive' && !isSpared)) return;
+    if (processes.length === 0 || (isAlone && !isSpared)) return;
     const busy = [...processes, ...spared].map(({ name }) => name);
     for (const name of busy) this.#busy.add(name);
     const target = processes.map(({ name }) => name).join(' ');
