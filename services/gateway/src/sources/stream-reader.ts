@@ -13,7 +13,7 @@ import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { ColdQuery, StreamTier } from './cold-reads.ts';
-import { believedSlice } from './copy-end.ts';
+import { believedSlice, type CopySlice } from './copy-end.ts';
 import { decodeRecord } from './decoding.ts';
 
 /** Most bytes of JSON in one read. */
@@ -65,9 +65,10 @@ export class StreamReader implements StreamTier {
   }
 
   async readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice> {
-    const { through, patterns } = query;
+    const { after, through, patterns } = query;
     const slice = await this.#readCopy(query, signal);
-    if (slice.through < through || !(await this.#state()).replicated) return slice;
+    const isPart = slice.through < through && slice.delivered?.first === after + 1;
+    if (isPart || !(await this.#state()).replicated) return slice;
     return believedSlice(slice, query, (last) => nextMatch(this.#link, patterns, last, through));
   }
 
@@ -78,7 +79,7 @@ export class StreamReader implements StreamTier {
    *
    * @throws Error when not one message arrived in the time, or the signal is aborted
    */
-  async #readCopy(query: ColdQuery, signal: AbortSignal | undefined): Promise<Slice> {
+  async #readCopy(query: ColdQuery, signal: AbortSignal | undefined): Promise<CopySlice> {
     const subjects = narrowest(query.patterns);
     if (subjects.length === 0) {
       return this.#scan(query, { subjects, timeoutMs: this.#timeoutMs, signal });
@@ -91,16 +92,22 @@ export class StreamReader implements StreamTier {
     return filtered ?? this.#scan(query, { subjects: [], timeoutMs, signal });
   }
 
-  async #scan(query: ColdQuery, options: ScanOptions): Promise<Slice> {
+  async #scan(query: ColdQuery, options: ScanOptions): Promise<CopySlice> {
     const { epoch, patterns, after, through, eventsMax } = query;
     const entries: EventEntry[] = [];
     let bytes = 0;
+    let first = 0;
     let scanned = after;
-    const slice = await this.#consume<Slice>({
+    const sliceTo = (end: number): CopySlice => {
+      const delivered = first > 0 ? { first, last: scanned } : undefined;
+      return { entries, through: end, delivered };
+    };
+    const slice = await this.#consume<CopySlice>({
       ...options,
       after,
       onRecord: (record, pending) => {
-        if (record.sequence > through) return { entries, through };
+        if (record.sequence > through) return sliceTo(through);
+        first ||= record.sequence;
         scanned = record.sequence;
         const { topic } = record;
         const isWanted = topic !== undefined && patterns.matches(topic);
@@ -110,13 +117,13 @@ export class StreamReader implements StreamTier {
           bytes += decoded.event.json.length;
         }
         const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
-        if (full && record.sequence < through) return { entries, through: record.sequence };
-        return pending === 0 ? { entries, through } : undefined;
+        if (full && record.sequence < through) return sliceTo(record.sequence);
+        return pending === 0 ? sliceTo(through) : undefined;
       },
       // Messages arrive without a hole, so the part that did arrive is complete.
-      onFailed: () => (scanned > after ? { entries, through: scanned } : undefined),
+      onFailed: () => (scanned > after ? sliceTo(scanned) : undefined),
     });
-    return slice ?? { entries, through };
+    return slice ?? sliceTo(through);
   }
 
   /**
