@@ -6,7 +6,7 @@ import { MessageRate, type Verdict } from './message-rate.ts';
 import type { WebSocketSession } from './session.ts';
 
 /** Bytes of unsent answers of one connection at which the gateway stops reading from it. */
-const UNSENT_BYTES_MAX = 512 * 1024;
+const UNSENT_BYTES_MAX = 64 * 1024;
 
 /** Bytes of queued messages of one connection at which the gateway stops reading from it too. */
 const WAITING_BYTES_MAX = 64 * 1024;
