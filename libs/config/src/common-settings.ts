@@ -71,6 +71,13 @@ export const common = {
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     meaning: 'The lowest level that is logged.',
   },
+  auditPath: {
+    variable: 'TIDEMARK_AUDIT_LOG',
+    type: 'text',
+    default: '',
+    meaning:
+      'File that lines about what operators do are appended to; empty puts them into the log, each with `audit`.',
+  },
   ...tokens,
   ...commonLimits,
   allowedOrigins: {

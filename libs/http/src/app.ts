@@ -9,6 +9,7 @@ import type { CheckHost } from './hosts.ts';
 import type { Limits } from './limits.ts';
 import { beginSpan, observe } from './observation.ts';
 import { type Origins, shareWith } from './origins.ts';
+import type { RefusalLog } from './refusal-log.ts';
 
 /** The paths that web pages may use. Health and metrics are not among them. */
 const API_PATHS = '/v1';
@@ -53,6 +54,10 @@ export interface AppOptions {
   readonly endpoints: readonly Endpoint[];
   /** The web pages that may use the endpoints; none if absent. */
   readonly origins?: Origins;
+  /** Has the lines about refused requests; one of its own if absent. */
+  readonly refusalLog?: RefusalLog;
+  /** The address that a refused request counts for; that of the socket if absent. */
+  readonly addressOf?: (request: Request) => string | undefined;
   /** Is told when a request is too large. */
   readonly limits?: Limits;
   /** The endpoints of the admin port, which also has the metrics. */
@@ -116,7 +121,7 @@ function builder(options: AppOptions) {
     app.use((request) => {
       throw new TidemarkError('not_found', `There is no ${request.path} here.`);
     });
-    app.use(answerErrors(options.logger, options.limits));
+    app.use(answerErrors(options));
     return withoutPages(app);
   };
 }

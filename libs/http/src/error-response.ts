@@ -2,9 +2,10 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { asTidemarkError, type ErrorBody, TidemarkError } from '@tidemark/protocol';
 import { type Logger, traceIds } from '@tidemark/telemetry';
-import type { ErrorRequestHandler } from 'express';
+import type { ErrorRequestHandler, Request } from 'express';
 import type { Limits } from './limits.ts';
 import { spanOf } from './observation.ts';
+import { RefusalLog } from './refusal-log.ts';
 
 /** The `Retry-After` of errors that name no time themselves. */
 const RETRY_AFTER_SECONDS = 1;
@@ -38,8 +39,20 @@ export function toErrorResponse(error: TidemarkError): ErrorResponse {
   return { status, headers, body: error.toBody() };
 }
 
+/** Who is told of errors. */
+export interface ErrorObservers {
+  readonly logger: Logger;
+  readonly limits?: Pick<Limits, 'hit'>;
+  readonly refusalLog?: RefusalLog;
+  readonly addressOf?: (request: Request) => string | undefined;
+}
+
 /** Answers whatever an endpoint throws. Express calls it. */
-export function answerErrors(logger: Logger, limits?: Pick<Limits, 'hit'>): ErrorRequestHandler {
+export function answerErrors(observers: ErrorObservers): ErrorRequestHandler {
+  const { logger, limits, refusalLog = new RefusalLog(logger) } = observers;
+  const addressOf = (request: Request) => {
+    return observers.addressOf?.(request) ?? request.socket.remoteAddress ?? '';
+  };
   return (thrown, request, response, _next) => {
     const error = asTidemarkError(fromExpress(thrown));
     if (error.limit !== undefined) limits?.hit(error.limit);
@@ -50,7 +63,9 @@ export function answerErrors(logger: Logger, limits?: Pick<Limits, 'hit'>): Erro
     if (told) {
       const { code, message: reason } = error;
       const { method, path } = request;
-      logger.info({ method, path, code, reason, ...traceIds(spanOf(response)) }, told);
+      refusalLog.tell({ address: addressOf(request) }, { message: told, code }, () => {
+        return { method, path, reason, ...traceIds(spanOf(response)) };
+      });
     }
     if (response.headersSent) {
       // An incomplete answer must not look complete.

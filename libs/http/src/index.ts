@@ -11,6 +11,7 @@ export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
 export type { ProgressLimits, ProgressOptions } from './progress.ts';
+export * from './refusal-log.ts';
 export * from './refused-addresses.ts';
 export * from './server.ts';
 export { WatchedAnswer } from './watched-answer.ts';

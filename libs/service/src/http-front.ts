@@ -56,6 +56,8 @@ export function createHttpFront(
       metrics,
       tracer,
       authenticate,
+      refusalLog: parts.refusalLog,
+      addressOf: (request) => parts.refusedAddresses.addressOf(request),
       origins,
       limits,
       checks: { ...checks, revocations: () => revocations.isComplete },

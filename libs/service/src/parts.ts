@@ -16,6 +16,7 @@ import {
   type Origins,
   parseHosts,
   parseOrigins,
+  RefusalLog,
   RefusedAddresses,
 } from '@tidemark/http';
 import { createSeal, NatsLink, type RecordSeal, toLinkOptions } from '@tidemark/nats';
@@ -47,6 +48,8 @@ export interface ServiceParts extends Lifetime {
   /** `authenticate` counts for it; what else checks tokens or tickets must do so too. */
   readonly refusedAddresses: RefusedAddresses;
   readonly confirm: Confirm;
+  /** For lines about refused requests. */
+  readonly refusalLog: RefusalLog;
 }
 
 /**
@@ -96,6 +99,7 @@ export function createParts(
     link,
     authenticate,
     refusedAddresses,
+    refusalLog: new RefusalLog(logger),
     confirm: confirmWith(revocations),
   };
 }

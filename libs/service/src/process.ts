@@ -1,5 +1,11 @@
 import { ConfigurationError, redact, type Table, type Values } from '@tidemark/config';
-import { createLogger, type Logger, startTracing, type Tracer } from '@tidemark/telemetry';
+import {
+  createAudit,
+  createLogger,
+  type Logger,
+  startTracing,
+  type Tracer,
+} from '@tidemark/telemetry';
 
 /** How long a stop may take besides the drain before the process exits with code 1. */
 const STOP_RESERVE_MS = 5_000;
@@ -7,12 +13,16 @@ const STOP_RESERVE_MS = 5_000;
 /** The settings that a process needs, in every service's configuration. */
 export interface ServiceConfiguration {
   readonly logLevel: string;
+  /** The file of the audit lines; empty puts them into the log. */
+  readonly auditPath: string;
   readonly drainMs: number;
 }
 
 /** The process of a service, as its `start` sees it. */
 export interface Lifetime {
   readonly logger: Logger;
+  /** For what operators do. */
+  readonly audit: Logger;
   /** It is off where the environment names no OTLP endpoint. */
   readonly tracer: Tracer;
   /** Aborted when the stop begins, to end waits. */
@@ -46,6 +56,7 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
   const configuration = orExit(() => service.configure(process.env));
   const logger = createLogger(service.name, configuration.logLevel);
+  const audit = orExit(() => openAudit(service.name, configuration.auditPath, logger));
   const { settings } = service;
   if (settings) {
     const values = configuration as unknown as Values<Table>;
@@ -86,7 +97,7 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop(name));
-  process.on('SIGUSR2', () => turnDebug(logger, configuration.logLevel));
+  process.on('SIGUSR2', () => turnDebug(logger, audit, configuration.logLevel));
   process.on('disconnect', () => stop('parent gone'));
   // The parent may have gone before the line above; without a channel this is undefined.
   if (process.connected === false) stop('parent gone');
@@ -97,7 +108,7 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
     const tracing = await startTracing({ service: service.name, environment: process.env, logger });
     endTracing = tracing.stop;
     signal.throwIfAborted();
-    await service.start(configuration, { logger, tracer: tracing.tracer, signal, onStop });
+    await service.start(configuration, { logger, audit, tracer: tracing.tracer, signal, onStop });
   };
   start().catch((error) => {
     // The error of an aborted wait is part of the stop, which ends the process.
@@ -106,9 +117,18 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
 }
 
 /** Switches between `debug` and the configured level. */
-function turnDebug(logger: Logger, configured: string): void {
+function turnDebug(logger: Logger, audit: Logger, configured: string): void {
   logger.level = logger.level === configured ? 'debug' : configured;
-  logger.info({ logLevel: logger.level }, 'log level changed');
+  audit.info({ logLevel: logger.level }, 'log level changed');
+}
+
+function openAudit(service: string, path: string, logger: Logger): Logger {
+  try {
+    return createAudit({ service, logger, path });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigurationError([`TIDEMARK_AUDIT_LOG: ${path} cannot be appended to: ${code}`]);
+  }
 }
 
 function orExit<T>(read: () => T): T {

@@ -1,3 +1,4 @@
+export * from './audit.ts';
 export * from './logger.ts';
 export * from './messaging.ts';
 export * from './metrics.ts';

@@ -54,7 +54,7 @@ runService({
       logger,
       registry,
       ...access,
-      reports: new Reports({ logger, metrics, tracer }),
+      reports: new Reports(parts),
       appender: new EventAppender(link, {
         service: 'gateway',
         timeoutMs: configuration.appendTimeoutMs,

@@ -47,7 +47,7 @@ export interface Access {
 /** @throws ConfigurationError for keys or origins that are not safe */
 export function openAccess(configuration: GatewayConfiguration, options: AccessOptions): Access {
   const { link, limits, origins, authenticate, confirm, registry, seal, checkHost } = options;
-  const { refusedAddresses } = options;
+  const { refusedAddresses, audit } = options;
   const timeoutMs = configuration.appendTimeoutMs;
   const tickets = new TicketStore(link, { timeoutMs, seal });
   const proxies = parseProxies(configuration.trustedProxies);
@@ -79,7 +79,7 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
     checkHost,
     ticketEndpoint: {
       ...ticketEndpoint(
-        { tickets, lookups },
+        { tickets, lookups, audit },
         limits.rate('tickets_per_second', {
           max: configuration.ticketsPerSecondMax,
           of: 'tickets of one user',

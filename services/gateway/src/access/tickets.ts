@@ -4,15 +4,20 @@ import { parsePrincipal } from '@tidemark/auth';
 import type { Addressed, Endpoint, Rate, Redeem } from '@tidemark/http';
 import type { TicketStore } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
+import type { Logger } from '@tidemark/telemetry';
 import type { AccessLookups } from './access-lookups.ts';
 
 interface TicketParts {
   readonly tickets: TicketStore;
   readonly lookups: AccessLookups;
+  readonly audit: Logger;
 }
 
 /** `POST /v1/tickets` (PROTOCOL.md section 8.3). A browser may put a ticket into a URL. */
-export function ticketEndpoint({ tickets: store, lookups }: TicketParts, tickets: Rate): Endpoint {
+export function ticketEndpoint(
+  { tickets: store, lookups, audit }: TicketParts,
+  tickets: Rate,
+): Endpoint {
   return {
     path: '/v1/tickets',
     methods: {
@@ -23,6 +28,8 @@ export function ticketEndpoint({ tickets: store, lookups }: TicketParts, tickets
           { name: `user ${principal.subject}`, socket },
           () => store.issue(principal),
         );
+        // It gives somebody else the operator's rights, once.
+        if (principal.admin) audit.info({ by: principal.subject }, 'ticket issued to an operator');
         response.status(201).json({ ticket, expiresAt: new Date(expiresAtMs).toISOString() });
       },
     },

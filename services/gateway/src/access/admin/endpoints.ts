@@ -9,7 +9,7 @@ import type { AccessLookups, Asker } from '../access-lookups.ts';
 const BODY_BYTES_MAX = 4096;
 
 export interface AdminOptions {
-  readonly logger: Logger;
+  readonly audit: Logger;
   readonly link: NatsLink;
   readonly seal: RecordSeal;
   readonly timeoutMs: number;
@@ -19,7 +19,7 @@ export interface AdminOptions {
 
 /** The calls with which operators revoke tokens and close connections (PROTOCOL.md section 13). */
 export function adminEndpoints(options: AdminOptions): Endpoint[] {
-  const { logger, link, confirm, lookups } = options;
+  const { audit, link, confirm, lookups } = options;
   const store = new RevocationStore(link, options);
 
   /** Checks the token again after the body, which may come long after the first check. */
@@ -33,19 +33,19 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
   const revoke: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
     await lookups.run(asker(request, principal), () => store.add(revocation));
-    logger.warn({ revocation, by: principal.subject }, 'revoked');
+    audit.warn({ revocation, by: principal.subject }, 'revoked');
     response.status(204).end();
   };
   const lift: Serve = async (request, response, principal) => {
     const revocation = parseRevocation(await read(request, principal));
     await lookups.run(asker(request, principal), () => store.remove(revocation));
-    logger.warn({ revocation, by: principal.subject }, 'revocation lifted');
+    audit.warn({ revocation, by: principal.subject }, 'revocation lifted');
     response.status(204).end();
   };
   const disconnect: Serve = async (request, response, principal) => {
     const target = parseDisconnectTarget(await read(request, principal));
     await requestDisconnect(link, target);
-    logger.warn({ target, by: principal.subject }, 'disconnecting');
+    audit.warn({ target, by: principal.subject }, 'disconnecting');
     response.status(202).end();
   };
   return [

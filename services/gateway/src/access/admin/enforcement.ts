@@ -13,6 +13,7 @@ import type { Member, Registry } from '../../connections/registry.ts';
 export interface Enforcement {
   readonly link: NatsLink;
   readonly logger: Logger;
+  readonly audit: Logger;
   readonly registry: Registry;
   readonly revocations: RevocationList;
   readonly seal: RecordSeal;
@@ -20,10 +21,10 @@ export interface Enforcement {
 
 /** Closes the connections that operators end at any gateway. @returns a function that stops this */
 export function enforce(options: Enforcement): { stop(): void } {
-  const { link, logger, registry, revocations } = options;
+  const { link, logger, audit, registry, revocations } = options;
   const close = (concerns: (member: Member) => boolean): void => {
     const count = registry.closeWhere(concerns, 'revoked', 'The token is revoked.');
-    if (count > 0) logger.info({ connections: count }, 'connections closed by a revocation');
+    if (count > 0) audit.info({ connections: count }, 'connections closed by a revocation');
   };
   serveDisconnects(
     link,
@@ -34,7 +35,7 @@ export function enforce(options: Enforcement): { stop(): void } {
         'disconnected',
         'Disconnected by an operator; come back.',
       );
-      logger.info({ target, connections: count }, 'disconnected');
+      audit.info({ target, connections: count }, 'disconnected');
     },
     logger,
   );

@@ -1,3 +1,4 @@
+import type { RefusalLog } from '@tidemark/http';
 import { type CloseReason, formatCursor, type GapReason, type Position } from '@tidemark/protocol';
 import { type Logger, type Span, traceIds } from '@tidemark/telemetry';
 import type { Gap } from '../../connections/encoder.ts';
@@ -31,6 +32,7 @@ type Transport = ConnectionAbout['transport'];
 /** Shared by all connections, so that each needs only one reference. */
 export interface ConnectionEvents {
   readonly logger: Logger;
+  readonly refusalLog: RefusalLog;
   readonly onSubscriptions: (more: number) => void;
   readonly onCatchUp: (begun: CatchUpBegun) => CatchUpObserver;
   readonly onGap: (reason: GapReason) => void;
@@ -87,12 +89,19 @@ export class ConnectionReport implements ConnectionObserver {
 
   /** Called when a limit refused a request of the connection. */
   limited(message: string): void {
-    this.#tell('info', { reason: message }, 'limit reached');
+    this.#refuse('limit reached', 'limit_exceeded', message);
   }
 
   /** Called when the gateway refused a message for its token or permissions. */
   refused(code: string, message: string): void {
-    this.#tell('info', { code, reason: message }, 'refused');
+    this.#refuse('refused', code, message);
+  }
+
+  #refuse(message: string, code: string, reason: string): void {
+    const { id: connection, transport, subject, handshake } = this.#about;
+    this.#events.refusalLog.tell({ subject }, { message, code, transport }, () => {
+      return { connection, reason, ...traceIds(handshake) };
+    });
   }
 
   closing(reason: CloseReason): void {

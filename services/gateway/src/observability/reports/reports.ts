@@ -1,3 +1,4 @@
+import type { RefusalLog } from '@tidemark/http';
 import { asTidemarkError, type TraceContext } from '@tidemark/protocol';
 import {
   fail,
@@ -25,6 +26,14 @@ export interface ReportsOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
+  readonly refusalLog: RefusalLog;
+}
+
+/** A handshake that was refused. */
+export interface RefusedHandshake {
+  readonly transport: Transport;
+  readonly address: string;
+  readonly handshake: Span;
 }
 
 /** Reports connections to operators: their log lines, metrics and traces in one place. */
@@ -32,11 +41,13 @@ export class Reports {
   readonly tracer: Tracer;
   readonly publishes: Publishes;
   readonly #logger: Logger;
+  readonly #refusalLog: RefusalLog;
   readonly #meters;
   readonly #connectionEvents: ConnectionEvents;
   #subscriptions = 0;
 
-  constructor({ logger, metrics, tracer }: ReportsOptions) {
+  constructor({ logger, metrics, tracer, refusalLog }: ReportsOptions) {
+    this.#refusalLog = refusalLog;
     this.tracer = tracer;
     this.#logger = logger;
     this.publishes = new Publishes({ metrics, tracer });
@@ -64,14 +75,16 @@ export class Reports {
     this.#meters.refused.inc({ transport, code: asTidemarkError(error).code });
   }
 
-  refused(transport: Transport, error: unknown, handshake: Span): void {
-    this.countRefused(transport, error);
-    this.reportRefused(transport, error, handshake);
+  refused(about: RefusedHandshake, error: unknown): void {
+    this.countRefused(about.transport, error);
+    this.reportRefused(about, error);
   }
 
-  reportRefused(transport: Transport, error: unknown, handshake: Span): void {
-    const { code, message } = asTidemarkError(error);
-    this.#logger.info({ transport, code, reason: message, ...traceIds(handshake) }, 'refused');
+  reportRefused({ transport, address, handshake }: RefusedHandshake, error: unknown): void {
+    const { code, message: reason } = asTidemarkError(error);
+    this.#refusalLog.tell({ address }, { message: 'refused', code, transport }, () => {
+      return { reason, ...traceIds(handshake) };
+    });
     fail(handshake, { code });
   }
 
@@ -84,6 +97,7 @@ export class Reports {
     const meters = this.#meters;
     return {
       logger: this.#logger,
+      refusalLog: this.#refusalLog,
       onSubscriptions: (more) => {
         this.#subscriptions += more;
       },

@@ -2,6 +2,7 @@ import type { Principal } from '@tidemark/auth';
 import { requireAdmin, requirePermission } from '@tidemark/auth';
 import { type Endpoint, endRequestSpan, type Request, type Response, spanOf } from '@tidemark/http';
 import { asTidemarkError, type SubscriptionRequest } from '@tidemark/protocol';
+import type { Span } from '@tidemark/telemetry';
 import { goingAwayError } from '../../connections/registry.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { readBodyRequest, readQueryRequest } from './requests.ts';
@@ -19,11 +20,14 @@ interface Exchange {
 /** `GET` and `POST /v1/sse` (PROTOCOL.md section 7). */
 export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: number }): Endpoint {
   const { reports } = gateway;
+  const about = (request: Request, handshake: Span) => {
+    return { transport: 'sse', address: gateway.addressOf(request), handshake } as const;
+  };
   return {
     path: PATH,
     authenticate: (request) => countRefusals(() => gateway.authenticateConnection(request)),
     postpone(request, response, error) {
-      reports.reportRefused('sse', error, spanOf(response));
+      reports.reportRefused(about(request, spanOf(response)), error);
       const body = openStream(request, response, retryMs);
       if (body) endWithError(body, error);
     },
@@ -52,7 +56,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
   function connect({ request, response, principal, asked }: Exchange): void {
     if (gateway.registry.closing) {
       // No response, so that a proxy tries the next gateway; an EventSource reconnects by itself.
-      reports.refused('sse', goingAwayError(), spanOf(response));
+      reports.refused(about(request, spanOf(response)), goingAwayError());
       request.socket.destroy();
       return;
     }
@@ -66,7 +70,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       admit(gateway, request, principal);
     } catch (error) {
       // A native EventSource never reconnects after a status other than 200.
-      reports.refused('sse', error, handshake);
+      reports.refused(about(request, handshake), error);
       endRequestSpan(response, PATH);
       endWithError(body, asTidemarkError(error));
       return;

@@ -79,7 +79,10 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
     let handshake: Span | undefined;
     const refuse = (error: unknown): void => {
       handshake ??= gateway.reports.handshake(readUnsampledContext(request.headers), startMs);
-      gateway.reports.refused('websocket', error, handshake);
+      gateway.reports.refused(
+        { transport: 'websocket', address: gateway.addressOf(request), handshake },
+        error,
+      );
       refuseUpgrade(socket, asTidemarkError(error));
     };
     const accept = (principal: Principal, span: Span): void => {
