@@ -28,7 +28,7 @@ let system: System;
 let gateway: Service;
 beforeAll(async () => {
   system = await startSystem({
-    env: { TIDEMARK_REPLAY_READS_PER_USER_MAX: '2', TIDEMARK_REPLAY_EXPORTS_MAX: '12' },
+    env: { TIDEMARK_REPLAY_READS_PER_USER_MAX: '2', TIDEMARK_REPLAY_EXPORTS_MAX: '4' },
   });
   gateway = await system.startGateway({
     TIDEMARK_TRUSTED_PROXIES: '127.0.0.1',
