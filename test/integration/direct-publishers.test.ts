@@ -81,6 +81,7 @@ const valid: [what: string, payload: string | Uint8Array, Record<string, string>
     { ...BINARY, 'content-type': 'application/octet-stream' },
     { data_base64: 'AP8KDQ==' },
   ],
+  ['binary, raw UTF-8', '', { ...BINARY, 'ce-mark': 'ü 100% %C3%BC' }, { mark: 'ü 100% ü' }],
   ['binary, no data', '', { ...BINARY, 'ce-mark': 'x%20y' }, { id: '1', mark: 'x y' }],
 ];
 
@@ -100,6 +101,9 @@ const invalid: [what: string, payload: string | Uint8Array, Record<string, strin
   ],
   ['nested too deeply', JSON.stringify({ ...BASE }).replace('}', `,"data":${deep(100)}}`), {}],
   ['binary without a source', 'x', { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-type': 'made' }],
+  ['binary, an overlong form in a header', '', { ...BINARY, 'ce-mark': '%C0%AF' }],
+  ['binary, bytes in a header that are not UTF-8', '', { ...BINARY, 'ce-mark': 'x\ufffd' }],
+  ['binary, data in a header', '1', { ...BINARY, 'ce-data': '2' }],
   ['binary, JSON data that is none', '{', { ...BINARY, 'content-type': 'application/json' }],
 ];
 

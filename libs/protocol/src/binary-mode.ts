@@ -1,8 +1,13 @@
+import { type Fault, TidemarkError } from './errors.ts';
+
 /** The content type of a body that is one whole CloudEvent. */
 export const STRUCTURED_TYPE = 'application/cloudevents+json';
 
 /** The content type of a body that is a JSON array of CloudEvents. */
 export const BATCH_TYPE = 'application/cloudevents-batch+json';
+
+/** A header with its value as text, `undefined` where its bytes are not UTF-8. */
+export type Header = readonly [name: string, value: string | undefined];
 
 /**
  * Builds the JSON form of a CloudEvent in binary mode, where `ce-` headers hold the attributes and
@@ -13,17 +18,14 @@ export const BATCH_TYPE = 'application/cloudevents-batch+json';
  * @param contentType of the body, `undefined` when there is none
  * @param body the data as it was sent; no bytes mean no data
  * @throws SyntaxError when the content type is JSON and the body is not, or when text is not UTF-8
+ * @throws TidemarkError `invalid_event` when a header has no place in an event or is not UTF-8
  */
 export function fromBinaryMode(
-  headers: Iterable<readonly [name: string, value: string]>,
+  headers: Iterable<Header>,
   contentType: string | undefined,
   body: Uint8Array,
 ): Record<string, unknown> {
-  const event: Record<string, unknown> = {};
-  for (const [name, value] of headers) {
-    const lower = name.toLowerCase();
-    if (lower.startsWith('ce-')) event[lower.slice(3)] = percentDecode(unquote(value));
-  }
+  const event = readAttributes(headers);
   if (contentType !== undefined) event.datacontenttype = contentType;
   if (body.length === 0) return event;
   if (contentType === undefined || isJsonType(contentType)) {
@@ -34,6 +36,22 @@ export function fromBinaryMode(
     event.data_base64 = toBase64(body);
   }
   return event;
+}
+
+/**
+ * The text of a header whose bytes were read as Latin-1, as HTTP servers do. Publishers send UTF-8, but some
+ * HTTP clients of JavaScript send letters such as `ü` as Latin-1. Those are told apart: no such letter is a
+ * byte that goes on with a character of UTF-8, and a character of UTF-8 that is cut or overlong has such a byte.
+ *
+ * @returns `undefined` when the bytes are neither
+ */
+export function fromLatin1(value: string): string | undefined {
+  if (ASCII.test(value)) return value;
+  try {
+    return exactUtf8.decode(Uint8Array.from(value, (character) => character.charCodeAt(0)));
+  } catch {
+    return LATIN1_LETTERS.test(value) ? value : undefined;
+  }
 }
 
 /** Whether a content type is JSON: `application/json`, `text/json` or any that ends in `+json`. */
@@ -54,17 +72,47 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Undoes double quotes (HTTP binding, section 3.1.3.2, and RFC 9110 section 5.6.4). */
-function unquote(value: string): string {
-  return /^".*"$/s.test(value) ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant.
+const ASCII = /^[\x00-\x7f]*$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII, and À to ý.
+const LATIN1_LETTERS = /^[\x00-\x7f\xc0-\xfd]*$/;
+const exactUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Attributes of the JSON format that the body and its content type hold in binary mode. */
+const NOT_HEADERS = new Set(['data', 'data_base64', 'datacontenttype']);
+
+const QUOTED = /^"(?:[^"\\]|\\.)*"$/s;
+const ENCODED_BYTES = /(?:%[0-9a-f]{2})+/gi;
+
+function readAttributes(headers: Iterable<Header>): Record<string, unknown> {
+  const event: Record<string, unknown> = {};
+  const faults: Fault[] = [];
+  for (const [header, value] of headers) {
+    const lower = header.toLowerCase();
+    if (!lower.startsWith('ce-')) continue;
+    const name = lower.slice(3);
+    const text = value === undefined ? undefined : decodeValue(value);
+    if (NOT_HEADERS.has(name)) faults.push({ path: name, message: 'must not be a ce- header' });
+    else if (text === undefined) faults.push({ path: name, message: 'must be UTF-8' });
+    else event[name] = text;
+  }
+  const [first] = faults;
+  if (!first) return event;
+  throw new TidemarkError('invalid_event', `${first.path} ${first.message}.`, { faults });
 }
 
-function percentDecode(value: string): string {
+/**
+ * The value of an attribute in a header (HTTP binding, section 3.1.3.2). A percent sign without two
+ * hexadecimal digits stands for itself.
+ *
+ * @returns `undefined` when the encoded bytes are not UTF-8, which overlong forms never are
+ */
+function decodeValue(value: string): string | undefined {
+  const text = QUOTED.test(value) ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value;
   try {
-    return decodeURIComponent(value);
+    return text.replace(ENCODED_BYTES, decodeURIComponent);
   } catch {
-    // A stray percent sign: the HTTP binding, section 3.1.3.2, leaves such text as it is.
-    return value;
+    return undefined;
   }
 }
 

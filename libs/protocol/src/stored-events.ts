@@ -1,4 +1,4 @@
-import { decodeUtf8, fromBinaryMode, STRUCTURED_TYPE } from './binary-mode.ts';
+import { decodeUtf8, fromBinaryMode, type Header, STRUCTURED_TYPE } from './binary-mode.ts';
 import { asTidemarkError, TidemarkError } from './errors.ts';
 import { encodeEvent, parseEvent } from './events.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
@@ -75,13 +75,21 @@ export function decodeStored(message: StoredMessage): DecodedEvent {
 /** @throws SyntaxError, or TidemarkError where there is no object */
 function readInput(headers: StoredMessage['headers'], payload: Uint8Array): TraceCarrier {
   if (isBinaryMode(headers)) {
-    return fromBinaryMode(headers, headers.get('content-type'), payload);
+    return fromBinaryMode(textsOf(headers), headers.get('content-type'), payload);
   }
   const input: unknown = JSON.parse(decodeUtf8(payload));
   if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
     return input as TraceCarrier;
   }
   throw new TidemarkError('invalid_event', 'The event must be a JSON object.');
+}
+
+/**
+ * The headers as their publisher wrote them. The NATS client puts U+FFFD in place of bytes that are not
+ * UTF-8, and so nobody can tell what they were. Who means that character sends it percent-encoded.
+ */
+function* textsOf(headers: StoredMessage['headers']): Iterable<Header> {
+  for (const [name, value] of headers) yield [name, value.includes('\ufffd') ? undefined : value];
 }
 
 /**

@@ -9,6 +9,8 @@ import {
   encodeEvent,
   type Fault,
   fromBinaryMode,
+  fromLatin1,
+  type Header,
   parseEvent,
   refuseCostlyText,
   refuseManyAttributes,
@@ -174,10 +176,10 @@ function readBinary(
   contentType: string | undefined,
   body: Uint8Array,
 ): unknown {
-  const single = Object.entries(headers).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string',
-  );
-  return orInvalidJson(() => fromBinaryMode(single, contentType, body));
+  const attributes = Object.entries(headers).flatMap(([name, value]): Header[] => {
+    return typeof value === 'string' ? [[name, fromLatin1(value)]] : [];
+  });
+  return orInvalidJson(() => fromBinaryMode(attributes, contentType, body));
 }
 
 function parseJson(contentType: string | undefined, body: Uint8Array): unknown {
