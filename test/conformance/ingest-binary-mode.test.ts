@@ -84,3 +84,30 @@ describe('ingest, header values in binary mode', () => {
     });
   });
 });
+
+describe('ingest, bodies in binary mode', () => {
+  test.each<[string, Record<string, string>, string | Uint8Array, object]>([
+    ['an empty type, JSON', { 'content-type': '' }, '{"a":1}', { data: { a: 1 } }],
+    ['no type, JSON', {}, '{"a":1}', { data: { a: 1 } }],
+    ['no type, no JSON', {}, 'plain', { data_base64: 'cGxhaW4=' }],
+    [
+      'text in another charset',
+      { 'content-type': 'text/plain; charset=iso-8859-1' },
+      Buffer.from('é', 'latin1'),
+      { datacontenttype: 'text/plain; charset=iso-8859-1', data_base64: '6Q==' },
+    ],
+    [
+      'text that is not UTF-8',
+      { 'content-type': 'text/plain' },
+      Buffer.from([255]),
+      { data_base64: '/w==' },
+    ],
+    ['a byte order mark', { 'content-type': 'TEXT/csv' }, '\ufeffa', { data: '\ufeffa' }],
+  ])('%s: kept as it is', async (_, headers, body, expected) => {
+    const event = await stored(headers, body);
+    expect(event).toMatchObject(expected);
+    expect(Object.keys(event ?? {}).filter((name) => name.startsWith('data'))).toEqual(
+      expect.arrayContaining(Object.keys(expected)),
+    );
+  });
+});

@@ -81,6 +81,20 @@ const valid: [what: string, payload: string | Uint8Array, Record<string, string>
     { ...BINARY, 'content-type': 'application/octet-stream' },
     { data_base64: 'AP8KDQ==' },
   ],
+  ['binary, no type, no JSON', 'plain', BINARY, { data_base64: 'cGxhaW4=' }],
+  ['binary, an empty type, JSON', '[1]', { ...BINARY, 'content-type': '' }, { data: [1] }],
+  [
+    'binary, text in another charset',
+    Buffer.from('é', 'latin1'),
+    { ...BINARY, 'content-type': 'text/plain; charset=latin1' },
+    { data_base64: '6Q==' },
+  ],
+  [
+    'structured with its content type in capitals, and headers',
+    JSON.stringify(BASE),
+    { ...BINARY, 'content-type': 'Application/CloudEvents+JSON' },
+    BASE,
+  ],
   ['binary, raw UTF-8', '', { ...BINARY, 'ce-mark': 'ü 100% %C3%BC' }, { mark: 'ü 100% ü' }],
   ['binary, no data', '', { ...BINARY, 'ce-mark': 'x%20y' }, { id: '1', mark: 'x y' }],
 ];

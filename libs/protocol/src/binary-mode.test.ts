@@ -72,3 +72,41 @@ describe('binary mode, header values (HTTP binding, section 3.1.3.2)', () => {
     }
   });
 });
+
+describe('binary mode, bodies', () => {
+  const bytes = (...values: number[]) => Uint8Array.from(values);
+  const read = (type: string | undefined, body: string | Uint8Array) =>
+    fromBinaryMode([], type, typeof body === 'string' ? Buffer.from(body) : body);
+
+  test.each<[string, string, string | Uint8Array, object]>([
+    ['JSON', 'application/json', '{"a":1}', { data: { a: 1 } }],
+    ['JSON in capitals with parameters', 'Text/JSON; x=y; charset="UTF-8"', '1', { data: 1 }],
+    ['JSON by its suffix', 'application/vnd.x+JSON;v=1', '"a"', { data: 'a' }],
+    ['JSON with a byte order mark', 'application/json', '\ufeff[1]', { data: [1] }],
+    ['JSON in another charset', 'application/json;charset=latin1', '"a"', { data_base64: 'ImEi' }],
+    ['JSON that is not UTF-8', 'application/json', bytes(34, 255, 34), { data_base64: 'Iv8i' }],
+    ['text', 'text/plain', 'grüße', { data: 'grüße' }],
+    ['text in capitals', 'TEXT/HTML', '<p>', { data: '<p>' }],
+    ['text with a byte order mark', 'text/csv', '\ufeffa,b', { data: '\ufeffa,b' }],
+    ['text in ASCII', 'text/plain; charset=us-ascii', 'a', { data: 'a' }],
+    ['text in Latin-1', 'text/plain; charset=ISO-8859-1', bytes(252), { data_base64: '/A==' }],
+    ['text in UTF-16', 'text/plain; Charset="utf-16"', bytes(97, 0), { data_base64: 'YQA=' }],
+    ['text that is not UTF-8', 'text/plain', bytes(252), { data_base64: '/A==' }],
+    ['another type', 'application/xml', '<a/>', { data_base64: 'PGEvPg==' }],
+  ])('%s', (_, type, body, expected) => {
+    expect(read(type, body)).toEqual({ datacontenttype: type, ...expected });
+  });
+
+  test.each<[string, string | Uint8Array, object]>([
+    ['JSON', ' {"a":1}', { data: { a: 1 } }],
+    ['no JSON', 'plain', { data_base64: 'cGxhaW4=' }],
+    ['not UTF-8', bytes(255), { data_base64: '/w==' }],
+    ['nothing', '', {}],
+  ])('no type, an empty one, body is %s', (_, body, expected) => {
+    for (const type of [undefined, '', ' ']) expect(read(type, body)).toEqual(expected);
+  });
+
+  test('JSON by its type, and none: refused', () => {
+    expect(() => read('application/json', '{')).toThrow(SyntaxError);
+  });
+});

@@ -15,9 +15,9 @@ export type Header = readonly [name: string, value: string | undefined];
  * (NATS binding, section 3.1). What comes out is unchecked: give it to `parseEvent`.
  *
  * @param headers names in any case with their first value; those without `ce-` are ignored
- * @param contentType of the body, `undefined` when there is none
+ * @param contentType of the body, `undefined` or empty when there is none
  * @param body the data as it was sent; no bytes mean no data
- * @throws SyntaxError when the content type is JSON and the body is not, or when text is not UTF-8
+ * @throws SyntaxError when the content type is JSON and the body is UTF-8 but no JSON
  * @throws TidemarkError `invalid_event` when a header has no place in an event or is not UTF-8
  */
 export function fromBinaryMode(
@@ -25,17 +25,18 @@ export function fromBinaryMode(
   contentType: string | undefined,
   body: Uint8Array,
 ): Record<string, unknown> {
-  const event = readAttributes(headers);
-  if (contentType !== undefined) event.datacontenttype = contentType;
-  if (body.length === 0) return event;
-  if (contentType === undefined || isJsonType(contentType)) {
-    event.data = JSON.parse(decodeUtf8(body));
-  } else if (contentType.startsWith('text/')) {
-    event.data = decodeUtf8(body);
-  } else {
-    event.data_base64 = toBase64(body);
-  }
-  return event;
+  const type = contentType?.trim() ?? '';
+  return {
+    ...readAttributes(headers),
+    ...(type !== '' && { datacontenttype: type }),
+    ...(body.length > 0 && readData(type, body)),
+  };
+}
+
+/** Whether text of this content type is UTF-8, as it is without a charset, or ASCII, which is a part of it. */
+export function hasUtf8Charset(contentType: string): boolean {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType)?.[1];
+  return charset === undefined || /^(?:utf-?8|(?:us-)?ascii)$/i.test(charset);
 }
 
 /**
@@ -111,6 +112,30 @@ function decodeValue(value: string): string | undefined {
   const text = QUOTED.test(value) ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value;
   try {
     return text.replace(ENCODED_BYTES, decodeURIComponent);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The body as `data` where it is JSON or text that can be told for certain, and as `data_base64` otherwise. */
+function readData(type: string, body: Uint8Array): Record<string, unknown> {
+  const isText = type === '' || isJsonType(type) || /^text\//i.test(type);
+  const text = isText && hasUtf8Charset(type) ? textOf(body) : undefined;
+  if (text === undefined) return { data_base64: toBase64(body) };
+  if (type !== '' && !isJsonType(type)) return { data: text };
+  try {
+    // A byte order mark is no part of the JSON (RFC 8259, section 8.1).
+    return { data: JSON.parse(text.replace(/^\ufeff/, '')) };
+  } catch (error) {
+    // A body without a type may be anything.
+    if (type === '') return { data_base64: toBase64(body) };
+    throw error;
+  }
+}
+
+function textOf(body: Uint8Array): string | undefined {
+  try {
+    return exactUtf8.decode(body);
   } catch {
     return undefined;
   }

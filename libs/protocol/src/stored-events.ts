@@ -1,4 +1,4 @@
-import { decodeUtf8, fromBinaryMode, type Header, STRUCTURED_TYPE } from './binary-mode.ts';
+import { decodeUtf8, fromBinaryMode, type Header } from './binary-mode.ts';
 import { asTidemarkError, TidemarkError } from './errors.ts';
 import { encodeEvent, parseEvent } from './events.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
@@ -104,5 +104,5 @@ function sampledOrigin(headers: StoredMessage['headers']) {
 
 function isBinaryMode(headers: ReadonlyMap<string, string>): boolean {
   if (!headers.has('ce-specversion')) return false;
-  return !headers.get('content-type')?.startsWith(STRUCTURED_TYPE);
+  return !/^\s*application\/cloudevents/i.test(headers.get('content-type') ?? '');
 }

@@ -11,6 +11,7 @@ import {
   fromBinaryMode,
   fromLatin1,
   type Header,
+  hasUtf8Charset,
   parseEvent,
   refuseCostlyText,
   refuseManyAttributes,
@@ -187,8 +188,7 @@ function parseJson(contentType: string | undefined, body: Uint8Array): unknown {
 }
 
 function readText(contentType: string | undefined, body: Uint8Array): string {
-  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? '')?.[1];
-  if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
+  if (!hasUtf8Charset(contentType ?? '')) {
     throw unsupported('JSON is read as UTF-8 only (RFC 8259 section 8.1).');
   }
   return orInvalidJson(() => decodeUtf8(body));
