@@ -24,7 +24,7 @@ export default defineConfig({
     maxWorkers: 2,
     teardownTimeout: 15_000,
     projects: [
-      project('unit', UNIT_TESTS, 10_000),
+      project('unit', UNIT_TESTS, 30_000),
       project(
         'launcher',
         ['infra/**/*.test.ts', 'test/feed/**/*.test.ts', 'test/runner/**/*.test.ts'],
