@@ -32,7 +32,8 @@ const POOLED_BYTES_MAX = 1024;
 
 /** Counts the memory of entries. */
 export interface Account {
-  bytes: number;
+  /** @param bytes less than 0 for memory that is free again */
+  add(bytes: number): void;
 }
 
 /**
@@ -72,12 +73,12 @@ export class EventEntry implements LogEvent, Position {
   /** Counts its memory in an account from now on, with the frames that it will keep. */
   chargeTo(account: Account): void {
     this.#account = account;
-    account.bytes += this.chargedBytes;
+    account.add(this.chargedBytes);
   }
 
   /** Gives its memory back to the account. */
   endCharge(): void {
-    if (this.#account) this.#account.bytes -= this.chargedBytes;
+    this.#account?.add(-this.chargedBytes);
     this.#account = undefined;
   }
 
@@ -89,9 +90,10 @@ export class EventEntry implements LogEvent, Position {
     const isPooled = length <= POOLED_BYTES_MAX;
     const encoded = isPooled ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
     encoder.writeFrame(encoded, 0, { position: this, json: this.json });
-    if (this.#account) this.#account.bytes += length + FRAME_OVERHEAD_BYTES;
     if (encoder.slot === 0) this.#webSocketFrame = encoded;
     else if (encoder.slot === 1) this.#sseFrame = encoded;
+    // The last step, because the account may give up entries, and this one too.
+    if (this.#kept(encoder)) this.#account?.add(length + FRAME_OVERHEAD_BYTES);
     return encoded;
   }
 

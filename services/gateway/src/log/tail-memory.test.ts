@@ -3,8 +3,9 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { sseEncoder } from '../transports/sse/encoder.ts';
 import { webSocketEncoder } from '../transports/websocket/encoder.ts';
-import type { EventEncoder } from './event-entry.ts';
+import { type EventEncoder, EventEntry } from './event-entry.ts';
 import { EventLog } from './event-log.ts';
+import { Tail } from './tail.ts';
 
 /* This file has a process of its own, so that nothing else changes its memory. */
 
@@ -99,6 +100,21 @@ test.each<[string, Filling]>([
   expect(tail.length).toBeGreaterThan(0);
   expect(used / tail.bytes).toBeGreaterThan(0.8);
   expect(used / tail.bytes).toBeLessThan(1.2);
+});
+
+test('tail bytes: frames that are encoded later: older events make room for them', () => {
+  const json = Buffer.alloc(1000);
+  const tail = new Tail(0, { bytesMax: 8000, eventsMax: 100 });
+  const entries = [1, 2, 3, 4, 5, 6].map((sequence) => {
+    return new EventEntry('e', { sequence, topic: 'a', timeMs: 0, json });
+  });
+  for (const entry of entries) tail.appendEntry(entry);
+  for (const entry of entries) {
+    entry.frame(webSocketEncoder);
+    expect(tail.bytes).toBeLessThanOrEqual(8000);
+  }
+  expect(tail.length).toBe(3);
+  expect(tail.floor).toBe(3);
 });
 
 test('tail bytes: a frame that is encoded later: counted, and given back with its event', () => {

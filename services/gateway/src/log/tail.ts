@@ -43,7 +43,14 @@ export class Tail {
   readonly topics = new TopicIndex<Topic>();
   #floor: number;
   #head: number;
-  readonly #account: Account = { bytes: 0 };
+  #bytes = 0;
+  /** Frames are encoded later than their events come, and may then be too much. */
+  readonly #account: Account = {
+    add: (bytes) => {
+      this.#bytes += bytes;
+      if (bytes > 0) this.#evict();
+    },
+  };
 
   /** @param start the sequence after which the tail begins */
   constructor(start: number, limits: TailLimits) {
@@ -62,7 +69,7 @@ export class Tail {
 
   /** The memory of the entries, with the frames that they keep, and of the topics. */
   get bytes(): number {
-    return this.#account.bytes;
+    return this.#bytes;
   }
 
   get length(): number {
@@ -79,7 +86,7 @@ export class Tail {
     if (known) return known;
     const topic = new Topic(name);
     this.topics.set(name, topic);
-    this.#account.bytes += topic.chargedBytes;
+    this.#bytes += topic.chargedBytes;
     return topic;
   }
 
@@ -89,7 +96,6 @@ export class Tail {
     this.#entries.push(entry);
     topic.entries.push(entry);
     entry.chargeTo(this.#account);
-    this.#evict();
     return topic;
   }
 
@@ -103,7 +109,7 @@ export class Tail {
     for (const entry of this.#entries.after(0)) entry.endCharge();
     this.#entries.clear();
     this.topics.clear();
-    this.#account.bytes = 0;
+    this.#bytes = 0;
     this.#floor = sequence;
     this.#head = sequence;
   }
@@ -183,7 +189,7 @@ export class Tail {
 
   #evict(): void {
     const { bytesMax, eventsMax } = this.#limits;
-    while (this.#entries.length > eventsMax || this.bytes > bytesMax) {
+    while (this.#entries.length > eventsMax || this.#bytes > bytesMax) {
       const entry = this.#entries.shift();
       if (!entry) return;
       this.#floor = entry.sequence;
@@ -197,6 +203,6 @@ export class Tail {
     topic?.entries.shift();
     if (topic?.entries.length !== 0) return;
     this.topics.delete(name);
-    this.#account.bytes -= topic.chargedBytes;
+    this.#bytes -= topic.chargedBytes;
   }
 }
