@@ -125,7 +125,6 @@ async function fillConnections(): Promise<void> {
   const refused = openBareSocket(gateway, await tokenOf(1000));
   await expect(refused).rejects.toThrow('429');
   await Promise.all(deaf.map(askUntilIgnored));
-  expect(await limitHit('unsent_answers')).toBe(true);
 }
 
 /** Sends what is refused until the gateway reads no more. */
@@ -133,7 +132,8 @@ async function askUntilIgnored(socket: Socket): Promise<void> {
   const text = `{"type":"unsubscribe","id":"${'x'.repeat(60)}"}`;
   const header = Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]);
   const many = Buffer.concat(Array(1000).fill(Buffer.concat([header, Buffer.from(text)])));
-  for (let idle = 0; idle < 50; ) {
+  // A gateway that is only slow has not reached the limit yet.
+  for (let idle = 0; idle < 50 || !(await limitHit('unsent_answers')); ) {
     const before = socket.bytesWritten - socket.writableLength;
     if (socket.writableLength < 200_000) socket.write(many);
     await sleep(20);
@@ -167,4 +167,4 @@ test('every limit reached at once: the memory that SECURITY.md names, and others
   await until(() => honest?.all('event').length === 1);
   await honest?.close();
   expect(gateway.pid).toBe(pid);
-}, 60_000);
+}, 120_000);
