@@ -36,7 +36,13 @@ export class OutsideClient {
 
   static async connect(url: string): Promise<OutsideClient> {
     return new OutsideClient(
-      await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 100 }),
+      await connect({
+        servers: url,
+        // Replay may answer requests of gateways only.
+        inboxPrefix: '_INBOX.tidemark-gateway',
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 100,
+      }),
     );
   }
 

@@ -113,6 +113,15 @@ export class StreamSeal {
     return message.timeMs <= this.#sinceMs ? 'earlier' : 'none';
   }
 
+  /**
+   * A key that all services of the deployment share, for another use than seals and message ids.
+   *
+   * @throws Error while the key of the stream is not known
+   */
+  keyFor(use: string): Buffer {
+    return derive(this.#keys.secret, use);
+  }
+
   get #keys(): SealKeys {
     if (this.#key) return this.#key;
     throw new Error('The key of the stream is not known.');
@@ -123,10 +132,12 @@ const NOTHING = new Uint8Array();
 
 /** A key for each use, so that no message id is the seal of a message. */
 class SealKeys {
+  readonly secret: Buffer;
   readonly ids: Hmac;
   readonly messages: Hmac;
 
   constructor(secret: Buffer) {
+    this.secret = secret;
     this.ids = new Hmac(derive(secret, 'message id'));
     this.messages = new Hmac(derive(secret, 'seal'));
   }

@@ -124,6 +124,7 @@ function createFront(
       progress: projector.progress,
       limits,
       confirm,
+      sharedKey: () => (link.seal.known ? link.seal.keyFor('place in topics') : undefined),
       readBounds: (reaching) => readBounds(link, reaching),
       isElsewhere: (epoch, range) => shared.filler.isElsewhere(epoch, range),
     }),

@@ -29,12 +29,14 @@ export interface HistoryOptions extends HistorySource, ReadsOptions, ExportsOpti
   /** Largest `limit` of a query. */
   readonly pageEventsMax: number;
   readonly confirm: Confirm;
+  /** What replay services encrypt places with, so that each reads those of another. */
+  readonly sharedKey: () => Buffer | undefined;
 }
 
 /** The endpoints that answer from the archive over HTTP (PROTOCOL.md section 11). */
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options);
-  const sealer = new PlaceSealer();
+  const sealer = new PlaceSealer(options.sharedKey);
   const reads = new Reads(options);
   return [
     {

@@ -16,12 +16,25 @@ export interface Place {
 }
 
 /**
- * Encrypts places in the list of topics for one process. The topic at a place may be one that the client
+ * Encrypts places in the list of topics. The topic at a place may be one that the client
  * must not see, so the client gets a text that tells nothing. It holds only for the request that it was
  * made for: with another one, a client could compare the hidden topic with topics of its own.
  */
 export class PlaceSealer {
-  readonly #key = randomBytes(32);
+  readonly #sharedKey: () => Buffer | undefined;
+  readonly #ownKey = randomBytes(32);
+
+  /**
+   * @param sharedKey 32 bytes that all replay services have. While it is not known, a place holds at this process
+   *   only
+   */
+  constructor(sharedKey: () => Buffer | undefined) {
+    this.#sharedKey = sharedKey;
+  }
+
+  get #key(): Buffer {
+    return this.#sharedKey() ?? this.#ownKey;
+  }
 
   /** @param request what the place belongs to, as text */
   seal({ name, end }: Place, request: string): string {
@@ -33,7 +46,7 @@ export class PlaceSealer {
     return Buffer.concat(sealed).toString('base64url');
   }
 
-  /** @returns `undefined` for a text of another process, or of another request */
+  /** @returns `undefined` for a text with another key, or of another request */
   open(text: string, request: string): Place | undefined {
     const sealed = Buffer.from(text, 'base64url');
     if (sealed.length !== NONCE_BYTES + PADDED_BYTES + TAG_BYTES) return undefined;

@@ -15,7 +15,7 @@ let sealer: PlaceSealer;
 beforeEach(() => {
   archive = new Archive(':memory:', createLogger('test', 'silent'));
   archive.begin({ epoch: 'e' }, 1);
-  sealer = new PlaceSealer();
+  sealer = new PlaceSealer(() => undefined);
 });
 
 afterEach(() => {
@@ -112,7 +112,7 @@ describe('topics', () => {
     const query = { after };
     expect(await ask({ subject: 'mallory', query })).toMatchObject(rest);
     expect(await ask({ query: { after, topics: '>' } })).toMatchObject(rest);
-    sealer = new PlaceSealer();
+    sealer = new PlaceSealer(() => undefined);
     expect(await ask({ query })).toMatchObject(rest);
     expect(await ask({ query: { after: `${MINE[0]}~x` } })).toMatchObject(rest);
   });
