@@ -85,6 +85,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'archive-directory.ts',
     text: 'const archives = this.#ofLog(epoch);',
     replacement: 'const archives = this.#known(epoch);',
+    test: 'archive-directory.test.ts',
   },
   {
     mistake: 'begins at the first event of one archive',

@@ -62,11 +62,13 @@ async function runMany(range: string): Promise<void> {
   const [first = 1, last = first] = range.split('..').map(Number);
   const startMs = performance.now();
   let events = 0;
+  let appends = 0;
   let delivering = 0;
   let failures = 0;
   for (let seed = first; seed <= last; seed++) {
-    const { failure, received } = await simulate({ seed, steps });
+    const { failure, received, appended } = await simulate({ seed, steps });
     events += received;
+    appends += appended;
     if (received > 0) delivering++;
     if (!failure) continue;
     failures++;
@@ -77,6 +79,6 @@ async function runMany(range: string): Promise<void> {
   const seconds = (performance.now() - startMs) / 1000;
   const count = last - first + 1;
   console.log(
-    `${count} seeds, ${failures} failures, ${delivering} worlds that delivered events, ${events} events received, ${(count / seconds).toFixed(1)} seeds a second`,
+    `${count} seeds, ${failures} failures, ${delivering} worlds that delivered events, ${events} events received, ${appends} conditional appends, ${(count / seconds).toFixed(1)} seeds a second`,
   );
 }

@@ -35,6 +35,8 @@ export class SimulatedPublisher {
   readonly #appender: EventAppender;
   readonly #stopping = new AbortController();
   #onChange: () => void = () => {};
+  /** Appends that were acknowledged. */
+  acknowledged = 0;
   #busy = false;
   #count = 0;
   #attempt: Attempt | undefined;
@@ -101,6 +103,7 @@ export class SimulatedPublisher {
         precondition: expected && { epoch, sequence: expected.sequence },
       });
       this.#attempt = undefined;
+      this.acknowledged++;
       this.#checkStored(event, cursor, begun.version);
     } catch (error) {
       if (!(error instanceof TidemarkError)) throw error;
@@ -167,6 +170,7 @@ export class SimulatedPublisher {
       get connected() {
         return world.natsUp;
       },
+      apiPrefix: '$JS.API',
       apiSubject: (operation: string) => `$JS.API.${operation}`,
       onConnect: () => () => {},
       subscribe: (_subject: string, { onMessage }: { onMessage: () => void }) => {

@@ -17,17 +17,20 @@ describe('simulation', () => {
     'gateway: worlds that do their worst, from %i on: every promise is kept',
     async (first) => {
       let received = 0;
+      let appended = 0;
       let delivering = 0;
       for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
         const outcome = await simulate({ seed, steps: STEPS });
         const repeat = `npm run test:sim -- --seed ${seed} --steps ${STEPS}`;
         expect(outcome.failure, repeat).toBeUndefined();
         received += outcome.received;
+        appended += outcome.appended;
         if (outcome.received > 0) delivering++;
       }
       // Worlds in which nothing arrives would keep every promise too.
       expect(delivering).toBeGreaterThanOrEqual(SEEDS_PER_TEST - 2);
       expect(received).toBeGreaterThan(SEEDS_PER_TEST * 100);
+      expect(appended).toBeGreaterThan(SEEDS_PER_TEST / 2);
     },
   );
 

@@ -13,6 +13,8 @@ export interface Outcome {
   readonly seed: number;
   /** Events that the readers received; a world with none tests nothing. */
   readonly received: number;
+  /** Appends that were acknowledged, in worlds with copies of the stream. */
+  readonly appended: number;
   readonly failure?: Violation;
 }
 
@@ -48,11 +50,11 @@ export async function simulate({ seed, steps, trace }: Run): Promise<Outcome> {
     await disturb(world, steps);
     await settle(world);
     await rest(world);
-    return { seed, received: received(world) };
+    return { seed, ...totals(world) };
   } catch (error) {
     const failure = error instanceof Violation ? error : asViolation(error);
     world.note(() => `FAILED ${failure.message}`);
-    return { seed, received: received(world), failure };
+    return { seed, ...totals(world), failure };
   } finally {
     world.publisher.close();
     process.off('unhandledRejection', onRejection);
@@ -187,8 +189,9 @@ function describe({ readers, history, gateways }: World): string {
   return lines.join(', ');
 }
 
-function received({ readers }: World): number {
-  return readers.reduce((sum, reader) => sum + reader.received, 0);
+function totals({ readers, publisher }: World): { received: number; appended: number } {
+  const received = readers.reduce((sum, reader) => sum + reader.received, 0);
+  return { received, appended: publisher.acknowledged };
 }
 
 function asViolation(error: unknown): Violation {
