@@ -15,6 +15,13 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     replacement: 'through: next',
   },
   {
+    mistake: 'believes the begin of a copy',
+    file: 'sources/copy-end.ts',
+    text: 'if (start !== undefined && start < delivered.first) {',
+    replacement: 'if (start === -1) {',
+    test: 'sources/copy-end.test.ts',
+  },
+  {
     mistake: 'believes a server that knows no leader',
     part: 'libs/nats',
     file: 'known-end.ts',
