@@ -89,8 +89,11 @@ export class Reads {
   }
 
   #checkBounds(read: ReadRecord, places: readonly Place[], { from, to }: Covered): void {
+    const { log, faults } = this.#permissions.truth;
     for (const [index, place] of places.entries()) {
       if (place.lost || (place.sequence >= from && place.sequence <= to)) continue;
+      // The begin at a time is not known of events that are gone.
+      if (faults.mayLoseStart && log.hasLeft(place.sequence)) continue;
       const [cursor, id] = read.items[index] ?? [];
       const text = `has ${id} at ${cursor}, outside of ${from} to ${to}`;
       this.#violate(CONTENT, read, text, id);
