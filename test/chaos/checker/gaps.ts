@@ -4,7 +4,8 @@ import type { Place } from './lineage.ts';
 import type { TopicFilter } from './log.ts';
 import type { Truth } from './truth.ts';
 
-export const UNKNOWN_ARCHIVE = 'a gap of a server that was started while an archive was away';
+export const UNKNOWN_ARCHIVE =
+  'a gap or a start of a server that was started while an archive was away';
 
 /** A gap, and where the subscription stands that was told it. */
 export interface ToldGap {

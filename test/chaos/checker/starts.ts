@@ -1,4 +1,5 @@
 import type { Start } from '@tidemark/protocol';
+import { UNKNOWN_ARCHIVE } from './gaps.ts';
 import type { Place } from './lineage.ts';
 import type { TopicFilter } from './log.ts';
 import type { Truth } from './truth.ts';
@@ -26,7 +27,12 @@ export function whyWrongStart(
   for (; next; next = log.nextMatch(filter, next, to.sequence)) {
     const isWanted = start.kind !== 'time' || log.timeMsOf(next) >= start.timeMs;
     const isRegrown = log.attemptMsOf(next) > atMs && faults.mayHaveLostEnd(atMs);
-    if (isWanted && !isRegrown) return `and so misses ${log.idOf(next)} at ${next}`;
+    if (!isWanted || isRegrown) continue;
+    if (!faults.mayNotKnowArchive('gateway', atMs)) {
+      return `and so misses ${log.idOf(next)} at ${next}`;
+    }
+    found.except(UNKNOWN_ARCHIVE);
+    return undefined;
   }
   return undefined;
 }
