@@ -58,7 +58,8 @@ describe('archives: which one is asked', () => {
       through: Number.POSITIVE_INFINITY,
       mayCome: true,
     });
-    expect(directory.bounds('e.x')).toMatchObject({ firstSequence: 1 });
+    expect(directory.bounds('e.x')).toMatchObject({ epoch: 'e.x', firstSequence: 1 });
+    expect(directory.bounds('e')).toMatchObject({ epoch: 'e', firstSequence: 1 });
     hear('old', holding(20, 90));
     expect(directory.lackAt('e.x', 10)).toEqual({ through: 19, mayCome: false });
     expect(directory.holdsAny('e.x', { from: 10, to: 30 })).toBe(true);

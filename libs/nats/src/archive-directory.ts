@@ -147,15 +147,19 @@ export class ArchiveDirectory {
     return parts.sort((left, right) => left.from - right.from)[0];
   }
 
-  /** From the lowest first to the highest last sequence of all known archives; of a log where any is. */
+  /**
+   * From the lowest first to the highest last sequence of all known archives; of a log where any is. The epoch
+   * is the one that was asked for, where an archive is in it.
+   */
   bounds(epoch: string): LogBounds | undefined {
     const same = this.#ofLog(epoch);
     const known = same.length > 0 ? same : [...this.#archives.values()].slice(0, 1);
     const holdings = known.map((archive) => archive.holdings);
     const [first] = holdings;
     if (!first) return undefined;
+    const isThere = holdings.some((one) => one.epoch === epoch);
     return {
-      epoch: first.epoch,
+      epoch: isThere ? epoch : first.epoch,
       firstSequence: Math.min(...holdings.map(({ firstSequence }) => firstSequence)),
       lastSequence: Math.max(...holdings.map(({ lastSequence }) => lastSequence)),
     };

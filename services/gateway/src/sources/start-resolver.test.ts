@@ -1,4 +1,4 @@
-import type { LogBounds } from '@tidemark/protocol';
+import type { LogBounds, Position } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import { EventEntry } from '../log/event-entry.ts';
 import { Tail } from '../log/tail.ts';
@@ -64,22 +64,46 @@ function create() {
   };
 }
 
-test('earliest while the archive has yet to follow the log into a new epoch: its first event', async () => {
-  const lineage = { epoch: 'e.x', earlier: [{ epoch: 'e', through: LAST }] };
-  const stream: StreamTier = {
+/** A gateway whose stream and archive are at hand. */
+function createBetween(stream: LogBounds, archived: LogBounds) {
+  const tier: StreamTier = {
     connected: true,
-    bounds: async () => ({ ...lineage, firstSequence: 8, lastSequence: LAST }),
+    bounds: async () => stream,
     boundsReaching: away,
     readSlice: away,
     sequenceBefore: away,
   };
-  const archived = { epoch: 'e', firstSequence: 3, lastSequence: LAST };
   const archive = { bounds: async () => archived, readPage: away, sequenceBefore: away };
   const clock = { nowMs: () => 0, soon: queueMicrotask, after: () => () => {} };
   const tail = new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 });
-  const log: LogView = { epoch: 'e.x', lineage, tail };
-  const resolver = new StartResolver({ stream, archive, clock });
-  expect(await resolver.resolve({ kind: 'earliest' }, log, applicant)).toEqual({ sequence: 2 });
+  const { epoch } = stream;
+  const log: LogView = { epoch, lineage: stream, tail };
+  const resolver = new StartResolver({ stream: tier, archive, clock });
+  return {
+    earliest: async () => resolver.resolve({ kind: 'earliest' }, log, applicant),
+    after: async (position: Position) =>
+      resolver.resolve({ kind: 'cursor', position }, log, applicant),
+  };
+}
+
+test('earliest while the archive has yet to follow the log into a new epoch: its first event', async () => {
+  const lineage = { epoch: 'e.x', earlier: [{ epoch: 'e', through: LAST }] };
+  const stream = { ...lineage, firstSequence: 8, lastSequence: LAST };
+  const { earliest } = createBetween(stream, { epoch: 'e', firstSequence: 3, lastSequence: LAST });
+  expect(await earliest()).toEqual({ sequence: 2 });
+});
+
+test('cursor of an epoch that the log lost with its end, and an archive still has: no gap yet', async () => {
+  const stream = { epoch: 'e', firstSequence: 1, lastSequence: LAST };
+  const { after } = createBetween(stream, { ...stream, epoch: 'e.x' });
+  await expect(after({ epoch: 'e.x', sequence: 7 })).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('cursor of an epoch that nobody knows any more: a gap', async () => {
+  const stream = { epoch: 'e', firstSequence: 1, lastSequence: LAST };
+  const { after } = createBetween(stream, stream);
+  const from = { epoch: 'e.x', sequence: 7 };
+  expect(await after(from)).toEqual({ sequence: 0, gap: { from, reason: 'epoch' } });
 });
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

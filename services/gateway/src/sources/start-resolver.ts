@@ -107,6 +107,11 @@ export class StartResolver {
     const stream = await this.#bounds();
     // The cursor may be of a stream that this gateway has not seen yet.
     if (stream.epoch !== log.epoch) throwUnavailable(undefined);
+    // A log can lose its newest epoch with its end. Replay has it still, and is about to tell what was lost.
+    const archive = isSameLog(from.epoch, stream.epoch)
+      ? await this.#archive.bounds(from.epoch).catch(() => undefined)
+      : undefined;
+    if (archive?.epoch === from.epoch) throwUnavailable(undefined);
     return { ...(await this.#first(stream)), gap: { from, reason: 'epoch' } };
   }
 
