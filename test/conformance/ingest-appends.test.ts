@@ -54,6 +54,7 @@ describe('ingest, idempotency', () => {
 
 describe('ingest, conditional append', () => {
   const ifMatch = (cursor: string) => ({ headers: { 'if-match': `"${cursor}"` } });
+  const nineTags = Array.from({ length: 9 }, (_, index) => `"a-${index}"`).join(', ');
   const ifEmpty = { headers: { 'if-none-match': '*' } };
 
   test('If-None-Match on an empty topic: stored; on another: 412 with its last cursor', async () => {
@@ -79,6 +80,23 @@ describe('ingest, conditional append', () => {
       await setup.post(event(`between-${id}`, 'chain.other'));
     }
     expect(await idsOf('chain')).toEqual(['0', '1', '2', '3']);
+  });
+
+  test('If-Match with a weak tag, as nginx makes of a strong one, and with a list: one of them holds', async () => {
+    const first = (await setup.post(event('1', 'tags'))).body.cursor;
+    const weak = await setup.post(event('2', 'tags'), {
+      headers: { 'if-match': `W/"${first}"` },
+    });
+    expect(weak.status).toBe(201);
+    const second = weak.body.cursor;
+    const list = { headers: { 'if-match': `"${first}" , W/"other-7",W/"${second}"` } };
+    const third = await setup.post(event('3', 'tags'), list);
+    expect(third.status).toBe(201);
+    const again = await setup.post(event('3', 'tags'), list);
+    expect(again.body).toEqual({ ...third.body, duplicate: true });
+    const late = await setup.post(event('4', 'tags'), list);
+    expect(late).toMatchObject({ status: 412, body: { cursor: third.body.cursor } });
+    expect(await idsOf('tags')).toEqual(['1', '2', '3']);
   });
 
   test('If-Match with an older cursor: 412 with the actual one, nothing stored', async () => {
@@ -129,9 +147,11 @@ describe('ingest, conditional append', () => {
 
   test.each([
     ['both headers', { 'if-match': '"a-1"', 'if-none-match': '*' }, 'invalid_query'],
-    ['a weak tag', { 'if-match': 'W/"a-1"' }, 'invalid_query'],
+    ['a weak tag in small letters', { 'if-match': 'w/"a-1"' }, 'invalid_query'],
     ['no quotes', { 'if-match': 'a-1' }, 'invalid_query'],
-    ['two tags', { 'if-match': '"a-1", "a-2"' }, 'invalid_query'],
+    ['tags without a comma', { 'if-match': '"a-1" "a-2"' }, 'invalid_query'],
+    ['nine tags', { 'if-match': nineTags }, 'invalid_query'],
+    ['no cursor in one of the tags', { 'if-match': '"a-1", W/"latest"' }, 'invalid_cursor'],
     ['no cursor in the quotes', { 'if-match': '"latest"' }, 'invalid_cursor'],
     ['If-None-Match with a tag', { 'if-none-match': '"a-1"' }, 'invalid_query'],
   ])('%s: 400', async (_, headers, code) => {

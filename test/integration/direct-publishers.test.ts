@@ -99,6 +99,36 @@ const valid: [what: string, payload: string | Uint8Array, Record<string, string>
   ['binary, no data', '', { ...BINARY, 'ce-mark': 'x%20y' }, { id: '1', mark: 'x y' }],
 ];
 
+const LARGEST = sized(EVENT_BYTES_MAX);
+
+valid.push(
+  ['of exactly the largest size, without a topic', LARGEST, {}, BASE],
+  [
+    'of exactly the largest size, with a sampled trace in the headers',
+    LARGEST,
+    { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'a=1' },
+    { ...BASE, traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` },
+  ],
+  [
+    'with a time in more digits than nanoseconds',
+    JSON.stringify({ ...BASE, time: '2026-01-31T12:00:00.123456789012Z' }),
+    {},
+    { time: '2026-01-31T12:00:00.123456789012Z' },
+  ],
+  [
+    'with data that is null beside data_base64',
+    JSON.stringify({ ...BASE, data: null, data_base64: 'AA==' }),
+    {},
+    { data_base64: 'AA==' },
+  ],
+);
+
+/** An event with this many bytes of JSON. */
+function sized(bytes: number): string {
+  const empty = JSON.stringify({ ...BASE, data: '' });
+  return JSON.stringify({ ...BASE, data: 'x'.repeat(bytes - empty.length) });
+}
+
 const invalid: [what: string, payload: string | Uint8Array, Record<string, string>][] = [
   ['not JSON', '{"specversion":"1.0",', {}],
   ['no UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), {}],
@@ -108,11 +138,7 @@ const invalid: [what: string, payload: string | Uint8Array, Record<string, strin
   ['no CloudEvent', '{"hello":"world"}', {}],
   ['an attribute of a wrong type', JSON.stringify({ ...BASE, id: 7 }), {}],
   ['a line break in an id', JSON.stringify({ ...BASE, id: 'a\ndata: b' }), {}],
-  [
-    'larger than an event may be',
-    JSON.stringify({ ...BASE, data: 'x'.repeat(EVENT_BYTES_MAX) }),
-    {},
-  ],
+  ['larger than an event may be', sized(EVENT_BYTES_MAX + 1), {}],
   ['nested too deeply', JSON.stringify({ ...BASE }).replace('}', `,"data":${deep(100)}}`), {}],
   ['binary without a source', 'x', { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-type': 'made' }],
   ['binary, an overlong form in a header', '', { ...BINARY, 'ce-mark': '%C0%AF' }],

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TidemarkError } from './errors.ts';
 import {
+  ADDED_BYTES_MAX,
   ATTRIBUTE_LENGTH_MAX,
   completeEvent,
   DATA_DEPTH_MAX,
@@ -160,13 +161,35 @@ describe('events', () => {
     expect(faultsOf({ ...SPECIFIED, type: 'not a topic' })).toEqual(['topic']);
   });
 
-  test('size: an event at the limit and one byte more: stored, refused', () => {
-    const empty = encodeEvent(parseEvent({ ...SPECIFIED, data: '' })).length;
+  test('size: an event at the limit and one byte more: stored, refused, whatever servers add', () => {
+    const empty = Buffer.byteLength(JSON.stringify({ ...SPECIFIED, data: '' }));
     const sized = (bytes: number) => ({ ...SPECIFIED, data: 'x'.repeat(bytes - empty) });
-    expect(encodeEvent(parseEvent(sized(EVENT_BYTES_MAX)))).toHaveLength(EVENT_BYTES_MAX);
-    expect(() => encodeEvent(parseEvent(sized(EVENT_BYTES_MAX + 1)))).toThrow(
+    const added = {
+      topic: `a.${'b'.repeat(198)}`,
+      publisher: 'ü'.repeat(256),
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      tracestate: `a=${'b'.repeat(510)}`,
+    };
+    for (const more of [{}, added]) {
+      const largest = encodeEvent(parseEvent({ ...sized(EVENT_BYTES_MAX), ...more }));
+      expect(largest.length).toBeGreaterThan(EVENT_BYTES_MAX);
+      expect(() => encodeEvent(parseEvent({ ...sized(EVENT_BYTES_MAX + 1), ...more }))).toThrow(
+        expect.objectContaining({ code: 'too_large' }),
+      );
+    }
+    const tracestate = `a=${'b'.repeat(ADDED_BYTES_MAX)}`;
+    expect(() => encodeEvent(parseEvent({ ...sized(EVENT_BYTES_MAX), tracestate }))).toThrow(
       expect.objectContaining({ code: 'too_large' }),
     );
+  });
+
+  test('data null: kept; beside data_base64: absent, as null is for every attribute', () => {
+    expect(parseEvent({ ...SPECIFIED, data: null })).toHaveProperty('data', null);
+    const bytes = parseEvent({ ...SPECIFIED, data: null, data_base64: 'AA==' });
+    expect(bytes.data_base64).toBe('AA==');
+    expect(bytes).not.toHaveProperty('data');
+    const both = parseEvent({ ...SPECIFIED, data: null, data_base64: null });
+    expect(both).toHaveProperty('data', null);
   });
 
   test('depth: data at the limit and one level more: stored, refused', () => {

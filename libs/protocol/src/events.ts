@@ -3,8 +3,11 @@ import { isTime } from './cursors.ts';
 import { type Fault, TidemarkError } from './errors.ts';
 import { isTopic, TOPIC_RULE } from './topics.ts';
 
-/** Largest event, in bytes of its JSON in UTF-8. */
+/** Largest event, in bytes of its JSON in UTF-8, without the attributes that servers set. */
 export const EVENT_BYTES_MAX = 256 * 1024;
+
+/** Most bytes that the attributes that servers set may add to the largest event. */
+export const ADDED_BYTES_MAX = 8 * 1024;
 
 /** Largest `id`, `source` or `type`, in UTF-16 units. */
 export const ATTRIBUTE_LENGTH_MAX = 1024;
@@ -90,8 +93,8 @@ const QUICK: ReadonlyMap<string, (value: unknown) => boolean> = new Map<
 
 const NOT_EXTENSIONS = new Set([...Object.keys(attributes.shape), 'data']);
 
-/** Attributes that servers add to accepted events, which must not make an event invalid. */
-const SET_BY_SERVERS = new Set(['publisher', 'traceparent', 'tracestate']);
+/** Attributes that servers add to accepted events, which must not make an event invalid or too large. */
+const SET_BY_SERVERS = new Set(['topic', 'publisher', 'traceparent', 'tracestate']);
 
 /** More attributes than any valid event has. */
 export const ATTRIBUTES_MAX = NOT_EXTENSIONS.size + SET_BY_SERVERS.size + EXTENSIONS_MAX;
@@ -113,8 +116,12 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
   if (Object.keys(input).filter(isOwnExtension).length > EXTENSIONS_MAX) {
     throw tooManyAttributes(path);
   }
+  const hasBase64 = ((input as { data_base64?: unknown }).data_base64 ?? null) !== null;
   const present = Object.fromEntries(
-    Object.entries(input).filter(([name, value]) => value !== null || name === 'data'),
+    Object.entries(input).filter(([name, value]) => {
+      // `null` is a value of `data`, unless the data is elsewhere.
+      return value !== null || (name === 'data' && !hasBase64);
+    }),
   );
   const parsed = attributes.safeParse(present);
   const faults: Fault[] = parsed.success
@@ -144,13 +151,7 @@ export function encodeEvent(event: CloudEvent): Uint8Array {
   const message = dataFault(event.data, DATA_DEPTH_MAX);
   if (message) throw invalid([{ path: 'data', message }]);
   const bytes = new TextEncoder().encode(JSON.stringify(event));
-  if (bytes.length > EVENT_BYTES_MAX) {
-    throw new TidemarkError(
-      'too_large',
-      `The event has ${bytes.length} bytes as JSON; at most ${EVENT_BYTES_MAX} are allowed.`,
-      { limit: 'event_bytes' },
-    );
-  }
+  if (bytes.length > EVENT_BYTES_MAX) requireSize(event, bytes.length);
   return bytes;
 }
 
@@ -195,6 +196,19 @@ export function refuseManyAttributes(input: object, path = ''): void {
 function tooManyAttributes(path: string): TidemarkError {
   const message = `must have at most ${EXTENSIONS_MAX} extension attributes`;
   return invalid([{ path: path || '$', message }]);
+}
+
+/** What servers add does not count, and so an event that its publisher may send stays valid. */
+function requireSize(event: CloudEvent, bytes: number): void {
+  const counted = Object.entries(event).filter(([name]) => !SET_BY_SERVERS.has(name));
+  const own = new TextEncoder().encode(JSON.stringify(Object.fromEntries(counted))).length;
+  if (own <= EVENT_BYTES_MAX && bytes <= EVENT_BYTES_MAX + ADDED_BYTES_MAX) return;
+  throw new TidemarkError(
+    'too_large',
+    `The event has ${own} bytes as JSON, and ${bytes} with its topic, publisher and trace; ` +
+      `at most ${EVENT_BYTES_MAX} and ${EVENT_BYTES_MAX + ADDED_BYTES_MAX} are allowed.`,
+    { limit: 'event_bytes' },
+  );
 }
 
 function isPlainlyValid(event: object): boolean {

@@ -1,5 +1,11 @@
 import { TidemarkError } from './errors.ts';
-import { ATTRIBUTES_MAX, DATA_DEPTH_MAX, EVENT_BYTES_MAX, EXTENSIONS_MAX } from './events.ts';
+import {
+  ADDED_BYTES_MAX,
+  ATTRIBUTES_MAX,
+  DATA_DEPTH_MAX,
+  EVENT_BYTES_MAX,
+  EXTENSIONS_MAX,
+} from './events.ts';
 
 /** Shorter texts cost less to parse than a look at them saves. */
 const LOOK_LENGTH_MIN = 16 * 1024;
@@ -54,8 +60,10 @@ export function refuseCostlyText(text: string, { depth: wanted, whole, path }: E
     }
     return true;
   });
-  if (!whole || length <= EVENT_BYTES_MAX) return;
-  const message = `The event has more than the ${EVENT_BYTES_MAX} bytes that are allowed as JSON.`;
+  // The text may hold what does not count.
+  const bytesMax = EVENT_BYTES_MAX + ADDED_BYTES_MAX;
+  if (!whole || length <= bytesMax) return;
+  const message = `The event has more than the ${bytesMax} bytes that are allowed as JSON.`;
   const faults = path === undefined ? undefined : [{ path, message }];
   throw new TidemarkError('too_large', message, {
     limit: 'event_bytes',

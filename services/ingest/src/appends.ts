@@ -1,6 +1,11 @@
-import type { AppendedEvent, AppendRequest, EventAppender } from '@tidemark/nats';
+import type { AppendedEvent, AppendRequest, EventAppender, Precondition } from '@tidemark/nats';
 import { asTidemarkError, type CloudEvent } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
+
+/** An append of which one of several conditions must hold. */
+export interface ConditionalRequest extends Omit<AppendRequest, 'precondition'> {
+  readonly preconditions?: readonly Precondition[] | undefined;
+}
 
 /** Appends events and counts the results. */
 export class Appends {
@@ -15,14 +20,27 @@ export class Appends {
   }
 
   /** @throws TidemarkError like `EventAppender.append` */
-  async append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {
+  async append(event: CloudEvent, request: ConditionalRequest): Promise<AppendedEvent> {
     try {
-      const stored = await this.#appender.append(event, request);
+      const stored = await this.#append(event, request);
       this.#results.inc({ result: stored.duplicate ? 'duplicate' : 'stored' });
       return stored;
     } catch (error) {
       this.#results.inc({ result: asTidemarkError(error).code });
       throw error;
+    }
+  }
+
+  /** The stream knows one condition for an append, so each is tried until one holds. */
+  async #append(event: CloudEvent, request: ConditionalRequest): Promise<AppendedEvent> {
+    const { preconditions = [], ...rest } = request;
+    const [precondition, ...others] = preconditions;
+    try {
+      return await this.#appender.append(event, { ...rest, precondition });
+    } catch (error) {
+      const refused = asTidemarkError(error).code === 'precondition_failed';
+      if (!refused || others.length === 0) throw error;
+      return this.#append(event, { ...rest, preconditions: others });
     }
   }
 }

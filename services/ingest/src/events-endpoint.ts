@@ -9,7 +9,7 @@ import {
   readBody,
   spanOf,
 } from '@tidemark/http';
-import type { AppendedEvent, AppendRequest } from '@tidemark/nats';
+import type { AppendedEvent } from '@tidemark/nats';
 import {
   asTidemarkError,
   type CloudEvent,
@@ -18,8 +18,8 @@ import {
   type TraceContext,
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
-import type { Appends } from './appends.ts';
-import { readPrecondition } from './precondition.ts';
+import type { Appends, ConditionalRequest } from './appends.ts';
+import { readPreconditions } from './precondition.ts';
 import { createPublisherLimits, type PublisherLimitOptions } from './publisher-limits.ts';
 import { readSubmission, type Submission } from './submission.ts';
 
@@ -67,7 +67,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
     const flow = { user: principal.subject, connection: request.socket };
     const runStep = <T>(step: () => T) => steps.run(step, { flow });
-    const { submission, precondition } = await tracer.within(
+    const { submission, preconditions } = await tracer.within(
       'validate',
       { parent },
       async (span) => {
@@ -80,7 +80,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     const waiting = limits.appends.open(principal.subject);
     waiting.take(submission.events.length);
     const answers = await runStep(() =>
-      append(appends, submission, { precondition, context, parent }),
+      append(appends, submission, { preconditions, context, parent }),
     ).finally(waiting.release);
     response.status(201);
     const [first] = answers;
@@ -98,15 +98,15 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       context,
       runStep,
     });
-    const precondition = readPrecondition(headers);
-    if (submission.batch && precondition !== undefined) {
+    const preconditions = readPreconditions(headers);
+    if (submission.batch && preconditions !== undefined) {
       throw new TidemarkError(
         'invalid_query',
         'If-Match and If-None-Match do not apply to a batch.',
       );
     }
     for (const { topic } of submission.events) requirePermission(principal, 'publish', topic);
-    return { submission, precondition };
+    return { submission, preconditions };
   }
 
   return {
@@ -143,7 +143,7 @@ interface Sender {
  * Appends in order without waiting between events. When NATS fails during a batch, the answer is that
  * failure. Sending the whole batch again is safe, because the stream recognises the stored events.
  */
-async function append(appends: Appends, submission: Submission, request: AppendRequest) {
+async function append(appends: Appends, submission: Submission, request: ConditionalRequest) {
   const outcomes = await Promise.allSettled(
     submission.events.map(async (event, index) => {
       const spanned = index < APPEND_SPANS_MAX;
