@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@tidemark/config';
-import { isTopic } from '@tidemark/protocol';
+import { encodeTopicToken } from '@tidemark/protocol';
 import { type Grant, parseGrant } from './permissions.ts';
 
 const PLACEHOLDER = /\{([^{}]*)\}/g;
@@ -8,9 +8,9 @@ const PLACEHOLDER = /\{([^{}]*)\}/g;
 export type GrantTemplates = (claims: Readonly<Record<string, unknown>>) => Grant[];
 
 /**
- * Reads templates such as `subscribe:user.{sub}.>`. A placeholder stands for a claim. The claim's value
- * must be one topic token, because a `sub` with a dot or a wildcard would open topics of others. A
- * template grants nothing to a token whose claim is something else.
+ * Reads templates such as `subscribe:user.{sub}.>`. A placeholder stands for a claim, a text, which is encoded
+ * as one topic token, because a `sub` with a dot or a wildcard would open topics of others. A template grants
+ * nothing to a token whose claim is no text, or makes too long a topic.
  *
  * @throws ConfigurationError for a template that cannot become a grant with any value
  */
@@ -33,14 +33,14 @@ export function parseGrantTemplates(text: string): GrantTemplates {
     });
 }
 
-/** @returns `undefined` when a placeholder has no value that is one topic token */
+/** @returns `undefined` when a placeholder has no value that can be one topic token */
 function fill(template: string, read: (name: string) => unknown): string | undefined {
   let complete = true;
   const word = template.replace(PLACEHOLDER, (_, name: string) => {
     const value = read(name);
-    if (typeof value === 'string' && isTopic(value) && !value.includes('.')) return value;
-    complete = false;
-    return '';
+    const token = typeof value === 'string' ? encodeTopicToken(value) : undefined;
+    complete &&= token !== undefined;
+    return token ?? '';
   });
   return complete ? word : undefined;
 }

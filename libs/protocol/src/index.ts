@@ -11,5 +11,6 @@ export * from './messages.ts';
 export * from './pattern-matcher.ts';
 export * from './stored-events.ts';
 export * from './stored-revocations.ts';
+export * from './topic-tokens.ts';
 export * from './topics.ts';
 export * from './trace-context.ts';
