@@ -123,6 +123,28 @@ describe('services whose tokens come from an issuer', () => {
     expect(await publish(token)).toBe(401);
   });
 
+  test('subject of an identity provider: has an inbox, and no other token has it', async () => {
+    const provided = tokenOf(first, { sub: 'auth0|x' });
+    expect(await subscribe(provided, 'user.auth0_-7c-_x.>')).toBe(200);
+    expect(await subscribe(provided, 'user.auth0.>')).toBe(403);
+    const imitator = tokenOf(first, { sub: 'auth0_-7c-_x' });
+    expect(await subscribe(imitator, 'user.auth0_-7c-_x.>')).toBe(403);
+    expect(await subscribe(tokenOf(first, { sub: '*' }), 'user.*.>')).toBe(403);
+  });
+
+  test('key that the issuer replaces under its id: accepted without a restart', async () => {
+    const replacement = makeKey('ES256', 'second');
+    published.splice(1, 1, replacement);
+    await expect
+      .poll(() => publish(tokenOf(replacement, claims)), { timeout: 5000, interval: 200 })
+      .toBe(201);
+  });
+
+  test('iat with a fraction, as some libraries write it: valid at once', async () => {
+    const iat = Math.floor(Date.now() / 1000) + 0.999;
+    expect(await publish(tokenOf(first, { ...claims, iat }))).toBe(201);
+  });
+
   test('grants of every token: the own topics and no others', async () => {
     const alice = tokenOf(first, { sub: 'alice' });
     expect(await subscribe(alice, 'user.alice.>')).toBe(200);

@@ -72,6 +72,8 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
     TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
     ...(name === 'ingest' && { TIDEMARK_NATS_API_PREFIX: INGEST_API }),
     TIDEMARK_TOKEN_SECRET: TEST_SECRET,
+    // Tests wait for tokens to expire.
+    TIDEMARK_TOKEN_CLOCK_TOLERANCE_SECONDS: '0',
     // Tests look at metrics at once, and name hosts that are not there.
     TIDEMARK_METRICS_CACHE_MS: '0',
     TIDEMARK_ALLOWED_HOSTS: '*',

@@ -1,23 +1,14 @@
 import type { KeyObject, webcrypto } from 'node:crypto';
 import { ConfigurationError } from '@tidemark/config';
-import { TidemarkError } from '@tidemark/protocol';
-import {
-  errors,
-  type FlattenedJWSInput,
-  type JWSHeaderParameters,
-  type JWTVerifyGetKey,
-} from 'jose';
+import type { JWSHeaderParameters } from 'jose';
 import {
   PUBLIC_KEY_ALGORITHMS,
   type PublicKey,
   RSA_BITS_MIN,
   readPublicKeys,
 } from './public-keys.ts';
-import { createRemoteKeys, type RemoteKeysOptions } from './remote-keys.ts';
+import { type RemoteKey, RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts';
 import { ALGORITHM, importSecret } from './secret.ts';
-
-/** Most keys of one JWK set that are tried for a token without a key id. */
-const REMOTE_CANDIDATES_MAX = 8;
 
 /** The sources of the keys that check tokens. At least one is needed. */
 export interface KeySources {
@@ -38,7 +29,7 @@ export interface KeyCandidate {
 
 export interface TokenKeys {
   /** The keys that may have signed a token with this header, local ones first. */
-  candidates(header: JWSHeaderParameters, token: string): AsyncIterable<KeyCandidate>;
+  candidates(header: JWSHeaderParameters): AsyncIterable<KeyCandidate>;
 }
 
 /**
@@ -61,15 +52,15 @@ export function openKeys(sources: KeySources): TokenKeys {
     ),
   ].map((key) => ({ key, algorithms: [ALGORITHM] }));
   const publicKeys = publicKeyFiles.flatMap(readPublicKeys);
-  const remoteKeys = remote && createRemoteKeys(remote);
+  const remoteKeys = remote && new RemoteKeys(remote);
   return {
-    async *candidates(header, token) {
+    async *candidates(header) {
       const { alg } = header;
       if (alg === ALGORITHM) yield* secrets;
       if (!PUBLIC_KEY_ALGORITHMS.some((known) => known === alg)) return;
       for (const key of publicKeys) if (fits(key, header)) yield toCandidate(key);
       // Asked last: a PEM key has no id, so only a failed check shows that it is the wrong one.
-      if (remoteKeys) yield* await ask(remoteKeys, header, token);
+      if (remoteKeys) yield* remoteCandidates(remoteKeys, header);
     },
   };
 }
@@ -82,33 +73,20 @@ function toCandidate({ key, algorithms }: PublicKey): KeyCandidate {
   return { key, algorithms: [...algorithms] };
 }
 
-/** The matching keys of the JWK set: several where the token names none. */
-async function ask(
-  remoteKeys: JWTVerifyGetKey,
+/** The keys of the JWK set that fit, and once more those of a newer set where none of them has signed the token. */
+async function* remoteCandidates(
+  remoteKeys: RemoteKeys,
   header: JWSHeaderParameters,
-  token: string,
-): Promise<KeyCandidate[]> {
-  const jws = { payload: '', signature: '', protected: token } satisfies FlattenedJWSInput;
-  const keys: webcrypto.CryptoKey[] = [];
-  try {
-    keys.push((await remoteKeys(header as never, jws)) as webcrypto.CryptoKey);
-  } catch (error) {
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw asRefusal(error);
-    for await (const key of error) {
-      keys.push(key as webcrypto.CryptoKey);
-      if (keys.length === REMOTE_CANDIDATES_MAX) break;
-    }
-  }
-  return keys.filter(isLongEnough).map((key) => ({ key, algorithms: [String(header.alg)] }));
+): AsyncIterable<KeyCandidate> {
+  yield* toCandidates(await remoteKeys.find(header), header);
+  if (await remoteKeys.renew()) yield* toCandidates(await remoteKeys.find(header), header);
 }
 
-/** A key of the set that cannot be used makes the token invalid. It is not a fault of the server. */
-function asRefusal(error: unknown): unknown {
-  if (error instanceof errors.JOSEError || error instanceof TidemarkError) return error;
-  return new errors.JWKInvalid('the JWK set holds a key that cannot be used', { cause: error });
+function toCandidates(keys: readonly RemoteKey[], { alg }: JWSHeaderParameters): KeyCandidate[] {
+  return keys.filter(isLongEnough).map((key) => ({ key, algorithms: [String(alg)] }));
 }
 
-function isLongEnough({ algorithm }: webcrypto.CryptoKey): boolean {
+function isLongEnough({ algorithm }: RemoteKey): boolean {
   const { modulusLength } = algorithm as Partial<webcrypto.RsaHashedKeyAlgorithm>;
   return modulusLength === undefined || modulusLength >= RSA_BITS_MIN;
 }

@@ -115,6 +115,58 @@ describe('JWK set by URL', () => {
     );
   });
 
+  test('token with a key id, keys without one: accepted as from a file', async () => {
+    const signer = await makeSigner('ES256');
+    const named = await makeSigner('ES256', 'named');
+    issuer.keys = [signer.jwk, named.jwk];
+    const verifier = open({ cooldownSeconds: 60 });
+    expect((await verifier.verify(await signer.sign({ kid: 'any' }))).subject).toBe('alice');
+    expect((await verifier.verify(await named.sign())).subject).toBe('alice');
+    expect(issuer.requests).toBe(1);
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-keys-'));
+    const file = join(folder, 'keys.json');
+    writeFileSync(file, JSON.stringify({ keys: issuer.keys }));
+    const onFile = createVerifier({ publicKeyFiles: [file] });
+    expect((await onFile.verify(await signer.sign({ kid: 'any' }))).subject).toBe('alice');
+    rmSync(folder, { recursive: true });
+  });
+
+  test.each([
+    ['the same key id', 'same'],
+    ['no key id', undefined],
+  ])('key that was replaced under %s: accepted after one more fetch', async (_, kid) => {
+    const [old, young] = [await makeSigner('ES256', kid), await makeSigner('ES256', kid)];
+    issuer.keys = [old.jwk];
+    const verifier = open();
+    await verifier.verify(await old.sign());
+    issuer.keys = [young.jwk];
+    expect((await verifier.verify(await young.sign())).subject).toBe('alice');
+    expect(issuer.requests).toBe(2);
+  });
+
+  test('many wrong signatures within the cooldown: refused without a further fetch', async () => {
+    const [signer, other] = [await makeSigner('ES256', 'a'), await makeSigner('ES256', 'a')];
+    issuer.keys = [signer.jwk];
+    const verifier = open({ cooldownSeconds: 60 });
+    await verifier.verify(await signer.sign());
+    for (let n = 0; n < 20; n++) {
+      const token = await other.sign({ kid: 'a', n });
+      await expect(verifier.verify(token)).rejects.toMatchObject(refused);
+    }
+    expect(issuer.requests).toBe(1);
+  });
+
+  test('tokens at once, of keys that are not known yet: one fetch for all', async () => {
+    const [old, young] = [await makeSigner('ES256', 'a'), await makeSigner('ES256', 'b')];
+    issuer.keys = [old.jwk];
+    const verifier = open();
+    await verifier.verify(await old.sign());
+    issuer.keys = [young.jwk];
+    const tokens = await Promise.all([1, 2, 3].map((n) => young.sign({ kid: 'b', n })));
+    await Promise.all(tokens.map((token) => verifier.verify(token)));
+    expect(issuer.requests).toBe(2);
+  });
+
   test('many unknown key ids within the cooldown: refused without a further fetch', async () => {
     const signer = await makeSigner('ES256', 'known');
     issuer.keys = [signer.jwk];

@@ -95,7 +95,11 @@ describe('verifier: what is configured', () => {
       { action: 'publish', pattern: 'a' },
       { action: 'subscribe', pattern: 'user.alice.>' },
     ]);
-    expect((await templated.verify(forge(header, { ...claims, sub: 'a.b' }))).grants).toEqual([]);
+    const provided = await templated.verify(forge(header, { ...claims, sub: 'auth0|x.*' }));
+    expect(provided.grants).toContainEqual({
+      action: 'subscribe',
+      pattern: 'user.auth0_-7c-_x_-2e2a-_.>',
+    });
   });
 
   test('clock tolerance: exp, nbf and iat within it are accepted, beyond it not', async () => {
@@ -108,6 +112,35 @@ describe('verifier: what is configured', () => {
     }
     for (const far of [{ exp: now - 15 }, { nbf: now + 15 }, { iat: now + 15 }]) {
       await expect(tolerant.verify(forge(header, { ...claims, ...far }))).rejects.toThrow();
+    }
+  });
+
+  test('iat and nbf with a fraction in this second: valid; from the next second on: not yet, retryable', async () => {
+    const nowMs = 1_800_000_000_100;
+    const clocked = createVerifier({ secret, now: () => nowMs });
+    const within = { sub: 'alice', exp: 1_800_000_060.5 };
+    for (const early of [{ iat: 1_800_000_000.9 }, { nbf: 1_800_000_000.9 }]) {
+      expect((await clocked.verify(forge(header, { ...within, ...early }))).subject).toBe('alice');
+    }
+    for (const seconds of [1_800_000_001, 1_800_000_001.5, 1_900_000_000]) {
+      for (const early of [{ iat: seconds }, { nbf: seconds }]) {
+        await expect(clocked.verify(forge(header, { ...within, ...early }))).rejects.toMatchObject({
+          code: 'unauthenticated',
+          retryable: true,
+          message: expect.stringContaining('not yet valid'),
+        });
+      }
+    }
+  });
+
+  test('exp with a fraction: valid until then', async () => {
+    const at = (nowMs: number) =>
+      createVerifier({ secret, now: () => nowMs }).verify(
+        forge(header, { sub: 'alice', exp: 1_800_000_000.5 }),
+      );
+    expect((await at(1_800_000_000_499)).expiresAtMs).toBe(1_800_000_000_500);
+    for (const late of [1_800_000_000_500, 1_800_000_010_000]) {
+      await expect(at(late)).rejects.toMatchObject({ code: 'token_expired' });
     }
   });
 

@@ -86,12 +86,13 @@ async function check(token: string, { keys, rules, nowMs }: Check): Promise<JWTP
   const claims = {
     requiredClaims: ['exp', 'sub'],
     currentDate: new Date(nowMs),
-    clockTolerance: clockToleranceSeconds,
+    // A second more than is right, because `jose` takes no fractions; `requireTimes` is exact.
+    clockTolerance: clockToleranceSeconds + 1,
     ...(issuer && { issuer }),
     ...(audience && { audience }),
   };
   let failure: unknown = new errors.JWSSignatureVerificationFailed();
-  for await (const { key, algorithms } of keys.candidates(readHeader(token), token)) {
+  for await (const { key, algorithms } of keys.candidates(readHeader(token))) {
     try {
       const { payload } = await jwtVerify(token, await key, { ...claims, algorithms });
       return payload;
@@ -121,12 +122,9 @@ function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal
   if (jti !== undefined && !isName(jti, TOKEN_ID_LENGTH_MAX)) {
     throw refused(`The token's "jti" must be a text of 1 to ${TOKEN_ID_LENGTH_MAX} characters.`);
   }
+  requireTimes(claims, rules, nowMs);
   const { clockToleranceSeconds = 0, lifetimeSecondsMax = Number.POSITIVE_INFINITY } = rules;
   const nowSeconds = Math.floor(nowMs / 1000);
-  // A revocation may name a time of issue, so a token must not claim a future one.
-  if (iat !== undefined && iat > nowSeconds + clockToleranceSeconds) {
-    throw refused('The token\'s "iat" is in the future.');
-  }
   // A revocation is kept for this long, so no token may outlive it.
   if (exp - (iat ?? nowSeconds) > lifetimeSecondsMax) {
     throw refused(`The token is valid for more than the ${lifetimeSecondsMax} s allowed.`);
@@ -140,6 +138,16 @@ function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal
     ...(iat !== undefined && { issuedAtMs: iat * 1000 }),
     ...(jti !== undefined && { tokenId: jti }),
   };
+}
+
+/** The claims may have fractions of a second. A token is valid in the whole second in which it begins. */
+function requireTimes({ exp = 0, nbf, iat }: JWTPayload, rules: Rules, nowMs: number): void {
+  const toleranceMs = (rules.clockToleranceSeconds ?? 0) * 1000;
+  if (exp * 1000 + toleranceMs <= nowMs) throw expired();
+  // A revocation may name a time of issue, so a token must not claim a future one.
+  for (const [name, seconds = 0] of Object.entries({ nbf, iat })) {
+    if (Math.floor(seconds) * 1000 > nowMs + toleranceMs) throw notYetValid(name);
+  }
 }
 
 /** Words separated by spaces (RFC 8693 section 4.2), or the array that some issuers send. */
@@ -159,12 +167,25 @@ function refused(message: string): TidemarkError {
   return new TidemarkError('unauthenticated', message);
 }
 
+function expired(): TidemarkError {
+  return new TidemarkError('token_expired', 'The token has expired.');
+}
+
+function notYetValid(claim: string): TidemarkError {
+  return new TidemarkError(
+    'unauthenticated',
+    `The token is not yet valid: its "${claim}" is in the future.`,
+    { retryable: true },
+  );
+}
+
 /** Errors of `jose` hold claims, so none is kept as the cause. */
 function toTidemarkError(error: unknown): unknown {
-  if (error instanceof errors.JWTExpired) {
-    return new TidemarkError('token_expired', 'The token has expired.');
-  }
+  if (error instanceof errors.JWTExpired) return expired();
   if (error instanceof errors.JWTClaimValidationFailed) {
+    // A claim of a wrong type has another reason.
+    const isEarly = error.claim === 'nbf' && error.reason === 'check_failed';
+    if (isEarly) return notYetValid(error.claim);
     const fault = error.reason === 'missing' ? 'is missing' : 'is not accepted';
     return refused(`The token's "${error.claim}" ${fault}.`);
   }

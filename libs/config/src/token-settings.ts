@@ -68,7 +68,7 @@ export const tokens = {
   tokenClockToleranceSeconds: {
     variable: 'TIDEMARK_TOKEN_CLOCK_TOLERANCE_SECONDS',
     type: 'integer',
-    default: 0,
+    default: 5,
     min: 0,
     max: 300,
     unit: 's',
@@ -94,7 +94,7 @@ export const tokens = {
     type: 'text',
     default: '',
     meaning:
-      'Permissions that every token gets, such as `subscribe:user.{sub}.>`; `{claim}` is filled in.',
+      'Permissions that every token gets, such as `subscribe:user.{sub}.>`; `{claim}` is filled in as one topic token.',
   },
   tokenCookie: {
     variable: 'TIDEMARK_TOKEN_COOKIE',

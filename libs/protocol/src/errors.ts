@@ -89,6 +89,8 @@ interface FailureOptions extends ErrorDetails {
   readonly cause?: unknown;
   /** The name of the limit that was reached, for the metric that counts it. */
   readonly limit?: string;
+  /** Whether the same request may succeed later, where that is not so for all errors of the code. */
+  readonly retryable?: boolean;
 }
 
 /**
@@ -102,23 +104,21 @@ export class TidemarkError extends Error {
   readonly details: ErrorDetails;
   /** The limit that was reached. Operators see it, clients do not. */
   readonly limit: string | undefined;
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean;
 
   constructor(code: ErrorCode, message: string, options: FailureOptions = {}) {
-    const { cause, limit, ...details } = options;
+    const { cause, limit, retryable = ERROR_CODES[code].retryable, ...details } = options;
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.details = details;
     this.limit = limit;
+    this.retryable = retryable;
   }
 
   /** The HTTP status of the code. */
   get status(): number {
     return ERROR_CODES[this.code].status;
-  }
-
-  /** Whether the same request may succeed later. */
-  get retryable(): boolean {
-    return ERROR_CODES[this.code].retryable;
   }
 
   /** The error as clients see it. Long texts and lists are cut. */
