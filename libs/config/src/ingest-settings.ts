@@ -45,6 +45,21 @@ export const ingest = {
     unit: 'events',
     meaning: 'Most events in one batch; a longer one is refused with 413.',
   },
+  webhookOrigins: {
+    variable: 'TIDEMARK_INGEST_WEBHOOK_ORIGINS',
+    type: 'text',
+    default: '*',
+    meaning:
+      'Senders that the CloudEvents webhook handshake allows, separated by commas; `*` allows any, who still need a token.',
+  },
+  webhookRate: {
+    variable: 'TIDEMARK_INGEST_WEBHOOK_RATE',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    unit: 'requests per minute',
+    meaning: 'Rate that the handshake allows a sender of webhooks; 0 tells it no limit.',
+  },
   appendTimeoutMs: {
     variable: 'TIDEMARK_INGEST_APPEND_TIMEOUT_MS',
     type: 'integer',

@@ -31,6 +31,12 @@ export type Serve = (
 export interface Endpoint {
   readonly path: string;
   readonly methods: Readonly<Partial<Record<Method, Serve>>>;
+  /**
+   * Answers an OPTIONS request, which needs no token.
+   *
+   * @returns false for a request that it does not answer, which is then answered with 405
+   */
+  readonly answerOptions?: (request: Request, response: Response) => boolean;
   /** Replaces the application's authentication. */
   readonly authenticate?: (request: Request) => Promise<Principal>;
   /**
@@ -184,7 +190,7 @@ function addOpen(app: Express, path: string, serve: RequestHandler): void {
 }
 
 function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): void {
-  const { path, methods, authenticate = common, postpone } = endpoint;
+  const { path, methods, authenticate = common, postpone, answerOptions } = endpoint;
   const route = app.route(path);
   for (const [method, serve] of Object.entries(methods)) {
     route[method.toLowerCase() as Lowercase<Method>](async (request, response) => {
@@ -200,6 +206,11 @@ function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): vo
         return;
       }
       await serve(request, response, principal);
+    });
+  }
+  if (answerOptions) {
+    route.options((request, response, next) => {
+      if (!answerOptions(request, response)) next();
     });
   }
   route.all(refuseMethod(Object.keys(methods)));

@@ -11,6 +11,12 @@ const EXPOSED_HEADERS = 'ETag, Link, Retry-After, Tidemark-Position';
 /** Names of headers as a preflight lists them (RFC 9110 section 5.6.2). */
 const HEADER_NAMES = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*$/;
 
+/**
+ * An `Origin` that is a name without a scheme: senders of webhooks name themselves so (CloudEvents webhooks,
+ * section 4.1.1), and no browser does.
+ */
+const SENDER_NAME = /^(?!null$)[\w.-]+$/i;
+
 /** The origins of the web pages that may use a service from a browser. */
 export type Origins = ReadonlySet<string>;
 
@@ -48,8 +54,8 @@ export function parseOrigins(text: string): Origins {
  *
  * @throws TidemarkError `forbidden`
  */
-export function checkOrigin({ headers }: OriginCarrier, origins: Origins): void {
-  const { origin } = headers;
+export function checkOrigin(carrier: OriginCarrier, origins: Origins): void {
+  const origin = pageOf(carrier);
   if (origins.size === 0 || origin === undefined || origins.has(origin)) return;
   throw new TidemarkError('forbidden', 'This origin is not allowed here.');
 }
@@ -72,7 +78,7 @@ export function shareWith(origins: Origins): RequestHandler {
       return;
     }
     response.vary('Origin');
-    const origin = request.get('Origin');
+    const origin = pageOf(request);
     checkOrigin(request, origins);
     if (origin === undefined) {
       next();
@@ -95,6 +101,11 @@ export function shareWith(origins: Origins): RequestHandler {
     });
     response.status(204).end();
   };
+}
+
+/** The origin of the page that sends a request; `undefined` where none does. */
+function pageOf({ headers: { origin } }: OriginCarrier): string | undefined {
+  return origin !== undefined && SENDER_NAME.test(origin) ? undefined : origin;
 }
 
 function isOrigin(text: string): boolean {

@@ -20,13 +20,18 @@ import {
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import { readPreconditions } from './precondition.ts';
+import { readBodyless } from './preferences.ts';
 import { createPublisherLimits, type PublisherLimitOptions } from './publisher-limits.ts';
 import { readSubmission, type Submission } from './submission.ts';
+import { type WebhookOptions, webhookHandshake } from './webhook-handshake.ts';
 
 /** Most events of one request that get spans of their own. */
 const APPEND_SPANS_MAX = 100;
 
-export interface EventsEndpointOptions extends PublisherLimitOptions, ProgressLimits {
+export interface EventsEndpointOptions
+  extends PublisherLimitOptions,
+    ProgressLimits,
+    WebhookOptions {
   readonly appends: Appends;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
@@ -82,10 +87,11 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     const answers = await runStep(() =>
       append(appends, submission, { preconditions, context, parent }),
     ).finally(waiting.release);
-    response.status(201);
     const [first] = answers;
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
-    response.json(submission.batch ? answers : first);
+    const applied = readBodyless(request.headers);
+    if (applied) response.set('Preference-Applied', applied).status(204).end();
+    else response.status(201).json(submission.batch ? answers : first);
   }
 
   async function check(request: Request, body: Buffer, { principal, context, runStep }: Sender) {
@@ -111,6 +117,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
 
   return {
     path: '/v1/events',
+    answerOptions: webhookHandshake(options),
     methods: {
       POST: async (request, response, principal) => {
         const held = bodies.open(principal.subject);
