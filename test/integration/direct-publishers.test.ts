@@ -274,6 +274,42 @@ test('direct publisher, an attribute that occurs twice: reaches readers once', a
   expect(await history(topic)).not.toContain('secret.of.others');
 });
 
+test('64-bit integers in data: every digit reaches readers, from ingest, a WebSocket and past ingest', async () => {
+  const topic = 'many.digits';
+  const data = '{"id":9223372036854775807,"ratio":0.12345678901234567891}';
+  const live = streamText(topic, 'latest');
+  await until(() => live.text.includes('event: live'));
+  const event = (id: string) => {
+    return JSON.stringify({ ...BASE, id, topic }).replace(/}$/, `,"data":${data}}`);
+  };
+  const post = (body: string, headers: Record<string, string>) =>
+    fetch(`${system.ingest.url}/v1/events`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${system.token}`, ...headers },
+      body,
+    });
+  const structured = { 'content-type': 'application/cloudevents+json' };
+  expect((await post(event('a'), structured)).status).toBe(201);
+  expect((await (await post(event('a'), structured)).json()) as object).toMatchObject({
+    duplicate: true,
+  });
+  expect((await post(event('a').replace('5807', '5806'), structured)).status).toBe(409);
+  const batch = { 'content-type': 'application/cloudevents-batch+json' };
+  expect((await post(`[${event('b')}]`, batch)).status).toBe(201);
+  const binary = { ...BINARY, 'ce-topic': topic, 'content-type': 'application/json' };
+  expect((await post(data, binary)).status).toBe(201);
+  const client = system.open();
+  await client.first('welcome');
+  client.send(`{"type":"publish","id":"1","event":${event('c')}}`);
+  await publish(topic, event('d'));
+  const later = streamText(topic, 'earliest');
+  for (const stream of [live, later]) {
+    await until(() => stream.text.split(data).length === 6);
+    await stream.cancel();
+  }
+  await until(async () => (await history(topic)).split(data).length === 6);
+});
+
 /** The text of an event stream so far. */
 function streamText(topic: string, after: string) {
   const abort = new AbortController();

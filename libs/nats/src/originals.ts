@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Applicant, Permits } from '@tidemark/fairness';
-import { type CloudEvent, TidemarkError } from '@tidemark/protocol';
+import { type CloudEvent, parseExact, TidemarkError } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
 import { unavailable } from './refusals.ts';
 import type { RetryBudget } from './retry-budget.ts';
@@ -87,7 +87,7 @@ function isSameContent(stored: Uint8Array, sent: Uint8Array): boolean {
 }
 
 function contentOf(payload: Uint8Array): object {
-  const event = JSON.parse(Buffer.from(payload).toString()) as CloudEvent;
+  const event = parseExact(Buffer.from(payload).toString()) as CloudEvent;
   const { time: _, traceparent: _parent, tracestate: _state, ...content } = event;
   return content;
 }

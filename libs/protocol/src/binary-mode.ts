@@ -1,4 +1,5 @@
 import { type Fault, TidemarkError } from './errors.ts';
+import { parseExact } from './exact-json.ts';
 
 /** The content type of a body that is one whole CloudEvent. */
 export const STRUCTURED_TYPE = 'application/cloudevents+json';
@@ -125,7 +126,7 @@ function readData(type: string, body: Uint8Array): Record<string, unknown> {
   if (type !== '' && !isJsonType(type)) return { data: text };
   try {
     // A byte order mark is no part of the JSON (RFC 8259, section 8.1).
-    return { data: JSON.parse(text.replace(/^\ufeff/, '')) };
+    return { data: parseExact(text.replace(/^\ufeff/, '')) };
   } catch (error) {
     // A body without a type may be anything.
     if (type === '') return { data_base64: toBase64(body) };

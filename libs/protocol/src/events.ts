@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isTime } from './cursors.ts';
 import { type Fault, TidemarkError } from './errors.ts';
+import { isKeptNumber, stringifyExact } from './exact-json.ts';
 import { isTopic, TOPIC_RULE } from './topics.ts';
 
 /** Largest event, in bytes of its JSON in UTF-8, without the attributes that servers set. */
@@ -150,7 +151,7 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
 export function encodeEvent(event: CloudEvent): Uint8Array {
   const message = dataFault(event.data, DATA_DEPTH_MAX);
   if (message) throw invalid([{ path: 'data', message }]);
-  const bytes = new TextEncoder().encode(JSON.stringify(event));
+  const bytes = new TextEncoder().encode(stringifyExact(event));
   if (bytes.length > EVENT_BYTES_MAX) requireSize(event, bytes.length);
   return bytes;
 }
@@ -201,7 +202,7 @@ function tooManyAttributes(path: string): TidemarkError {
 /** What servers add does not count, and so an event that its publisher may send stays valid. */
 function requireSize(event: CloudEvent, bytes: number): void {
   const counted = Object.entries(event).filter(([name]) => !SET_BY_SERVERS.has(name));
-  const own = new TextEncoder().encode(JSON.stringify(Object.fromEntries(counted))).length;
+  const own = new TextEncoder().encode(stringifyExact(Object.fromEntries(counted))).length;
   if (own <= EVENT_BYTES_MAX && bytes <= EVENT_BYTES_MAX + ADDED_BYTES_MAX) return;
   throw new TidemarkError(
     'too_large',
@@ -260,6 +261,7 @@ function dataFault(value: unknown, levels: number): string | undefined {
     return Number.isFinite(value) ? undefined : 'holds a number that is out of range';
   }
   if (typeof value !== 'object' || value === null) return undefined;
+  if (levels === 0 && isKeptNumber(value)) return undefined;
   if (levels === 0) return `is nested deeper than ${DATA_DEPTH_MAX} levels`;
   if (Array.isArray(value)) return firstFault(value, levels);
   return Object.keys(value).every((name) => name.isWellFormed())

@@ -4,6 +4,7 @@ export * from './binary-mode.ts';
 export * from './cursors.ts';
 export * from './errors.ts';
 export * from './events.ts';
+export * from './exact-json.ts';
 export * from './frames.ts';
 export * from './json-text.ts';
 export * from './log-bounds.ts';

@@ -6,6 +6,7 @@ import {
   EVENT_BYTES_MAX,
   EXTENSIONS_MAX,
 } from './events.ts';
+import { endOfString } from './exact-json.ts';
 
 /** Shorter texts cost less to parse than a look at them saves. */
 const LOOK_LENGTH_MIN = 16 * 1024;
@@ -17,7 +18,6 @@ const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
-const BACKSLASH = 0x5c;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
@@ -120,16 +120,6 @@ function walk(text: string, visit: (code: number, at: number, place: Place) => b
 function nextSlash(text: string, start: number): number {
   const at = text.indexOf('\\', start);
   return at < 0 ? text.length : at;
-}
-
-/** The position of the quote that ends a string, or the end of the text. */
-function endOfString(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let slashes = 0;
-    while (text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return at;
-  }
-  return text.length;
 }
 
 function refused(path: string, message: string): TidemarkError {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseStart, type Start } from './cursors.ts';
 import { type ErrorBody, TidemarkError } from './errors.ts';
+import { parseExact } from './exact-json.ts';
 import { refuseCostlyText } from './json-text.ts';
 import { parsePatterns } from './topics.ts';
 
@@ -114,7 +115,7 @@ export function parseClientMessage(text: string): ClientMessage | RejectedMessag
   let input: unknown;
   try {
     refuseCostlyText(text, { depth: 2, whole: false, path: 'event' });
-    input = JSON.parse(text);
+    input = parseExact(text);
   } catch (cause) {
     if (cause instanceof TidemarkError) return { error: cause };
     return { error: new TidemarkError('invalid_json', 'The message is not JSON.', { cause }) };

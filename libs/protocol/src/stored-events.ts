@@ -1,6 +1,7 @@
 import { decodeUtf8, fromBinaryMode, type Header } from './binary-mode.ts';
 import { asTidemarkError, TidemarkError } from './errors.ts';
 import { encodeEvent, parseEvent } from './events.ts';
+import { parseExact } from './exact-json.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
 /** An event without its content: what the log knows of it beside its JSON. */
@@ -77,7 +78,7 @@ function readInput(headers: StoredMessage['headers'], payload: Uint8Array): Trac
   if (isBinaryMode(headers)) {
     return fromBinaryMode(textsOf(headers), headers.get('content-type'), payload);
   }
-  const input: unknown = JSON.parse(decodeUtf8(payload));
+  const input: unknown = parseExact(decodeUtf8(payload));
   if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
     return input as TraceCarrier;
   }

@@ -13,6 +13,7 @@ import {
   type Header,
   hasUtf8Charset,
   parseEvent,
+  parseExact,
   refuseCostlyText,
   refuseManyAttributes,
   STRUCTURED_TYPE,
@@ -197,7 +198,7 @@ function readText(contentType: string | undefined, body: Uint8Array): string {
 /** Parses the text of an event. */
 function parseText(text: string, path?: string): unknown {
   refuseCostlyText(text, { depth: 1, whole: true, ...(path && { path }) });
-  return orInvalidJson(() => JSON.parse(text));
+  return orInvalidJson(() => parseExact(text));
 }
 
 function orInvalidJson<T>(read: () => T): T {
