@@ -183,6 +183,11 @@ describe('events', () => {
     );
   });
 
+  test('dataschema that is #, as Azure Event Grid sends it: absent', () => {
+    expect(parseEvent({ ...SPECIFIED, dataschema: '#' })).not.toHaveProperty('dataschema');
+    expect(faultsOf({ ...SPECIFIED, dataschema: '#schema' })).toEqual(['dataschema']);
+  });
+
   test('data null: kept; beside data_base64: absent, as null is for every attribute', () => {
     expect(parseEvent({ ...SPECIFIED, data: null })).toHaveProperty('data', null);
     const bytes = parseEvent({ ...SPECIFIED, data: null, data_base64: 'AA==' });

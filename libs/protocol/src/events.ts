@@ -46,6 +46,8 @@ const ILL_FORMED = 'holds text that is not well-formed Unicode';
 const EXTENSION_NAME = /^[a-z0-9]{1,64}$/;
 const URI_REFERENCE = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
+/** What Azure Event Grid sends for no schema. It is no URI, and strict readers would refuse the event for it. */
+const NO_SCHEMA = '#';
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;.*)?$/;
 
 const text = z
@@ -120,6 +122,7 @@ export function parseEvent(input: unknown, path = ''): CloudEvent {
   const hasBase64 = ((input as { data_base64?: unknown }).data_base64 ?? null) !== null;
   const present = Object.fromEntries(
     Object.entries(input).filter(([name, value]) => {
+      if (name === 'dataschema' && value === NO_SCHEMA) return false;
       // `null` is a value of `data`, unless the data is elsewhere.
       return value !== null || (name === 'data' && !hasBase64);
     }),
