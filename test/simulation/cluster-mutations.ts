@@ -63,6 +63,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'appender.ts',
     text: "if (refusal === 'in_process' && (await budget.pause())) continue;",
     replacement: '',
+    test: 'event-appender.test.ts',
   },
   {
     mistake: 'refuses a condition that is right',

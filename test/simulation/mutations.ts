@@ -106,6 +106,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'connections/connection.ts',
     text: 'const isBehind = sequence < this.#log.tail.head;',
     replacement: 'const isBehind = sequence < 0;',
+    test: 'connections/connection.test.ts',
   },
   {
     mistake: 'heartbeat tells the head',
@@ -340,6 +341,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'scheduling/task-scheduler.ts',
     text: 'if (clock.nowMs() >= deadlineMs) break;',
     replacement: '',
+    test: 'scheduling/task-scheduler.test.ts',
   },
   {
     mistake: 'tasks that a turn did not reach are dropped',

@@ -95,3 +95,38 @@ test('latest, an event is lost for which another was skipped: told back to befor
   context.log.begin({ ...bounds, lastSequence: 2 });
   expect(written.at(-1)).toContain('"from":"log-2","to":"log-0","reason":"future"');
 });
+
+test('a subscription joins while the group has yet to deliver an event: the event comes', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 0 };
+  const turns: (() => void)[] = [];
+  const context = coreWith(bounds, { ...clock, soon: (turn) => void turns.push(turn) });
+  const runTurns = (): void => {
+    while (turns.length > 0) turns.shift()?.();
+  };
+  context.log.begin(bounds);
+  let written = '';
+  const recording = {
+    ...sink,
+    write: (bytes: Uint8Array) => {
+      written += Buffer.from(bytes).toString();
+      return true;
+    },
+  };
+  const options = { context, user: 'u', sink: recording, encoder: sseEncoder, observer };
+  const connection = new Connection(options);
+  const neighbour = new Connection({ ...options, sink });
+  const subscribe = (id: string, sequence: number, by = connection) =>
+    by.subscribe(id, {
+      patterns: [id],
+      deliver: 'all',
+      start: { kind: 'cursor', position: { epoch: 'log', sequence } },
+    });
+  await subscribe('a', 0);
+  await subscribe('a', 0, neighbour);
+  runTurns();
+  const json = Buffer.from(JSON.stringify({ topic: 'a' }));
+  context.log.appendEvent({ sequence: 1, topic: 'a', timeMs: 0, json });
+  await subscribe('b', 1);
+  runTurns();
+  expect(written.split('{"topic":"a"}')).toHaveLength(2);
+});
