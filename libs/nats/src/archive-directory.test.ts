@@ -90,6 +90,21 @@ describe('archives: which one is asked', () => {
 });
 
 describe('archives: circuit breaker', () => {
+  test('breaker: a request fails: what the archive had not announced yet is not lost', async () => {
+    const { hear, directory, clock } = createDirectory();
+    hear('a', holding(1, 10));
+    const behind = { through: Number.POSITIVE_INFINITY, mayCome: true };
+    expect(directory.lackAt('e', 20)).toEqual(behind);
+    const failed = directory
+      .choose('e', 20, NONE)
+      ?.follow(Promise.reject(new Error('no answer')), () => clock.nowMs);
+    await expect(failed).rejects.toThrow('no answer');
+    expect(directory.lackAt('e', 20)).toBeUndefined();
+    clock.nowMs += 10;
+    hear('a', holding(1, 10));
+    expect(directory.lackAt('e', 20)).toEqual(behind);
+  });
+
   test('breaker: silent: not asked, its requests end at once; heard again: asked', async () => {
     const { hear, chosen, directory, clock } = createDirectory();
     hear('a', holding(1, 10));

@@ -75,9 +75,10 @@ export class KnownArchive {
     return !this.#leaving && !this.isSilent(nowMs);
   }
 
-  /** Whether it may have received more than it announced before it fell silent. */
+  /** Whether it may have received more than it announced, before it fell silent or failed to answer. */
   mayHoldMore(nowMs: number): boolean {
-    return !this.#leaving && this.isSilent(nowMs);
+    const failedSince = this.#failures > 0 && this.#heardMs <= this.#failedMs;
+    return !this.#leaving && (failedSince || this.isSilent(nowMs));
   }
 
   isSilent(nowMs: number): boolean {
