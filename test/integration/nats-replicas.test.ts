@@ -178,6 +178,12 @@ async function hangAndResume(): Promise<number> {
     'a new leader',
     WAIT_MS,
   );
+  // An appender seals with the key of the stream, which comes with its state.
+  await until(
+    async () => (await readStreamState(others).catch(() => undefined)) !== undefined,
+    'the stream',
+    WAIT_MS,
+  );
   await append(others, 'after', 50);
   const expected = (await readStreamState(others))?.lastSequence ?? 0;
   // As the gateway's feed has seen it.
