@@ -55,7 +55,7 @@ const UPGRADE = [
 ];
 
 function request(path: string, headers: readonly string[]): string {
-  return [`GET ${path} HTTP/1.1`, 'Host: bench', ...headers, '', ''].join('\r\n');
+  return [`GET ${path} HTTP/1.1`, 'Host: 127.0.0.1', ...headers, '', ''].join('\r\n');
 }
 
 abstract class SocketClient extends LoadClient implements Client {
