@@ -101,6 +101,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'archive-directory.ts',
     text: 'Math.min(...holdings.map(({ firstSequence }) => firstSequence))',
     replacement: 'first.firstSequence',
+    test: 'archive-directory.test.ts',
   },
   {
     mistake: 'ignores what an earlier epoch lost',

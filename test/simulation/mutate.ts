@@ -141,7 +141,7 @@ async function runTest(folder: string, path: string): Promise<Verdict> {
     return { found: false, how: `not found by ${path}` };
   } catch (error) {
     const { stderr = '' } = error as { stderr?: string };
-    const [, failed] = /FAIL\s+\S+ > [^>]+ > ([^\n]+)/.exec(stderr) ?? [];
+    const [, failed] = /FAIL\s+\S+ > (?:[^>\n]+ > )?([^\n]+)/.exec(stderr) ?? [];
     return { found: failed !== undefined, how: `${path}: ${failed ?? 'did not run'}` };
   }
 }

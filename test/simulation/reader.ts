@@ -376,7 +376,7 @@ export class Reader {
     const beyondEnd = from.sequence > Math.min(common, this.#asked?.lastSequence ?? common);
     const isLost = toPresent(version.lineage, from)?.lost;
     // Events that were skipped for lost ones are delivered again, so the gap leads back before them.
-    const leadsBack = this.deliver === 'latest' && this.#awaited.size > 0;
+    const leadsBack = this.deliver === 'latest' && (this.#awaited.size > 0 || this.#untold > 0);
     ensure(beyondEnd || isLost || leadsBack || this.#isAhead, 'gap true', () => {
       return `${this.id} was told that ${from.sequence} is lost`;
     });
