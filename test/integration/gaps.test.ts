@@ -317,7 +317,11 @@ test('the log lost its end and replay is late: appends wait for the new epoch, a
   const later = system.publisher.storeAll(series(TOPIC, 16, 30));
   await sleep(1000);
   process.kill(system.replay.pid, 'SIGCONT');
-  const [first] = await later;
+  // Those that were refused are sent again, in any order.
+  const stored = (await later)
+    .map(({ cursor }, index) => ({ cursor, id: String(16 + index) }))
+    .sort((one, other) => sequenceOf(one.cursor) - sequenceOf(other.cursor));
+  const [first, ...rest] = stored;
   expect(sequenceOf(first?.cursor)).toBe(11);
   await system.gateway.waitUntilReady();
   for (const transport of TRANSPORTS) {
@@ -325,7 +329,7 @@ test('the log lost its end and replay is late: appends wait for the new epoch, a
     await until(() => listener.live);
     // The gateway may still be on its way into the new epoch, and say so.
     const told = withoutLive(listener.received).filter((one) => typeof one === 'string');
-    expect(told).toEqual(ids(17, 30));
+    expect(told).toEqual(rest.map(({ id }) => id));
     expect(listener.received.filter(({ type }) => type === 'gap')).toEqual([]);
   }
 });
