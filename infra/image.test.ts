@@ -140,6 +140,7 @@ async function start(name: ServiceName, port: number) {
     TIDEMARK_TOKEN_SECRET: TEST_SECRET,
     TIDEMARK_REPLAY_DATABASE: '/data/archive.db',
     [portVariable(name)]: port,
+    ...(name === 'ingest' && { TIDEMARK_NATS_API_PREFIX: 'tidemark.api' }),
   };
   const env = Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
   const inside = ['run', '--isolation', 'chroot', ...env, name, '--'];
