@@ -43,7 +43,7 @@ test.runIf(process.env.ALL_TESTS === 'yes')(
       const restored = await runOperator('restore', ['--from', ...args, '--overwrite'], env);
       expect(restored.output).toContain('The log goes on in the epoch');
       await replay?.restart();
-      await publisher.storeAll(series('kept', 1011, 1020));
+      await publisher.storeInOrder(series('kept', 1011, 1020));
       expect(await replicasOf(cluster.url)).toBe(3);
       const listener = listen('websocket', {
         urls: [gateway?.url ?? ''],

@@ -107,7 +107,7 @@ test('backup and restore: made under load, all lost: who is within it goes on, w
   await system.replay.restart();
   // What the backup has is known by its id, too.
   expect(await publisher.store(numbered(TOPIC, 500))).toMatchObject({ duplicate: true });
-  const next = await publisher.storeAll(series(TOPIC, 521, 540));
+  const next = await publisher.storeInOrder(series(TOPIC, 521, 540));
   expect(sequenceOf(next[0]?.cursor ?? '')).toBe(end + 1);
   const to = `${epochOf(next[0]?.cursor)}-${end}`;
   const gap = { type: 'gap', from: lost.at(-1)?.cursor, to, reason: 'future' };
@@ -148,7 +148,7 @@ test('restore: the same backup twice: cursors of the time between are told what 
   await loseEverything();
   expect((await restore(backup)).code).toBe(0);
   await system.replay.restart();
-  const [next] = await publisher.storeAll(series(TOPIC, 16, 20));
+  const [next] = await publisher.storeInOrder(series(TOPIC, 16, 20));
   // Until the gateway has the restored stream, it serves what it still holds of the lost one.
   await until(() => returned.ids.includes('20'));
   const gap = {
@@ -186,7 +186,7 @@ test('restore: an older backup, and an archive that is kept: the archive goes ba
   expect(refused.output).toContain('There is a stream with 15 events; --overwrite deletes it.');
   expect((await restore(backup, '--overwrite', '--keep-archive')).code).toBe(0);
   await replay.restart();
-  const [next] = await publisher.storeAll(series(TOPIC, 16, 18));
+  const [next] = await publisher.storeInOrder(series(TOPIC, 16, 18));
   expect(sequenceOf(next?.cursor ?? '')).toBe(11);
   await archived(system, 13);
   const page = await history(system, `&after=${lost[1]?.cursor}`);

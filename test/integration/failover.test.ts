@@ -67,7 +67,7 @@ test('failover: a mirror is promoted: clients go on with their old cursors, and 
   // What the mirror has is known by its id there, too.
   const repeated = await later.store(numbered(TOPIC, 20));
   expect(repeated).toMatchObject({ duplicate: true });
-  const next = await later.storeAll(series(TOPIC, 26, 30));
+  const next = await later.storeInOrder(series(TOPIC, 26, 30));
   expect(sequenceOf(next[0]?.cursor ?? '')).toBe(21);
   const to = `${epochOf(next[0]?.cursor)}-20`;
   const gap = { type: 'gap', from: lost.at(-1)?.cursor, to, reason: 'future' };

@@ -59,7 +59,7 @@ describe('start order', () => {
     const early = await assemble({ ...parts, nats: placeholder }, () => Promise.reject());
     const listeners = TRANSPORTS.map((transport) => early.listen(transport, client));
     cleanups.push(() => Promise.all(listeners.map((listener) => listener.stop())));
-    const storing = early.publisher.storeAll(series(TOPIC, 1, 3));
+    const storing = early.publisher.storeInOrder(series(TOPIC, 1, 3));
     await until(() => early.publisher.refusals.length > 1);
     expect(new Set(early.publisher.refusals)).toEqual(new Set([503]));
 
@@ -146,7 +146,7 @@ describe('NATS killed', () => {
     await system.gateway.waitUntilReady();
     client.send({ ...publish, id: 'back' });
     await client.first('published', 'back');
-    await system.publisher.storeAll(series(TOPIC, 31, 35));
+    await system.publisher.storeInOrder(series(TOPIC, 31, 35));
     for (const listener of [...inTail, ...older]) {
       await until(() => listener.ids.includes('35'));
       const first = 36 - listener.ids.length;

@@ -55,7 +55,7 @@ test.runIf(oldServer && newServer)(
     // A repeat is still one.
     const [repeated] = await publisher.storeAll(series(TOPIC, 500, 500));
     expect(repeated).toEqual({ ...old[499], duplicate: true });
-    await publisher.storeAll(series(TOPIC, 501, 520));
+    await publisher.storeInOrder(series(TOPIC, 501, 520));
     for (const listener of connected) {
       await until(() => listener.ids.length === 520);
       expect(listener.ids).toEqual(ids(1, 520));
@@ -87,7 +87,7 @@ test('upgrade of the services: the stream and the archive of the version before:
 
   await replay.restart();
   expect(replay.logs.map(({ msg }) => msg)).toContain('the archive was upgraded');
-  const next = await publisher.storeAll(series(TOPIC, 101, 120));
+  const next = await publisher.storeInOrder(series(TOPIC, 101, 120));
   expect(next[0]?.cursor).toBe(old[0]?.cursor.replace(/-1$/, '-101'));
   await until(async () => (await metric(replay, 'projection_position')) === 120);
   await expectReturn(system, old[9]?.cursor, ids(11, 120));

@@ -38,7 +38,14 @@ export class Publisher {
     return (await this.#repeat('application/json', event)) as PublishedEvent;
   }
 
-  /** Stores events in order. */
+  /** Stores events one after the other: in order, even if some are refused at first. */
+  async storeInOrder(events: readonly NewEvent[]): Promise<PublishedEvent[]> {
+    const stored: PublishedEvent[] = [];
+    for (const event of events) stored.push(await this.store(event));
+    return stored;
+  }
+
+  /** Stores events in batches; those of a batch that are refused at first come after the others. */
   async storeAll(events: readonly NewEvent[]): Promise<PublishedEvent[]> {
     const stored: PublishedEvent[] = [];
     for (let start = 0; start < events.length; start += BATCH_EVENTS_MAX) {
