@@ -1,7 +1,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
+import {
+  limitHeld,
+  limitHits,
+  makeToken,
+  type Service,
+  startService,
+} from '../support/services.ts';
 import {
   appendDirectly,
   metric,
@@ -19,6 +25,7 @@ import { WebSocketClient } from '../support/web-socket-client.ts';
 const PER_ADDRESS = 6;
 const PER_USER = 4;
 const MESSAGES_PER_SECOND = 50;
+const PAGE_BYTES = 16 * 1024 ** 2;
 
 /** More than the buffers of a socket take. */
 const LARGE = series('limits.large', 1, 150).map((one) => ({ ...one, data: 'x'.repeat(200_000) }));
@@ -28,7 +35,11 @@ let system: System;
 let gateway: Service;
 beforeAll(async () => {
   system = await startSystem({
-    env: { TIDEMARK_REPLAY_READS_PER_USER_MAX: '2', TIDEMARK_REPLAY_EXPORTS_MAX: '4' },
+    env: {
+      TIDEMARK_REPLAY_READS_PER_USER_MAX: '2',
+      TIDEMARK_REPLAY_EXPORTS_MAX: '4',
+      TIDEMARK_REPLAY_PAGE_BYTES_MAX: String(PAGE_BYTES),
+    },
   });
   gateway = await system.startGateway({
     TIDEMARK_TRUSTED_PROXIES: '127.0.0.1',
@@ -244,9 +255,7 @@ describe('one user', () => {
     expect(await limitHits(gateway, 'pattern_bytes_per_user')).toBe(2);
     other?.send({ type: 'subscribe', id: '3', topics: five('d') });
     await other?.first('live', '3');
-    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
-    const held = /limits_held\{.*limit="pattern_bytes".*\} (\d+)/.exec(metrics)?.[1];
-    expect(Number(held)).toBeGreaterThan(5000);
+    expect(await limitHeld(gateway, 'pattern_bytes')).toBeGreaterThan(5000);
     await first?.close();
     await until(async () => {
       second?.send({ type: 'subscribe', id: '4', topics: five('b') });
@@ -375,11 +384,35 @@ describe('one user', () => {
     for (const socket of pages) socket.destroy();
     await until(async () => (await ask('hoarder')).status === 200);
   });
+
+  test('pages that many users do not take: their bytes have a limit, pages of others get shorter', async () => {
+    const page = async (user: string) => {
+      const response = await ask(user, 'topics=limits.large&limit=40');
+      const { items, complete } = (await response.json()) as { items?: []; complete?: boolean };
+      return { status: response.status, items: items?.length ?? 0, complete };
+    };
+    const whole = await page('somebody');
+    const held = () => limitHeld(system.replay, 'page_bytes');
+    await until(async () => (await held()) === 0);
+    const pages: Socket[] = [];
+    for (const user of ['one', 'two', 'three']) {
+      pages.push(await openHistory(`hoarder ${user}`, 'application/json'));
+    }
+    expect(await held()).toBeGreaterThan(PAGE_BYTES / 2);
+    expect(await held()).toBeLessThanOrEqual(PAGE_BYTES);
+    const short = await page('somebody');
+    expect(short).toMatchObject({ status: 200, complete: false });
+    expect(short.items).toBeGreaterThan(0);
+    expect(short.items).toBeLessThan(whole.items);
+    for (const socket of pages) socket.destroy();
+    await until(async () => (await held()) === 0);
+    expect(await page('somebody')).toEqual(whole);
+  });
 });
 
-async function ask(user: string): Promise<Response> {
+async function ask(user: string, query = 'limit=1'): Promise<Response> {
   const headers = { authorization: `Bearer ${await makeToken('history:>', user)}` };
-  return fetch(`${system.replay.url}/v1/events?limit=1`, { headers });
+  return fetch(`${system.replay.url}/v1/events?${query}`, { headers });
 }
 
 async function gaugeBehind(): Promise<number> {

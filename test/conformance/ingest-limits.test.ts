@@ -3,7 +3,13 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
-import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
+import {
+  limitHeld,
+  limitHits,
+  makeToken,
+  type Service,
+  startService,
+} from '../support/services.ts';
 import { numbered } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
@@ -46,10 +52,7 @@ async function publish(user: string): Promise<Response> {
   return fetch(`${ingest.url}/v1/events`, { method: 'POST', headers, body });
 }
 
-async function heldBytes(): Promise<number> {
-  const shown = await (await fetch(`${ingest.url}/metrics`)).text();
-  return Number(/tidemark_limits_held\{.*"bodies_bytes".*\} (\d+)/.exec(shown)?.[1]);
-}
+const heldBytes = () => limitHeld(ingest, 'bodies_bytes');
 
 /** A request that lacks the last byte of the largest body. Ingest has what was sent when this returns. */
 async function hold(user: string, size = `Content-Length: ${BODY_BYTES}`): Promise<Socket> {

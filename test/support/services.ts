@@ -137,11 +137,18 @@ export function keepSecret(text: string): string {
 }
 
 /** How often a limit was reached at a service, by the limit's name. */
-export async function limitHits({ url }: Service, limit: string): Promise<number> {
+export async function limitHits(service: Service, limit: string): Promise<number> {
+  return limitMetric(service, 'limits_hit_total', limit);
+}
+
+/** How much of a limit is in use. */
+export async function limitHeld(service: Service, limit: string): Promise<number> {
+  return limitMetric(service, 'limits_held', limit);
+}
+
+async function limitMetric({ url }: Service, name: string, limit: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(
-    new RegExp(`tidemark_limits_hit_total\\{.*"${limit}".*\\} (\\d+)`).exec(text)?.[1] ?? 0,
-  );
+  return Number(new RegExp(`tidemark_${name}\\{.*"${limit}".*\\} (\\d+)`).exec(text)?.[1] ?? 0);
 }
 
 function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -297,6 +297,15 @@ export const replayLimits = {
     unit: 'requests',
     meaning: 'Most history requests of all users at once; a part is kept for users who have none.',
   },
+  pageBytesMax: {
+    variable: 'TIDEMARK_REPLAY_PAGE_BYTES_MAX',
+    type: 'integer',
+    default: 256 * MIB,
+    min: 16 * MIB,
+    unit: 'bytes',
+    meaning:
+      'Most bytes that all pages of history in memory take. Pages get shorter where others have the rest, and a part is kept for users who have none.',
+  },
   exportsPerUserMax: {
     variable: 'TIDEMARK_REPLAY_EXPORTS_PER_USER_MAX',
     type: 'integer',

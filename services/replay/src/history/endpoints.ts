@@ -73,7 +73,7 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
 }
 
 async function answerEvents(
-  { request, response, principal, runStep }: Read,
+  { request, response, principal, runStep, takeBytes }: Read,
   options: HistoryOptions,
   { exports }: { readonly exports?: Exports },
 ): Promise<void> {
@@ -89,6 +89,7 @@ async function answerEvents(
   const { text, next, complete } = await readPage(range, query, {
     limitMax: options.pageEventsMax,
     runStep,
+    takeBytes,
   });
   if (!complete) {
     const name = query.order === 'asc' ? 'after' : 'before';

@@ -10,11 +10,10 @@ import type { Metrics } from '@tidemark/telemetry';
 import { isEmpty } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
 import { type HistoryRange, toGap } from './range.ts';
-import { itemText, nextCursor, type RunStep, type Step, walk } from './walk.ts';
+import { itemText, nextCursor, type RunStep, STEP_BYTES_MAX, type Step, walk } from './walk.ts';
 
 /** Most that one step reads and writes. The memory of an export is a small multiple of it. */
 const STEP_EVENTS_MAX = 500;
-const STEP_BYTES_MAX = 256 * 1024;
 
 export interface ExportsOptions extends ProgressOptions {
   readonly metrics: Metrics;

@@ -1,13 +1,22 @@
 import { isEmpty } from '../sqlite/log-range.ts';
 import { type HistoryQuery, PAGE_EVENTS_DEFAULT } from './query.ts';
 import { type Gap, type HistoryRange, toGap } from './range.ts';
-import { itemText, nextCursor, type RunStep, walk } from './walk.ts';
+import { itemText, nextCursor, type RunStep, STEP_BYTES_MAX, walk } from './walk.ts';
 
 /** Bytes of JSON after which a page ends; the event that passes the limit is its last. */
 export const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Most steps for one page, which examine some 100,000 events. `next` continues after them. */
+/** Most steps for one page, which take its bytes or examine some 100,000 events. `next` continues after them. */
 export const PAGE_STEPS_MAX = 32;
+
+/** What pages are read with. */
+export interface PageOptions {
+  /** Largest `limit` of a query. */
+  readonly limitMax: number;
+  readonly runStep: RunStep;
+  /** Takes memory for what a step reads. @throws TidemarkError `limit_exceeded` */
+  readonly takeBytes: (bytes: number) => void;
+}
 
 export interface HistoryPage {
   readonly text: string;
@@ -16,11 +25,15 @@ export interface HistoryPage {
   readonly complete: boolean;
 }
 
-/** Reads a page. A page with few events, or with none, need not be the last. */
+/**
+ * Reads a page. A page with few events, or with none, need not be the last.
+ *
+ * @throws TidemarkError `limit_exceeded` when there is no memory for its first step, or what `walk` throws
+ */
 export async function readPage(
   range: HistoryRange,
   query: HistoryQuery,
-  { limitMax, runStep }: { readonly limitMax: number; readonly runStep: RunStep },
+  { limitMax, runStep, takeBytes }: PageOptions,
 ): Promise<HistoryPage> {
   const { order, limit = Math.min(PAGE_EVENTS_DEFAULT, limitMax) } = query;
   const { epoch } = range.bounds;
@@ -28,12 +41,24 @@ export async function readPage(
   const gaps: Gap[] = range.gap ? [range.gap] : [];
   let left = range.range;
   let bytes = 0;
+  let taken = 0;
   let steps = 0;
   const limits = () => {
-    if (items.length === limit || bytes >= PAGE_BYTES_MAX || steps++ === PAGE_STEPS_MAX) {
-      return undefined;
+    const full = items.length === limit || bytes >= PAGE_BYTES_MAX || steps++ === PAGE_STEPS_MAX;
+    if (full || !takeStep()) return undefined;
+    return { eventsMax: limit - items.length, bytesMax: STEP_BYTES_MAX };
+  };
+  /** @returns false where there is no memory for more, so that the page ends with what it has */
+  const takeStep = (): boolean => {
+    const more = bytes + STEP_BYTES_MAX - taken;
+    try {
+      takeBytes(more);
+    } catch (error) {
+      if (items.length === 0) throw error;
+      return false;
     }
-    return { eventsMax: limit - items.length, bytesMax: PAGE_BYTES_MAX - bytes };
+    taken += more;
+    return true;
   };
   for await (const { events, missing, remaining } of walk(range, query, { limits, runStep })) {
     for (const event of events) {

@@ -12,6 +12,8 @@ export interface ReadsOptions {
   readonly readsPerUserMax: number;
   /** Most requests of all users at once. */
   readonly readsMax: number;
+  /** Most bytes that the pages of all users take. */
+  readonly pageBytesMax: number;
 }
 
 /** A request for history, and what its answer is read with. */
@@ -25,6 +27,12 @@ export interface Exchange {
 export interface Read extends Exchange {
   /** Runs a step of the reading when its user is next. Throws once the client is gone. */
   readonly runStep: RunStep;
+  /**
+   * Takes memory, until the answer has been taken or its client is gone.
+   *
+   * @throws TidemarkError `limit_exceeded`
+   */
+  readonly takeBytes: (bytes: number) => void;
 }
 
 /**
@@ -37,16 +45,18 @@ export interface Read extends Exchange {
 export class Reads {
   readonly #tracer: Tracer;
   readonly #places: Budget;
+  readonly #bytes: Budget;
   readonly #durations;
   readonly #steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
 
-  constructor({ metrics, tracer, limits, readsMax, readsPerUserMax }: ReadsOptions) {
+  constructor({ metrics, tracer, limits, readsMax, readsPerUserMax, pageBytesMax }: ReadsOptions) {
     this.#tracer = tracer;
     this.#places = limits.budget('reads', {
       max: readsMax,
       perUser: { limit: 'reads_per_user', max: readsPerUserMax },
       of: 'history requests',
     });
+    this.#bytes = limits.budget('page_bytes', { max: pageBytesMax, of: 'bytes of pages' });
     this.#durations = metrics.histogram(
       'history_query_seconds',
       'Duration of history queries, from the request to the whole answer.',
@@ -69,6 +79,12 @@ export class Reads {
     const { response, principal } = exchange;
     const place = this.#places.open(principal.subject);
     place.take(1);
+    const memory = this.#bytes.open(principal.subject);
+    const takeBytes = (bytes: number) => memory.take(bytes);
+    const release = () => {
+      place.release();
+      memory.release();
+    };
     const leaving = new AbortController();
     response.once('close', () => leaving.abort());
     if (response.closed) leaving.abort();
@@ -79,7 +95,7 @@ export class Reads {
     try {
       await this.#tracer.within(`history ${query}`, { parent: spanOf(response) }, async () => {
         try {
-          await answer({ ...exchange, runStep });
+          await answer({ ...exchange, runStep, takeBytes });
         } catch (error) {
           // Nobody is there to be told.
           if (!signal.aborted) throw error;
@@ -88,8 +104,8 @@ export class Reads {
     } finally {
       end();
       // An answer that its client does not take still occupies memory.
-      if (response.closed) place.release();
-      else response.once('close', () => place.release());
+      if (response.closed) release();
+      else response.once('close', release);
     }
   }
 }

@@ -8,6 +8,9 @@ import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-
 import type { HistoryQuery } from './query.ts';
 import type { HistoryRange } from './range.ts';
 
+/** Bytes after which a step ends; the event that passes the limit is its last. */
+export const STEP_BYTES_MAX = 256 * 1024;
+
 /** One step of a walk: what it found and what is left to look at. */
 export interface Step {
   readonly events: readonly ArchivedEvent[];
