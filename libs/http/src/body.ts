@@ -22,8 +22,7 @@ export interface BodyOptions {
 
 /**
  * Reads a whole body, which may be compressed with gzip. A larger body is refused as soon as its size is
- * known. Node then discards the rest within the request timeout, so that the client reads the answer
- * instead of a reset connection. `express.raw` would answer only after the whole body has arrived.
+ * known; what happens to the rest, `UnreadBodies` says. `express.raw` would answer only after the whole body has arrived.
  *
  * @throws TidemarkError `too_large`, `unsupported_media_type`, `invalid_query`, `limit_exceeded` for a
  *   client that sends too slowly, or what `take` throws
@@ -74,7 +73,7 @@ function collect(request: IncomingMessage, options: BodyOptions): Promise<Buffer
     };
     const stop = (error: unknown) => {
       finish(error);
-      request.resume();
+      request.pause();
     };
     const onChunk = (chunk: Buffer) => {
       try {

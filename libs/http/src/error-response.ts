@@ -6,6 +6,7 @@ import type { ErrorRequestHandler, Request } from 'express';
 import type { Limits } from './limits.ts';
 import { spanOf } from './observation.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { UnreadBodies } from './unread-bodies.ts';
 
 /** The `Retry-After` of errors that name no time themselves. */
 const RETRY_AFTER_SECONDS = 1;
@@ -42,7 +43,7 @@ export function toErrorResponse(error: TidemarkError): ErrorResponse {
 /** Who is told of errors. */
 export interface ErrorObservers {
   readonly logger: Logger;
-  readonly limits?: Pick<Limits, 'hit'>;
+  readonly limits?: Pick<Limits, 'hit' | 'rate'>;
   readonly refusalLog?: RefusalLog;
   readonly addressOf?: (request: Request) => string | undefined;
 }
@@ -53,7 +54,8 @@ export function answerErrors(observers: ErrorObservers): ErrorRequestHandler {
   const addressOf = (request: Request) => {
     return observers.addressOf?.(request) ?? request.socket.remoteAddress ?? '';
   };
-  return (thrown, request, response, _next) => {
+  const unread = limits && new UnreadBodies(limits);
+  return async (thrown, request, response, _next) => {
     const error = asTidemarkError(fromExpress(thrown));
     if (error.limit !== undefined) limits?.hit(error.limit);
     if (error.code === 'internal') {
@@ -72,6 +74,8 @@ export function answerErrors(observers: ErrorObservers): ErrorRequestHandler {
       response.destroy();
       return;
     }
+    if (unread) await unread.leave(request, response, addressOf(request));
+    else request.resume();
     const { status, headers, body } = toErrorResponse(error);
     response.status(status).set(headers).json(body);
   };
