@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeToken } from '../../support/services.ts';
 import type { AttackerCommands } from '../fairness/attacker.ts';
@@ -21,6 +22,10 @@ const SECONDS = 10;
 const EVENT_BYTES = 300;
 /** Smaller than the past, so that catch-ups are cold. */
 const TAIL_EVENTS_MAX = '2000';
+/** No attack, but one core of the machine is busy with something else. */
+const CONTROL = 'busyCore';
+/** Until the code is compiled, everything takes longer. */
+const WARM_UP_SECONDS = 5;
 /** Time for what an attack has left behind. */
 const CALM_MS = 2000;
 
@@ -28,7 +33,7 @@ export const fairness: BenchCase = {
   name: 'fairness',
   title: 'one attacker at its limits beside 200 ordinary users',
   sockets: USERS + 500,
-  method: `${USERS} users with a WebSocket each publish (50 a second over HTTP), receive what they published, subscribe (20 a second) and catch up on ${PAST_EVENTS} events older than the tail (10 a second), at a fixed rate. They do so for ${SECONDS} s alone, and for ${SECONDS} s beside each attack. Attackers have tokens for topics of their own and the default limits. A figure is a p99 divided by the p99 alone, and the longest time for which a loop of gateway, ingest or replay was held. Attackers, users, services and NATS share the machine.`,
+  method: `${USERS} users with a WebSocket each publish (50 a second over HTTP), receive what they published, subscribe (20 a second) and catch up on ${PAST_EVENTS} events older than the tail (10 a second), at a fixed rate. They do so for ${WARM_UP_SECONDS} s to warm up, for ${SECONDS} s alone, and for ${SECONDS} s beside each attack. Attackers have tokens for topics of their own and the default limits. A figure is a p99 divided by the p99 alone, and the longest time for which a loop of gateway, ingest or replay was held. Attackers, users, services and NATS share the machine; attackers run only while a core is idle, as if they had another one. ${CONTROL} is no attack but a program that occupies one core: what it does to a figure, a service that works does too.`,
   targets: [
     ...OPERATIONS.map((operation) => ({
       value: operation,
@@ -53,10 +58,14 @@ export const fairness: BenchCase = {
         new URL('../fairness/attacker.ts', import.meta.url),
       );
       const seconds = quick ? 3 : SECONDS;
-      await ordinary.call('work', { seconds });
+      await ordinary.call('work', { seconds: WARM_UP_SECONDS });
       const alone = await observe(ordinary, services, seconds);
       verify('alone', alone.faults);
       const values: Record<string, number> = { ...p99s('alone', alone.report) };
+      const core = spawn(process.execPath, ['-e', 'for (;;);']);
+      const control = await observe(ordinary, services, seconds);
+      core.kill('SIGKILL');
+      Object.assign(values, ratios(CONTROL, control, alone), p99s(CONTROL, control.report));
       for (const attack of ATTACKS) {
         await attacker.call('begin', { attack, services, ...(await attackerTokens()) });
         await sleep(500);
@@ -91,7 +100,7 @@ async function observe(
   return { ...worked, loopMaxMs: Math.max(...(await loops())) };
 }
 
-function ratios(attack: Attack, beside: Observed, alone: Observed): Values {
+function ratios(attack: Attack | typeof CONTROL, beside: Observed, alone: Observed): Values {
   const named = OPERATIONS.map((operation) => {
     const ratio = beside.report[operation].p99Ms / alone.report[operation].p99Ms;
     return [`${attack}.${operation}`, ratio];

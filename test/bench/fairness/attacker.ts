@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
+import { constants, setPriority } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import { serveCommands } from '../system/commands.ts';
@@ -203,4 +205,8 @@ const commands = {
 };
 export type AttackerCommands = typeof commands;
 
+// Attackers have machines of their own. Here they get what the services and the users leave of the shared one.
+setPriority(constants.priority.PRIORITY_LOW);
+// Only Linux has it. The lowest priority alone would still hold up whoever wakes.
+spawnSync('chrt', ['--idle', '--all-tasks', '--pid', '0', String(process.pid)]);
 serveCommands(commands);

@@ -66,7 +66,7 @@ describe('user work', () => {
     for (let n = 0; n < 10; n++) {
       userWork.enqueue(() => {
         order.push(n);
-        spend(1);
+        spend(0.4);
       }, one);
     }
     expect(runSlice()).toBe(true);

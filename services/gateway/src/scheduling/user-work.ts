@@ -5,12 +5,13 @@ import type { Task, TaskScheduler } from './task-scheduler.ts';
 const QUANTUM_MS = 1;
 
 /** Most of a turn that it takes, so that groups have their part of each. */
-const USER_SLICE_MS = 5;
+const USER_SLICE_MS = 2;
 
 /**
  * User work: what the gateway does for single connections, which are their messages, their handshakes and
- * the steps of their catch-ups. Users get equal shares of the time, and so do the connections of one user. When 5,000 clients return at once, one poll finds all their messages, and
- * processing them on arrival would block the loop for half a second.
+ * the steps of their catch-ups. Users get equal shares of the time, and so do the connections of one user.
+ * When 5,000 clients return at once, one poll finds all their messages, and processing them on arrival would
+ * block the loop for half a second.
  *
  * Its users bound it: a connection has one reader for each group of its subscriptions here, and the gateway
  * stops reading from a connection that has many messages here.
