@@ -182,6 +182,7 @@ describe('verifier: a bad token', () => {
     ['without sub', forge(header, { exp })],
     ['empty sub', forge(header, { sub: '', exp })],
     ['sub with a line feed', forge(header, { sub: 'a\nb', exp })],
+    ['sub of a webhook', forge(header, { sub: 'hook:github', exp })],
     ['sub too long', forge(header, { sub: 'a'.repeat(257), exp })],
     ['jti no text', forge(header, { sub: 'alice', exp, jti: 7 })],
     ['issued in the future', forge(header, { sub: 'alice', exp, iat: exp })],

@@ -8,6 +8,12 @@ import { PrincipalCache } from './principal-cache.ts';
 /** Longest `sub`, in UTF-16 units; it is stored with every event that its bearer publishes. */
 export const SUBJECT_LENGTH_MAX = 256;
 
+/**
+ * How the publisher of raw webhooks begins: `hook:<name>`. No token may have such a `sub`, because its bearer
+ * would publish as that sender.
+ */
+export const HOOK_SUBJECT_PREFIX = 'hook:';
+
 /** Longest `jti`, in UTF-16 units. */
 export const TOKEN_ID_LENGTH_MAX = 256;
 
@@ -118,6 +124,9 @@ function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal
     throw refused(
       `The token's "sub" must be 1 to ${SUBJECT_LENGTH_MAX} characters without control characters.`,
     );
+  }
+  if (sub.startsWith(HOOK_SUBJECT_PREFIX)) {
+    throw refused(`The token's "sub" begins with "${HOOK_SUBJECT_PREFIX}", which is for webhooks.`);
   }
   if (jti !== undefined && !isName(jti, TOKEN_ID_LENGTH_MAX)) {
     throw refused(`The token's "jti" must be a text of 1 to ${TOKEN_ID_LENGTH_MAX} characters.`);
