@@ -56,7 +56,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: ['config', 'telemetry', 'auth', 'nats', 'http'],
     packages: [],
   },
-  'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: [] },
+  'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: ['zod'] },
   'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws'] },
   'services/replay': {
     contents: 'the stream to SQLite, history, the archive',
