@@ -60,6 +60,13 @@ export const ingest = {
     unit: 'requests per minute',
     meaning: 'Rate that the handshake allows a sender of webhooks; 0 tells it no limit.',
   },
+  hooksFile: {
+    variable: 'TIDEMARK_INGEST_HOOKS',
+    type: 'text',
+    default: '',
+    meaning:
+      'JSON file of the raw webhooks that `/v1/hooks/<name>` takes (PROTOCOL.md section 10.2); absent: none.',
+  },
   appendTimeoutMs: {
     variable: 'TIDEMARK_INGEST_APPEND_TIMEOUT_MS',
     type: 'integer',

@@ -3,12 +3,16 @@ import { EventAppender, followRevocations } from '@tidemark/nats';
 import { createHttpFront, createParts, runService } from '@tidemark/service';
 import { Appends } from './appends.ts';
 import { eventsEndpoint } from './events-endpoint.ts';
+import { readHooks } from './hooks/configuration.ts';
+import { hooksEndpoint } from './hooks-endpoint.ts';
+import { Publishing } from './publishing.ts';
 
 runService({
   name: 'ingest',
   settings: tables.ingest,
   configure: readIngestConfiguration,
   async start(configuration, lifetime) {
+    const hooks = readHooks(configuration.hooksFile, process.env);
     const parts = createParts('ingest', configuration, lifetime);
     const { link, metrics, revocations, signal, onStop } = parts;
     const appender = new EventAppender(link, {
@@ -18,8 +22,12 @@ runService({
       ...parts,
     });
     const appends = new Appends(appender, metrics);
+    const publishing = new Publishing({ ...configuration, ...parts, appends });
     const front = createHttpFront(parts, configuration, {
-      endpoints: [eventsEndpoint({ ...configuration, ...parts, appends })],
+      endpoints: [
+        eventsEndpoint({ ...configuration, ...parts, publishing }),
+        hooksEndpoint({ ...configuration, ...parts, publishing, hooks }),
+      ],
       checks: {
         nats: () => link.connected,
         stream: () => appender.streamKnown,

@@ -6,6 +6,7 @@ import {
   completeEvent,
   decodeUtf8,
   type EventDefaults,
+  type EventText,
   encodeEvent,
   type Fault,
   fromBinaryMode,
@@ -58,8 +59,13 @@ export async function readSubmission(
   if (mediaTypeOf(headers) !== BATCH_TYPE) {
     return context.runStep(() => readSingle(headers, body, context));
   }
-  const items = await context.runStep(() => splitBatch(headers['content-type'], body, context));
-  return { batch: true, events: await readBatch(items, context) };
+  const items = await context.runStep(() => {
+    return splitItems(readText(headers['content-type'], body), context);
+  });
+  const events = await readAll(items, context, (text, path) => {
+    return readEvent(parseText(text, { depth: 1, path }), context, path);
+  });
+  return { batch: true, events };
 }
 
 function mediaTypeOf({ 'content-type': contentType }: IncomingHttpHeaders): string {
@@ -89,32 +95,45 @@ function readSingle(
   );
 }
 
-/** The texts of a batch's events. */
-function splitBatch(
-  contentType: string | undefined,
-  body: Uint8Array,
-  { batchEventsMax }: SubmissionContext,
+/**
+ * Splits the text of a JSON array into those of its items.
+ *
+ * @throws TidemarkError for another text, and for more items than a batch may have
+ */
+export function splitItems(
+  text: string,
+  { batchEventsMax }: Pick<SubmissionContext, 'batchEventsMax'>,
 ): string[] {
-  const text = readText(contentType, body);
   const items = orInvalidJson(() => splitArray(text));
   if (!items) {
-    parseText(text);
+    parseText(text, { depth: 1 });
     const faults = [{ path: '$', message: 'must be a JSON array' }];
     throw new TidemarkError('invalid_event', 'A batch must be a JSON array.', { faults });
   }
-  if (items.length > batchEventsMax) {
-    throw new TidemarkError(
-      'too_large',
-      `The batch has ${items.length} events; at most ${batchEventsMax} are allowed.`,
-      { limit: 'batch_events' },
-    );
-  }
+  requireCount(items.length, batchEventsMax);
   return items;
 }
 
-async function readBatch(
+/** @throws TidemarkError `too_large` for more events than a batch may have */
+export function requireCount(count: number, batchEventsMax: number): void {
+  if (count <= batchEventsMax) return;
+  throw new TidemarkError(
+    'too_large',
+    `The batch has ${count} events; at most ${batchEventsMax} are allowed.`,
+    { limit: 'batch_events' },
+  );
+}
+
+/**
+ * Reads the texts of several events in steps of some milliseconds.
+ *
+ * @param read is given a text and its path
+ * @throws TidemarkError that names what is wrong with any of them
+ */
+export async function readAll(
   texts: readonly string[],
-  context: SubmissionContext,
+  context: Pick<SubmissionContext, 'runStep'>,
+  read: (text: string, path: string) => CloudEvent,
 ): Promise<CloudEvent[]> {
   const errors: TidemarkError[] = [];
   const events: CloudEvent[] = [];
@@ -123,7 +142,7 @@ async function readBatch(
       const endMs = performance.now() + STEP_MS;
       do {
         try {
-          events.push(readItem(texts[at] ?? '', `[${at}]`, context));
+          events.push(requireEncodable(read(texts[at] ?? '', `[${at}]`), `[${at}]`));
         } catch (error) {
           const refusal = asTidemarkError(error);
           if (refusal.code === 'invalid_json') throw refusal;
@@ -137,10 +156,9 @@ async function readBatch(
   return events;
 }
 
-function readItem(text: string, path: string, context: SubmissionContext): CloudEvent {
-  const event = readEvent(parseText(text, path), context, path);
+/** Only to check its limits: no event of a batch is stored before all of them are valid. */
+function requireEncodable(event: CloudEvent, path: string): CloudEvent {
   try {
-    // Only to check its limits: no event of a batch is stored before all of them are valid.
     encodeEvent(event);
     return event;
   } catch (error) {
@@ -150,9 +168,14 @@ function readItem(text: string, path: string, context: SubmissionContext): Cloud
   }
 }
 
-function readEvent(
+/**
+ * Checks an event, and gives it its publisher and its trace.
+ *
+ * @throws TidemarkError that names every fault
+ */
+export function readEvent(
   input: unknown,
-  { publisher, context }: SubmissionContext,
+  { publisher, context }: Pick<SubmissionContext, 'publisher' | 'context'>,
   path = '',
 ): CloudEvent {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -185,19 +208,28 @@ function readBinary(
 }
 
 function parseJson(contentType: string | undefined, body: Uint8Array): unknown {
-  return parseText(readText(contentType, body));
+  return parseText(readText(contentType, body), { depth: 1 });
 }
 
-function readText(contentType: string | undefined, body: Uint8Array): string {
+/**
+ * The text of a JSON body.
+ *
+ * @throws TidemarkError for another charset than UTF-8, and for bytes that are not UTF-8
+ */
+export function readText(contentType: string | undefined, body: Uint8Array): string {
   if (!hasUtf8Charset(contentType ?? '')) {
     throw unsupported('JSON is read as UTF-8 only (RFC 8259 section 8.1).');
   }
   return orInvalidJson(() => decodeUtf8(body));
 }
 
-/** Parses the text of an event. */
-function parseText(text: string, path?: string): unknown {
-  refuseCostlyText(text, { depth: 1, whole: true, ...(path && { path }) });
+/**
+ * Parses the text of an event, or of its data.
+ *
+ * @throws TidemarkError for what is no JSON, and for what no event may be
+ */
+export function parseText(text: string, { depth, path }: Omit<EventText, 'whole'>): unknown {
+  refuseCostlyText(text, { depth, whole: true, ...(path && { path }) });
   return orInvalidJson(() => parseExact(text));
 }
 

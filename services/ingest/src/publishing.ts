@@ -1,0 +1,167 @@
+import { Steps } from '@tidemark/fairness';
+import type { Holding, Request, Response } from '@tidemark/http';
+import { spanOf } from '@tidemark/http';
+import type { AppendedEvent, Precondition } from '@tidemark/nats';
+import {
+  asTidemarkError,
+  type CloudEvent,
+  type EventDefaults,
+  readTraceContext,
+  TidemarkError,
+} from '@tidemark/protocol';
+import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
+import type { Appends, ConditionalRequest } from './appends.ts';
+import {
+  createPublisherLimits,
+  type PublisherLimitOptions,
+  type PublisherLimits,
+} from './publisher-limits.ts';
+import type { Submission, SubmissionContext } from './submission.ts';
+
+/** Most events of one request that get spans of their own. */
+const APPEND_SPANS_MAX = 100;
+
+export interface PublishingOptions extends PublisherLimitOptions {
+  readonly appends: Appends;
+  readonly metrics: Metrics;
+  readonly tracer: Tracer;
+  readonly batchEventsMax: number;
+  readonly now?: () => number;
+  readonly newId?: () => string;
+}
+
+/** A request with the user whom its limits count for and who becomes the `publisher`. */
+export interface Publish {
+  readonly request: Request;
+  readonly response: Response;
+  readonly user: string;
+}
+
+/** The events of a request, checked, and the conditions of which one must hold. */
+export interface Checked {
+  readonly submission: Submission;
+  readonly preconditions?: readonly Precondition[] | undefined;
+}
+
+/** What a publisher is told of a stored event. */
+export type PublishedEvent = Pick<CloudEvent, 'id' | 'source' | 'topic'> & AppendedEvent;
+
+/** Publishing: what every endpoint that takes events shares. The limits are those of all endpoints together. */
+export class Publishing {
+  readonly #options: PublishingOptions;
+  readonly #limits: PublisherLimits;
+  readonly #steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+  readonly #refused;
+  readonly #bytes;
+
+  constructor(options: PublishingOptions) {
+    const { metrics } = options;
+    this.#options = options;
+    this.#limits = createPublisherLimits(options);
+    this.#refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
+      'code',
+    ]);
+    this.#bytes = metrics.counter('ingest_body_bytes_total', 'Bytes of bodies, inflated.');
+  }
+
+  /** Opens the budget for the memory of a user's body. */
+  openBody(user: string): Holding {
+    return this.#limits.bodies.open(user);
+  }
+
+  /** Does some milliseconds of work for a user when it is the user's turn. */
+  runStep<T>({ request, user }: Pick<Publish, 'request' | 'user'>, step: () => T): Promise<T> {
+    return this.#steps.run(step, { flow: { user, connection: request.socket } });
+  }
+
+  /** Counts the request where its work fails. */
+  async counted<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#refused.inc({ code: asTidemarkError(error).code });
+      throw error;
+    }
+  }
+
+  /**
+   * Reads the events of a body and appends them, within the limits of the user.
+   *
+   * @param read checks all events
+   * @throws TidemarkError that tells what is wrong, which limit is reached, or that the stream is away
+   */
+  async publish(
+    publish: Publish,
+    body: Buffer,
+    read: (context: SubmissionContext) => Promise<Checked>,
+  ): Promise<{ readonly submission: Submission; readonly published: PublishedEvent[] }> {
+    const { request, response, user } = publish;
+    const { appends, tracer } = this.#options;
+    this.#bytes.inc(body.length);
+    await this.#limits.bytes.consume(user, body.length);
+    const parent = spanOf(response);
+    // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
+    const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
+    const runStep: SubmissionContext['runStep'] = (step) => this.runStep(publish, step);
+    const { submission, preconditions } = await tracer.within(
+      'validate',
+      { parent },
+      async (span) => {
+        const checked = await read({ ...this.#defaults(user), context, runStep });
+        span.setAttribute('tidemark.events', checked.submission.events.length);
+        return checked;
+      },
+    );
+    const { events } = submission;
+    await this.#limits.events.consume(user, events.length);
+    const waiting = this.#limits.appends.open(user);
+    waiting.take(events.length);
+    const published = await runStep(() =>
+      append(appends, submission, { preconditions, context, parent }),
+    ).finally(waiting.release);
+    return { submission, published };
+  }
+
+  #defaults(publisher: string): EventDefaults & Pick<PublishingOptions, 'batchEventsMax'> {
+    const { now = Date.now, newId = () => crypto.randomUUID(), batchEventsMax } = this.#options;
+    return { publisher, nowMs: now(), newId, batchEventsMax };
+  }
+}
+
+/**
+ * Appends in order without waiting between events. When NATS fails during a batch, the answer is that
+ * failure. Sending the whole batch again is safe, because the stream recognises the stored events.
+ */
+async function append(
+  appends: Appends,
+  submission: Submission,
+  request: ConditionalRequest,
+): Promise<PublishedEvent[]> {
+  const outcomes = await Promise.allSettled(
+    submission.events.map(async (event, index) => {
+      const spanned = index < APPEND_SPANS_MAX;
+      return toPublished(event, await appends.append(event, { ...request, spanned }));
+    }),
+  );
+  const errors = outcomes.map((one) => {
+    return one.status === 'rejected' ? asTidemarkError(one.reason) : undefined;
+  });
+  // A conflict tells that all other events are stored, so a failure that may pass comes first.
+  const failure = errors.find((error) => error && error.code !== 'conflict');
+  if (failure) throw failure;
+  const faults = errors.flatMap((error, index) => {
+    return error ? [{ path: `[${index}]`, message: error.message }] : [];
+  });
+  const [first] = faults;
+  if (first) {
+    throw new TidemarkError('conflict', first.message, submission.batch ? { faults } : {});
+  }
+  return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+}
+
+function toPublished(
+  { id, source, topic }: CloudEvent,
+  { cursor, duplicate }: AppendedEvent,
+): PublishedEvent {
+  return { id, source, topic, cursor, duplicate };
+}
