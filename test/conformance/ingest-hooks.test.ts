@@ -1,0 +1,317 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { githubDeliveries } from '../feed/github-events.mjs';
+import { type HOOKS, type HooksFile, SECRETS, sampleOf, signers, writeHooks } from './hooks.ts';
+import { type IngestSetup, startIngest } from './ingest-setup.ts';
+
+/* PROTOCOL.md section 10.2: raw webhooks, as their senders document and sign them. */
+
+let file: HooksFile;
+let setup: IngestSetup;
+beforeAll(async () => {
+  file = writeHooks();
+  setup = await startIngest({ env: file.env });
+});
+afterAll(async () => {
+  await setup?.stop();
+  file.remove();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function send(
+  name: keyof typeof HOOKS,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const answer = await fetch(`${setup.ingest.url}/v1/hooks/${name}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+const STORED: Answer = { status: 200, text: '' };
+
+/** The events that the stream has of a hook. */
+async function storedOf(name: keyof typeof HOOKS) {
+  const all = await setup.stored();
+  return all.map(({ event }) => event).filter(({ publisher }) => publisher === `hook:${name}`);
+}
+
+async function lastOf(name: keyof typeof HOOKS) {
+  return (await storedOf(name)).at(-1);
+}
+
+describe('senders', () => {
+  test('GitHub, every example payload: is an event; a redelivery of each: stored once', async () => {
+    const deliveries = githubDeliveries().map(({ event, payload }, number) => ({
+      body: JSON.stringify(payload),
+      headers: {
+        'x-github-event': event,
+        'x-github-delivery': `72d3162e-cc78-11e3-81ab-${number}`,
+        'content-type': 'application/json',
+      },
+      payload,
+    }));
+    expect(deliveries.length).toBeGreaterThan(200);
+    for (const { body, headers } of [...deliveries, ...deliveries]) {
+      const signed = { ...headers, ...signers.github(body) };
+      expect(await send('github', body, signed)).toEqual(STORED);
+    }
+    const events = await storedOf('github');
+    expect(events).toHaveLength(deliveries.length);
+    for (const [number, { payload, headers }] of deliveries.entries()) {
+      const { id = 'none' } = payload.repository ?? payload.organization ?? {};
+      expect(events[number]).toMatchObject({
+        specversion: '1.0',
+        id: headers['x-github-delivery'],
+        type: `com.github.${headers['x-github-event']}`,
+        topic: `github.${id}`,
+        data: payload,
+      });
+    }
+  });
+
+  test('Stripe: a retry with another time and counter: 200, the first one stays', async () => {
+    const body = sampleOf('stripe-invoice-paid');
+    expect(await send('stripe', body, signers.stripe(body))).toEqual(STORED);
+    const retry = body.replace('"pending_webhooks": 2', '"pending_webhooks": 1');
+    const minuteAgo = Math.floor(Date.now() / 1000) - 60;
+    expect(await send('stripe', retry, signers.stripe(retry, minuteAgo))).toEqual(STORED);
+    expect(await storedOf('stripe')).toEqual([
+      {
+        specversion: '1.0',
+        id: 'evt_1NG8Du2eZvKYlo2CUI79vXWy',
+        source: 'https://api.stripe.com/',
+        type: 'com.stripe.invoice.paid',
+        topic: 'stripe.invoice_-2e-_paid',
+        subject: 'in_1MtHbELkdIwHu7ixl4OzzPMv',
+        time: '2023-06-06T22:19:30.000Z',
+        publisher: 'hook:stripe',
+        data: JSON.parse(body),
+      },
+    ]);
+    expect(setup.ingest.logs).toContainEqual(
+      expect.objectContaining({
+        msg: 'webhook repeated with other content',
+        subject: 'hook:stripe',
+        code: 'conflict',
+      }),
+    );
+  });
+
+  test('Shopify: an id of 18 digits keeps them', async () => {
+    const body = sampleOf('shopify-orders-create');
+    const headers = {
+      'x-shopify-topic': 'orders/create',
+      'x-shopify-shop-domain': 'shop.myshopify.com',
+      'x-shopify-event-id': '98880550-7158-44d4-b7cd-2c97c8a091b5',
+      ...signers.shopify(body),
+    };
+    expect(await send('shopify', body, headers)).toEqual(STORED);
+    expect(await send('shopify', body, headers)).toEqual(STORED);
+    expect(await storedOf('shopify')).toEqual([
+      expect.objectContaining({
+        topic: 'shopify.orders_-2f-_create.820982911946154508',
+        source: 'https://shop.myshopify.com/',
+        time: '2021-12-31T19:00:00-05:00',
+      }),
+    ]);
+  });
+
+  test('Intuit, an array within an object: each item is an event; one that comes again is stored once', async () => {
+    const body = sampleOf('intuit-notifications');
+    expect(await send('intuit', body, signers.intuit(body))).toEqual(STORED);
+    const { eventNotifications: items } = JSON.parse(body);
+    const again = JSON.stringify({ eventNotifications: [items[1], { ...items[1], realmId: '3' }] });
+    expect(await send('intuit', again, signers.intuit(again))).toEqual(STORED);
+    const events = await storedOf('intuit');
+    expect(events.map(({ topic, data }) => [topic, data])).toEqual([
+      ['intuit.1185883450', items[0]],
+      ['intuit.1185883451', items[1]],
+      ['intuit.3', { ...items[1], realmId: '3' }],
+    ]);
+  });
+
+  test('Intuit, a body that is an array: each item is an event; none of none', async () => {
+    const body = sampleOf('intuit-cloudevents');
+    expect(await send('intuit-events', body, signers.intuit(body))).toEqual(STORED);
+    expect(await send('intuit-events', ' [ ] ', signers.intuit(' [ ] '))).toEqual(STORED);
+    const events = await storedOf('intuit-events');
+    expect(events.map(({ id, subject, data }) => ({ id, subject, data }))).toEqual(
+      JSON.parse(body).map((item: { id: string; intuitentityid: string }) => {
+        return { id: item.id, subject: item.intuitentityid, data: item };
+      }),
+    );
+  });
+
+  test('Standard Webhooks, GitLab, an unsigned one: are events', async () => {
+    const body = '{"type":"user.created","object_kind":"push","id":7,"room":"x"}';
+    const standard = signers.standard(body, 'msg_1', 1 + Math.floor(Date.now() / 1000));
+    expect(await send('standard', body, standard)).toEqual(STORED);
+    expect(await lastOf('standard')).toMatchObject({ id: 'msg_1', type: 'user.created' });
+    const gitlab = { 'x-gitlab-token': SECRETS.GITLAB_SECRET, 'x-gitlab-event-uuid': '1' };
+    expect(await send('gitlab', body, gitlab)).toEqual(STORED);
+    expect(await lastOf('gitlab')).toMatchObject({ topic: 'gitlab.push' });
+    expect(await send('open', body)).toEqual(STORED);
+    expect(await lastOf('open')).toMatchObject({ id: '7', topic: 'open.x' });
+  });
+
+  test('a trace in the headers: is that of the event', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    expect(await send('open', '{"id":"traced","room":"x"}', { traceparent })).toEqual(STORED);
+    expect(await lastOf('open')).toMatchObject({ id: 'traced', traceparent });
+  });
+});
+
+describe('signature', () => {
+  const body = '{"zen":"Approachable is better than simple."}';
+  const delivery = { 'x-github-event': 'ping' };
+
+  test('secrets of a rotation: both are accepted', async () => {
+    for (const secret of [SECRETS.GITHUB_SECRET, SECRETS.GITHUB_OLD_SECRET]) {
+      const headers = { ...delivery, 'x-github-delivery': secret, ...signers.github(body, secret) };
+      expect(await send('github', body, headers)).toEqual(STORED);
+    }
+  });
+
+  const stale = Math.floor(Date.now() / 1000) - 301;
+  test.each([
+    ['of another secret', 'github', signers.github(body, SECRETS.STRIPE_SECRET)],
+    ['of another body', 'github', signers.github(`${body} `)],
+    ['that is missing', 'github', {}],
+    ['with a token of ours in its place', 'github', { authorization: 'Bearer x' }],
+    ['of an old time', 'stripe', signers.stripe(body, stale)],
+    ['of an old time', 'standard', signers.standard(body, 'msg_2', stale)],
+    ['of a time to come', 'standard', signers.standard(body, 'msg_2', stale + 1000)],
+  ] as const)('%s (%s): 401, and nothing is stored', async (_, name, headers) => {
+    const before = (await setup.stored()).length;
+    const sent = { ...delivery, 'x-github-delivery': 'refused', ...headers };
+    const { status, text } = await send(name, body, sent);
+    expect([status, JSON.parse(text)]).toEqual([
+      401,
+      expect.objectContaining({ code: 'unauthenticated', retryable: false }),
+    ]);
+    expect(await setup.stored()).toHaveLength(before);
+  });
+
+  test('a wrong body with a wrong signature: the signature decides', async () => {
+    expect((await send('github', '{', signers.github('['))).status).toBe(401);
+    expect((await send('github', '{', { ...delivery, ...signers.github('{') })).status).toBe(400);
+  });
+});
+
+describe('bodies', () => {
+  test.each(['a.b', '*', '>', 'a.>', '../..', 'a b', '{/id}', 'ü'])(
+    '%j in a topic: stays one token',
+    async (room) => {
+      const body = JSON.stringify({ id: `room ${room}`, room });
+      expect(await send('open', body)).toEqual(STORED);
+      expect((await lastOf('open'))?.topic).toMatch(/^open\.[A-Za-z0-9_-]+$/);
+      expect((await lastOf('open'))?.data).toEqual({ id: `room ${room}`, room });
+    },
+  );
+
+  test.each([
+    ['no value at a pointer', '{"id":1}', '/room has no text, number or boolean, which topic is'],
+    ['no object', '[]', '/id has no text'],
+    ['a number that is out of range', '{"id":1,"room":"x","n":1e400}', 'out of range'],
+    ['an id with a line feed', '{"id":"a\\nb","room":"x"}', 'id must hold no control characters'],
+    ['an id that is too long', `{"id":"${'x'.repeat(1025)}","room":"x"}`, 'id must have at most'],
+    ['a topic that is too long', `{"id":1,"room":"${'x'.repeat(200)}"}`, 'topic must be a topic'],
+    ['too many levels', `{"id":1,"room":"x","n":${'['.repeat(64)}${']'.repeat(64)}}`, 'deeper'],
+  ])('%s: invalid_event, which names it', async (_, body, message) => {
+    const { status, text } = await send('open', body);
+    expect([status, JSON.parse(text)]).toMatchObject([400, { code: 'invalid_event' }]);
+    expect(JSON.parse(text).message).toContain(message);
+  });
+
+  test('one item of several is wrong: it is named, and none is stored', async () => {
+    const body = '{"eventNotifications":[{"realmId":"good"},{"realmId":{}},{"realmId":""}]}';
+    const { status, text } = await send('intuit', body, signers.intuit(body));
+    expect([status, JSON.parse(text)]).toMatchObject([
+      400,
+      { code: 'invalid_event', faults: [{ path: '[1]/realmId' }, { path: '[2]/realmId' }] },
+    ]);
+    expect((await storedOf('intuit')).map(({ topic }) => topic)).not.toContain('intuit.good');
+  });
+
+  test.each(['{}', '{"eventNotifications":{}}', '7'])(
+    '%s, where items should be: invalid_event that names the pointer',
+    async (body) => {
+      const { status, text } = await send('intuit', body, signers.intuit(body));
+      expect([status, JSON.parse(text)]).toMatchObject([
+        400,
+        { code: 'invalid_event', faults: [{ path: '/eventNotifications' }] },
+      ]);
+    },
+  );
+
+  test('sizes: an event of 256 KiB, a body of 1 MiB, and more', async () => {
+    const padded = (bytes: number, id: string) => {
+      const start = `{"id":"${id}","room":"x","realmId":"1","pad":"`;
+      return `${start}${'x'.repeat(bytes - start.length - 2)}"}`;
+    };
+    const KIB = 1024;
+    expect(await send('open', padded(255 * KIB, 'large'))).toEqual(STORED);
+    const tooLarge = async (name: 'open' | 'intuit', body: string) => {
+      const { status, text } = await send(name, body, signers.intuit(body));
+      expect([status, JSON.parse(text)]).toMatchObject([413, { code: 'too_large' }]);
+    };
+    await tooLarge('open', padded(257 * KIB, 'larger'));
+    await tooLarge('open', padded(1000 * KIB, 'a MiB'));
+    await tooLarge('open', padded(1025 * KIB, 'more'));
+    await tooLarge('intuit', `{"eventNotifications":[${padded(300 * KIB, 'x')}]}`);
+    await tooLarge('intuit', `{"eventNotifications":[${'{},'.repeat(1000)}{}]}`);
+    const item = (id: string) =>
+      padded(8 * KIB, id).replace(
+        '"room"',
+        '"intuitaccountid":1,"intuitentityid":1,"type":"t","source":"s","time":1,"room"',
+      );
+    const items = `[${Array.from({ length: 126 }, (_, at) => item(String(at)))}]`;
+    expect(items.length).toBeGreaterThan(1000 * KIB);
+    expect(await send('intuit-events', items, signers.intuit(items))).toEqual(STORED);
+  });
+});
+
+describe('requests', () => {
+  test('another method: 405, and no handshake', async () => {
+    const headers = { 'WebHook-Request-Origin': 'eventgrid.azure.net' };
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']) {
+      const answer = await fetch(`${setup.ingest.url}/v1/hooks/open`, { method, headers });
+      expect([method, answer.status, answer.headers.get('allow')]).toEqual([method, 405, 'POST']);
+    }
+  });
+
+  test.each(['github2', 'GitHub', 'constructor', '%2e%2e', 'github%2F'])(
+    'a hook %s, which is not there: 404',
+    async (name) => {
+      const url = `${setup.ingest.url}/v1/hooks/${name}`;
+      const headers = { 'content-type': 'application/json' };
+      expect((await fetch(url, { method: 'POST', headers, body: '{}' })).status).toBe(404);
+    },
+  );
+
+  test('a form, as GitHub sends by choice: 415, which says what to do', async () => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const { status, text } = await send('github', 'payload=%7B%7D', headers);
+    expect([status, JSON.parse(text).message]).toEqual([
+      415,
+      'A webhook sends application/json. Forms are not read: choose JSON where the webhook is set up.',
+    ]);
+  });
+
+  test.each([
+    [{ 'content-type': 'text/plain' }, 415],
+    [{ 'content-type': '' }, 415],
+    [{ 'content-encoding': 'gzip' }, 415],
+    [{ 'content-type': 'application/json; charset=latin1' }, 415],
+    [{ 'content-type': 'Application/Vnd.Api+JSON; charset=utf-8' }, 200],
+  ] as [Record<string, string>, number][])('headers %j: %i', async (headers, status) => {
+    expect((await send('open', '{"id":"headers","room":"x"}', headers)).status).toBe(status);
+  });
+});
