@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type HOOKS, type HooksFile, signers, writeHooks } from './hooks.ts';
+import { type IngestSetup, startIngest } from './ingest-setup.ts';
+
+/* PROTOCOL.md section 10.2: what webhooks may hold, and how they are asked for. */
+
+let file: HooksFile;
+let setup: IngestSetup;
+beforeAll(async () => {
+  file = writeHooks();
+  setup = await startIngest({ env: file.env });
+});
+afterAll(async () => {
+  await setup?.stop();
+  file.remove();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function send(
+  name: keyof typeof HOOKS,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const answer = await fetch(`${setup.ingest.url}/v1/hooks/${name}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+const STORED: Answer = { status: 200, text: '' };
+
+/** The events that the stream has of a hook. */
+async function storedOf(name: keyof typeof HOOKS) {
+  const all = await setup.stored();
+  return all.map(({ event }) => event).filter(({ publisher }) => publisher === `hook:${name}`);
+}
+
+async function lastOf(name: keyof typeof HOOKS) {
+  return (await storedOf(name)).at(-1);
+}
+
+describe('bodies', () => {
+  test.each(['a.b', '*', '>', 'a.>', '../..', 'a b', '{/id}', 'ü'])(
+    '%j in a topic: stays one token',
+    async (room) => {
+      const body = JSON.stringify({ id: `room ${room}`, room });
+      expect(await send('open', body)).toEqual(STORED);
+      expect((await lastOf('open'))?.topic).toMatch(/^open\.[A-Za-z0-9_-]+$/);
+      expect((await lastOf('open'))?.data).toEqual({ id: `room ${room}`, room });
+    },
+  );
+
+  test.each([
+    ['no value at a pointer', '{"id":1}', '/room has no text, number or boolean, which topic is'],
+    ['no object', '[]', '/id has no text'],
+    ['a number that is out of range', '{"id":1,"room":"x","n":1e400}', 'out of range'],
+    ['an id with a line feed', '{"id":"a\\nb","room":"x"}', 'id must hold no control characters'],
+    ['an id that is too long', `{"id":"${'x'.repeat(1025)}","room":"x"}`, 'id must have at most'],
+    ['a topic that is too long', `{"id":1,"room":"${'x'.repeat(200)}"}`, 'topic must be a topic'],
+    ['too many levels', `{"id":1,"room":"x","n":${'['.repeat(64)}${']'.repeat(64)}}`, 'deeper'],
+  ])('%s: invalid_event, which names it', async (_, body, message) => {
+    const { status, text } = await send('open', body);
+    expect([status, JSON.parse(text)]).toMatchObject([400, { code: 'invalid_event' }]);
+    expect(JSON.parse(text).message).toContain(message);
+  });
+
+  test('one item of several is wrong: it is named, and none is stored', async () => {
+    const body = '{"eventNotifications":[{"realmId":"good"},{"realmId":{}},{"realmId":""}]}';
+    const { status, text } = await send('intuit', body, signers.intuit(body));
+    expect([status, JSON.parse(text)]).toMatchObject([
+      400,
+      { code: 'invalid_event', faults: [{ path: '[1]/realmId' }, { path: '[2]/realmId' }] },
+    ]);
+    expect((await storedOf('intuit')).map(({ topic }) => topic)).not.toContain('intuit.good');
+  });
+
+  test.each(['{}', '{"eventNotifications":{}}', '7'])(
+    '%s, where items should be: invalid_event that names the pointer',
+    async (body) => {
+      const { status, text } = await send('intuit', body, signers.intuit(body));
+      expect([status, JSON.parse(text)]).toMatchObject([
+        400,
+        { code: 'invalid_event', faults: [{ path: '/eventNotifications' }] },
+      ]);
+    },
+  );
+
+  test('sizes: an event of 256 KiB, a body of 1 MiB, and more', async () => {
+    const padded = (bytes: number, id: string) => {
+      const start = `{"id":"${id}","room":"x","realmId":"1","pad":"`;
+      return `${start}${'x'.repeat(bytes - start.length - 2)}"}`;
+    };
+    const KIB = 1024;
+    expect(await send('open', padded(255 * KIB, 'large'))).toEqual(STORED);
+    const tooLarge = async (name: 'open' | 'intuit', body: string) => {
+      const { status, text } = await send(name, body, signers.intuit(body));
+      expect([status, JSON.parse(text)]).toMatchObject([413, { code: 'too_large' }]);
+    };
+    await tooLarge('open', padded(257 * KIB, 'larger'));
+    await tooLarge('open', padded(1000 * KIB, 'a MiB'));
+    await tooLarge('open', padded(1025 * KIB, 'more'));
+    await tooLarge('intuit', `{"eventNotifications":[${padded(300 * KIB, 'x')}]}`);
+    await tooLarge('intuit', `{"eventNotifications":[${'{},'.repeat(1000)}{}]}`);
+    const item = (id: string) =>
+      padded(8 * KIB, id).replace(
+        '"room"',
+        '"intuitaccountid":1,"intuitentityid":1,"type":"t","source":"s","time":1,"room"',
+      );
+    const items = `[${Array.from({ length: 126 }, (_, at) => item(String(at)))}]`;
+    expect(items.length).toBeGreaterThan(1000 * KIB);
+    expect(await send('intuit-events', items, signers.intuit(items))).toEqual(STORED);
+  });
+});
+
+describe('requests', () => {
+  test('another method: 405, and no handshake', async () => {
+    const headers = { 'WebHook-Request-Origin': 'eventgrid.azure.net' };
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']) {
+      const answer = await fetch(`${setup.ingest.url}/v1/hooks/open`, { method, headers });
+      expect([method, answer.status, answer.headers.get('allow')]).toEqual([method, 405, 'POST']);
+    }
+  });
+
+  test.each(['github2', 'GitHub', 'constructor', '%2e%2e', 'github%2F'])(
+    'a hook %s, which is not there: 404',
+    async (name) => {
+      const url = `${setup.ingest.url}/v1/hooks/${name}`;
+      const headers = { 'content-type': 'application/json' };
+      expect((await fetch(url, { method: 'POST', headers, body: '{}' })).status).toBe(404);
+    },
+  );
+
+  test('a form, as GitHub sends by choice: 415, which says what to do', async () => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const { status, text } = await send('github', 'payload=%7B%7D', headers);
+    expect([status, JSON.parse(text).message]).toEqual([
+      415,
+      'A webhook sends application/json. Forms are not read: choose JSON where the webhook is set up.',
+    ]);
+  });
+
+  test.each([
+    [{ 'content-type': 'text/plain' }, 415],
+    [{ 'content-type': '' }, 415],
+    [{ 'content-encoding': 'gzip' }, 415],
+    [{ 'content-type': 'application/json; charset=latin1' }, 415],
+    [{ 'content-type': 'Application/Vnd.Api+JSON; charset=utf-8' }, 200],
+  ] as [Record<string, string>, number][])('headers %j: %i', async (headers, status) => {
+    expect((await send('open', '{"id":"headers","room":"x"}', headers)).status).toBe(status);
+  });
+});
