@@ -68,6 +68,16 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     expect(((await page.json()) as { items: unknown[] }).items).toHaveLength(1);
   });
 
+  test('a webhook: finds ingest, which says that it knows no such sender', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const request = { method: 'POST', headers, body: '{}' };
+    const answer = await fetch(`${proxy.url}/v1/hooks/nobody`, request);
+    expect([answer.status, await answer.json()]).toEqual([
+      404,
+      expect.objectContaining({ message: 'There is no hook nobody here.' }),
+    ]);
+  });
+
   test.each(['/metrics', '/readyz', '/v1/admin/revocations'])(
     '%s: is not for the outside',
     async (path) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigurationError } from '@tidemark/config';
@@ -134,6 +134,22 @@ describe('file of hooks', () => {
       expect.stringContaining('hook bad: signature.secrets[0]'),
       expect.stringContaining('hook bad: signature.secrets[2]'),
     ]);
+  });
+
+  test.each([
+    ['the example of infra', 'infra/hooks/example.json', /.*/s],
+    [
+      'the example of the protocol',
+      'libs/protocol/PROTOCOL.md',
+      /(?<=```json\n)\{\n {2}"hooks".*?(?=```)/s,
+    ],
+    ['the example of the README', 'README.md', /(?<=<<'END'\n).*?(?=END)/s],
+  ])('%s: can be read', (_, path, part) => {
+    const text = readFileSync(new URL(`../../../../${path}`, import.meta.url), 'utf8');
+    const named = ['GITHUB', 'STRIPE', 'SHOPIFY', 'INTUIT', 'GITLAB', 'SHOP'];
+    const secrets = named.map((name) => [`${name}_SECRET`, 'a secret of the environment']);
+    writeFileSync(file, part.exec(text)?.[0] ?? '');
+    expect(readHooks(file, Object.fromEntries(secrets)).size).toBeGreaterThan(0);
   });
 
   test('a file that is not there: says so', () => {
