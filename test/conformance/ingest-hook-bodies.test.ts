@@ -91,6 +91,15 @@ describe('bodies', () => {
     },
   );
 
+  test('a few thousand levels in an item: invalid_event', async () => {
+    for (const levels of [65, 8000]) {
+      const item = `${'['.repeat(levels)}${']'.repeat(levels)}`;
+      const body = `{"eventNotifications":[{"realmId":1,"x":${item}}]}`;
+      const { status, text } = await send('intuit', body, signers.intuit(body));
+      expect([status, JSON.parse(text)]).toMatchObject([400, { code: 'invalid_event' }]);
+    }
+  });
+
   test('sizes: an event of 256 KiB, a body of 1 MiB, and more', async () => {
     const padded = (bytes: number, id: string) => {
       const start = `{"id":"${id}","room":"x","realmId":"1","pad":"`;

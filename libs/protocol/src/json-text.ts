@@ -34,6 +34,8 @@ export interface EventText {
   readonly whole: boolean;
   /** The event's path in the client's input, for the faults. */
   readonly path?: string;
+  /** Whether short texts are looked at as well, because something recursive is to follow; false if absent. */
+  readonly evenShort?: boolean;
 }
 
 /**
@@ -42,8 +44,9 @@ export interface EventText {
  *
  * @throws TidemarkError `invalid_event` for too many attributes or too deep a nesting, or `too_large`
  */
-export function refuseCostlyText(text: string, { depth: wanted, whole, path }: EventText) {
-  if (text.length < LOOK_LENGTH_MIN) return;
+export function refuseCostlyText(text: string, { depth: wanted, whole, ...more }: EventText) {
+  const { path, evenShort = false } = more;
+  if (text.length < LOOK_LENGTH_MIN && !evenShort) return;
   let names = 0;
   let { length } = text;
   let slash = nextSlash(text, 0);

@@ -55,7 +55,8 @@ export async function readHookBody(
 /** The texts of the items of an array. One inside of an object is parsed with it, and so both are of limited size. */
 function itemsAt(pointer: Pointer, text: string, context: SubmissionContext): string[] {
   if (pointer.length === 0) return splitItems(text, context).map((item) => item.trim());
-  const items = valueAt(parseText(text, { depth: pointer.length + 1 }), pointer);
+  const document = parseText(text, { depth: pointer.length + 1, evenShort: true });
+  const items = valueAt(document, pointer);
   if (Array.isArray(items)) {
     requireCount(items.length, context.batchEventsMax);
     return items.map(stringifyExact);

@@ -228,8 +228,8 @@ export function readText(contentType: string | undefined, body: Uint8Array): str
  *
  * @throws TidemarkError for what is no JSON, and for what no event may be
  */
-export function parseText(text: string, { depth, path }: Omit<EventText, 'whole'>): unknown {
-  refuseCostlyText(text, { depth, whole: true, ...(path && { path }) });
+export function parseText(text: string, { path, ...shape }: Omit<EventText, 'whole'>): unknown {
+  refuseCostlyText(text, { ...shape, whole: true, ...(path && { path }) });
   return orInvalidJson(() => parseExact(text));
 }
 
