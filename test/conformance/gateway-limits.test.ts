@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freeze } from '../support/freeze.ts';
+import { limitHeld, limitHits, makeToken } from '../support/services.ts';
 import {
   metric,
   numbered,
@@ -89,6 +91,32 @@ test('publishes under way: those too many are refused and not stored', async () 
   const after = await streamState(system.nats.url);
   expect(after.last - before.last).toBe(client.all('published').length);
   await client.close();
+});
+
+test('publishes that wait for the stream: a user with several connections leaves room for others', async () => {
+  const open = async (user: string) => {
+    return new WebSocketClient(system.gateway.url, { token: await makeToken('publish:>', user) });
+  };
+  const busy = [await open('busy'), await open('busy')];
+  const other = await open('other');
+  for (const client of [...busy, other]) await client.first('welcome');
+  await freeze(system.nats.pid);
+  try {
+    for (const [n, id] of ['1', '2', '3', '4'].entries()) {
+      busy[n % 2]?.send({ type: 'publish', id, event: numbered('limits.wait', n) });
+    }
+    const refusals = () => busy.flatMap((client) => client.all('error'));
+    await until(() => refusals().length === 2);
+    expect(refusals()[0]).toMatchObject({ code: 'limit_exceeded', retryable: true });
+    expect(await limitHits(system.gateway, 'appends')).toBe(2);
+    other.send({ type: 'publish', id: 'o', event: numbered('limits.wait', 9) });
+    await until(async () => (await limitHeld(system.gateway, 'appends')) === 3);
+  } finally {
+    process.kill(system.nats.pid, 'SIGCONT');
+  }
+  await other.first('published', 'o');
+  await until(async () => (await limitHeld(system.gateway, 'appends')) === 0);
+  for (const client of [...busy, other]) await client.close();
 });
 
 test('connections: one too many is refused over both transports and told to come back', async () => {

@@ -3,6 +3,7 @@ import {
   type Addressed,
   type Authenticate,
   acceptTickets,
+  type Budget,
   type CheckHost,
   type Confirm,
   type Endpoint,
@@ -36,6 +37,8 @@ export interface Access {
   readonly limits: Limits;
   /** Limits the events that a user publishes. */
   readonly publishes: Rate;
+  /** Shares what may wait for the stream. */
+  readonly appends: Budget;
   /** Limits the subscriptions of a user that catch up. */
   readonly catchUps: Semaphore;
   readonly origins: Origins;
@@ -70,6 +73,10 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
     publishes: limits.rate('publishes_per_second', {
       max: configuration.publishesPerSecondMax,
       of: 'events of one user',
+    }),
+    appends: limits.budget('appends', {
+      max: configuration.connectionsMax,
+      of: 'events that wait for the stream',
     }),
     catchUps: limits.semaphore('catch_ups_per_user', {
       max: configuration.catchUpsPerUserMax,

@@ -2,6 +2,7 @@ import type { Principal } from '@tidemark/auth';
 import type {
   Addressed,
   Authenticate,
+  Budget,
   CheckHost,
   Confirm,
   Limits,
@@ -33,6 +34,8 @@ export interface Gateway {
   readonly limits: Limits;
   /** Limits the events that a user publishes. */
   readonly publishes: Rate;
+  /** Shares what may wait for the stream. */
+  readonly appends: Budget;
   /** Limits the subscriptions of a user that catch up. */
   readonly catchUps: Semaphore;
   /** The origins of the pages that may connect; if empty, any page with a token may. */

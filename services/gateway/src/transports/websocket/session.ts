@@ -173,13 +173,16 @@ export class WebSocketSession {
     if (this.#publishing >= limits.publishesMax) {
       throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);
     }
+    const waiting = gateway.appends.open(publisher);
     this.#publishing++;
     try {
+      waiting.take(1);
       await this.#beginning;
       await gateway.publishes.consume(publisher);
       const sent = withContext(event, sampledContextOf(span)) as CloudEvent;
       return await gateway.appender.append(sent, { parent: span });
     } finally {
+      waiting.release();
       this.#publishing--;
       // Called later, so that a failure has been answered too.
       if (this.#publishing === 0) gateway.core.clock.soon(() => this.#finished?.());
