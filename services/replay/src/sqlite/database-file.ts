@@ -18,14 +18,17 @@ const COMPANIONS = ['-wal', '-shm'] as const;
 
 const SET_ASIDE_MAX = 1000;
 
+/** SQLite's name for a database without a file, which tests use. */
+const IN_MEMORY = ':memory:';
+
 /** An archive holds every event, so nobody but its owner may read it. */
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
 /**
  * Opens an archive's file. It creates the file and its folder where they are missing, and upgrades a file
- * of an earlier schema version. Only the owner can read what it creates, or files that it owns. A file of a later version, or one that SQLite finds damaged, is set aside
- * and a new one begun.
+ * of an earlier schema version. Only the owner can read what it creates, or files that it owns. A file of a
+ * later version, or one that SQLite finds damaged, is set aside and a new one begun.
  *
  * @throws ConfigurationError when the file cannot be written or belongs to another program
  */
@@ -131,6 +134,7 @@ function removeStrayCompanions(path: string): void {
 
 /** SQLite gives the files beside a database the permissions of that. */
 function keepPrivate(path: string): void {
+  if (path === IN_MEMORY) return;
   closeSync(openSync(path, 'a', FILE_MODE));
   for (const file of [path, ...COMPANIONS.map((companion) => path + companion)]) {
     try {
