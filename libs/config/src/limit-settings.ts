@@ -126,7 +126,7 @@ export const ingestLimits = {
   bodiesBytesPerUserMax: {
     variable: 'TIDEMARK_INGEST_BODIES_BYTES_PER_USER_MAX',
     type: 'integer',
-    default: 64 * MIB,
+    default: 32 * MIB,
     min: 1024,
     unit: 'bytes',
     meaning:
@@ -135,10 +135,11 @@ export const ingestLimits = {
   bodiesBytesMax: {
     variable: 'TIDEMARK_INGEST_BODIES_BYTES_MAX',
     type: 'integer',
-    default: 256 * MIB,
+    default: 64 * MIB,
     min: 1024,
     unit: 'bytes',
-    meaning: 'Most bytes of bodies of all users in memory; a part is kept for users who have none.',
+    meaning:
+      'Most bytes of bodies of all users in memory, parsed up to twelve times as much; a part is kept for users who have none.',
   },
   bodyBytesPerSecondMax: {
     variable: 'TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX',
@@ -300,7 +301,7 @@ export const replayLimits = {
   pageBytesMax: {
     variable: 'TIDEMARK_REPLAY_PAGE_BYTES_MAX',
     type: 'integer',
-    default: 256 * MIB,
+    default: 128 * MIB,
     min: 16 * MIB,
     unit: 'bytes',
     meaning:

@@ -86,7 +86,7 @@ async function answerEvents(
     const confirm = () => options.confirm(principal);
     return exports.write(response, { range, query, confirm, runStep, user: principal.subject });
   }
-  const { text, next, complete } = await readPage(range, query, {
+  const { body, next, complete } = await readPage(range, query, {
     limitMax: options.pageEventsMax,
     runStep,
     takeBytes,
@@ -96,7 +96,7 @@ async function answerEvents(
     const link = withParameter(request.query, name, next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);
   }
-  await writeText(response, text, options);
+  await writeJson(response, body, options);
 }
 
 /** Answers an event of a topic that the token may not see like an event that does not exist. */
@@ -146,16 +146,15 @@ async function answerTopics(
     const link = withParameter(request.query, 'after', page.next);
     response.set('Link', `<${request.path}?${link}>; rel="next"`);
   }
-  await writeText(response, JSON.stringify(page), options);
+  await writeJson(response, Buffer.from(JSON.stringify(page)), options);
 }
 
 /** Answers with JSON, and waits until the client has taken it. */
-async function writeText(
+async function writeJson(
   response: Response,
-  text: string,
+  bytes: Buffer,
   progress: ProgressOptions,
 ): Promise<void> {
-  const bytes = Buffer.from(text);
   response.type('json').set('Content-Length', String(bytes.length));
   const answer = new WatchedAnswer(response, progress);
   if (response.req.method !== 'HEAD') await answer.write(bytes);

@@ -19,7 +19,7 @@ export interface PageOptions {
 }
 
 export interface HistoryPage {
-  readonly text: string;
+  readonly body: Buffer;
   readonly next: string;
   /** Whether nothing of the range is left after this page. */
   readonly complete: boolean;
@@ -71,5 +71,6 @@ export async function readPage(
   const next = nextCursor(epoch, left, order);
   const complete = isEmpty(left);
   const rest = JSON.stringify({ next, complete, gaps }).slice(1);
-  return { text: `{"items":[${items.join(',')}],${rest}`, next, complete };
+  // Bytes, because a client may take them slowly, and texts would occupy the heap until then.
+  return { body: Buffer.from(`{"items":[${items.join(',')}],${rest}`), next, complete };
 }
