@@ -25,10 +25,11 @@ import { WebSocketClient } from '../support/web-socket-client.ts';
 const PER_ADDRESS = 6;
 const PER_USER = 4;
 const MESSAGES_PER_SECOND = 50;
-const PAGE_BYTES = 16 * 1024 ** 2;
+const MESSAGE_BYTES_PER_SECOND = 200_000;
+const PAGE_BYTES = 32 * 1024 ** 2;
 
 /** More than the buffers of a socket take. */
-const LARGE = series('limits.large', 1, 150).map((one) => ({ ...one, data: 'x'.repeat(200_000) }));
+const LARGE = series('limits.large', 1, 150).map((one) => ({ ...one, data: 'x'.repeat(250_000) }));
 
 let system: System;
 /** Allows few handshakes; the tests go to it from addresses of their own. */
@@ -53,6 +54,7 @@ beforeAll(async () => {
     TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '20',
     TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX: '2',
     TIDEMARK_GATEWAY_TICKETS_PER_SECOND_MAX: '3',
+    TIDEMARK_GATEWAY_MESSAGE_BYTES_PER_SECOND_MAX: String(MESSAGE_BYTES_PER_SECOND),
     TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '10',
   });
 });
@@ -240,6 +242,25 @@ describe('one connection', () => {
 });
 
 describe('one user', () => {
+  test('bytes of messages of a user, on all connections: more are read later, and nobody else waits', async () => {
+    const user = 'talker';
+    const talkers = await Promise.all([0, 1].map(() => open({ address: nextAddress(), user })));
+    const other = await open({ address: nextAddress(), user: 'listener' });
+    for (const client of [...talkers, other]) await client.first('welcome');
+    const startMs = performance.now();
+    const message = { type: 'nothing', text: 'x'.repeat(MESSAGE_BYTES_PER_SECOND / 4) };
+    for (const client of talkers) for (let n = 0; n < 5; n++) client.send(message);
+    await until(() => talkers.some((client) => client.all('error').length > 1));
+    other.send({ type: 'ping' });
+    await other.first('pong');
+    expect(performance.now() - startMs).toBeLessThan(1000);
+    await until(() => talkers.every((client) => client.all('error').length === 5));
+    // The first second's bytes are free, and the last messages were read already when their bytes counted.
+    expect(performance.now() - startMs).toBeGreaterThan(750);
+    expect(await limitHits(gateway, 'message_bytes_per_second')).toBeGreaterThan(1);
+    for (const client of [...talkers, other]) await client.close();
+  });
+
   test('patterns of a user: too much memory on all connections: refused; over SSE an error; an end makes room', async () => {
     const user = 'greedy';
     const [first, second, other] = await Promise.all(

@@ -237,6 +237,15 @@ export const gatewayLimits = {
     meaning:
       'Most * in patterns with more than three of them; the last quarter is for users with few.',
   },
+  messageBytesPerSecondMax: {
+    variable: 'TIDEMARK_GATEWAY_MESSAGE_BYTES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 4 * MIB,
+    min: 1024,
+    unit: 'bytes',
+    meaning:
+      'Most bytes of WebSocket messages of one user in a second; beyond it the gateway reads from the user later.',
+  },
   messagesPerSecondMax: {
     variable: 'TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX',
     type: 'integer',

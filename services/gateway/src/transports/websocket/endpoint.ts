@@ -22,6 +22,7 @@ import { traceDeliveries } from '../../observability/reports/deliveries.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
+import { MessageBytes } from './message-bytes.ts';
 import { type Backlog, readMessages } from './message-reader.ts';
 import { watchParts } from './part-watch.ts';
 import { WebSocketSession } from './session.ts';
@@ -49,6 +50,7 @@ export interface WebSocketLimits {
   readonly publishesMax: number;
   readonly connectionPatternsMax: number;
   readonly messagesPerSecondMax: number;
+  readonly messageBytesPerSecondMax: number;
 }
 
 /** Serves `GET /v1/ws` (PROTOCOL.md section 6) on the upgrades of an HTTP server. */
@@ -71,6 +73,7 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
     refuseUpgrade(socket, error, { headers: VERSION });
   });
   const backlog = { bytes: 0 };
+  const messageBytes = new MessageBytes(limits.messageBytesPerSecondMax);
   http.onUpgrade(async (request, socket, head) => {
     // Without a listener, a peer that resets its socket during the check would end the process.
     const ignore = (): void => {};
@@ -92,7 +95,7 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
       const address = gateway.addressOf(request);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         startSession(webSocket, {
-          ...{ socket, address, principal, gateway, limits, backlog },
+          ...{ socket, address, principal, gateway, limits, backlog, messageBytes },
           handshake: span,
         });
       });
@@ -135,10 +138,11 @@ interface AcceptedRequest {
   readonly limits: WebSocketLimits;
   readonly handshake: Span;
   readonly backlog: Backlog;
+  readonly messageBytes: MessageBytes;
 }
 
 function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
-  const { socket, address, principal, gateway, limits, handshake, backlog } = request;
+  const { socket, address, principal, gateway, limits, handshake, backlog, messageBytes } = request;
   const { core, registry, logger, reports } = gateway;
   const id = randomUUID();
   handshake.setAttribute('tidemark.connection', id);
@@ -189,6 +193,7 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     member,
     messagesPerSecondMax: limits.messagesPerSecondMax,
     backlog,
+    messageBytes,
   });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009). This logs the reason.
   webSocket.on('error', (error: Error & { code?: string }) => {

@@ -2,6 +2,7 @@ import type { WebSocket } from 'ws';
 import type { Connection } from '../../connections/connection.ts';
 import type { Member } from '../../connections/registry.ts';
 import type { Gateway } from '../gateway.ts';
+import type { MessageBytes } from './message-bytes.ts';
 import { MessageRate, type Verdict } from './message-rate.ts';
 import type { WebSocketSession } from './session.ts';
 
@@ -26,17 +27,20 @@ export interface MessageReaderOptions {
   readonly member: Member;
   readonly messagesPerSecondMax: number;
   readonly backlog: Backlog;
+  readonly messageBytes: MessageBytes;
 }
 
 /**
- * Reads a client's messages. It stops while the client takes no answers, or while too many of its
- * messages wait to be processed. It refuses messages above the client's rate.
+ * Reads a client's messages. It stops while the client takes no answers, while too many of its messages
+ * wait to be processed, and while its user is above the rate of bytes. It refuses messages above the
+ * client's rate.
  *
  * @returns a function that resumes reading if nothing prevents it; call it when the client has taken
  *   answers
  */
 export function readMessages(webSocket: WebSocket, options: MessageReaderOptions): () => void {
   const { gateway, connection, session, member, messagesPerSecondMax, backlog } = options;
+  const { messageBytes } = options;
   const { clock, userWork } = gateway.core;
   const rate = new MessageRate(messagesPerSecondMax, clock.nowMs());
   const countMessage = (): Verdict => {
@@ -49,12 +53,25 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
   };
   let waitingBytes = 0;
   let takesAnswers = true;
+  let resting = false;
+  let cancelRest = (): void => {};
   const hasRoom = (): boolean => {
     return waitingBytes < (backlog.bytes < BACKLOG_BYTES_MAX ? WAITING_BYTES_MAX : 1);
   };
   const resumeReading = (): void => {
     takesAnswers = connection.sink.unsentBytes < UNSENT_BYTES_MAX;
-    if (takesAnswers && hasRoom()) webSocket.resume();
+    if (takesAnswers && !resting && hasRoom()) webSocket.resume();
+  };
+  /** Reads nothing for as long as the user's bytes ask for. */
+  const rest = (ms: number): void => {
+    if (resting) return;
+    resting = true;
+    gateway.limits.hit('message_bytes_per_second');
+    webSocket.pause();
+    cancelRest = clock.after(ms, () => {
+      resting = false;
+      resumeReading();
+    });
   };
   const answer = (respond: () => void): void => {
     respond();
@@ -71,6 +88,8 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
     waitingBytes += length;
     backlog.bytes += length;
     if (!hasRoom()) webSocket.pause();
+    const restMs = messageBytes.take(connection.flow.user, length, clock.nowMs());
+    if (restMs > 0) rest(restMs);
     userWork.enqueue(() => {
       waitingBytes -= length;
       backlog.bytes -= length;
@@ -86,5 +105,6 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
     if (countMessage() === 'accepted') answer(() => webSocket.pong(bytes));
   });
   webSocket.on('pong', countMessage);
+  webSocket.on('close', () => cancelRest());
   return resumeReading;
 }
