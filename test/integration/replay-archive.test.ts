@@ -32,7 +32,7 @@ beforeAll(async () => {
   const logger = createLogger('test', 'silent');
   link = await new NatsLink({ servers: nats.url, name: 'tidemark-gateway', logger }).connect();
   const directory = new ArchiveDirectory({ absenceMs: 10_000 });
-  followed = followArchives(link, directory, logger);
+  followed = followArchives(link, { directory, logger });
   archive = new ArchiveClient({ link, directory, timeoutMs: 2000 });
   published = await client.publish(range(1, 1000), (number) => ({
     topic: `user.${number % 50}.${number % 2 === 0 ? 'inbox' : 'sent'}`,

@@ -1,6 +1,7 @@
 import { type ArchiveHoldings, parseAnnouncement } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { ArchiveDirectory } from './archive-directory.ts';
+import { ArchiveMemory, readArchiveMemory } from './archive-memory.ts';
 import { isSentTo, type NatsLink } from './link.ts';
 
 /** Replay services announce here what their archives hold. */
@@ -29,11 +30,13 @@ export class ArchiveAnnouncer {
   readonly #link: NatsLink;
   readonly #options: AnnouncerOptions;
   readonly #timer: NodeJS.Timeout;
+  readonly #memory: ArchiveMemory;
   #answer: NodeJS.Timeout | undefined;
 
   constructor(link: NatsLink, options: AnnouncerOptions) {
     this.#link = link;
     this.#options = options;
+    this.#memory = new ArchiveMemory(link, options.logger);
     this.#timer = setInterval(() => this.announce(), ANNOUNCE_MS);
     link.subscribe(CENSUS_SUBJECT, {
       onMessage: () => {
@@ -56,8 +59,9 @@ export class ArchiveAnnouncer {
       const holdings = this.#options.holdings();
       if (!holdings) return;
       const archive = this.#options.archive();
-      const announcement = JSON.stringify({ instance, archive, leaving, holdings });
-      this.#link.connection.publish(ANNOUNCE_SUBJECT, announcement);
+      const announcement = { instance, archive, leaving, holdings };
+      this.#link.connection.publish(ANNOUNCE_SUBJECT, JSON.stringify(announcement));
+      if (!leaving) this.#memory.note(announcement);
     } catch (error) {
       logger.error({ err: error }, 'the archive cannot be announced');
     }
@@ -70,11 +74,18 @@ export class ArchiveAnnouncer {
   }
 }
 
+/** Where the directory's archives are, and which one is this process's own. */
+export interface FollowOptions {
+  readonly directory: ArchiveDirectory;
+  readonly logger: Logger;
+  /** The archive of this process, which it needs no memory of. */
+  readonly own?: () => string;
+}
+
 /** Keeps a directory of archives up to date until it is stopped. The link has been connected. */
 export function followArchives(
   link: NatsLink,
-  directory: ArchiveDirectory,
-  logger: Logger,
+  { directory, logger, own }: FollowOptions,
 ): { stop(): void } {
   const subscription = link.subscribe(ANNOUNCE_SUBJECT, {
     onMessage: (message) => {
@@ -90,8 +101,25 @@ export function followArchives(
     link.connection.publish(CENSUS_SUBJECT);
   };
   const forgetConnect = link.onConnect(begin);
-  const timer = setInterval(() => directory.sweep(), SWEEP_MS);
+  let remembering = false;
+  const remember = async (): Promise<void> => {
+    if (remembering) return;
+    remembering = true;
+    try {
+      const archives = await readArchiveMemory(link);
+      directory.remember(archives.filter(({ archive }) => archive !== own?.()));
+    } catch {
+      // Tried again with the next sweep.
+      remembering = false;
+    }
+  };
+  const timer = setInterval(() => {
+    void remember();
+    directory.sweep();
+  }, SWEEP_MS);
+  directory.awaitMemory();
   begin();
+  void remember();
   return {
     stop() {
       clearInterval(timer);

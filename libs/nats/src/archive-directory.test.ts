@@ -62,7 +62,7 @@ describe('archives: which one is asked', () => {
     expect(directory.bounds('e')).toMatchObject({ epoch: 'e', firstSequence: 1 });
     hear('old', holding(20, 90));
     expect(directory.lackAt('e.x', 10)).toEqual({ through: 19, mayCome: false });
-    expect(directory.holdsAny('e.x', { from: 10, to: 30 })).toBe(true);
+    expect(directory.mayHold('e.x', { from: 10, to: 30 })).toBe(true);
     hear('old', { ...holding(20, 90), epoch: 'e.x' });
     expect(directory.lackAt('e.x', 10)).toEqual({ through: 19, mayCome: false });
   });
@@ -185,12 +185,12 @@ describe('archives: what is nowhere', () => {
     hear('young', holding(50, 100));
     directory.sweep();
     expect(directory.lackAt('e', 5)).toBeUndefined();
-    expect(directory.holdsAny('e', { from: 1, to: 9 })).toBe(true);
+    expect(directory.mayHold('e', { from: 1, to: 9 })).toBe(true);
     expect(directory.bounds('e')).toEqual({ epoch: 'e', firstSequence: 1, lastSequence: 100 });
     clock.nowMs += 1;
     directory.sweep();
     expect(directory.lackAt('e', 5)).toEqual({ through: 49, mayCome: false });
-    expect(directory.holdsAny('e', { from: 1, to: 9 })).toBe(false);
+    expect(directory.mayHold('e', { from: 1, to: 9 })).toBe(false);
   });
 
   test('lack: beyond what one announced before it hung: it may have it; once replaced, not', () => {
@@ -208,7 +208,7 @@ describe('archives: what is nowhere', () => {
 
   test('replaced: only by the same archive with all that it had', () => {
     const { hear, directory, clock } = createDirectory();
-    const knows = () => directory.holdsAny('e', { from: 9, to: 9 });
+    const knows = () => directory.mayHold('e', { from: 9, to: 9 });
     hear('old', holding(1, 100, [{ from: 10, to: 19 }]));
     clock.nowMs += SILENCE_MS + 1;
     hear('old1', holding(10, 200));
@@ -228,6 +228,39 @@ describe('archives: what is nowhere', () => {
     expect(directory.settled).toBe(true);
     directory.begin();
     expect(directory.settled).toBe(false);
+  });
+
+  test('remembered: may hold anything, until its archive announces itself or stays away', () => {
+    const { hear, directory, clock } = createDirectory();
+    const told = (archive: string) => {
+      return { instance: `${archive}0`, archive, leaving: false, holdings: holding(1, 0) };
+    };
+    directory.awaitMemory();
+    clock.nowMs += 1500;
+    expect(directory.settled).toBe(false);
+    directory.remember([told('a'), told('b')]);
+    expect(directory.settled).toBe(true);
+    expect(directory.available).toBe(0);
+    const knows = () => directory.mayHold('e', { from: 9, to: 9 });
+    expect(knows()).toBe(true);
+    expect(directory.lackAt('e', 9)).toBeUndefined();
+    hear('a1', holding(50, 60));
+    directory.sweep();
+    expect(knows()).toBe(true);
+    clock.nowMs += ABSENCE_MS + 1;
+    hear('a1', holding(50, 60));
+    directory.sweep();
+    expect(knows()).toBe(false);
+    expect(directory.lackAt('e', 9)).toEqual({ through: 49, mayCome: false });
+  });
+
+  test('memory that cannot be read: awaited for a while', () => {
+    const { directory, clock } = createDirectory();
+    directory.awaitMemory();
+    clock.nowMs += 9999;
+    expect(directory.settled).toBe(false);
+    clock.nowMs += 1;
+    expect(directory.settled).toBe(true);
   });
 
   test('part: the first that another one holds, as far as it holds it', () => {

@@ -10,6 +10,9 @@ import { KnownArchive } from './known-archive.ts';
 /** Longer than the time between two announcements of one archive, so that each has been heard by then. */
 const SETTLE_MS = 1500;
 
+/** The memory of archives may be out of reach, such as for a NATS user without the permission. */
+const MEMORY_WAIT_MS = 10_000;
+
 /** When an archive counts as silent for good, and whose time that is. */
 export interface ArchiveDirectoryOptions {
   /** How long an archive that fell silent still counts as holding its events, in ms. */
@@ -42,6 +45,7 @@ export class ArchiveDirectory {
   readonly #nowMs: () => number;
   readonly #archives = new Map<string, KnownArchive>();
   #begunMs = Number.POSITIVE_INFINITY;
+  #awaitsMemory = false;
   #turn = 0;
 
   constructor(options: ArchiveDirectoryOptions) {
@@ -49,9 +53,14 @@ export class ArchiveDirectory {
     this.#nowMs = options.nowMs ?? (() => performance.now());
   }
 
-  /** Whether every archive that is there has been heard. Until then nothing counts as held by none. */
+  /**
+   * Whether every archive that is there has been heard, and those are remembered that were there before. Until
+   * then nothing counts as held by none.
+   */
   get settled(): boolean {
-    return this.#nowMs() - this.#begunMs >= (this.#options.settleMs ?? SETTLE_MS);
+    const sinceMs = this.#nowMs() - this.#begunMs;
+    const isRemembered = !this.#awaitsMemory || sinceMs >= MEMORY_WAIT_MS;
+    return isRemembered && sinceMs >= (this.#options.settleMs ?? SETTLE_MS);
   }
 
   /** Archives that can be asked now. */
@@ -62,6 +71,22 @@ export class ArchiveDirectory {
   /** Announcements arrive from now on, for the first time or again. */
   begin(): void {
     this.#begunMs = this.#nowMs();
+  }
+
+  /** From now on `remember` is awaited, for a while. */
+  awaitMemory(): void {
+    this.#awaitsMemory = true;
+  }
+
+  /** Takes the archives that there were before this process began. They count as silent since now. */
+  remember(announcements: readonly ArchiveAnnouncement[]): void {
+    this.#awaitsMemory = false;
+    const known = new Set([...this.#archives.values()].map(({ archive }) => archive));
+    for (const announcement of announcements) {
+      const { archive, instance } = announcement;
+      if (known.has(archive) || this.#archives.has(instance)) continue;
+      this.#archives.set(instance, KnownArchive.remembered(announcement, this.#nowMs()));
+    }
   }
 
   note(announcement: ArchiveAnnouncement): void {
@@ -134,9 +159,14 @@ export class ArchiveDirectory {
     return { through: Math.min(...ends), mayCome: ends.includes(Number.POSITIVE_INFINITY) };
   }
 
-  /** Whether a known archive of the log, which may be silent, holds any of a range. */
-  holdsAny(epoch: string, range: SequenceRange): boolean {
-    return this.#ofLog(epoch).some(({ holdings }) => firstHeld(holdings, range) !== undefined);
+  /** Whether a known archive of the log, which may be silent, holds any of a range or may hold it. */
+  mayHold(epoch: string, range: SequenceRange): boolean {
+    const nowMs = this.#nowMs();
+    return this.#ofLog(epoch).some((archive) => {
+      const { holdings } = archive;
+      if (range.to > holdings.lastSequence && archive.mayHoldMore(nowMs)) return true;
+      return firstHeld(holdings, range) !== undefined;
+    });
   }
 
   /** The first part of a range that an archive holds which can be asked now. */

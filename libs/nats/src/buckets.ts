@@ -32,6 +32,15 @@ export const TICKET_SECONDS = 30;
 /** Room for some 30,000 unused tickets; a further one is refused. */
 const TICKET_BYTES_MAX = 16 * 1024 * 1024;
 
+/** The bucket of the archives. */
+export const ARCHIVE_BUCKET = 'TIDEMARK_ARCHIVES';
+
+/** How long an archive is remembered after it was there for the last time, in seconds. */
+const ARCHIVE_SECONDS = 7 * 24 * 60 * 60;
+
+/** Room for some 300 archives with many missing ranges. */
+const ARCHIVE_BYTES_MAX = 1024 * 1024;
+
 const VALUE_BYTES_MAX = 64 * 1024;
 
 /** The configuration of a stream, with its name. */
@@ -53,6 +62,12 @@ export function desiredBuckets(config: StreamConfiguration & TokenConfiguration)
       bytesMax: TICKET_BYTES_MAX,
       // A client whose ticket a restart loses asks for another one.
       storage: StorageType.Memory,
+    }),
+    bucket(ARCHIVE_BUCKET, {
+      ...common,
+      ageSecondsMax: ARCHIVE_SECONDS,
+      bytesMax: ARCHIVE_BYTES_MAX,
+      storage: StorageType.File,
     }),
   ];
 }

@@ -25,6 +25,7 @@ export class KnownArchive {
   readonly #underWay = new Set<() => void>();
   #holdings: ArchiveHoldings;
   #leaving: boolean;
+  #remembered = false;
   #heardMs: number;
   #failures = 0;
   #failedMs = 0;
@@ -52,10 +53,18 @@ export class KnownArchive {
     return this.#underWay.size;
   }
 
+  /** An archive that was there once, and has not been heard by this process. */
+  static remembered(announcement: ArchiveAnnouncement, nowMs: number): KnownArchive {
+    const archive = new KnownArchive(announcement, nowMs);
+    archive.#remembered = true;
+    return archive;
+  }
+
   hear({ holdings, leaving }: ArchiveAnnouncement, nowMs: number): void {
     this.#holdings = holdings;
     this.#leaving = leaving;
     this.#heardMs = nowMs;
+    this.#remembered = false;
   }
 
   /** Notes a range that the archive lacks though its announcement did not say so. */
@@ -82,7 +91,7 @@ export class KnownArchive {
   }
 
   isSilent(nowMs: number): boolean {
-    return nowMs - this.#heardMs > SILENCE_MS;
+    return this.#remembered || nowMs - this.#heardMs > SILENCE_MS;
   }
 
   /**

@@ -95,7 +95,7 @@ runService({
       signal,
       openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
     });
-    const archives = followArchives(link, directory, logger);
+    const archives = followArchives(link, { directory, logger });
     const enforcement = enforce({ ...parts, registry });
     onStop(() => {
       feed?.stop();

@@ -86,7 +86,7 @@ export class Filler {
    */
   isElsewhere(epoch: string, range: SequenceRange): boolean {
     const { directory } = this.#options;
-    return !directory.settled || directory.holdsAny(epoch, range);
+    return !directory.settled || directory.mayHold(epoch, range);
   }
 
   async #run(): Promise<void> {

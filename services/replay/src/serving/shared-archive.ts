@@ -58,7 +58,11 @@ export class SharedArchive {
       logger,
     });
     this.#announcer = announcer;
-    const followed = followArchives(link, this.#directory, logger);
+    const followed = followArchives(link, {
+      directory: this.#directory,
+      logger,
+      own: () => store.archive.id,
+    });
     this.filler.start();
     return [this.filler, announcer, followed, served];
   }
