@@ -1,7 +1,7 @@
 import type { Principal } from './permissions.ts';
 
 const ENTRIES_MAX = 1000;
-const TOKEN_LENGTH_MAX = 4096;
+const CACHED_LENGTH_MAX = 4096;
 
 /** A key that the issuer withdraws stops working at most this much later. */
 const AGE_MS_MAX = 30_000;
@@ -29,7 +29,7 @@ export class PrincipalCache {
   }
 
   add(token: string, principal: Principal, nowMs: number): void {
-    if (token.length > TOKEN_LENGTH_MAX) return;
+    if (token.length > CACHED_LENGTH_MAX) return;
     const untilMs = Math.min(principal.expiresAtMs, nowMs + AGE_MS_MAX);
     this.#entries.set(token, { principal, untilMs });
     if (this.#entries.size <= ENTRIES_MAX) return;

@@ -183,6 +183,10 @@ describe('verifier: a bad token', () => {
     ['empty sub', forge(header, { sub: '', exp })],
     ['sub with a line feed', forge(header, { sub: 'a\nb', exp })],
     ['sub of a webhook', forge(header, { sub: 'hook:github', exp })],
+    [
+      'too long, though it is signed',
+      forge(header, { sub: 'alice', exp, more: 'x'.repeat(16_384) }),
+    ],
     ['sub too long', forge(header, { sub: 'a'.repeat(257), exp })],
     ['jti no text', forge(header, { sub: 'alice', exp, jti: 7 })],
     ['issued in the future', forge(header, { sub: 'alice', exp, iat: exp })],

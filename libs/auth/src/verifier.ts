@@ -5,6 +5,9 @@ import { type KeySources, openKeys, type TokenKeys } from './keys.ts';
 import { type Principal, parseScope } from './permissions.ts';
 import { PrincipalCache } from './principal-cache.ts';
 
+/** Longest token, in characters. One in a header is no longer either; one in a message could be. */
+export const TOKEN_LENGTH_MAX = 16 * 1024;
+
 /** Longest `sub`, in UTF-16 units; it is stored with every event that its bearer publishes. */
 export const SUBJECT_LENGTH_MAX = 256;
 
@@ -58,6 +61,9 @@ export function createVerifier(options: VerifierOptions): TokenVerifier {
   const cache = new PrincipalCache();
   return {
     async verify(token) {
+      if (token.length > TOKEN_LENGTH_MAX) {
+        throw refused(`The token has more than ${TOKEN_LENGTH_MAX} characters.`);
+      }
       const nowMs = now();
       const known = cache.get(token, nowMs);
       if (known) return known;

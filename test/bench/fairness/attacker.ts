@@ -49,6 +49,11 @@ function every(ms: number, work: () => void): void {
   stops.push(() => clearInterval(timer));
 }
 
+/** A time within the last minute, so that no two of them have one answer. */
+function someTime(): string {
+  return new Date(Date.now() - Math.random() * 60_000).toISOString();
+}
+
 /** Sends a message on each of many connections, as often as the limit allows. */
 function flood(messages: (connection: number, n: number) => readonly object[]): void {
   for (let connection = 0; connection < CONNECTIONS; connection++) {
@@ -122,6 +127,30 @@ const attacks: Readonly<Record<Attack, () => void>> = {
       { type: 'subscribe', id: `s${n % 90}`, topics: [`m.${n % 1000}`], after: 'earliest' },
       { type: 'unsubscribe', id: `s${(n + 45) % 90}` },
     ]),
+  timeStarts: () =>
+    flood((_, n) => [
+      { type: 'subscribe', id: `s${n % 90}`, topics: [`m.${n % 1000}`], after: someTime() },
+      { type: 'unsubscribe', id: `s${(n + 45) % 90}` },
+    ]),
+  handshakes() {
+    const headers = {
+      authorization: `Bearer ${options.tokens[0]}`,
+      'content-type': 'application/json',
+    };
+    repeat(async (signal) => {
+      const body = JSON.stringify({ topics: widePatterns(Math.floor(Math.random() * 1000)) });
+      const request = { method: 'POST', headers, body, signal };
+      const response = await fetch(`${options.services.gateway}/v1/sse`, request);
+      await response.body?.cancel();
+    });
+    repeat((signal) => {
+      return new Promise<void>((resolve) => {
+        openSocket((socket) => socket.close());
+        signal.addEventListener('abort', () => resolve());
+        setTimeout(resolve, 20);
+      });
+    });
+  },
   bodies() {
     for (const token of options.tokens) for (let n = 0; n < 64; n++) holdBody(token);
   },

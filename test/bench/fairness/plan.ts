@@ -9,6 +9,8 @@ export const ATTACKS = [
   'historyPatterns',
   'messages',
   'coldReads',
+  'timeStarts',
+  'handshakes',
   'bodies',
   'exports',
   'abortedReads',
