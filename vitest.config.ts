@@ -42,6 +42,10 @@ export default defineConfig({
       ...(process.env.LOGGED_FILE && process.env.LOGS_COMPLETE
         ? [project('secrets', ['test/secrets/**/*.test.ts'], 60_000)]
         : []),
+      // Their packages are their own; `npm test -- --all` installs them.
+      ...(process.env.TEST_CLIENTS === 'installed'
+        ? [project('clients', ['test/clients/**/*.test.ts'], 120_000)]
+        : []),
       project('simulation', ['test/simulation/**/*.test.ts'], 60_000),
     ],
   },
