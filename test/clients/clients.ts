@@ -45,6 +45,8 @@ export interface Client {
   readonly lacks?: string;
   /** Whether its application gets blocks of every type, and has to look at the type. */
   readonly getsAllTypes: boolean;
+  /** Whether its application also gets the part of an event that came before a cut. */
+  readonly getsParts?: boolean;
   /** Where its cursor stands when it comes back. */
   readonly cursorIn: 'header' | 'query';
   /** What it is met with while the gateway is away. Most give up after a status other than 200. */
@@ -52,7 +54,13 @@ export interface Client {
 }
 
 const nodeProgram = (file: string, ...more: string[]) => ({
-  command: ({ url, token }: Target) => [process.execPath, join(PROGRAMS, file), url, token, ...more],
+  command: ({ url, token }: Target) => [
+    process.execPath,
+    join(PROGRAMS, file),
+    url,
+    token,
+    ...more,
+  ],
 });
 
 const goProgram = (name: string) => ({
@@ -119,8 +127,15 @@ export const CLIENTS: readonly Client[] = [
     cursorIn: 'header',
     absence: '502',
   },
-  { name: 'r3labs', ...goProgram('r3labs'), getsAllTypes: true, cursorIn: 'header', absence: '502' },
-  { name: 'tmaxmax', ...goProgram('tmaxmax'), getsAllTypes: true, cursorIn: 'header' },
+  {
+    name: 'r3labs/sse',
+    ...goProgram('r3labs'),
+    getsAllTypes: true,
+    getsParts: true,
+    cursorIn: 'header',
+    absence: '502',
+  },
+  { name: 'tmaxmax/go-sse', ...goProgram('tmaxmax'), getsAllTypes: true, cursorIn: 'header' },
   {
     name: 'curl',
     run: { command: ({ url, token }) => ['bash', join(PROGRAMS, 'curl.sh'), url, token] },

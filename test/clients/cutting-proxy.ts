@@ -129,7 +129,7 @@ export class CuttingProxy {
 
   #follow(text: string): void {
     if (text.includes('event: live\n')) this.live = true;
-    for (const [, cursor] of text.matchAll(/event: position\n(?:id: \S+\n)?data: \{"cursor":"([^"]+)"/g)) {
+    for (const [, cursor] of text.matchAll(/event: position\ndata: \{"cursor":"([^"]+)"/g)) {
       this.position = cursor ?? '';
     }
   }

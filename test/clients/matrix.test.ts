@@ -32,7 +32,9 @@ beforeAll(async () => {
     }),
   ]);
   const present = CLIENTS.filter((client) => lack(client) === undefined);
-  await Promise.all(present.map(async (client, index) => runs.set(client, await start(client, index))));
+  await Promise.all(
+    present.map(async (client, index) => runs.set(client, await start(client, index))),
+  );
   await Promise.all([...runs.values()].map((run) => runAlone(system, run)));
   await runTogether(system, [...runs.values()]);
 }, 120_000);
@@ -56,7 +58,10 @@ async function start(client: Client, index: number): Promise<Run> {
   const process =
     'page' in run && browser
       ? await startPage(browser, site.origin, run.page, target)
-      : startProgram('command' in run ? run.command(target) : [], 'env' in run ? run.env : undefined);
+      : startProgram(
+          'command' in run ? run.command(target) : [],
+          'env' in run ? run.env : undefined,
+        );
   return { client, topic, process, proxy, done: new Set(), failure: undefined };
 }
 

@@ -49,10 +49,12 @@ describe('curl', () => {
   }
 
   function eventsOf(text: string): { id: string; cursor: string }[] {
-    return [...text.matchAll(/^id: (.+)\ndata: (\{.*\})$/gm)].map(([, cursor = '', json = '']) => ({
-      id: JSON.parse(json).id,
-      cursor,
-    }));
+    return [...text.matchAll(/^data: (\{"spec.*\})\nid: (.+)$/gm)].map(
+      ([, json = '', cursor = '']) => ({
+        id: JSON.parse(json).id,
+        cursor,
+      }),
+    );
   }
 
   test('publish, receive, cut, publish, resume at the cursor: exactly what was missed', async () => {

@@ -76,8 +76,9 @@ class BareSseClient {
     const blocks = (this.#text + content.toString('utf8')).split('\n\n');
     this.#text = blocks.pop() ?? '';
     for (const block of blocks) {
-      if (!/\ndata: \{"specversion/.test(block)) this.blocks.push(block);
-      else this.ids.push(JSON.parse(block.slice(block.indexOf('data: ') + 6)).id);
+      const json = /^data: (\{"specversion.*)$/m.exec(block)?.[1];
+      if (json === undefined) this.blocks.push(block);
+      else this.ids.push(JSON.parse(json).id);
     }
   }
 }

@@ -152,6 +152,6 @@ test('blocks: none without data, and retry stands in the first', async () => {
   await until(() => stream.text().includes('event: live'));
   stream.close();
   const blocks = stream.text().split('\n\n').slice(0, -1);
-  expect(blocks[0]).toMatch(/^retry: \d+\nid: \S+\nevent: position\ndata: \{"cursor":"\S+"\}$/);
+  expect(blocks[0]).toMatch(/^retry: \d+\nevent: position\ndata: \{"cursor":"(\S+)"\}\nid: \1$/);
   for (const block of blocks) expect(block).toMatch(/^data: /m);
 });

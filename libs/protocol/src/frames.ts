@@ -16,13 +16,16 @@ export function webSocketEventPrefix(position: Position): string {
 /** The text after the JSON of a WebSocket event message. */
 export const WEB_SOCKET_EVENT_SUFFIX = '}';
 
-/** The text before the JSON of an SSE event block: `id: …\ndata: `. */
-export function sseEventPrefix(position: Position): string {
-  return `id: ${formatCursor(position)}\ndata: `;
-}
+/**
+ * The text before the JSON of an SSE event block. The id comes after the JSON: some clients keep the id of a
+ * block that was cut off within its data, and would come back after an event that they never had.
+ */
+export const SSE_EVENT_PREFIX = 'data: ';
 
-/** The text after the JSON of an SSE event block. */
-export const SSE_EVENT_SUFFIX = '\n\n';
+/** The text after the JSON of an SSE event block: `\nid: …\n\n`. */
+export function sseEventSuffix(position: Position): string {
+  return `\nid: ${formatCursor(position)}\n\n`;
+}
 
 /** The text of a WebSocket message. */
 export function encodeMessage(message: ServerMessage): string {
@@ -81,5 +84,5 @@ export function sseError(error: ErrorBody): string {
 
 function sseControl(name: string, body: object, cursor?: string): string {
   const id = cursor === undefined ? '' : `id: ${cursor}\n`;
-  return `${id}event: ${name}\ndata: ${JSON.stringify(body)}\n\n`;
+  return `event: ${name}\ndata: ${JSON.stringify(body)}\n${id}\n`;
 }

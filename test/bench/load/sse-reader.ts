@@ -1,4 +1,3 @@
-import { EVENT_HEAD_BYTES } from '../wire/event-layout.ts';
 import { type Listener, WireReader } from './wire-reader.ts';
 
 const LF = 10;
@@ -6,16 +5,13 @@ const D = 100;
 const CR = 13;
 const CRLF = '\r\n';
 const HEX = new Set(Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0)));
-/** The end of the block, and that of its chunk. */
-const AFTER_JSON_BYTES = 4;
-const DATA_LINE = '\ndata: ';
+const DATA = 'data: ';
 
 /** Reads the gateway's SSE blocks (PROTOCOL.md section 7), each of which is a chunk of the body. */
 export class SseReader extends WireReader {
-  readonly #prefix: Buffer;
+  readonly #idBytes: number;
   readonly #eventBytes: number;
-  #sequence = 0;
-  /** The offset of the measured event's JSON in its block; 0 for other blocks. */
+  /** The offset of the measured event's JSON; 0 for other blocks. */
   #jsonAt = 0;
 
   constructor(
@@ -23,14 +19,14 @@ export class SseReader extends WireReader {
     options: { readonly epoch: string; readonly timed: boolean; readonly eventBytes: number },
   ) {
     super(listener, options.timed);
-    this.#prefix = Buffer.from(`id: ${options.epoch}-`);
+    this.#idBytes = `\nid: ${options.epoch}-`.length;
     this.#eventBytes = options.eventBytes;
   }
 
   protected measure(bytes: Buffer, at: number, end: number): void {
-    this.#jsonAt = 0;
     const blockAt = this.#measureChunk(bytes, at, end);
-    if (blockAt > 0) this.#measureEvent(bytes, blockAt, { at, end });
+    const isEvent = blockAt > 0 && blockAt < end && bytes[blockAt] === D;
+    this.#jsonAt = isEvent ? blockAt + DATA.length - at : 0;
   }
 
   protected take(bytes: Buffer, at: number): void {
@@ -39,9 +35,8 @@ export class SseReader extends WireReader {
       this.listener.onFault(`no chunk begins with byte ${bytes[at]}`);
     }
     if (this.#jsonAt > 0) {
-      const jsonBytes = this.total - this.#jsonAt - AFTER_JSON_BYTES;
-      if (jsonBytes !== this.#eventBytes) this.listener.onFault(`an event has ${jsonBytes} bytes`);
-      this.event(bytes, at + this.#jsonAt, this.#sequence);
+      const jsonAt = at + this.#jsonAt;
+      this.event(bytes, jsonAt, this.#readSequence(bytes, jsonAt + this.#eventBytes));
       return;
     }
     const text = bytes.toString('utf8', at, at + this.total);
@@ -66,22 +61,18 @@ export class SseReader extends WireReader {
     return 0;
   }
 
-  /** Needs only the first bytes of an event. */
-  #measureEvent(
-    bytes: Buffer,
-    blockAt: number,
-    { at, end }: { readonly at: number; readonly end: number },
-  ): void {
-    let place = blockAt + this.#prefix.length;
+  /** @param at where the JSON of the event ends */
+  #readSequence(bytes: Buffer, at: number): number {
+    let place = at + this.#idBytes;
     let sequence = 0;
-    for (; place + 1 < end; place++) {
+    for (; ; place++) {
       const digit = (bytes[place] as number) - 48;
-      if (digit < 0 || digit > 9) break;
+      if (!(digit >= 0 && digit <= 9)) break;
       sequence = sequence * 10 + digit;
     }
-    if (place + 1 >= end || bytes[place] !== LF || bytes[place + 1] !== D) return;
-    this.#sequence = sequence;
-    this.#jsonAt = place + DATA_LINE.length - at;
-    this.need = this.#jsonAt + EVENT_HEAD_BYTES;
+    if (bytes[at] !== LF || bytes[place] !== LF || bytes[place + 1] !== LF) {
+      this.listener.onFault(`no event of ${this.#eventBytes} bytes`);
+    }
+    return sequence;
   }
 }

@@ -1,7 +1,7 @@
 import {
   SSE_COMMENT,
-  SSE_EVENT_SUFFIX,
-  sseEventPrefix,
+  SSE_EVENT_PREFIX,
+  sseEventSuffix,
   sseLive,
   sseRetry,
   toChunk,
@@ -52,7 +52,7 @@ const sseBytes = Buffer.from(
     HEAD,
     toChunk(sseRetry(2000)),
     ...positions.map((position, index) => {
-      return toChunk(sseEventPrefix(position) + event(index + 1) + SSE_EVENT_SUFFIX);
+      return toChunk(SSE_EVENT_PREFIX + event(index + 1) + sseEventSuffix(position));
     }),
     toChunk(SSE_COMMENT),
     toChunk(sseLive({ epoch: EPOCH, sequence: 11 })),

@@ -17,13 +17,13 @@ export interface Listener {
   onFault(fault: string): void;
 }
 
-/** The longest message that is not an event, and the longest head of an event. */
+/** The longest message that is not an event, and the longest part of an event that is needed. */
 const HELD_BYTES_MAX = 8192;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /**
- * Splits the bytes of a socket into messages, in place. It reads only the first bytes of an event, and
- * skips the rest by its length. It allocates and copies nothing, unless the first bytes of a message are
+ * Splits the bytes of a socket into messages, in place. It reads only the bytes of an event that it
+ * needs, and skips the rest by its length. It allocates and copies nothing, unless the bytes that it needs are
  * split between two reads.
  */
 export abstract class WireReader {

@@ -4,7 +4,10 @@ const { EventSource } = await import(name);
 
 const source = new EventSource(url, {
   fetch: (target, init) => {
-    return fetch(target, { ...init, headers: { ...init.headers, Authorization: `Bearer ${token}` } });
+    return fetch(target, {
+      ...init,
+      headers: { ...init.headers, Authorization: `Bearer ${token}` },
+    });
   },
 });
 source.onmessage = ({ lastEventId, type, data }) => {

@@ -160,6 +160,20 @@ describe('SSE blocks', () => {
     expect(JSON.parse(failed?.data ?? '')).toEqual(error);
   });
 
+  test('events, positions, gaps: the id is the last line: what is cut off before its end has none', () => {
+    // Some clients take the id of a block that was cut within its data, and never get its event.
+    const at = { epoch: 'e', sequence: 7 };
+    const blocks = [
+      frameOf(plainSseEncoder, { position: at, json: '{"data":"\\nid: "}' }),
+      plainSseEncoder.live('', at),
+      plainSseEncoder.heartbeat(at),
+      plainSseEncoder.skipped('', 1, at),
+      plainSseEncoder.gap('', { from: at, to: at, reason: 'epoch' }),
+    ];
+    for (const block of blocks)
+      expect(block.toString()).toMatch(/^(event: .*\n)?data: .*\nid: e-7\n\n$/);
+  });
+
   test('position: at the beginning and as a heartbeat: of a type of its own; a comment: nothing', () => {
     const at = { epoch: 'e', sequence: 7 };
     const blocks = [

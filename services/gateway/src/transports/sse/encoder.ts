@@ -2,9 +2,9 @@ import {
   cursorLength,
   formatCursor,
   SSE_COMMENT,
-  SSE_EVENT_SUFFIX,
+  SSE_EVENT_PREFIX,
   sseError,
-  sseEventPrefix,
+  sseEventSuffix,
   sseGap,
   sseLive,
   ssePosition,
@@ -15,10 +15,8 @@ import type { Encoder } from '../../connections/encoder.ts';
 import type { EventEncoder } from '../../log/event-entry.ts';
 
 const START = { epoch: '', sequence: 0 };
-const PREFIX_BYTES = sseEventPrefix(START).length - cursorLength(START);
-const SUFFIX = Buffer.from(SSE_EVENT_SUFFIX);
-const CHUNK_SUFFIX = Buffer.from(`${SSE_EVENT_SUFFIX}\r\n`);
-const LINE_END_BYTES = 2;
+const FIXED_BYTES = SSE_EVENT_PREFIX.length + sseEventSuffix(START).length - cursorLength(START);
+const LINE_END = '\r\n';
 
 /**
  * Encodes the blocks of PROTOCOL.md section 7 as chunks of the body. Each event is a chunk of its own, so its
@@ -28,11 +26,11 @@ export const sseEncoder: Encoder = createEncoder(toChunk, {
   slot: 1,
   frameBytes(position, json) {
     const bytes = blockBytes(position, json);
-    return hexLength(bytes) + LINE_END_BYTES + bytes + LINE_END_BYTES;
+    return hexLength(bytes) + LINE_END.length + bytes + LINE_END.length;
   },
   writeFrame(target, start, { position, json }) {
-    const head = `${blockBytes(position, json).toString(16)}\r\n${sseEventPrefix(position)}`;
-    return writeFrame(target, start, [head, json, CHUNK_SUFFIX]);
+    const head = `${blockBytes(position, json).toString(16)}${LINE_END}${SSE_EVENT_PREFIX}`;
+    return writeFrame(target, start, [head, json, sseEventSuffix(position) + LINE_END]);
   },
 });
 
@@ -41,7 +39,7 @@ export const plainSseEncoder: Encoder = createEncoder((block) => block, {
   slot: 2,
   frameBytes: blockBytes,
   writeFrame(target, start, { position, json }) {
-    return writeFrame(target, start, [sseEventPrefix(position), json, SUFFIX]);
+    return writeFrame(target, start, [SSE_EVENT_PREFIX, json, sseEventSuffix(position)]);
   },
 });
 
@@ -64,19 +62,18 @@ function createEncoder(frame: (block: string) => string, events: EventEncoder): 
 }
 
 function blockBytes(position: Parameters<EventEncoder['frameBytes']>[0], json: Uint8Array): number {
-  return PREFIX_BYTES + cursorLength(position) + json.length + SUFFIX.length;
+  return FIXED_BYTES + cursorLength(position) + json.length;
 }
 
 function writeFrame(
   target: Buffer,
   start: number,
-  [head, json, suffix]: readonly [string, Uint8Array, Buffer],
+  [head, json, suffix]: readonly [string, Uint8Array, string],
 ): number {
   let at = start + target.write(head, start, 'latin1');
   target.set(json, at);
   at += json.length;
-  target.set(suffix, at);
-  return at + suffix.length;
+  return at + target.write(suffix, at, 'latin1');
 }
 
 function hexLength(value: number): number {
