@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -139,6 +139,7 @@ export const CLIENTS: readonly Client[] = [
   {
     name: 'curl',
     run: { command: ({ url, token }) => ['bash', join(PROGRAMS, 'curl.sh'), url, token] },
+    ...(spawnSync('curl', ['--version']).status !== 0 && { lacks: 'curl' }),
     getsAllTypes: true,
     cursorIn: 'header',
     absence: '502',

@@ -7,6 +7,7 @@ import { endOnSignals, run } from '../../infra/launcher/command.mjs';
 import { runMain } from '../../infra/launcher/failure.mjs';
 import { setUp } from '../../infra/launcher/setup.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
+import { asksForClients, provideClients } from './clients.mjs';
 import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-servers.mjs';
 import { count, failures, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
@@ -14,8 +15,8 @@ import { count, failures, format, lacking, NOTHING, readReport, sum, total } fro
 /*
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
  * and those that speak to NATS themselves against the oldest one that is supported. `--all` adds
- * what takes long: every integration test on the oldest server, and the images. `--newest` leaves the
- * oldest server out.
+ * what takes long: every integration test on the oldest server, and the images. It also adds the clients
+ * that others wrote, which `--project clients` runs alone. `--newest` leaves the oldest server out.
  */
 
 /** The tests of what differs between versions of nats-server: its API, and how it fails. */
@@ -38,6 +39,10 @@ async function test() {
   if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
   else
     console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
+
+  if (all || asksForClients(given)) {
+    Object.assign(process.env, await provideClients(process.env, console.log));
+  }
 
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-logged-'));
   endWith(folder);
