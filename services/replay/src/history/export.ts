@@ -94,7 +94,8 @@ async function writeExport(
     if (room === 0 || response.closed || response.req.method === 'HEAD') return undefined;
     return { eventsMax: Math.min(STEP_EVENTS_MAX, room), bytesMax: STEP_BYTES_MAX };
   };
-  response.type('application/x-ndjson');
+  // Without `no-transform`, compressing proxies hold lines back until a buffer is full.
+  response.type('application/x-ndjson').set('Cache-Control', 'no-store, no-transform');
   try {
     if (range.gap) response.write(gapLine(range.gap));
     for await (const step of walk(range, query, { limits, runStep })) {
