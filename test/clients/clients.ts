@@ -40,7 +40,7 @@ export interface Client {
   /** A module of `pages` to run in a browser, or a command. */
   readonly run:
     | { readonly page: string }
-    | { readonly command: (target: Target) => readonly string[]; readonly env?: NodeJS.ProcessEnv };
+    | { readonly command: Command; readonly env?: NodeJS.ProcessEnv };
   /** The program that is missing here. */
   readonly lacks?: string;
   /** Whether its application gets blocks of every type, and has to look at the type. */
@@ -53,21 +53,25 @@ export interface Client {
   readonly absence?: Absence;
 }
 
-const nodeProgram = (file: string, ...more: string[]) => ({
-  command: ({ url, token }: Target) => [
-    process.execPath,
-    join(PROGRAMS, file),
-    url,
-    token,
-    ...more,
-  ],
+type Command = (target: Target) => readonly string[];
+
+const nodeProgram = (file: string, ...more: string[]): { command: Command } => ({
+  command: ({ url, token }) => [process.execPath, join(PROGRAMS, file), url, token, ...more],
 });
 
-const goProgram = (name: string) => ({
-  run: {
-    command: ({ url, token }: Target) => [join(TEST_CLIENTS_GO ?? '', name), url, token],
-  },
+/** @param more `default` for a client whose buffer is left as it is */
+export const goProgram = (name: string, ...more: string[]): Pick<Client, 'run' | 'lacks'> => ({
+  run: { command: ({ url, token }) => [join(TEST_CLIENTS_GO ?? '', name), url, token, ...more] },
   ...(TEST_CLIENTS_GO === undefined && { lacks: 'Go' }),
+});
+
+/** @param more `default` for a client whose timeouts are left as they are */
+export const pythonProgram = (file: string, ...more: string[]): Pick<Client, 'run' | 'lacks'> => ({
+  run: {
+    command: ({ url, token }) => ['python3', join(PROGRAMS, file), url, token, ...more],
+    env: { PYTHONPATH: TEST_CLIENTS_PYTHON },
+  },
+  ...(TEST_CLIENTS_PYTHON === undefined && { lacks: 'Python with pip' }),
 });
 
 /** Every client that the table of PROTOCOL.md section 7.1 names. */
@@ -118,11 +122,7 @@ export const CLIENTS: readonly Client[] = [
   },
   {
     name: 'httpx-sse',
-    run: {
-      command: ({ url, token }) => ['python3', join(PROGRAMS, 'httpx_sse_client.py'), url, token],
-      env: { PYTHONPATH: TEST_CLIENTS_PYTHON },
-    },
-    ...(TEST_CLIENTS_PYTHON === undefined && { lacks: 'Python with pip' }),
+    ...pythonProgram('httpx_sse_client.py'),
     getsAllTypes: true,
     cursorIn: 'header',
     absence: '502',
@@ -153,16 +153,14 @@ process.once('exit', () => {
 });
 
 /** Starts a client that is a program. It prints a line of JSON for each thing that its application gets. */
-export function startProgram(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv | undefined,
-): ClientProcess {
+export function startProgram({ run }: Pick<Client, 'run'>, target: Target): ClientProcess {
+  if ('page' in run) throw new Error(`${run.page} is a page.`);
   const seen: Seen[] = [];
   const complaints: string[] = [];
-  const [command = '', ...rest] = args;
+  const [command = '', ...rest] = run.command(target);
   const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...run.env },
   });
   children.add(child);
   const ended = new Promise<void>((resolve) => {

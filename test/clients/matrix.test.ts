@@ -63,10 +63,7 @@ async function start(client: Client, index: number): Promise<Run> {
   const process =
     'page' in run && browser
       ? await startPage(browser, site.origin, run.page, target)
-      : startProgram(
-          'command' in run ? run.command(target) : [],
-          'env' in run ? run.env : undefined,
-        );
+      : startProgram(client, target);
   return { client, topic, process, proxy, done: new Set(), failure: undefined };
 }
 

@@ -1,4 +1,7 @@
-"""Listens with httpx-sse: `httpx_sse_client.py <url> <token>`. It does not come back by itself; the loop does."""
+"""Listens with httpx-sse: `httpx_sse_client.py <url> <token> [default]`, where `default` leaves the timeouts as they are.
+
+It does not come back by itself; the loop does.
+"""
 
 import json
 import sys
@@ -7,11 +10,13 @@ import time
 import httpx
 from httpx_sse import connect_sse
 
-url, token = sys.argv[1:]
+url, token, *default = sys.argv[1:]
 headers = {"Authorization": f"Bearer {token}"}
 
 # The default of 5 s is shorter than the time between two heartbeats.
-with httpx.Client(timeout=httpx.Timeout(5, read=45)) as client:
+options = {} if default else {"timeout": httpx.Timeout(5, read=45)}
+
+with httpx.Client(**options) as client:
     while True:
         try:
             with connect_sse(client, "GET", url, headers=headers) as source:

@@ -1,4 +1,4 @@
-// Listens with github.com/r3labs/sse: `r3labs <url> <token>`.
+// Listens with github.com/r3labs/sse: `r3labs <url> <token> [default]`, where `default` leaves the buffer as it is.
 package main
 
 import (
@@ -10,12 +10,16 @@ import (
 	"gopkg.in/cenkalti/backoff.v1"
 )
 
-// The largest event, with its field names.
+// More than the largest event with its field names.
 const bufferBytes = 512 * 1024
 
 func main() {
 	out := json.NewEncoder(os.Stdout)
-	client := sse.NewClient(os.Args[1], sse.ClientMaxBufferSize(bufferBytes))
+	options := []func(*sse.Client){sse.ClientMaxBufferSize(bufferBytes)}
+	if len(os.Args) > 3 {
+		options = nil
+	}
+	client := sse.NewClient(os.Args[1], options...)
 	client.Headers["Authorization"] = "Bearer " + os.Args[2]
 	// The default grows with every cut, and gives up after 15 minutes in all.
 	client.ReconnectStrategy = backoff.NewConstantBackOff(100 * time.Millisecond)

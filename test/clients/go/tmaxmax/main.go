@@ -1,4 +1,4 @@
-// Listens with github.com/tmaxmax/go-sse: `tmaxmax <url> <token>`.
+// Listens with github.com/tmaxmax/go-sse: `tmaxmax <url> <token> [default]`, where `default` leaves the buffer as it is.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/tmaxmax/go-sse"
 )
 
-// The largest event, with its field names.
+// More than the largest event with its field names.
 const bufferBytes = 512 * 1024
 
 func main() {
@@ -23,7 +23,9 @@ func main() {
 	// The default waits longer after every failure, without an end.
 	client := sse.Client{Backoff: sse.Backoff{MaxInterval: time.Second}}
 	connection := client.NewConnection(request)
-	connection.Buffer(nil, bufferBytes)
+	if len(os.Args) == 3 {
+		connection.Buffer(nil, bufferBytes)
+	}
 	connection.SubscribeToAll(func(event sse.Event) {
 		_ = out.Encode(map[string]string{
 			"id": event.LastEventID, "event": event.Type, "data": event.Data,
