@@ -152,7 +152,11 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
       retryable: true,
     });
     const url = `${proxy.url}/v1/sse?topics=${topics}&access_token=${system.token}`;
-    expect((await fetch(url)).status).toBe(200);
+    const withoutCursor = await fetch(url);
+    expect(withoutCursor.status).toBe(200);
+    expect(await withoutCursor.text()).not.toMatch(/^id/m);
+    const headers = { 'last-event-id': 'log.1-7' };
+    expect(await (await fetch(url, { headers })).text()).toMatch(/^data: .*\nid: log.1-7\n\n$/m);
     expect(proxy.log()).not.toContain(system.token.slice(0, 20));
     const before = listener.connections;
     await Promise.all([first?.restart(), second?.restart()]);

@@ -119,6 +119,10 @@ describe('connections', () => {
     expect(await shed.text()).toMatch(SHED);
     expect(await limitHits(gateway, 'connections_per_address')).toBe(before + 2);
 
+    // A client that keeps the id of each block still has one: that which it came with.
+    const returning = await sse({ address, user: 'one more' }, 'topics=a&lastEventId=log.1-7');
+    expect(await returning.text()).toMatch(/^retry: \d+\nid: log\.1-7\nevent: error\n/);
+
     const other = await open({ address: nextAddress(), user: 'one more' });
     await other.first('welcome');
     await clients.pop()?.close();

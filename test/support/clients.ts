@@ -223,7 +223,8 @@ class SseListener extends Recording implements Listener {
         const blocks = text.split('\n\n');
         text = blocks.pop() ?? '';
         for (const block of blocks) {
-          const id = /^id: (.*)$/m.exec(block)?.[1];
+          // The last one counts.
+          const id = [...block.matchAll(/^id: (.*)$/gm)].at(-1)?.[1];
           if (id !== undefined) this.cursor = id;
           if (id !== undefined && /^event: position$/m.test(block)) this.idleCursors.push(id);
         }

@@ -44,9 +44,13 @@ export function ssePosition(position: Position): string {
 /** The line that keeps a connection open while it has no position. It ends no block. */
 export const SSE_COMMENT = ':\n';
 
-/** The line with the reconnection delay, in milliseconds. It belongs to the first block. */
-export function sseRetry(retryMs: number): string {
-  return `retry: ${retryMs}\n`;
+/**
+ * The lines with which a stream begins. They belong to its first block: the reconnection delay, and the cursor
+ * that the client came back with. Where the first block has no id of its own, such as an error, clients that
+ * keep the id of each block would otherwise have none left.
+ */
+export function sseBegin(retryMs: number, cursor: string | undefined): string {
+  return `retry: ${retryMs}\n${cursor === undefined ? '' : `id: ${cursor}\n`}`;
 }
 
 /**

@@ -1,9 +1,9 @@
 import {
   SSE_COMMENT,
   SSE_EVENT_PREFIX,
+  sseBegin,
   sseEventSuffix,
   sseLive,
-  sseRetry,
   toChunk,
   WEB_SOCKET_EVENT_SUFFIX,
   webSocketEventPrefix,
@@ -50,7 +50,7 @@ const webSocketBytes = Buffer.concat([
 const sseBytes = Buffer.from(
   [
     HEAD,
-    toChunk(sseRetry(2000)),
+    toChunk(sseBegin(2000, undefined)),
     ...positions.map((position, index) => {
       return toChunk(SSE_EVENT_PREFIX + event(index + 1) + sseEventSuffix(position));
     }),
@@ -138,7 +138,7 @@ test('SSE reader: bytes cut anywhere: every event and block once', () => {
     {
       heads: [HEAD],
       events: counted([9, 10, 11]),
-      controls: [sseRetry(2000), SSE_COMMENT, sseLive({ epoch: EPOCH, sequence: 11 })],
+      controls: [sseBegin(2000, undefined), SSE_COMMENT, sseLive({ epoch: EPOCH, sequence: 11 })],
       faults: [],
       pings: 0,
     },

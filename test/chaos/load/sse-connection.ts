@@ -104,7 +104,9 @@ export class SseConnection implements ClientConnection {
   }
 
   #receive(block: string): void {
-    const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
+    // The last one of a name counts.
+    const field = (name: string) =>
+      [...block.matchAll(new RegExp(`^${name}: (.*)$`, 'gm'))].at(-1)?.[1];
     const [id, type, data] = [field('id'), field('event'), field('data')];
     const { recorder, name: connection } = this.#options;
     const subscription = this.#one.choice.name;

@@ -22,6 +22,7 @@ with httpx.Client(**options) as client:
             with connect_sse(client, "GET", url, headers=headers) as source:
                 source.response.raise_for_status()
                 for sse in source.iter_sse():
+                    # Every block has an id, also those that tell of an error.
                     headers["Last-Event-ID"] = sse.id
                     line = {"id": sse.id, "event": sse.event, "data": sse.data}
                     print(json.dumps(line), flush=True)

@@ -3,6 +3,8 @@ import { type Request, readJson } from '@tidemark/http';
 import {
   DELIVER,
   type Deliver,
+  formatCursor,
+  parseCursor,
   parsePatternList,
   parseStart,
   parseSubscriptionRequest,
@@ -50,6 +52,16 @@ export async function readBodyRequest(request: Request): Promise<SubscriptionReq
   }
   const body = await readJson(request, BODY_BYTES_MAX);
   return parseSubscriptionRequest(body, lastEventIdOf(request, parameters));
+}
+
+/** The cursor that a client comes back with; `undefined` where it has none, or none that is well-formed. */
+export function returnCursor(request: Request): string | undefined {
+  const text = lastEventIdOf(request, new URL(request.url, 'http://gateway').searchParams);
+  try {
+    return text === undefined ? undefined : formatCursor(parseCursor(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Clients add parameters of their own, such as against caches. A mistyped one is refused all the same. */

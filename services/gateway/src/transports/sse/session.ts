@@ -7,8 +7,8 @@ import {
   type CloseReason,
   type ErrorCode,
   LAST_CHUNK,
+  sseBegin,
   sseError,
-  sseRetry,
   TidemarkError,
   toChunk,
 } from '@tidemark/protocol';
@@ -20,6 +20,7 @@ import { traceDeliveries } from '../../observability/reports/deliveries.ts';
 import type { Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
 import { plainSseEncoder, sseEncoder } from './encoder.ts';
+import { returnCursor } from './requests.ts';
 
 /** The id of the one subscription of an SSE connection. No message names it. */
 const SUBSCRIPTION = '';
@@ -127,6 +128,7 @@ export function openStream(
   if (!socket) return undefined;
   const chunked = response.chunkedEncoding;
   socket.setTimeout(0);
-  socket.write(chunked ? toChunk(sseRetry(retryMs)) : sseRetry(retryMs));
+  const begin = sseBegin(retryMs, returnCursor(request));
+  socket.write(chunked ? toChunk(begin) : begin);
   return { socket, chunked };
 }
