@@ -115,7 +115,7 @@ export const CLIENTS: readonly Client[] = [
     cursorIn: 'header',
   },
   {
-    name: 'undici',
+    name: 'undici, EventSource',
     run: nodeProgram('undici.mjs'),
     getsAllTypes: false,
     cursorIn: 'header',
