@@ -27,7 +27,7 @@ const compression = createRequire(import.meta.url)('compression') as (options: {
 }) => RequestHandler;
 
 /** The longest that a proxy may hold an event back. */
-const AT_ONCE_MS = 1000;
+const AT_ONCE_MS = 3000;
 
 const TOPIC = 'compressed';
 

@@ -47,7 +47,8 @@ export async function runAlone(system: System, run: Run): Promise<void> {
   });
   await phase(run, 'idle', async () => {
     const own = eventsOf(run).at(-1)?.id ?? '';
-    const busy = (await system.publisher.storeAll(series('busy', 1, 10))).at(-1)?.cursor ?? '';
+    const busy =
+      (await system.publisher.storeAll(series(`busy.${topic}`, 1, 10))).at(-1)?.cursor ?? '';
     await until(() => sequenceOf(proxy.position) >= sequenceOf(busy), 'a later position', WAIT_MS);
     await sleep(SETTLE_MS);
     const before = proxy.asked.length;
