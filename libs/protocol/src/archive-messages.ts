@@ -3,6 +3,7 @@ import { ERROR_CODES, type ErrorCode, TidemarkError } from './errors.ts';
 import type { LogBounds, SequenceRange } from './log-bounds.ts';
 import type { EventHeader } from './stored-events.ts';
 import { parsePatterns } from './topics.ts';
+import { typeList } from './type-filter.ts';
 
 /*
  * The JSON that gateways and replay services exchange over NATS (ARCHITECTURE.md, "The archive").
@@ -18,6 +19,11 @@ export interface ArchiveQuery {
   readonly epoch: string;
   /** Events whose topic matches any of these patterns. */
   readonly patterns: readonly string[];
+  /**
+   * Events of any of these types, each exact or with `*` at its end; of all types if absent. An archive of
+   * an earlier version ignores it, so the gateway filters again.
+   */
+  readonly types?: readonly string[];
   /** The range begins after this sequence. */
   readonly after: number;
   /** The range ends with this sequence. */
@@ -84,6 +90,7 @@ const limit = z.int().min(1);
 const archiveQuery = z.object({
   epoch: z.string(),
   patterns: z.array(z.string()),
+  types: typeList.exactOptional(),
   after: sequence,
   through: sequence,
   eventsMax: limit,

@@ -5,7 +5,7 @@ import { PatternMatcher } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Criteria, MERGED_TOPICS_MAX } from '../selection/filters.ts';
+import { type Criteria, MERGED_NAMES_MAX } from '../selection/filters.ts';
 import { STEP_MS } from '../selection/selection.ts';
 import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-range.ts';
 import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
@@ -39,10 +39,14 @@ function append(events: readonly IndexedEvent[]): void {
   archive.appendEvents(events, [], events.at(-1)?.sequence ?? 0);
 }
 
+function matchesType(name: string, type: string): boolean {
+  return name.endsWith('*') ? type.startsWith(name.slice(0, -1)) : name === type;
+}
+
 function meets({ patterns, types, source }: Criteria, candidate: IndexedEvent): boolean {
   return (
     new PatternMatcher(patterns).matches(candidate.topic) &&
-    (types?.includes(candidate.type) ?? true) &&
+    (types?.some((name) => matchesType(name, candidate.type)) ?? true) &&
     (source === undefined || source === candidate.source)
   );
 }
@@ -78,7 +82,11 @@ const topicArbitrary = fc.array(token, { minLength: 1, maxLength: 3 }).map((t) =
 const patternArbitrary = fc
   .tuple(fc.array(fc.oneof(token, fc.constant('*')), { minLength: 1, maxLength: 3 }), fc.boolean())
   .map(([tokens, open]) => [...tokens, ...(open ? ['>'] : [])].join('.'));
-const typeArbitrary = fc.constantFrom('t1', 't2', 't3');
+const typeArbitrary = fc.constantFrom('t1', 't2', 't2.é', 't2.\u{10ffff}');
+const typeNameArbitrary = fc.oneof(
+  typeArbitrary,
+  fc.constantFrom('unknown', '*', 't*', 't2*', 't2.*', 't2.\u{10ffff}*', 'unknown*'),
+);
 const sourceArbitrary = fc.constantFrom('/s1', '/s2');
 const logArbitrary = fc.array(
   fc.record({
@@ -95,10 +103,7 @@ const criteriaArbitrary = fc.record(
       minLength: 1,
       maxLength: 4,
     }),
-    types: fc.array(fc.oneof(typeArbitrary, fc.constant('unknown')), {
-      minLength: 1,
-      maxLength: 2,
-    }),
+    types: fc.array(typeNameArbitrary, { minLength: 1, maxLength: 3 }),
     source: fc.oneof(sourceArbitrary, fc.constant('/unknown')),
   },
   { requiredKeys: ['patterns'] },
@@ -137,7 +142,7 @@ describe('selection', () => {
   });
 
   test('selection: more topics than are merged: the scan finds the same events', () => {
-    const count = MERGED_TOPICS_MAX * 3 + 1;
+    const count = MERGED_NAMES_MAX * 3 + 1;
     append(
       Array.from({ length: count }, (_, index) =>
         event(index + 1, { topic: `user.${index}.${index % 5 === 0 ? 'inbox' : 'sent'}` }),
@@ -148,6 +153,22 @@ describe('selection', () => {
       .filter((index) => index % 5 === 0)
       .map((index) => index + 1);
     const criteria = { patterns: ['user.*.inbox'] };
+    expect(readAll(criteria, range, 'asc', [700]).sequences).toEqual(expected);
+    expect(readAll(criteria, range, 'desc', [700]).sequences).toEqual(expected.reverse());
+  });
+
+  test('selection: more types than are merged: the scan finds the same events', () => {
+    const count = MERGED_NAMES_MAX * 3 + 1;
+    append(
+      Array.from({ length: count }, (_, index) =>
+        event(index + 1, { type: index % 5 === 0 ? `user.${index}` : `order.${index}` }),
+      ),
+    );
+    const range = { after: 0, through: count };
+    const expected = Array.from({ length: count }, (_, index) => index + 1).filter(
+      (sequence) => sequence % 5 !== 1,
+    );
+    const criteria = { patterns: ['>'], types: ['order.*'] };
     expect(readAll(criteria, range, 'asc', [700]).sequences).toEqual(expected);
     expect(readAll(criteria, range, 'desc', [700]).sequences).toEqual(expected.reverse());
   });
@@ -167,12 +188,20 @@ describe('selection', () => {
     );
   });
 
-  test('selection: nothing matches: a step ends by the clock, having moved on', () => {
+  test.each<Criteria>([
+    { patterns: ['t.*.y'] },
+    { patterns: ['>'], types: ['t.*'] },
+    { patterns: ['t.*.y'], types: ['t.*', 'u'] },
+  ])('selection: nothing matches %j: a step ends by the clock, having moved on', (criteria) => {
     const count = 3000;
     append(Array.from({ length: count }, (_, i) => event(i + 1, { topic: `t.${i}.x` })));
-    // Too many topics to be found one by one.
-    append(Array.from({ length: 6000 }, (_, i) => event(count + i + 1, { topic: `t.${i}.z` })));
-    const selection = archive.select({ patterns: ['t.*.y'] });
+    // Too many topics and types to be found one by one.
+    append(
+      Array.from({ length: 6000 }, (_, i) => {
+        return event(count + i + 1, { topic: `t.${i}.z`, type: `t.${i}` });
+      }),
+    );
+    const selection = archive.select(criteria);
     let nowMs = 0;
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => (nowMs += STEP_MS / 4));
     const ends = [];

@@ -9,16 +9,15 @@ import {
   parseTime,
   parseTopic,
   type Start,
+  splitTypes,
   TidemarkError,
+  typeList,
 } from '@tidemark/protocol';
 import { z } from 'zod';
 import type { Criteria } from '../selection/filters.ts';
 import type { Order } from '../sqlite/log-range.ts';
 
 export const PAGE_EVENTS_DEFAULT = 100;
-
-/** Most types that one query may name. */
-export const TYPES_MAX = 100;
 
 /** Separates the topic in the `next` of `/v1/topics` from the sealed place. No topic has it. */
 export const SEALED_MARK = '~';
@@ -51,12 +50,7 @@ const TOKEN_NAME = 'access_token';
 
 const text = z.string('must be given once').min(1, { error: 'must not be empty', abort: true });
 const token = z.unknown().optional();
-const types = text
-  .transform((list) => list.split(',').map((name) => name.trim()))
-  .refine(
-    (names) => names.length <= TYPES_MAX && !names.includes(''),
-    `must be 1 to ${TYPES_MAX} event types separated by commas`,
-  );
+const types = text.transform(splitTypes).pipe(typeList);
 
 const historyParameters = z.strictObject({
   topics: text.optional(),

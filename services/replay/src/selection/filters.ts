@@ -1,24 +1,24 @@
-import { isLiteral, PatternMatcher } from '@tidemark/protocol';
+import { isLiteral, PatternMatcher, TypeFilter } from '@tidemark/protocol';
 import type { Column, Dictionaries, Dictionary, DictionaryEntry } from '../sqlite/dictionary.ts';
 import type { EventKeys } from '../sqlite/event-table.ts';
-import { topicRanges } from './topic-ranges.ts';
+import { type NameRange, topicRanges, typeRange } from './topic-ranges.ts';
 
-/** Most topics of a pattern that are read one by one; with more of them the events are scanned. */
-export const MERGED_TOPICS_MAX = 1000;
+/** Most topics or types of a pattern that are read one by one; with more of them the events are scanned. */
+export const MERGED_NAMES_MAX = 1000;
 
-/** Names looked at, and the time for it, to find the topics of patterns before the events are scanned. */
+/** Names looked at, and the time for it, to find those that match before the events are scanned. */
 const RESOLVED_NAMES_MAX = 5000;
 const RESOLVED_MS_MAX = 5;
 const NAMES_PER_READ = 250;
 
-/** Topics that a scan remembers as matching or not. */
+/** Topics or types that a scan remembers as matching or not. */
 const VERDICTS_MAX = 10_000;
 
 /** Which events a reader wants. */
 export interface Criteria {
   /** Events whose topic matches any of these. */
   readonly patterns: readonly string[];
-  /** Events of any of these types; all when absent. */
+  /** Events of any of these types, each exact or with `*` at its end; all when absent. */
   readonly types?: readonly string[];
   /** Events of this source; all when absent. */
   readonly source?: string;
@@ -38,7 +38,8 @@ export function createFilters(criteria: Criteria, dictionaries: Dictionaries): F
   const { topics, types, sources } = dictionaries;
   const filters: Filter[] = [];
   if (!patterns.includes('>')) filters.push(topicFilter(patterns, topics));
-  if (typeNames) filters.push(nameFilter('type', typeNames, types));
+  const typeFilter = new TypeFilter(typeNames ?? ['*']);
+  if (!typeFilter.isAll) filters.push(typesFilter(typeFilter, types));
   if (source !== undefined) filters.push(nameFilter('source', [source], sources));
   return filters;
 }
@@ -53,21 +54,20 @@ function nameFilter(column: Column, names: readonly string[], dictionary: Dictio
 function topicFilter(patterns: readonly string[], topics: Dictionary): Filter {
   if (patterns.every(isLiteral)) return nameFilter('topic', patterns, topics);
   const matcher = new PatternMatcher(patterns);
-  const entries = findMatching(patterns, matcher, topics);
-  if (entries) return entriesFilter('topic', entries);
-  const verdicts = new Map<number, boolean>();
-  return {
-    column: 'topic',
-    accepts: ({ topic }) => {
-      let verdict = verdicts.get(topic);
-      if (verdict === undefined) {
-        verdict = matcher.matches(topics.nameOf(topic));
-        if (verdicts.size >= VERDICTS_MAX) verdicts.clear();
-        verdicts.set(topic, verdict);
-      }
-      return verdict;
-    },
-  };
+  const matches = (topic: string): boolean => matcher.matches(topic);
+  const entries = findMatching(topicRanges(patterns), matches, topics);
+  return entries ? entriesFilter('topic', entries) : verdictFilter('topic', matches, topics);
+}
+
+function typesFilter(filter: TypeFilter, types: Dictionary): Filter {
+  const { exact, prefixes } = filter;
+  if (prefixes.length === 0) return nameFilter('type', exact, types);
+  const matches = (type: string): boolean => filter.accepts(type);
+  const named = exact.flatMap((type) => types.findEntry(type) ?? []);
+  const found = findMatching(prefixes.map(typeRange), matches, types);
+  return found
+    ? entriesFilter('type', [...named, ...found])
+    : verdictFilter('type', matches, types);
 }
 
 function entriesFilter(column: Column, entries: readonly DictionaryEntry[]): Filter {
@@ -75,21 +75,42 @@ function entriesFilter(column: Column, entries: readonly DictionaryEntry[]): Fil
   return { column, entries, accepts: (keys) => ids.has(keys[column]) };
 }
 
-/** The topics of the patterns, or `undefined` where it would take too long to find them. */
+/** Looks at a name when an event has it. */
+function verdictFilter(
+  column: Column,
+  matches: (name: string) => boolean,
+  dictionary: Dictionary,
+): Filter {
+  const verdicts = new Map<number, boolean>();
+  return {
+    column,
+    accepts: ({ [column]: id }) => {
+      let verdict = verdicts.get(id);
+      if (verdict === undefined) {
+        verdict = matches(dictionary.nameOf(id));
+        if (verdicts.size >= VERDICTS_MAX) verdicts.clear();
+        verdicts.set(id, verdict);
+      }
+      return verdict;
+    },
+  };
+}
+
+/** The names within ranges that match, or `undefined` where it would take too long to find them. */
 function findMatching(
-  patterns: readonly string[],
-  matcher: PatternMatcher,
-  topics: Dictionary,
+  ranges: readonly NameRange[],
+  matches: (name: string) => boolean,
+  dictionary: Dictionary,
 ): DictionaryEntry[] | undefined {
   const deadlineMs = performance.now() + RESOLVED_MS_MAX;
   const found: DictionaryEntry[] = [];
   let looked = 0;
-  for (const range of topicRanges(patterns)) {
+  for (const range of ranges) {
     for (let after: string | undefined = ''; after !== undefined; ) {
-      const entries = topics.listEntries({ ...range, after, limit: NAMES_PER_READ });
+      const entries = dictionary.listEntries({ ...range, after, limit: NAMES_PER_READ });
       looked += entries.length;
-      found.push(...entries.filter(({ name }) => matcher.matches(name)));
-      if (found.length > MERGED_TOPICS_MAX || looked > RESOLVED_NAMES_MAX) return undefined;
+      found.push(...entries.filter(({ name }) => matches(name)));
+      if (found.length > MERGED_NAMES_MAX || looked > RESOLVED_NAMES_MAX) return undefined;
       if (performance.now() >= deadlineMs) return undefined;
       after = entries.length < NAMES_PER_READ ? undefined : entries.at(-1)?.name;
     }

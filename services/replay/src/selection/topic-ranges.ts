@@ -1,5 +1,5 @@
 import assert from 'node:assert';
-import { isLiteral, overlaps } from '@tidemark/protocol';
+import { ATTRIBUTE_LENGTH_MAX, isLiteral, overlaps } from '@tidemark/protocol';
 
 /** The names from `from` on and below `below`, in byte order. */
 export interface NameRange {
@@ -9,6 +9,9 @@ export interface NameRange {
 
 /** Sorts behind every topic. */
 const END = '\x7f';
+
+/** Sorts behind whatever a type has behind a first character. */
+const END_OF_TYPE = '\u{10ffff}'.repeat(ATTRIBUTE_LENGTH_MAX / 2);
 
 /** The parts of the sorted list of topics that hold all matches: disjoint and in order. */
 export function topicRanges(patterns: readonly string[]): NameRange[] {
@@ -33,6 +36,11 @@ export function narrowed(asked: readonly string[], granted: readonly string[]): 
     }
   }
   return [...narrow];
+}
+
+/** The part of the sorted list of types that begin with a text, which is not empty. */
+export function typeRange(prefix: string): NameRange {
+  return { from: prefix, below: prefix + END_OF_TYPE };
 }
 
 function topicRange(pattern: string): NameRange {

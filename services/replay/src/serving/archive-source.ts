@@ -27,7 +27,8 @@ function readPage(store: ArchiveStore, query: ArchiveQuery): ArchivePage<Archive
   }
   const range = { after: query.after, through: Math.min(query.through, bounds.lastSequence) };
   if (isEmpty(range)) return { events: [], through: query.after, missing: [] };
-  const selection = archive.select({ patterns: query.patterns }, query.after + 1);
+  const { patterns, types } = query;
+  const selection = archive.select({ patterns, ...(types && { types }) }, query.after + 1);
   const { events, remaining } = selection.readPage({
     ...range,
     order: 'asc',
