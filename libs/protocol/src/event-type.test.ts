@@ -34,6 +34,18 @@ describe('event type', () => {
     );
   });
 
+  test('no event: the empty text', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        fc.pre(!text.includes('type'));
+        expect(eventType(Buffer.from(text))).toBe('');
+      }),
+    );
+    for (const text of ['{"type":7}', '{"type":', '{"type"', '{"type":"a', 'null', '"type"']) {
+      expect(eventType(Buffer.from(text))).toBe('');
+    }
+  });
+
   test('white space, or an escaped name: it is found as well', () => {
     expect(eventType(Buffer.from('{ "data" : {"type":"x"}, "type" : "a" }'))).toBe('a');
     expect(eventType(Buffer.from('{"data":1,"t\\u0079pe":"a"}'))).toBe('a');

@@ -26,7 +26,9 @@ describe('client messages', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), fc.jsonValue(), (name, value) => {
         const message = { type: 'subscribe', id: 's', topics: ['a'] };
-        fc.pre(!(name in message) && !['after', 'deliver', 'trace', '__proto__'].includes(name));
+        fc.pre(
+          !(name in message) && !['types', 'after', 'deliver', 'trace', '__proto__'].includes(name),
+        );
         expect(refusal({ ...message, [name]: value })).toEqual({
           id: 's',
           code: 'invalid_message',
@@ -78,6 +80,20 @@ describe('client messages', () => {
       id: 's',
       code: 'invalid_message',
     });
+  });
+
+  test('types: as they are; wrong ones are refused with what is wrong', () => {
+    const subscribe = { type: 'subscribe', id: 's', topics: ['a'] };
+    const types = ['order.paid', 'invoice.*', '*', 'a b, c'];
+    expect(parseClientMessage(JSON.stringify({ ...subscribe, types }))).toMatchObject({ types });
+    expect(parseClientMessage(JSON.stringify(subscribe))).not.toHaveProperty('types');
+    const wrong = [[], [''], ['a*b'], ['*a'], [7], 'a', null, {}, Array(101).fill('a')];
+    for (const list of wrong) {
+      expect(refusal({ ...subscribe, types: list })).toEqual({ id: 's', code: 'invalid_message' });
+    }
+    const parsed = parseClientMessage(JSON.stringify({ ...subscribe, types: ['a*b'] }));
+    const faults = [{ path: 'types', message: 'may have * only at the end of a type' }];
+    expect(parsed).toMatchObject({ error: { details: { faults } } });
   });
 
   test('id: of the longest length and one longer: taken, refused', () => {

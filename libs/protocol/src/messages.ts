@@ -4,6 +4,7 @@ import { type ErrorBody, TidemarkError } from './errors.ts';
 import { parseExact } from './exact-json.ts';
 import { refuseCostlyText } from './json-text.ts';
 import { parsePatterns } from './topics.ts';
+import { typeList } from './type-filter.ts';
 
 /** The WebSocket subprotocol (PROTOCOL.md section 6). */
 export const SUBPROTOCOL = 'tidemark.v1';
@@ -22,6 +23,8 @@ export type Deliver = (typeof DELIVER)[number];
 /** What a client asks of a subscription, checked. */
 export interface SubscriptionRequest {
   readonly patterns: readonly string[];
+  /** Types of the events, each exact or with `*` at its end; of all types if absent. */
+  readonly types?: readonly string[];
   readonly start: Start;
   readonly deliver: Deliver;
   /** Whether the connection's deliveries appear in traces. */
@@ -91,6 +94,7 @@ const id = z
 
 const subscription = z.strictObject({
   topics: z.array(z.string()),
+  types: typeList.optional(),
   after: z.string().nullish(),
   deliver: z.enum(DELIVER).optional(),
   trace: z.boolean().optional(),
@@ -156,6 +160,7 @@ export function parseSubscriptionRequest(
 function toRequest(given: z.infer<typeof subscription>): SubscriptionRequest {
   return {
     patterns: parsePatterns(given.topics),
+    ...(given.types && { types: given.types }),
     start: parseStart(given.after ?? undefined),
     deliver: given.deliver ?? 'all',
     trace: given.trace ?? false,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 /** Most types of one subscription or query. */
@@ -5,6 +6,9 @@ export const TYPES_MAX = 100;
 
 /** Most bytes of all types of one subscription or query together, in UTF-8. */
 export const TYPES_BYTES_MAX = 8 * 1024;
+
+/** Longer keys are hashed. */
+const KEY_LENGTH_MAX = 100;
 
 /** At the end of a type it stands for any rest, also for none. */
 const REST = '*';
@@ -52,7 +56,8 @@ export class TypeFilter {
   constructor(types: Iterable<string>) {
     const names = reduced([...types]);
     this.list = names.map(({ text, isOpen }) => (isOpen ? text + REST : text));
-    this.key = JSON.stringify(this.list);
+    const text = JSON.stringify(this.list);
+    this.key = text.length > KEY_LENGTH_MAX ? hash(text) : text;
     this.#texts = names.map(({ text }) => text);
     this.#open = names.map(({ isOpen }) => isOpen);
   }
@@ -131,4 +136,9 @@ function reduced(types: readonly string[]): Name[] {
     if (!isIncluded) kept.push(name);
   }
   return kept;
+}
+
+/** No list as JSON begins with an equals sign. */
+function hash(text: string): string {
+  return `=${createHash('sha256').update(text).digest('base64')}`;
 }

@@ -68,8 +68,9 @@ export interface CatchUpOwner {
  * that want it, in stream order for each. For that reason an event frame names no subscription. A reader
  * that waits for its socket holds its position and nothing else.
  *
- * If all its subscriptions ask for `deliver: "latest"`, it conflates (`Conflation`). If one of them wants
- * all events, it delivers all.
+ * If all its subscriptions ask for `deliver: "latest"` and the same types, it conflates (`Conflation`). If one
+ * of them wants all events, it delivers all. With different types the newest event of a topic may be none for
+ * one of them, so it delivers all then too.
  */
 export class CatchUpReader implements Task, HeadWaiter {
   readonly subscriptions: readonly Subscription[];
@@ -92,7 +93,10 @@ export class CatchUpReader implements Task, HeadWaiter {
     this.#log = owner.context.log;
     this.subscriptions = subscriptions;
     this.patterns = PatternSet.union(subscriptions.map(({ patterns }) => patterns));
-    this.#conflates = subscriptions.every(({ deliver }) => deliver === 'latest');
+    const [first] = subscriptions;
+    this.#conflates = subscriptions.every(({ deliver, patterns: { types } }) => {
+      return deliver === 'latest' && types?.key === first?.patterns.types?.key;
+    });
     this.#sequence = sequence;
   }
 
@@ -265,7 +269,7 @@ export class CatchUpReader implements Task, HeadWaiter {
       subscription.incompleteSince = complete ? undefined : (subscription.incompleteSince ?? since);
       for (const event of conflation.skipped) {
         const isFinal = event.sequence <= this.#sequence;
-        if (isFinal && subscription.wants(event)) subscription.skipped++;
+        if (isFinal && subscription.covers(event)) subscription.skipped++;
       }
     }
     this.#conflation = undefined;
@@ -314,8 +318,9 @@ export class CatchUpReader implements Task, HeadWaiter {
 
   #wants(entry: EventEntry): boolean {
     const [first, second] = this.subscriptions;
-    // Every entry matches the reader's patterns, so one subscription need not match them again.
-    if (first && !second) return entry.sequence > first.after;
+    // Every entry matches the reader's patterns, so one subscription need not match them again. Its type may
+    // be another one: the stream does not filter by types.
+    if (first && !second) return entry.sequence > first.after && first.wantsType(entry);
     return this.subscriptions.some((subscription) => subscription.wants(entry));
   }
 

@@ -1,5 +1,12 @@
 import type { Applicant, Flow } from '@tidemark/fairness';
-import type { CloseReason, Deliver, Position, Start, TidemarkError } from '@tidemark/protocol';
+import {
+  type CloseReason,
+  type Deliver,
+  type Position,
+  type Start,
+  type TidemarkError,
+  TypeFilter,
+} from '@tidemark/protocol';
 import type { Sink } from '../fan-out/sink.ts';
 import type { LiveConnection, SubscriberGroup } from '../fan-out/subscriber-group.ts';
 import type { DeliveryTrace } from '../log/event-entry.ts';
@@ -25,6 +32,8 @@ export interface ConnectionOptions {
 
 export interface Subscribing {
   readonly patterns: readonly string[];
+  /** Types, each exact or with `*` at its end; all if absent. */
+  readonly types?: readonly string[];
   readonly start: Start;
   readonly deliver: Deliver;
 }
@@ -112,9 +121,10 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
    * @throws TidemarkError `limit_exceeded` when the patterns are too many, and when the start cannot be
    *   resolved; there is no subscription then
    */
-  async subscribe(id: string, { patterns, start, deliver }: Subscribing): Promise<void> {
-    const release = this.context.patternBudget.charge(this.flow.user, patterns);
-    const subscription = new Subscription(id, new PatternSet(patterns), deliver, release);
+  async subscribe(id: string, { patterns, types, start, deliver }: Subscribing): Promise<void> {
+    const release = this.context.patternBudget.charge(this.flow.user, patterns, types);
+    const wanted = new PatternSet(patterns, types && new TypeFilter(types));
+    const subscription = new Subscription(id, wanted, deliver, release);
     this.#resolving = [...this.#resolving, subscription];
     const applicant = (): Applicant => {
       const leaving = new AbortController();

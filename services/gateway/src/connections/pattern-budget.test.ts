@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { costlyWildcards, PatternBudget, patternBytes } from './pattern-budget.ts';
+import { costlyWildcards, PatternBudget, patternBytes, typeBytes } from './pattern-budget.ts';
 
 const LIMITS = {
   patternBytesPerUserMax: 100_000,
@@ -29,6 +29,18 @@ describe('pattern budget', () => {
     expect(patternBytes('a.b')).toBeLessThan(patternBytes('a.b.c'));
     expect(patternBytes('a.b')).toBeLessThan(patternBytes('a.bbbbbb'));
     expect(['a.>', '*.*.*.>', 'a.*.*.*.*.>', STARS].map(costlyWildcards)).toEqual([0, 0, 4, 4]);
+  });
+
+  test('types: their bytes count with those of the patterns, and are given back', () => {
+    const budget = new PatternBudget(LIMITS);
+    const types = ['order.*', 'x'.repeat(1000)];
+    const release = budget.charge('alice', ['a.b'], types);
+    const bytes = patternBytes('a.b') + typeBytes('order.*') + typeBytes('x'.repeat(1000));
+    expect(budget.held.pattern_bytes).toBe(bytes);
+    const many = Array.from({ length: 100 }, () => 'x'.repeat(1000));
+    expect(() => budget.charge('alice', ['a.b'], many)).toThrow(exceeded('pattern_bytes_per_user'));
+    release();
+    expect(budget.held.pattern_bytes).toBe(0);
   });
 
   test('a user at the limit: refused until something is given back, which counts once', () => {

@@ -8,6 +8,10 @@ const PATTERN_BYTES = 250;
 const BYTES_PER_CHARACTER = 1.5;
 const BYTES_PER_TOKEN = 120;
 
+/** A type of a filter: its text, sorted without and with its `*`, and a part of the filter's key. */
+const TYPE_BYTES = 120;
+const BYTES_PER_TYPE_CHARACTER = 4;
+
 /**
  * With so many `*` in each pattern, the patterns of all users together have at most 700 ways to match a topic
  * of 16 tokens, and 42 for one of six. Each further one would double that.
@@ -63,8 +67,8 @@ export class PatternBudget {
    * @returns gives it back; further calls do nothing
    * @throws TidemarkError `limit_exceeded`, with the name of the limit
    */
-  charge(user: string, patterns: readonly string[]): () => void {
-    let bytes = 0;
+  charge(user: string, patterns: readonly string[], types: readonly string[] = []): () => void {
+    let bytes = types.reduce((sum, type) => sum + typeBytes(type), 0);
     let wildcards = 0;
     for (const pattern of patterns) {
       bytes += patternBytes(pattern);
@@ -92,6 +96,11 @@ export function patternBytes(pattern: string): number {
   const tokens = countOf('.', pattern) + 1;
   const bytes = PATTERN_BYTES + BYTES_PER_CHARACTER * pattern.length + BYTES_PER_TOKEN * tokens;
   return Math.ceil(bytes);
+}
+
+/** The memory that a type of a filter counts for, in bytes. */
+export function typeBytes(type: string): number {
+  return TYPE_BYTES + BYTES_PER_TYPE_CHARACTER * type.length;
 }
 
 /** The `*` of a pattern that has more than the free ones; 0 for any other. */

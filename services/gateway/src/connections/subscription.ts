@@ -1,4 +1,5 @@
 import type { Deliver } from '@tidemark/protocol';
+import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { CatchUpObserver } from './observer.ts';
 
@@ -39,7 +40,17 @@ export class Subscription {
     this.release = release;
   }
 
-  wants(event: { readonly sequence: number; readonly topic: string }): boolean {
+  /** Whether an event is of its topics and not before its start, whatever the type. */
+  covers(event: { readonly sequence: number; readonly topic: string }): boolean {
     return event.sequence > this.after && this.patterns.matches(event.topic);
+  }
+
+  wants(entry: EventEntry): boolean {
+    return this.covers(entry) && this.wantsType(entry);
+  }
+
+  wantsType(entry: EventEntry): boolean {
+    const { types } = this.patterns;
+    return types === undefined || types.accepts(entry.type);
   }
 }

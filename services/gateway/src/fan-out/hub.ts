@@ -1,12 +1,13 @@
 import type { Counters } from '../counters/counters.ts';
 import type { EventEncoder, EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
-import type { Topic } from '../log/topic.ts';
+import type { EventSubscriber, Topic } from '../log/topic.ts';
 import type { TopicIndex, VisitBudget } from '../log/topic-index.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { WriteBuffer } from './batch.ts';
 import { PatternTree } from './pattern-tree.ts';
+import type { Route } from './routes.ts';
 import { type GroupContext, type LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
 /**
@@ -21,7 +22,7 @@ const INVALIDATION_VISITS_MAX = 512;
  */
 const KEPT_SUBSCRIBERS_MAX = 8;
 
-const NOBODY: readonly SubscriberGroup[] = [];
+const NOBODY: readonly EventSubscriber[] = [];
 
 export interface HubOptions {
   /** The tail's topics. Each keeps its live subscribers. */
@@ -36,7 +37,7 @@ export interface HubOptions {
 /** Hub: gives each event of the feed to the subscriber groups that match its topic. */
 export class Hub {
   readonly #groups = new Map<string, SubscriberGroup>();
-  readonly #tree = new PatternTree<SubscriberGroup>();
+  readonly #tree = new PatternTree<EventSubscriber>();
   readonly #context: GroupContext;
   readonly #topics: TopicIndex<Topic>;
   #generation = 0;
@@ -101,28 +102,28 @@ export class Hub {
   #createGroup(key: string, patterns: PatternSet, encoder: EventEncoder): SubscriberGroup {
     const group = new SubscriberGroup(key, patterns, encoder, this.#context);
     this.#groups.set(key, group);
-    for (const pattern of patterns.list) this.#tree.add(pattern, group);
+    for (const { pattern, subscriber } of group.routes()) this.#tree.add(pattern, subscriber);
     this.#invalidateMatches(patterns.list);
     return group;
   }
 
   #removeGroup(group: SubscriberGroup): void {
     this.#groups.delete(group.key);
-    for (const pattern of group.patterns.list) this.#tree.delete(pattern, group);
+    for (const { pattern, subscriber } of group.routes()) this.#tree.delete(pattern, subscriber);
     this.#invalidateMatches(group.patterns.list);
   }
 
   #repattern(group: SubscriberGroup, key: string, patterns: PatternSet): void {
-    const before = new Set(group.patterns.list);
-    const after = new Set(patterns.list);
-    const added = patterns.list.filter((pattern) => !before.has(pattern));
-    const removed = group.patterns.list.filter((pattern) => !after.has(pattern));
-    for (const pattern of added) this.#tree.add(pattern, group);
-    for (const pattern of removed) this.#tree.delete(pattern, group);
+    const before = group.routes();
     this.#groups.delete(group.key);
     this.#groups.set(key, group);
     group.repattern(key, patterns);
-    this.#invalidateMatches([...added, ...removed]);
+    const after = group.routes();
+    const added = without(after, before);
+    const removed = without(before, after);
+    for (const { pattern, subscriber } of added) this.#tree.add(pattern, subscriber);
+    for (const { pattern, subscriber } of removed) this.#tree.delete(pattern, subscriber);
+    this.#invalidateMatches([...added, ...removed].map(({ pattern }) => pattern));
   }
 
   /** Called when the subscribers of the topics that these patterns match have changed. */
@@ -137,4 +138,10 @@ export class Hub {
       for (const topic of topics) topic.subscribers = undefined;
     }
   }
+}
+
+/** The routes that are not among others. */
+function without(routes: readonly Route[], others: readonly Route[]): Route[] {
+  const known = new Set(others.map(({ key }) => key));
+  return routes.filter(({ key }) => !known.has(key));
 }

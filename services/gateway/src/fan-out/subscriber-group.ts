@@ -6,6 +6,7 @@ import type { EventSubscriber } from '../log/topic.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { Task, TaskScheduler } from '../scheduling/task-scheduler.ts';
 import { type Batch, BatchBuilder, type WriteBuffer } from './batch.ts';
+import { openFilters, type Route, routesOf, type TypeFilters } from './routes.ts';
 import type { Sink } from './sink.ts';
 
 /**
@@ -45,7 +46,7 @@ export interface GroupContext {
 }
 
 /**
- * Subscriber group: live connections of one transport with the same patterns. They receive the same
+ * Subscriber group: live connections of one transport with the same patterns and types. They receive the same
  * bytes, so the group concatenates the events since the last round once and writes them to each member.
  *
  * A round visits every member; with many members it takes several turns of the loop. An entry leaves
@@ -59,6 +60,8 @@ export class SubscriberGroup implements Task, EventSubscriber {
   #queuedBytes = 0;
   #key: string;
   #patterns: PatternSet;
+  /** By the keys of their types; absent where the group has none. */
+  #filters: TypeFilters | undefined;
   #round: { readonly members: IterableIterator<LiveConnection>; readonly head: number } | undefined;
   /** The last result of `#batchesAfter`, which most members of a round share. */
   #shared: { after: number; head: number; batches: readonly Batch[] } | undefined;
@@ -68,6 +71,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
     this.#patterns = patterns;
     this.#encoder = encoder;
     this.#context = context;
+    this.#filters = openFilters(patterns, this);
   }
 
   get key(): string {
@@ -86,6 +90,12 @@ export class SubscriberGroup implements Task, EventSubscriber {
   repattern(key: string, patterns: PatternSet): void {
     this.#key = key;
     this.#patterns = patterns;
+    this.#filters = openFilters(patterns, this, this.#filters);
+  }
+
+  /** Each pattern with what receives its events: the group, or one of its filters. */
+  routes(): Route[] {
+    return routesOf(this.#patterns, this, this.#filters);
   }
 
   /** @param sequence the connection has every event up to it */
@@ -110,6 +120,8 @@ export class SubscriberGroup implements Task, EventSubscriber {
   }
 
   enqueueEvent(entry: EventEntry): void {
+    // Several filters of the group may accept it.
+    if (this.#filters && this.#queue.last === entry) return;
     this.#queue.push(entry);
     this.#queuedBytes += entry.json.length;
     entry.deliveryTrace?.enqueued();

@@ -1,4 +1,4 @@
-import type { LogEvent, Position } from '@tidemark/protocol';
+import { eventType, type LogEvent, type Position } from '@tidemark/protocol';
 
 /** Encodes an event for one transport. */
 export interface EventEncoder {
@@ -27,6 +27,10 @@ export interface DeliveryTrace {
 const ENTRY_OVERHEAD_BYTES = 260;
 const FRAME_OVERHEAD_BYTES = 110;
 
+/** Memory of the type that an entry keeps: a string, whose characters take two bytes at most. */
+const TYPE_OVERHEAD_BYTES = 24;
+const TYPE_BYTES_PER_CHARACTER = 2;
+
 /** Larger frames get memory of their own. Node's pool would leave the rest of its blocks unused. */
 const POOLED_BYTES_MAX = 1024;
 
@@ -50,6 +54,7 @@ export class EventEntry implements LogEvent, Position {
   readonly deliveryTrace: DeliveryTrace | undefined;
   #webSocketFrame: Buffer | undefined;
   #sseFrame: Buffer | undefined;
+  #type: string | undefined;
   #account: Account | undefined;
 
   constructor(epoch: string, event: LogEvent, deliveryTrace?: DeliveryTrace) {
@@ -61,13 +66,23 @@ export class EventEntry implements LogEvent, Position {
     this.deliveryTrace = deliveryTrace;
   }
 
-  /** The memory that it takes, with the frames that it has kept until now. */
+  /** Its CloudEvents type, which is read from the JSON once, and only where somebody filters by types. */
+  get type(): string {
+    if (this.#type !== undefined) return this.#type;
+    const type = eventType(this.json);
+    this.#type = type;
+    // The last step, because the account may give up entries, and this one too.
+    this.#account?.add(typeBytes(type));
+    return type;
+  }
+
+  /** The memory that it takes, with the frames and the type that it has kept until now. */
   get chargedBytes(): number {
     const frames = [this.#webSocketFrame, this.#sseFrame].reduce(
       (sum, frame) => sum + (frame ? frame.length + FRAME_OVERHEAD_BYTES : 0),
       0,
     );
-    return this.json.length + ENTRY_OVERHEAD_BYTES + frames;
+    return this.json.length + ENTRY_OVERHEAD_BYTES + frames + typeBytes(this.#type);
   }
 
   /** Counts its memory in an account from now on, with the frames that it will keep. */
@@ -113,4 +128,8 @@ export class EventEntry implements LogEvent, Position {
     if (slot === 2) return undefined;
     return slot === 0 ? this.#webSocketFrame : this.#sseFrame;
   }
+}
+
+function typeBytes(type: string | undefined): number {
+  return type === undefined ? 0 : TYPE_OVERHEAD_BYTES + TYPE_BYTES_PER_CHARACTER * type.length;
 }

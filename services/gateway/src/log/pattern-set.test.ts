@@ -1,13 +1,83 @@
-import { matches, overlaps } from '@tidemark/protocol';
+import { matches, overlaps, TypeFilter } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PatternSet } from './pattern-set.ts';
 
 const pattern = fc.constantFrom('a', 'b', 'a.b', 'a.*', '*', '*.b', '>', 'a.>', '*.*', 'b.a');
 const patterns = fc.array(pattern, { minLength: 1, maxLength: 4 });
+const types = fc.option(
+  fc.array(fc.constantFrom('t', 't*', 't.a', 't.b', 't.*', 'u', '*'), {
+    minLength: 1,
+    maxLength: 2,
+  }),
+  { nil: undefined },
+);
+const wish = fc.record({ list: patterns, types });
 const topic = fc.constantFrom('a', 'b', 'a.b', 'b.a', 'a.b.c', 'c');
 
+const EVENTS = ['a', 'b', 'a.b', 'b.a', 'a.b.c', 'c', 'b.c'].flatMap((name) => {
+  return ['t', 't.a', 't.b', 't.c', 'u', 'v'].map((type) => ({ topic: name, type }));
+});
+
+function setOf(one: { list: readonly string[]; types: readonly string[] | undefined }): PatternSet {
+  return new PatternSet(one.list, one.types && new TypeFilter(one.types));
+}
+
+/** What a set wants of all events, by its parts. */
+function wantedBy({ parts }: PatternSet): typeof EVENTS {
+  return EVENTS.filter(({ topic: name, type }) => {
+    return parts.some((part) => part.matches(name) && (part.types?.accepts(type) ?? true));
+  });
+}
+
 describe('pattern set', () => {
+  test('union with types: any sets: its parts want what any of them wants, its types all of it', () => {
+    fc.assert(
+      fc.property(fc.array(wish, { minLength: 1, maxLength: 4 }), (wishes) => {
+        const sets = wishes.map(setOf);
+        const union = PatternSet.union(sets);
+        const wanted = wantedBy(union);
+        const each = sets.map(wantedBy);
+        expect(wanted).toEqual(EVENTS.filter((event) => each.some((one) => one.includes(event))));
+        for (const { topic: name, type } of wanted) {
+          expect(union.matches(name)).toBe(true);
+          expect(union.types?.accepts(type) ?? true).toBe(true);
+        }
+        const again = PatternSet.union([union, union]);
+        expect(again.key).toBe(union.key);
+        expect(wantedBy(again)).toEqual(wanted);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('overlap with types: any two unions: some two patterns with some two types overlap', () => {
+    const wishes = fc.array(wish, { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(wishes, wishes, (left, right) => {
+        const expected = left.some((mine) =>
+          right.some((theirs) => {
+            const [one, other] = [mine, theirs].map((each) => new TypeFilter(each.types ?? ['*']));
+            return one?.overlaps(other as TypeFilter) && setOf(mine).overlaps(setOf(theirs));
+          }),
+        );
+        const [one, other] = [left, right].map((all) => PatternSet.union(all.map(setOf)));
+        expect(one?.overlaps(other as PatternSet)).toBe(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('key with types: equal for equal patterns and types, in any order, and for * as for none', () => {
+    const key = (list: string[], names?: string[]) => setOf({ list, types: names }).key;
+    expect(key(['a', 'b'], ['t', 'u*'])).toBe(key(['b', 'a', 'a'], ['u*', 'u', 't', 't']));
+    expect(key(['a'], ['t'])).not.toBe(key(['a'], ['t*']));
+    expect(key(['a'], ['t'])).not.toBe(key(['b'], ['t']));
+    expect(key(['a'], ['t'])).not.toBe(key(['a']));
+    expect(key(['a'], ['t', '*'])).toBe(key(['a']));
+    expect(key(['a'], ['x'.repeat(1000)]).length).toBeLessThan(64);
+  });
+
   test('match: any patterns, any topics asked again and again: as each pattern says', () => {
     fc.assert(
       fc.property(patterns, fc.array(topic), (given, topics) => {

@@ -25,6 +25,8 @@ interface Filling {
   readonly jsonBytes?: number;
   /** The transports that encode each event. */
   readonly encoders?: readonly EventEncoder[];
+  /** The type of each event, which somebody filters by. */
+  readonly type?: string;
   readonly eventsMax?: number;
 }
 
@@ -33,17 +35,18 @@ function copy(text: string): string {
   return Buffer.from(text).toString();
 }
 
-function fill({ events, topicOf, jsonBytes = 10, encoders = [], eventsMax = 1e9 }: Filling) {
+function fill({ events, topicOf, jsonBytes = 10, encoders = [], type, eventsMax = 1e9 }: Filling) {
   const log = new EventLog({
     tail: { bytesMax: 1e12, eventsMax },
     onAppended: (entry) => {
       for (const encoder of encoders) entry.frame(encoder);
+      if (type !== undefined) expect(entry.type).toBe(type);
     },
     onRestarted: () => {},
   });
   log.begin({ epoch: 'abcdefgh', firstSequence: 1, lastSequence: 0 });
   for (let index = 0; index < events; index++) {
-    const json = Buffer.alloc(jsonBytes, 'x');
+    const json = type ? Buffer.from(JSON.stringify({ type })) : Buffer.alloc(jsonBytes, 'x');
     log.appendEvent({
       sequence: index + 1,
       topic: copy(topicOf(index)),
@@ -79,6 +82,8 @@ test.each<[string, Filling]>([
     'large events',
     { events: 5000, jsonBytes: 6000, topicOf: (n) => `a.${n % 100}`, encoders: both },
   ],
+  ['short types', { events: 60_000, topicOf: (n) => `a.${n % 100}`, type: 'order.paid' }],
+  ['long types', { events: 10_000, topicOf: (n) => `a.${n % 100}`, type: '\u6570'.repeat(500) }],
   ['a topic for each event', { events: 60_000, topicOf: (n) => `user.${n}.inbox` }],
   [
     'long topics, two at each fork',

@@ -1,4 +1,4 @@
-import { matches } from '@tidemark/protocol';
+import { matches, TypeFilter } from '@tidemark/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EventEntry } from './event-entry.ts';
@@ -66,6 +66,60 @@ function readOn(tail: Tail, set: PatternSet, after: number, eventsMax: number): 
 }
 
 describe('tail', () => {
+  test('read by types: any events, limits and types: every match once, in order', () => {
+    const typed = fc.record({ topic, type: fc.constantFrom('t', 't.a', 'u', 'v') });
+    const names = fc.uniqueArray(fc.constantFrom('t', 't*', 't.*', 'u', 'w'), { minLength: 1 });
+    const max = fc.record({ eventsMax: fc.nat(5).map((n) => n + 1), looks: fc.nat(3) });
+    fc.assert(
+      fc.property(fc.array(typed), patterns, names, max, (events, list, wanted, limits) => {
+        const types = new TypeFilter(wanted);
+        const tail = new Tail(START, { bytesMax: 1e6, eventsMax: 1e6 });
+        const all = events.map(({ topic: name, type }, index) => {
+          const json = Buffer.from(JSON.stringify({ type, data: 'x'.repeat(index) }));
+          const event = { sequence: START + 1 + index, topic: name, timeMs: 0, json };
+          const entry = new EventEntry('e', event);
+          tail.appendEntry(entry);
+          return { entry, type };
+        });
+        const expected = all.filter(({ entry, type }) => {
+          return list.some((one) => matches(one, entry.topic)) && types.accepts(type);
+        });
+        const set = new PatternSet(list, types);
+        const read: EventEntry[] = [];
+        for (let position = START; position < tail.head; ) {
+          let looks = 0;
+          const isOver = () => ++looks > limits.looks;
+          const { entries, through } = tail.readEntries(set, position, { ...limits, isOver });
+          expect(through).toBeGreaterThan(position);
+          read.push(...entries);
+          position = through;
+        }
+        expect(read).toEqual(expected.map(({ entry }) => entry));
+      }),
+    );
+  });
+
+  test('read by types: a million events of another type: short steps, and each ends by the clock', () => {
+    const tail = new Tail(0, { bytesMax: 1e12, eventsMax: 2e6 });
+    const json = Buffer.from(
+      JSON.stringify({ specversion: '1.0', id: 'x', source: '/s', type: 't' }),
+    );
+    for (let sequence = 1; sequence <= 1_000_000; sequence++) {
+      tail.appendEntry(new EventEntry('e', { sequence, topic: 'a', timeMs: 0, json }));
+    }
+    const set = new PatternSet(['a'], new TypeFilter(['u*']));
+    let steps = 0;
+    for (let position = 0; position < tail.head; steps++) {
+      const slice = tail.readEntries(set, position, { eventsMax: 512 });
+      expect(slice.entries).toEqual([]);
+      expect(slice.through - position).toBeLessThanOrEqual(512);
+      position = slice.through;
+    }
+    expect(steps).toBe(Math.ceil(1_000_000 / 512));
+    const { through } = tail.readEntries(set, 0, { eventsMax: 512, isOver: () => true });
+    expect(through).toBe(8);
+  });
+
   test('read: any events, limits and patterns, from any place on: every match once, in order', () => {
     const limits = fc.record({
       bytesMax: fc.constantFrom(2000, 20_000, 1_000_000),

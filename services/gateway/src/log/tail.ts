@@ -1,3 +1,4 @@
+import type { TypeFilter } from '@tidemark/protocol';
 import { EntryQueue } from './entry-queue.ts';
 import type { Account, EventEntry } from './event-entry.ts';
 import type { PatternSet } from './pattern-set.ts';
@@ -22,6 +23,9 @@ export interface ReadLimits {
   /** Whether the time of the read is over. It then ends with what it has examined. Never if absent. */
   readonly isOver?: () => boolean;
 }
+
+/** Entries whose types are looked at between two looks at the clock. A type may lie behind 256 KiB of data. */
+const TYPES_PART = 8;
 
 /** Entries in ascending order; complete up to and including `through`. */
 export interface Slice {
@@ -140,7 +144,10 @@ export class Tail {
   /** Matching entries after a sequence that must not be below `floor`. */
   readEntries(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
     const queues = this.#indexed(patterns);
-    return queues ? this.#readIndex(queues, after, limits) : this.#scan(patterns, after, limits);
+    const slice = queues
+      ? this.#readIndex(queues, after, limits)
+      : this.#scan(patterns, after, limits);
+    return patterns.types ? filterTypes(slice, patterns.types, limits) : slice;
   }
 
   #indexed({ list }: PatternSet): EntryQueue[] | undefined {
@@ -205,4 +212,15 @@ export class Tail {
     this.topics.delete(name);
     this.#bytes -= topic.chargedBytes;
   }
+}
+
+/** The entries of these types. They are all read by then: to look at a type can make the tail give up entries. */
+function filterTypes(slice: Slice, types: TypeFilter, { isOver }: ReadLimits): Slice {
+  const entries: EventEntry[] = [];
+  for (const [index, entry] of slice.entries.entries()) {
+    if (types.accepts(entry.type)) entries.push(entry);
+    const looks = index % TYPES_PART === TYPES_PART - 1 && index < slice.entries.length - 1;
+    if (looks && isOver?.()) return { entries, through: entry.sequence };
+  }
+  return { entries, through: slice.through };
 }

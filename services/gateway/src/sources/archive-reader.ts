@@ -1,6 +1,7 @@
 import { type ArchiveClient, PAGE_BYTES_MAX, PAGE_EVENTS_MAX } from '@tidemark/nats';
-import type { LogBounds } from '@tidemark/protocol';
+import { type LogBounds, typesFault } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
+import type { PatternSet } from '../log/pattern-set.ts';
 import type { ArchiveRead, ArchiveTier, ColdQuery } from './cold-reads.ts';
 
 /** Reads the archives of the replay services over NATS. */
@@ -19,6 +20,7 @@ export class ArchiveReader implements ArchiveTier {
     const query = {
       epoch,
       patterns: patterns.list,
+      ...typesOf(patterns),
       after,
       through,
       eventsMax: Math.min(eventsMax, PAGE_EVENTS_MAX),
@@ -41,4 +43,10 @@ export class ArchiveReader implements ArchiveTier {
   sequenceBefore(epoch: string, timeMs: number): Promise<number> {
     return this.#client.sequenceBefore(epoch, timeMs);
   }
+}
+
+/** Several subscriptions may want more types than a query may have; then the reader filters alone. */
+function typesOf({ types }: PatternSet): { types?: readonly string[] } {
+  const fits = types !== undefined && typesFault(types.list) === undefined;
+  return fits ? { types: types.list } : {};
 }

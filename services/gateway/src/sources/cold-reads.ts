@@ -32,7 +32,7 @@ export interface StreamTier {
   /** The bounds; while they end before a cursor, it makes sure that the answer is not a late one. */
   boundsReaching(sequence: number): Promise<LogBounds>;
   /**
-   * Reads matching events from the begin of a range. The slice may end before the range, even without
+   * Reads events of matching topics, whatever their types, from the begin of a range. The slice may end before the range, even without
    * an event, but never where it begins.
    */
   readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice>;

@@ -9,14 +9,16 @@ import {
   parseStart,
   parseSubscriptionRequest,
   type SubscriptionRequest,
+  splitTypes,
   TidemarkError,
+  typesFault,
 } from '@tidemark/protocol';
 
-/** Room for the most and longest patterns, with their quotes. */
+/** Room for the most and longest patterns and types, with their quotes. */
 const BODY_BYTES_MAX = 64 * 1024;
 
 /** What a subscription is asked for with: in the query of a GET, in the body of a POST. */
-const FIELDS = ['topics', 'after', 'deliver', 'trace'];
+const FIELDS = ['topics', 'types', 'after', 'deliver', 'trace'];
 
 /** Where clients put the cursor that they cannot send as a header. The first that is there counts. */
 const LAST_EVENT_IDS = ['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id'];
@@ -33,6 +35,7 @@ export function readQueryRequest(request: Request): SubscriptionRequest {
   return {
     trace: parameters.get('trace') === 'true',
     patterns: parsePatternList(parameters.getAll('topics').join(',')),
+    ...parseTypes(parameters.getAll('types')),
     start: parseStart(lastEventIdOf(request, parameters) ?? parameters.get('after') ?? undefined),
     deliver: parseDeliver(parameters.get('deliver')),
   };
@@ -84,6 +87,15 @@ function lastEventIdOf(request: Request, parameters: URLSearchParams): string | 
   if (header) return header;
   const name = LAST_EVENT_IDS.find((one) => parameters.get(one));
   return name === undefined ? undefined : (parameters.get(name) ?? undefined);
+}
+
+function parseTypes(lists: readonly string[]): Pick<SubscriptionRequest, 'types'> {
+  if (lists.length === 0) return {};
+  const types = splitTypes(lists.join(','));
+  const fault = typesFault(types);
+  if (fault === undefined) return { types };
+  const faults = [{ path: 'types', message: fault }];
+  throw new TidemarkError('invalid_query', `types ${fault}.`, { faults });
 }
 
 function parseDeliver(text: string | null): Deliver {
