@@ -258,7 +258,7 @@ function connect(world: World, gateway: SimulatedGateway, away: Reader[]): strin
 /** Publishes a small event on the one topic that stays active when all others are quiet. */
 export function publishOne({ history, profile, clock }: World): void {
   const [topic = 'a'] = profile.topics;
-  history.publish(topic, { timeMs: Math.floor(clock.nowMs), padding: 0, valid: true });
+  history.publish({ topic, type: 't', timeMs: Math.floor(clock.nowMs), padding: 0, valid: true });
 }
 
 function publish(world: World, count: number, paddingMax = world.profile.paddingMax): string {
@@ -266,7 +266,9 @@ function publish(world: World, count: number, paddingMax = world.profile.padding
   for (let index = 0; index < count; index++) {
     if (profile.holes && random.chance(0.05)) history.leaveHole();
     const large = random.chance(profile.large);
-    history.publish(random.pick(profile.topics), {
+    history.publish({
+      topic: random.pick(profile.topics),
+      type: random.pick(profile.types),
       timeMs: Math.floor(clock.nowMs),
       padding: large ? random.between(50_000, 150_000) : random.between(0, paddingMax),
       valid: !random.chance(profile.invalid),
@@ -278,10 +280,10 @@ function publish(world: World, count: number, paddingMax = world.profile.padding
 function subscribe(world: World, device: Device, reader: Reader): string {
   const start =
     reader.cursor && world.random.chance(0.9) ? ownStart(reader.cursor) : anyStart(world);
-  const { deliver } = reader;
+  const { deliver, types = 'all types' } = reader;
   const after = formatStart(start);
   device.ask(reader, start, after);
-  return `${reader.id} ${reader.patterns} ${deliver} from ${after}`;
+  return `${reader.id} ${reader.patterns} ${types} ${deliver} from ${after}`;
 }
 
 function someDevice(world: World, test: (device: Device) => boolean): Device | undefined {

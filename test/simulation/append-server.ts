@@ -115,7 +115,7 @@ export class AppendServer {
     const first = this.find(id);
     if (first) return { stream: 's', seq: first.sequence, duplicate: true };
     const timeMs = Math.floor(clock.nowMs);
-    const record = this.#history.publish(topic, { timeMs, padding: 0, valid: true });
+    const record = this.#history.publish({ topic, type: 't', timeMs, padding: 0, valid: true });
     this.#stored.set(id, { record, seal: headers.get(SEAL_HEADER), payload });
     return { stream: 's', seq: record.sequence };
   }

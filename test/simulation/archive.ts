@@ -7,15 +7,21 @@ import {
   matches,
   type SequenceRange,
   TidemarkError,
+  TypeFilter,
   toPresent,
 } from '@tidemark/protocol';
 import type { History } from './history.ts';
 import type { StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 
+/** Sequences that one page looks at, at most. */
+const LOOKED_MAX = 500;
+
 /** A model of the archive of a replay service, with its lag, its missing ranges and its rebuilds. */
 export class ModelArchive implements ArchiveSource {
   readonly #history: History;
+  /** Whether its service is of a version that knows no filter by types. */
+  readonly #ignoresTypes: boolean;
   #bounds: LogBounds | undefined;
   /** Whether it follows the stream. */
   #open = false;
@@ -24,8 +30,9 @@ export class ModelArchive implements ArchiveSource {
   /** The last sequence that it has received, written or not. */
   #received = 0;
 
-  constructor(history: History) {
+  constructor(history: History, ignoresTypes: boolean) {
     this.#history = history;
+    this.#ignoresTypes = ignoresTypes;
   }
 
   /** Whether it belongs to an epoch. */
@@ -182,13 +189,15 @@ export class ModelArchive implements ArchiveSource {
     const { epoch, lastSequence } = this.bounds();
     if (query.epoch !== epoch) throw new TidemarkError('invalid_cursor', 'Another epoch.');
     const { after, eventsMax, bytesMax } = query;
-    const last = Math.min(query.through, lastSequence);
+    const last = Math.min(query.through, lastSequence, after + LOOKED_MAX);
+    const types = new TypeFilter((!this.#ignoresTypes && query.types) || ['*']);
     const events: ArchivedEvent[] = [];
     let bytes = 0;
     let through = after;
     while (through < last && events.length < eventsMax && bytes < bytesMax) {
       const record = this.#records[++through];
       if (!record || !query.patterns.some((pattern) => matches(pattern, record.topic))) continue;
+      if (!types.accepts(record.type)) continue;
       events.push({ ...record, json: record.json.toString() });
       bytes += record.json.length;
     }

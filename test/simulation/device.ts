@@ -75,11 +75,13 @@ export class Device {
     const nowMs = this.gateway.clock.nowMs();
     reader.ask({ start, nowMs, lastSequence, head: log.tail.head, first, version, stored });
     this.readers.set(reader.id, reader);
-    const { id, patterns, deliver } = reader;
+    const { id, patterns, types, deliver } = reader;
+    const filter = types && { types };
     if (this.transport === 'websocket') {
-      this.say(JSON.stringify({ type: 'subscribe', id, topics: patterns, after, deliver }));
+      const message = { type: 'subscribe', id, topics: patterns, ...filter, after, deliver };
+      this.say(JSON.stringify(message));
     } else {
-      this.connection?.subscribe('', { patterns, start, deliver }).catch(() => {
+      this.connection?.subscribe('', { patterns, ...filter, start, deliver }).catch(() => {
         this.connection?.close('unavailable', 'The subscription failed.');
       });
     }
@@ -149,8 +151,10 @@ export class Device {
       return `${this.name} got ${cursor}, which the log of ${version.epoch}/${version.view} has not`;
     });
     const readers = [...this.readers.values()];
-    const wanted = readers.some((reader) => reader.state === 'confirmed' && reader.matches(topic));
-    ensure(wanted, 'topics', () => `${this.name} got ${topic}, which it has not subscribed to`);
+    const wanted = readers.some((reader) => reader.state === 'confirmed' && reader.matches(record));
+    ensure(wanted, 'topics', () => {
+      return `${this.name} got ${topic} ${record.type}, which it has not subscribed to`;
+    });
     let receivers = 0;
     for (const reader of readers) if (reader.receive(record, position, version)) receivers++;
     ensure(receivers > 0, 'once, in order', () => {

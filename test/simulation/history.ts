@@ -20,7 +20,16 @@ interface Log {
   highest: number;
 }
 
-const EVENT_HEAD = '{"specversion":"1.0","source":"/s","type":"t","id":"';
+const EVENT_HEAD = '{"specversion":"1.0","source":"/s","id":"';
+
+/** What the log stores of a message. */
+interface Publication {
+  readonly topic: string;
+  readonly type: string;
+  readonly timeMs: number;
+  readonly padding: number;
+  readonly valid: boolean;
+}
 
 /** Every message that was ever stored, and what the stream still holds. Checkers compare with it. */
 export class History {
@@ -85,18 +94,20 @@ export class History {
     return undefined;
   }
 
-  publish(
-    topic: string,
-    { timeMs, padding, valid }: { timeMs: number; padding: number; valid: boolean },
-  ): StoredRecord {
+  publish({ topic, type, timeMs, padding, valid }: Publication): StoredRecord {
     const uid = this.#records.length;
-    const text = `${EVENT_HEAD}${uid}","topic":"${topic}","data":"${'x'.repeat(padding)}"}`;
+    // The type may lie behind data that looks like it.
+    const named = `"type":"${type}"`;
+    const data = `"data":{"type":"none","text":"${'x'.repeat(padding)}"}`;
+    const rest = uid % 2 === 0 ? `${named},${data}` : `${data},${named}`;
+    const text = `${EVENT_HEAD}${uid}","topic":"${topic}",${rest}}`;
     const record: StoredRecord = {
       uid,
       log: this.#current.name,
       view: this.#current.views.length - 1,
       sequence: this.#nextSequence(),
       topic,
+      type,
       timeMs,
       json: Buffer.from(text),
       valid,

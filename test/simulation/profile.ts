@@ -124,6 +124,10 @@ export interface Profile {
   /** Whether floods are so large that a reader needs several steps through one. */
   readonly deep: boolean;
   readonly topics: readonly string[];
+  /** The types of the events; one that stands there more often is more frequent. */
+  readonly types: readonly string[];
+  /** How many of the subscriptions filter by types. */
+  readonly filtered: number;
   readonly tail: { readonly bytesMax: number; readonly eventsMax: number };
   readonly coldReadsMax: number;
   readonly kernelBytesMax: number;
@@ -156,6 +160,14 @@ const DEEP_TAILS = [
   { bytesMax: 100_000, eventsMax: 50 },
 ];
 
+/** Many events of one type, so that filters leave out most of a read. */
+const TYPES = [
+  ['t'],
+  ['t', 't', 't', 't', 't', 't', 't', 't', 't', 'u'],
+  ['t', 't.a', 't.b', 'u', 'u.a'],
+];
+const FILTERS = ['t', 't.a', 't.b', 'u', 't*', 't.*', 'u*', 'v', 'v*', '*'];
+
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse'];
 
 const TOKENS = ['a', 'b', 'c'];
@@ -178,6 +190,8 @@ export function createProfile(random: Random): Profile {
     alike,
     cluster,
     deep,
+    types: random.pick(TYPES),
+    filtered: random.pick([0, 0.3, 0.8]),
     topics: deep ? random.pick([['a'], MANY_TOPICS]) : createTopics(random),
     tail: deep
       ? random.pick(DEEP_TAILS)
@@ -204,6 +218,12 @@ export function createPatterns(random: Random, { deep }: Profile): string[] {
   if (deep) return [random.pick(['>', 'a', 'a.b.*', 'a.c.*'])];
   const count = random.pick([1, 1, 1, 2, 3]);
   return [...new Set(Array.from({ length: count }, () => createPattern(random)))];
+}
+
+/** What a subscription filters by; mostly nothing. */
+export function createTypes(random: Random, { filtered }: Profile): string[] | undefined {
+  if (!random.chance(filtered)) return undefined;
+  return Array.from({ length: random.pick([1, 1, 2, 3]) }, () => random.pick(FILTERS));
 }
 
 function createPattern(random: Random): string {

@@ -45,6 +45,8 @@ interface Asked {
 
 export interface ReaderOptions {
   readonly patterns: readonly string[];
+  /** All types if `undefined`. */
+  readonly types: readonly string[] | undefined;
   readonly deliver: Deliver;
   readonly truth: Truth;
 }
@@ -58,6 +60,7 @@ export type ReaderState = 'away' | 'asked' | 'confirmed';
 export class Reader {
   readonly id: string;
   readonly patterns: readonly string[];
+  readonly types: readonly string[] | undefined;
   /** With `latest` only the newest event of each topic has to come while it is behind. */
   readonly deliver: Deliver;
   state: ReaderState = 'away';
@@ -86,18 +89,22 @@ export class Reader {
   /** Set when `subscribed` had another cursor than was asked for. A gap has to follow at once. */
   #owedGap: { readonly from: Position; readonly to: Position } | undefined;
 
-  constructor(id: string, { patterns, deliver, truth }: ReaderOptions) {
+  constructor(id: string, { patterns, types, deliver, truth }: ReaderOptions) {
     this.id = id;
     this.patterns = patterns;
+    this.types = types;
     this.deliver = deliver;
     this.#truth = truth;
   }
 
-  matches(topic: string): boolean {
-    let answer = this.#matched.get(topic);
+  matches({ topic, type }: Pick<StoredRecord, 'topic' | 'type'>): boolean {
+    const key = `${topic} ${type}`;
+    let answer = this.#matched.get(key);
     if (answer === undefined) {
-      answer = this.patterns.some((pattern) => matches(pattern, topic));
-      this.#matched.set(topic, answer);
+      answer =
+        this.patterns.some((pattern) => matches(pattern, topic)) &&
+        (this.types?.some((name) => matchesType(name, type)) ?? true);
+      this.#matched.set(key, answer);
     }
     return answer;
   }
@@ -159,7 +166,7 @@ export class Reader {
 
   /** Called for each event on its connection. @returns whether the event is for this reader */
   receive(record: StoredRecord, position: Position, version: LogVersion): boolean {
-    if (this.state !== 'confirmed' || !this.matches(record.topic)) return false;
+    if (this.state !== 'confirmed' || !this.matches(record)) return false;
     ensure(!this.#owedGap, 'gap told', () => `${this.id} got an event before the gap it was owed`);
     const { cursor } = this;
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
@@ -311,7 +318,7 @@ export class Reader {
       return start.kind === 'time' ? record.timeMs >= start.timeMs : start.kind === 'earliest';
     };
     for (const record of history.range(version, 0, sequence)) {
-      const missed = early(record) && this.matches(record.topic) && !this.#truth.gone(record);
+      const missed = early(record) && this.matches(record) && !this.#truth.gone(record);
       ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
     }
     if (start.kind !== 'time') return;
@@ -383,7 +390,7 @@ export class Reader {
     // Events before the end of its cursor's view must have come. Later ones cannot be checked.
     const through = Math.min(common, to.sequence);
     for (const record of history.range(version, cursor.sequence, through)) {
-      const had = this.#isAhead || record.lost || !this.matches(record.topic);
+      const had = this.#isAhead || record.lost || !this.matches(record);
       ensure(had, 'no hole', () => `${this.id} never got ${record.sequence}`);
     }
     for (const [topic, sequence] of this.#skipped) {
@@ -408,7 +415,7 @@ export class Reader {
 
   #checkGone(version: LogVersion, after: number, through: number): void {
     for (const record of this.#truth.history.range(version, after, through)) {
-      const right = !this.matches(record.topic) || this.#truth.gone(record);
+      const right = !this.matches(record) || this.#truth.gone(record);
       ensure(
         right,
         'gap true',
@@ -440,7 +447,7 @@ export class Reader {
       this.#noteUntold(cursor, this.#view, version);
     }
     for (const record of history.range(version, cursor.sequence, through)) {
-      if (!this.matches(record.topic)) continue;
+      if (!this.matches(record)) continue;
       this.#lossy ||= record.lost;
       if (record.lost || this.#isHidden(record, version)) continue;
       this.#awaited.set(record.topic, record.sequence);
@@ -495,6 +502,10 @@ export class Reader {
     });
     return position;
   }
+}
+
+function matchesType(name: string, type: string): boolean {
+  return name.endsWith('*') ? type.startsWith(name.slice(0, -1)) : type === name;
 }
 
 function isSameView(one: LogVersion, other: LogVersion): boolean {

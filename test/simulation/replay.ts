@@ -34,7 +34,7 @@ export class SimulatedReplay {
   constructor(world: World, name: string) {
     this.#world = world;
     this.name = name;
-    this.archive = new ModelArchive(world.history);
+    this.archive = new ModelArchive(world.history, world.random.chance(0.2));
     this.#clock = new LoopClock(world.clock);
     this.#access = new StreamAccess(world, this.#clock, name);
     this.#clock.after(CHECK_MS, () => void this.#checkStream());

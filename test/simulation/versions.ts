@@ -9,6 +9,7 @@ export interface StoredRecord {
   readonly view: number;
   readonly sequence: number;
   readonly topic: string;
+  readonly type: string;
   readonly timeMs: number;
   readonly json: Buffer;
   /** False for a message that is not an event. It has a sequence and is never delivered. */

@@ -7,7 +7,7 @@ import { WorldClock } from './clock.ts';
 import { Device, type Transport } from './device.ts';
 import { SimulatedGateway } from './gateway.ts';
 import { History } from './history.ts';
-import { createPatterns, createProfile, type Profile } from './profile.ts';
+import { createPatterns, createProfile, createTypes, type Profile } from './profile.ts';
 import { SimulatedPublisher } from './publisher.ts';
 import { Random } from './random.ts';
 import { Reader, type Truth } from './reader.ts';
@@ -64,18 +64,20 @@ export class World implements Truth {
     });
     this.publisher = new SimulatedPublisher(this);
     const shared = createPatterns(this.random, this.profile);
-    const wishes = Array.from({ length: this.profile.readers }, () => {
+    const wishes = Array.from({ length: this.profile.readers }, (_, index) => {
       const patterns = this.profile.alike ? shared : createPatterns(this.random, this.profile);
       const deliver: Deliver = this.random.chance(this.profile.latest) ? 'latest' : 'all';
-      return { patterns, deliver };
+      // One of them takes all types, so that something is delivered.
+      const types = index === 0 ? undefined : createTypes(this.random, this.profile);
+      return { patterns, types, deliver };
     });
     // A world in which no event matches tests nothing, so all its readers want the first topic too.
     const { topics } = this.profile;
-    const isMatched = wishes.some(({ patterns }) => matchesSome(patterns, topics));
+    const isMatched = wishes.some((wish) => !wish.types && matchesSome(wish.patterns, topics));
     const extra = isMatched ? [] : topics.slice(0, 1);
-    this.readers = wishes.map(({ patterns, deliver }, index) => {
+    this.readers = wishes.map(({ patterns, types, deliver }, index) => {
       const wanted = [...patterns, ...extra];
-      return new Reader(`r${index + 1}`, { patterns: wanted, deliver, truth: this });
+      return new Reader(`r${index + 1}`, { patterns: wanted, types, deliver, truth: this });
     });
   }
 
