@@ -56,6 +56,13 @@ describe('WebSocket, messages that are wrong', () => {
     ['an id that is a number', { ...subscribe, id: 7 }, 'invalid_message', /id/],
     ['topics that are text', { ...subscribe, topics: 'a' }, 'invalid_message', /topics/],
     ['a topic that is a number', { ...subscribe, topics: [7] }, 'invalid_message', /topics.0/],
+    ['types that are text', { ...subscribe, types: 'a' }, 'invalid_message', /types/],
+    ['types that are null', { ...subscribe, types: null }, 'invalid_message', /types/],
+    ['no types', { ...subscribe, types: [] }, 'invalid_message', /types: must have 1 to 100/],
+    ['101 types', { ...subscribe, types: names(101) }, 'invalid_message', /1 to 100/],
+    ['an empty type', { ...subscribe, types: [''] }, 'invalid_message', /empty/],
+    ['a * inside a type', { ...subscribe, types: ['a*b'] }, 'invalid_message', /at the end/],
+    ['8,193 bytes', { ...subscribe, types: ['a'.repeat(8193)] }, 'invalid_message', /8192 bytes/],
     ['a token that is none', { type: 'authenticate', token: 'x' }, 'unauthenticated', /token/i],
     ['an empty token', { type: 'authenticate', token: '' }, 'invalid_message', /token/],
   ])('message: %s: error, and the connection goes on', async (_, wrong, code, message) => {
@@ -239,6 +246,11 @@ describe('SSE, requests that are wrong', () => {
     ['a pattern that is none', 'topics=a..b', 'invalid_pattern'],
     ['101 topics', `topics=${names(101).join(',')}`, 'invalid_pattern'],
     ['topics mistyped', 'topic=a', 'invalid_query'],
+    ['types mistyped', 'topics=a&type=a', 'invalid_query'],
+    ['empty types', 'topics=a&types=', 'invalid_query'],
+    ['a comma too many in types', 'topics=a&types=a,', 'invalid_query'],
+    ['a * inside a type', 'topics=a&types=a*b', 'invalid_query'],
+    ['101 types', `topics=a&types=${names(101).join(',')}`, 'invalid_query'],
     ['after mistyped', 'topics=a&afer=earliest', 'invalid_query'],
     ['a cursor that is none', 'topics=a&after=yesterday', 'invalid_cursor'],
     ['a time that is none', 'topics=a&after=2026-13-01T00:00:00Z', 'invalid_time'],
@@ -267,6 +279,7 @@ describe('SSE, requests that are wrong', () => {
     ['no topics', '{}', 'invalid_message'],
     ['a field of another message', '{"topics":["a"],"id":"s"}', 'invalid_message'],
     ['a pattern that is none', '{"topics":["a..b"]}', 'invalid_pattern'],
+    ['a * inside a type', '{"topics":["a"],"types":["a*b"]}', 'invalid_message'],
     ['101 topics', JSON.stringify({ topics: names(101) }), 'invalid_pattern'],
   ])('POST: %s: 400', async (_, body, code) => {
     const response = await ask(body);

@@ -40,6 +40,8 @@ export interface ListenOptions {
   readonly token: string;
   /** Patterns, separated by commas. */
   readonly topics: string;
+  /** Types, separated by commas. */
+  readonly types?: string;
   readonly after?: string;
 }
 
@@ -166,7 +168,14 @@ class WebSocketListener extends Recording implements Listener {
   #subscribe(client: WebSocketClient): void {
     const after = this.cursor ?? this.#options.after;
     const topics = this.#options.topics.split(',');
-    client.send({ type: 'subscribe', id: 'only', topics, ...(after !== undefined && { after }) });
+    const types = this.#options.types?.split(',');
+    client.send({
+      type: 'subscribe',
+      id: 'only',
+      topics,
+      ...(types && { types }),
+      ...(after !== undefined && { after }),
+    });
   }
 }
 
@@ -180,6 +189,7 @@ class SseListener extends Recording implements Listener {
     super();
     this.#options = options;
     const query = new URLSearchParams({ topics: options.topics });
+    if (options.types !== undefined) query.set('types', options.types);
     if (options.after !== undefined) query.set('after', options.after);
     const source = new EventSource(`${options.urls[0]}/v1/sse?${query}`, {
       fetch: (url, init) => this.#fetch(new URL(url), init as RequestInit),

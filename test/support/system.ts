@@ -18,6 +18,7 @@ export interface SystemOptions {
 
 export interface ListenerChoice {
   readonly topics?: string;
+  readonly types?: string;
   readonly after?: string;
   /** Gateways by base URL, in the order in which they are tried; all of them where none is given. */
   readonly urls?: readonly string[];
@@ -87,9 +88,8 @@ export async function assemble(
       return gateways[0] ?? absent('gateway');
     },
     publisher: new Publisher(ingest.url, token),
-    listen(transport, { topics = '>', after, urls = gateways.map(({ url }) => url) } = {}) {
-      const options = { urls, token, topics, ...(after !== undefined && { after }) };
-      const listener = listen(transport, options);
+    listen(transport, { topics = '>', urls = gateways.map(({ url }) => url), ...more } = {}) {
+      const listener = listen(transport, { urls, token, topics, ...more });
       clients.push(listener);
       return listener;
     },
