@@ -92,7 +92,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'connections with other types share a group',
     file: 'log/pattern-set.ts',
-    text: 'this.key = typedKey([this.types.key, text]);',
+    text: 'this.key = typedKey([this.#types.key, text]);',
     replacement: 'this.key = typedKey([text]);',
   },
   {
@@ -104,8 +104,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'asks the archive for the types of one of the subscriptions',
     file: 'log/pattern-set.ts',
-    text: 'const types = filters.length === all.length ? TypeFilter.union(filters) : undefined;',
-    replacement: 'const [types] = filters;',
+    text: 'return isUsable ? TypeFilter.union(filters) : undefined;',
+    replacement: 'return isUsable ? filters[0] : undefined;',
+  },
+  {
+    mistake: 'the archive is asked for types though a subscription wants all',
+    file: 'log/pattern-set.ts',
+    text: 'const isUsable = filters.length === parts.length && names',
+    replacement: 'const isUsable = names',
+  },
+  {
+    mistake: 'a pattern of several subscriptions is filtered by the types of those that name some',
+    file: 'log/pattern-set.ts',
+    text: 'if (typed.length < all.length) return [undefined];',
+    replacement: 'if (typed.length === 0) return [undefined];',
   },
   {
     mistake: 'an event of a topic in a group comes once for each filter',

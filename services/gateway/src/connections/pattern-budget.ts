@@ -8,9 +8,9 @@ const PATTERN_BYTES = 250;
 const BYTES_PER_CHARACTER = 1.5;
 const BYTES_PER_TOKEN = 120;
 
-/** A type of a filter: its text, sorted without and with its `*`, and a part of the filter's key. */
-const TYPE_BYTES = 120;
-const BYTES_PER_TYPE_CHARACTER = 4;
+/** A type of a filter: its text with and without its `*`, of the subscription and of its connection's group. */
+const TYPE_BYTES = 250;
+const BYTES_PER_TYPE_CHARACTER = 2;
 
 /**
  * With so many `*` in each pattern, the patterns of all users together have at most 700 ways to match a topic
