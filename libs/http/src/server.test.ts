@@ -11,6 +11,7 @@ import { HttpServer } from './server.ts';
 
 const logger = createLogger('test', 'silent');
 const local = { host: '127.0.0.1', port: 0 };
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Answers `/slow` after 200 ms, `/endless` never, anything else at once. */
@@ -81,15 +82,14 @@ test('upgrade while an answer is under way: the socket is closed, and nothing is
     socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
   });
   const port = await http.listen({ host: '127.0.0.1', port: 0 });
-  const first = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
-  const upgrade = first.replace('Host', 'Connection: Upgrade\r\nUpgrade: websocket\r\nHost');
+  const upgrade = GET.replace('Host', 'Connection: Upgrade\r\nUpgrade: websocket\r\nHost');
   const attacking = connect(port, '127.0.0.1').on('error', () => {});
   let received = '';
   attacking.on('data', (bytes) => {
     received += bytes;
   });
   const closed = once(attacking, 'close');
-  attacking.write(first + upgrade);
+  attacking.write(GET + upgrade);
   setTimeout(() => answer(), 100);
   await closed;
   expect(received).not.toContain('101');
@@ -98,5 +98,59 @@ test('upgrade while an answer is under way: the socket is closed, and nothing is
   usual.write(upgrade);
   expect(String(await once(usual, 'data'))).toContain('101');
   usual.destroy();
+  await http.stop(0);
+});
+
+test('upgrade while the answer to a second request is under way: the socket is closed, and nothing is upgraded', async () => {
+  const answers: (() => void)[] = [];
+  const http = new HttpServer((_request, response) => {
+    answers.push(() => void response.end('an answer'));
+  }, logger);
+  let upgrades = 0;
+  http.onUpgrade(() => upgrades++);
+  const attacking = connect(await http.listen(local), '127.0.0.1').on('error', () => {});
+  const closed = once(attacking, 'close');
+  attacking.write(GET + GET);
+  await expect.poll(() => answers.length).toBe(2);
+  answers[0]?.();
+  await once(attacking, 'data');
+  attacking.write(GET.replace('Host', 'Connection: Upgrade\r\nUpgrade: websocket\r\nHost'));
+  await closed;
+  expect(upgrades).toBe(0);
+  await http.stop(0);
+});
+
+test('requests without waiting for answers: some are answered in order', async () => {
+  const http = new HttpServer(({ url }, response) => void response.end(`answer ${url}`), logger);
+  const client = connect(await http.listen(local), '127.0.0.1');
+  let received = '';
+  client.on('data', (bytes) => {
+    received += bytes;
+  });
+  client.write([1, 2, 3, 4].map((n) => GET.replace('/', `/${n}`)).join(''));
+  await expect
+    .poll(() => received.match(/answer .\d/g))
+    .toEqual(['answer /1', 'answer /2', 'answer /3', 'answer /4']);
+  client.destroy();
+  await http.stop(0);
+});
+
+test('requests without waiting for answers: a flood of them: the socket is closed, few are processed', async () => {
+  let requests = 0;
+  const hits: string[] = [];
+  const http = new HttpServer(
+    (_request, response) => {
+      requests++;
+      response.end('done');
+    },
+    logger,
+    { limits: { hit: (limit) => hits.push(limit) } },
+  );
+  const attacking = connect(await http.listen(local), '127.0.0.1').on('error', () => {});
+  const closed = once(attacking, 'close');
+  attacking.on('data', () => {}).write(GET.repeat(1000));
+  await closed;
+  expect(requests).toBeLessThan(20);
+  expect(hits).toEqual(['answers_per_socket']);
   await http.stop(0);
 });

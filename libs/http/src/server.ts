@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { ConfigurationError } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
+import { Answers } from './answers.ts';
 import type { ConnectionLimiter } from './connection-limiter.ts';
 import { refuseUpgrade } from './error-response.ts';
 import type { Limits } from './limits.ts';
@@ -20,6 +21,12 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const TIMEOUT_CHECK_MS = 5_000;
 /** Idle time after which TCP probes a silent peer. */
 const TCP_KEEP_ALIVE_MS = 60_000;
+
+/**
+ * Most answers of one socket that are under way. Node reads a few thousand requests from a socket at once,
+ * and gives all of them to the application before anybody else is served.
+ */
+const ANSWERS_PER_SOCKET_MAX = 8;
 
 /** Where a server listens. */
 export interface ListenOptions {
@@ -63,8 +70,7 @@ export class HttpServer {
   readonly server: Server;
   readonly #logger: Logger;
   readonly #sockets = new Set<Socket>();
-  readonly #answers = new Set<ServerResponse>();
-  readonly #answerOf = new WeakMap<Duplex, ServerResponse>();
+  readonly #answers = new Answers();
   readonly #limits: ServerOptions['limits'];
   #draining = false;
 
@@ -89,12 +95,13 @@ export class HttpServer {
     this.server.maxHeadersCount = 0;
     this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
     this.server.on('connection', (socket) => this.#keepSocket(socket, options.connectionLimiter));
-    this.server.on('request', (_request, response) => {
+    this.server.on('request', (request, response) => {
+      if (!this.#mayAnswer(request.socket)) return;
       // Not for every socket: a WebSocket would hold the timer for as long as it lives.
-      response.socket?.setTimeout(answerStallMs);
+      request.socket.setTimeout(answerStallMs);
       this.#keepAnswer(response);
+      application(request, response);
     });
-    this.server.on('request', application);
     // Other expectations than 100-continue may be ignored (RFC 9110 section 10.1.1).
     this.server.on('checkExpectation', (...exchange) => this.server.emit('request', ...exchange));
     this.server.on('clientError', (error, socket) => this.#refuse(error, socket));
@@ -129,7 +136,7 @@ export class HttpServer {
    */
   onUpgrade(listener: (request: IncomingMessage, socket: Socket, head: Buffer) => void): void {
     this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      if (this.#answerOf.has(socket)) socket.destroy();
+      if (this.#answers.countOf(socket) > 0) socket.destroy();
       else listener(request, socket, head);
     });
   }
@@ -169,7 +176,7 @@ export class HttpServer {
 
   /** Ends a socket that was idle: its client does not read the answer, or sends no further request. */
   #endIdle(socket: Socket, answerStallMs: number): void {
-    const answer = this.#answerOf.get(socket);
+    const answer = this.#answers.currentOf(socket);
     if (socket.writableLength === 0 && answer && !answer.writableEnded) {
       // The client waits for the server.
       socket.setTimeout(answerStallMs);
@@ -184,7 +191,8 @@ export class HttpServer {
     const [limit, status = 400] = UNREADABLE[code] ?? [];
     if (limit !== undefined) this.#limits?.hit(limit);
     // A second answer must not begin in the middle of the first.
-    if (!socket.writable || code === 'ECONNRESET' || this.#answerOf.get(socket)?.headersSent) {
+    const isAnswering = this.#answers.currentOf(socket)?.headersSent;
+    if (!socket.writable || code === 'ECONNRESET' || isAnswering) {
       socket.destroy();
       return;
     }
@@ -192,13 +200,18 @@ export class HttpServer {
     refuseUpgrade(socket, error, { status });
   }
 
+  /** Closes the socket of a client that sends request after request and waits for no answer. */
+  #mayAnswer(socket: Socket): boolean {
+    // What was read together with earlier requests comes all the same.
+    if (socket.destroyed) return false;
+    if (this.#answers.countOf(socket) < ANSWERS_PER_SOCKET_MAX) return true;
+    this.#limits?.hit('answers_per_socket');
+    socket.destroy();
+    return false;
+  }
+
   #keepAnswer(answer: ServerResponse): void {
-    const { socket } = answer;
-    if (socket) this.#answerOf.set(socket, answer);
-    this.#answers.add(answer);
-    answer.once('close', () => {
-      this.#answers.delete(answer);
-      if (socket && this.#answerOf.get(socket) === answer) this.#answerOf.delete(socket);
+    this.#answers.add(answer, () => {
       // Node marks the connection as idle only after this event.
       if (this.#draining) setImmediate(() => this.server.closeIdleConnections());
     });
