@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type IngestSetup, sequenceOf, startIngest } from './ingest-setup.ts';
+import { type Answer, type IngestSetup, sequenceOf, startIngest } from './ingest-setup.ts';
 
 const BATCH = { 'content-type': 'application/cloudevents-batch+json' };
 const POSTS = 2000;
@@ -49,6 +49,42 @@ describe('ingest, idempotency', () => {
     expect(duplicates).toEqual([true, true, false]);
     expect(again.body[0].cursor).toBe(first.body[0].cursor);
     expect(await idsOf('batched')).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('ingest, the position of an answer', () => {
+  const position = ({ headers }: Answer) => headers.get('tidemark-position');
+  const batch = (...events: object[]) => setup.post(JSON.stringify(events), { headers: BATCH });
+
+  test('one event, a repeat, a batch: the highest cursor', async () => {
+    const first = await setup.post(event('1', 'positions'));
+    expect(position(first)).toBe(first.body.cursor);
+    const two = await batch(event('2', 'positions'), event('3', 'positions'));
+    expect(position(two)).toBe(two.body[1].cursor);
+    const mixed = await batch(event('4', 'positions'), event('1', 'positions'));
+    expect(position(mixed)).toBe(mixed.body[0].cursor);
+    expect(position(await setup.post(event('1', 'positions')))).toBe(first.body.cursor);
+    expect(position(await batch())).toBeNull();
+  });
+
+  test('412 and 409: the cursor of what is stored, in header and body', async () => {
+    const first = await setup.post(event('1', 'refusals'));
+    const { cursor } = first.body;
+    const headers = { 'if-none-match': '*' };
+    const refused = await setup.post(event('2', 'refusals'), { headers });
+    expect(position(refused)).toBe(cursor);
+    const other = { ...event('1', 'refusals'), data: 'other' };
+    const conflict = await setup.post(other);
+    expect(conflict).toMatchObject({ status: 409, body: { code: 'conflict', cursor } });
+    expect(position(conflict)).toBe(cursor);
+    const part = await batch(other, event('3', 'refusals'));
+    expect(part.status).toBe(409);
+    expect(sequenceOf(position(part) ?? '')).toBeGreaterThan(sequenceOf(cursor));
+    const empty = await setup.post(event('1', 'refusals.none'), {
+      headers: { 'if-match': `"${cursor}"` },
+    });
+    expect(empty).toMatchObject({ status: 412, body: { cursor: null } });
+    expect(position(empty)).toBeNull();
   });
 });
 

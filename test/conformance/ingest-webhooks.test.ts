@@ -84,6 +84,7 @@ describe('answers without a body', () => {
     expect(await answer.text()).toBe('');
     expect(answer.headers.get('preference-applied')).toBe(applied);
     expect(answer.headers.get('etag')).toMatch(/^"[a-z0-9.]+-\d+"$/);
+    expect(answer.headers.get('etag')).toBe(`"${answer.headers.get('tidemark-position')}"`);
   });
 
   test('a batch: 204; other preferences: 201; an error: its body', async () => {

@@ -13,6 +13,7 @@ import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
 import { type Appended, Appender } from './appender.ts';
 import { Epoch } from './epoch.ts';
 import type { NatsLink } from './link.ts';
+import { ConflictError } from './originals.ts';
 import { refusalError } from './refusals.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { StoreWatch } from './store-watch.ts';
@@ -128,7 +129,7 @@ export class EventAppender {
    * Appends an event, and resolves when the stream has stored it. Calls may overlap. The stream keeps the
    * order of calls that are made in one turn of the loop.
    *
-   * @throws TidemarkError `unavailable`, `too_large` or `precondition_failed`
+   * @throws TidemarkError `unavailable`, `too_large`, or with a cursor `precondition_failed` or `conflict`
    */
   async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
     const { parent, spanned = true } = request;
@@ -137,6 +138,11 @@ export class EventAppender {
       if (!this.#tracer.enabled || !spanned) return await this.#append(event, request);
       const append = (context?: TraceContext) => this.#append(event, { ...request, context });
       return await traceSend(this.#tracer, { event, parent, append });
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      // It names a stored event of the same publisher.
+      const cursor = await this.#cursorOf(error.sequence).catch(() => undefined);
+      throw new TidemarkError('conflict', error.message, { ...(cursor && { cursor }) });
     } finally {
       endTimer();
     }

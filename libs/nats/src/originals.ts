@@ -20,6 +20,16 @@ export interface SentMessage {
   readonly payload: Uint8Array;
 }
 
+/** The stream has another event under the topic, source and id, at a sequence. */
+export class ConflictError extends TidemarkError {
+  readonly sequence: number;
+
+  constructor(sequence: number) {
+    super('conflict', 'The topic has another event with this source and id.');
+    this.sequence = sequence;
+  }
+}
+
 /** Whether a message of the stream has this message id. */
 export function hasId(message: RawMessage, id: string): boolean {
   return headerOf(message, MESSAGE_ID_HEADER) === id;
@@ -63,7 +73,7 @@ export class Originals {
     const isSealed = this.#link.seal.isSealed(message, headerOf(message, SEAL_HEADER));
     const isOurs = isSealed && message.subject === subject;
     if (isOurs && isSameContent(message.payload, payload)) return;
-    throw new TidemarkError('conflict', 'The topic has another event with this source and id.');
+    throw new ConflictError(message.sequence);
   }
 
   #read(seq: number, applicant: Applicant, budget: RetryBudget): Promise<RawMessage | undefined> {

@@ -8,6 +8,9 @@ export interface Position {
   readonly sequence: number;
 }
 
+/** The header that names a position in answers over HTTP. */
+export const POSITION_HEADER = 'Tidemark-Position';
+
 /** Where a subscription or query begins (PROTOCOL.md section 4). */
 export type Start =
   | { readonly kind: 'latest' }
@@ -50,6 +53,19 @@ export function parseCursor(text: string): Position {
     );
   }
   return { epoch: match[1], sequence };
+}
+
+/** The cursor with the highest sequence, of cursors that the answer to one request names. */
+export function highestCursor(cursors: readonly string[]): string | undefined {
+  let highest: string | undefined;
+  let reached = -1;
+  for (const cursor of cursors) {
+    const { sequence } = parseCursor(cursor);
+    if (sequence <= reached) continue;
+    highest = cursor;
+    reached = sequence;
+  }
+  return highest;
 }
 
 /**

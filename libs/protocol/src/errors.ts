@@ -72,7 +72,10 @@ const TEXT_LENGTH_MAX = 300;
 export interface ErrorDetails {
   /** Every fault found in the input, when there are several. */
   readonly faults?: readonly Fault[];
-  /** With `precondition_failed`: the topic's actual last cursor, `null` when the topic is empty. */
+  /**
+   * With `precondition_failed`: the topic's actual last cursor, `null` when the topic is empty. With `conflict`:
+   * that of the stored event; of a batch the highest cursor of what it stored or found stored.
+   */
   readonly cursor?: string | null;
   /** How long to wait before another try, in seconds; sent as `Retry-After` over HTTP. */
   readonly retryAfterSeconds?: number;

@@ -7,7 +7,7 @@ import {
   type Response,
   readBody,
 } from '@tidemark/http';
-import { TidemarkError } from '@tidemark/protocol';
+import { asTidemarkError, highestCursor, POSITION_HEADER, TidemarkError } from '@tidemark/protocol';
 import { readPreconditions } from './precondition.ts';
 import { readBodyless } from './preferences.ts';
 import type { Checked, Publishing } from './publishing.ts';
@@ -37,12 +37,16 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     });
     // The body may have arrived long after the token was checked.
     options.confirm(principal);
-    const { submission, published } = await publishing.publish(
-      { request, response, user: principal.subject },
-      body,
-      (context) => check(request, body, { principal, context }),
-    );
+    const { submission, published } = await publishing
+      .publish({ request, response, user: principal.subject }, body, (context) =>
+        check(request, body, { principal, context }),
+      )
+      .catch((error) => {
+        tellPosition(response, asTidemarkError(error).details.cursor);
+        throw error;
+      });
     const [first] = published;
+    tellPosition(response, highestCursor(published.map(({ cursor }) => cursor)));
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
     const applied = readBodyless(request.headers);
     if (applied) response.set('Preference-Applied', applied).status(204).end();
@@ -60,6 +64,11 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       },
     },
   };
+}
+
+/** Names how far the log is at least, in answers of every form. */
+function tellPosition(response: Response, cursor: string | null | undefined): void {
+  if (cursor) response.set(POSITION_HEADER, cursor);
 }
 
 interface Sent {

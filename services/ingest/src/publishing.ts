@@ -6,6 +6,7 @@ import {
   asTidemarkError,
   type CloudEvent,
   type EventDefaults,
+  highestCursor,
   readTraceContext,
   TidemarkError,
 } from '@tidemark/protocol';
@@ -152,11 +153,17 @@ async function append(
   const faults = errors.flatMap((error, index) => {
     return error ? [{ path: `[${index}]`, message: error.message }] : [];
   });
+  const published = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const [first] = faults;
   if (first) {
-    throw new TidemarkError('conflict', first.message, submission.batch ? { faults } : {});
+    const found = [...published, ...errors.flatMap((error) => error?.details ?? [])];
+    const cursor = highestCursor(found.flatMap(({ cursor }) => cursor ?? []));
+    throw new TidemarkError('conflict', first.message, {
+      ...(submission.batch && { faults }),
+      ...(cursor !== undefined && { cursor }),
+    });
   }
-  return outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  return published;
 }
 
 function toPublished(

@@ -9,6 +9,7 @@ import {
 import {
   formatCursor,
   type LogBounds,
+  POSITION_HEADER,
   parseCursor,
   TidemarkError,
   toPresent,
@@ -23,7 +24,6 @@ import { readTopics } from './topics.ts';
 import { itemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
-const POSITION_HEADER = 'Tidemark-Position';
 
 export interface HistoryOptions extends HistorySource, ReadsOptions, ExportsOptions {
   /** Largest `limit` of a query. */
