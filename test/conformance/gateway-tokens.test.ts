@@ -88,6 +88,8 @@ test('token: none at all: 401 everywhere but for health and metrics', async () =
   for (const [service, path] of [
     [system.gateway, '/v1/sse?topics=a'],
     [system.gateway, '/v1/sse'],
+    [system.gateway, '/v1/head'],
+    [system.replay, '/v1/head'],
     [system.replay, '/v1/events'],
     [system.replay, '/v1/topics'],
     [system.replay, '/v1/events/abc-1'],

@@ -60,6 +60,8 @@ export const queries: Surface = exchangeAll(
     place: fc.constantFrom(
       ['replay', '/v1/events'] as const,
       ['replay', '/v1/topics'] as const,
+      ['replay', '/v1/head'] as const,
+      ['gateway', '/v1/head'] as const,
       ['gateway', '/v1/sse'] as const,
     ),
     query: fc.oneof({ weight: 9, arbitrary: query }, { weight: 1, arbitrary: text.map(printable) }),

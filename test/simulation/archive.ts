@@ -5,6 +5,8 @@ import {
   type ArchiveQuery,
   type LogBounds,
   matches,
+  type NewestQuery,
+  type NewestStep,
   type SequenceRange,
   TidemarkError,
   TypeFilter,
@@ -205,6 +207,17 @@ export class ModelArchive implements ArchiveSource {
       .filter(({ from, to }) => to > after && from <= through)
       .map(({ from, to }) => ({ from: Math.max(from, after + 1), to: Math.min(to, through) }));
     return { events, through, missing };
+  }
+
+  findNewest(query: NewestQuery): NewestStep {
+    const { epoch, lastSequence } = this.bounds();
+    if (query.epoch !== epoch) throw new TidemarkError('invalid_cursor', 'Another epoch.');
+    if (query.through > lastSequence) throw new TidemarkError('unavailable', 'Not reached yet.');
+    const isWanted = (record: StoredRecord | undefined) =>
+      record && query.patterns.some((pattern) => matches(pattern, record.topic));
+    let sequence = query.through;
+    while (sequence > 0 && !isWanted(this.#records[sequence])) sequence--;
+    return { sequence, next: null };
   }
 
   sequenceBefore(timeMs: number): number {

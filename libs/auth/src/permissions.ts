@@ -47,13 +47,13 @@ export function permits(principal: Principal, action: Action, pattern: string): 
 }
 
 /**
- * Refuses principals without any grant for an action.
+ * Refuses principals without any grant for one of the actions.
  *
  * @throws TidemarkError `forbidden`
  */
-export function requireGrant(principal: Principal, action: Action): void {
-  if (principal.grants.some((grant) => grant.action === action)) return;
-  throw new TidemarkError('forbidden', `The token does not permit ${action}.`);
+export function requireGrant(principal: Principal, ...actions: readonly Action[]): void {
+  if (principal.grants.some(({ action }) => actions.includes(action))) return;
+  throw new TidemarkError('forbidden', `The token does not permit ${actions.join(' or ')}.`);
 }
 
 /** Whether the token permits admin calls. */

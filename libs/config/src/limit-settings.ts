@@ -184,7 +184,7 @@ export const gatewayLimits = {
     min: 1,
     unit: 'handshakes',
     meaning:
-      'Most handshakes and ticket requests from one address in a second, with any token; then 429.',
+      'Most handshakes, tickets and heads from one address in a second, with any token; then 429.',
   },
   ticketsPerSecondMax: {
     variable: 'TIDEMARK_GATEWAY_TICKETS_PER_SECOND_MAX',

@@ -1,7 +1,9 @@
 import {
   type ArchiveQuery,
   type LogBounds,
+  type NewestQuery,
   parseErrorAnswer,
+  parseNewestStep,
   parseSequenceAnswer,
   TidemarkError,
 } from '@tidemark/protocol';
@@ -82,6 +84,29 @@ export class ArchiveClient {
     const lack = directory.lackAt(epoch, after + 1);
     if (lack && directory.settled) return { lack };
     throw unavailable(cause);
+  }
+
+  /** The sequence of the newest event of some topics up to a sequence; 0 where there is none. */
+  async findNewest({ epoch, patterns, through }: Omit<NewestQuery, 'after'>): Promise<number> {
+    const tried = new Set<KnownArchive>();
+    let cause: unknown;
+    for (;;) {
+      const archive = this.#options.directory.choose(epoch, through, tried);
+      if (!archive) throw unavailable(cause);
+      tried.add(archive);
+      try {
+        let newest = 0;
+        for (let after: string | null = ''; after !== null; ) {
+          const query: NewestQuery = { epoch, patterns, through, after };
+          const step = parseNewestStep(toText(await this.#request(archive, 'newest', query)));
+          newest = Math.max(newest, step.sequence);
+          after = step.next;
+        }
+        return newest;
+      } catch (error) {
+        cause = error;
+      }
+    }
   }
 
   /** The last sequence stored before that time (ms since 1970) that any archive has; 0 without one. */

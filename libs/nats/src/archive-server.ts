@@ -4,8 +4,11 @@ import {
   type ArchiveQuery,
   asTidemarkError,
   type LogBounds,
+  type NewestQuery,
+  type NewestStep,
   parseArchiveQuery,
   parseArchiveTimeQuery,
+  parseNewestQuery,
 } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type ArchivePage, encodePage } from './archive-pages.ts';
@@ -42,6 +45,13 @@ export interface ArchiveSource {
    * @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch
    */
   readPage(query: ArchiveQuery): ArchivePage<ArchivedEvent>;
+  /**
+   * Makes one step of the search for the newest event of some topics.
+   *
+   * @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch, `unavailable` while it has
+   *   not reached the sequence or lacks a part that another archive has
+   */
+  findNewest(query: NewestQuery): NewestStep;
   /** The last sequence stored before that time (ms since 1970); 0 when there is none. */
   sequenceBefore(timeMs: number): number;
 }
@@ -87,6 +97,9 @@ export function answerArchive(
   if (operation === 'read') {
     const page = source.readPage(parseArchiveQuery(request.body));
     return encodePage({ bounds: source.bounds(), ...page });
+  }
+  if (operation === 'newest') {
+    return JSON.stringify(source.findNewest(parseNewestQuery(request.body)));
   }
   if (operation === 'sequence-at') {
     const { timeMs } = parseArchiveTimeQuery(request.body);

@@ -34,6 +34,24 @@ export interface ArchiveQuery {
   readonly bytesMax: number;
 }
 
+/** What a gateway asks of the archive: the newest event of some topics, up to a sequence. */
+export interface NewestQuery {
+  /** The epoch that the sequence belongs to. */
+  readonly epoch: string;
+  readonly patterns: readonly string[];
+  readonly through: number;
+  /** Topics after this one, in the order of their names; all where it is empty. */
+  readonly after: string;
+}
+
+/** What one step of that search has found. */
+export interface NewestStep {
+  /** The sequence of the newest event among the topics of this step; 0 without one. */
+  readonly sequence: number;
+  /** The topic to go on after; `null` where the search is complete. */
+  readonly next: string | null;
+}
+
 /** An event of the archive, with its JSON as text, which is how SQLite gives it. */
 export interface ArchivedEvent extends EventHeader {
   readonly json: string;
@@ -97,6 +115,15 @@ const archiveQuery = z.object({
   bytesMax: limit,
 });
 
+const newestQuery = z.object({
+  epoch: z.string(),
+  patterns: z.array(z.string()),
+  through: sequence,
+  after: z.string(),
+});
+
+const newestStep = z.object({ sequence, next: z.string().nullable() });
+
 const timeQuery = z.object({ timeMs: z.number() });
 
 const bounds = z.object({
@@ -152,6 +179,25 @@ export function parseArchiveQuery(text: string): ArchiveQuery {
  */
 export function parseArchiveTimeQuery(text: string): { readonly timeMs: number } {
   return parseRequest(timeQuery, text);
+}
+
+/**
+ * Reads the request for the newest event of some topics.
+ *
+ * @throws TidemarkError `invalid_json`, `invalid_query` or `invalid_pattern`
+ */
+export function parseNewestQuery(text: string): NewestQuery {
+  const query = parseRequest(newestQuery, text);
+  return { ...query, patterns: parsePatterns(query.patterns) };
+}
+
+/**
+ * Reads the answer to a request for the newest event of some topics.
+ *
+ * @throws TidemarkError `unavailable`
+ */
+export function parseNewestStep(text: string): NewestStep {
+  return parseAnswer(newestStep, text);
 }
 
 /**

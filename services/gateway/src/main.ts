@@ -18,8 +18,10 @@ import { Reports } from './observability/reports/reports.ts';
 import { systemClock } from './scheduling/clock.ts';
 import { ArchiveReader } from './sources/archive-reader.ts';
 import { startFeed } from './sources/feed.ts';
+import { LogHead } from './sources/log-head.ts';
 import { StreamReader } from './sources/stream-reader.ts';
 import type { Gateway } from './transports/gateway.ts';
+import { headEndpoint } from './transports/head-endpoint.ts';
 import { sseEndpoint } from './transports/sse/endpoint.ts';
 import { serveWebSockets } from './transports/websocket/endpoint.ts';
 
@@ -38,9 +40,11 @@ runService({
     const directory = new ArchiveDirectory({
       absenceMs: configuration.archiveAbsenceSeconds * 1000,
     });
+    const stream = new StreamReader(tiers);
+    const archives = new ArchiveClient({ ...tiers, directory });
     const core = createCore({
-      stream: new StreamReader(tiers),
-      archive: new ArchiveReader(new ArchiveClient({ ...tiers, directory })),
+      stream,
+      archive: new ArchiveReader(archives),
       clock: systemClock,
       tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
       coldReadsMax: configuration.coldReadsMax,
@@ -75,6 +79,10 @@ runService({
     const front = createHttpFront(parts, server, {
       endpoints: [
         sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
+        headEndpoint(
+          new LogHead({ stream, archive: archives, clock: systemClock }),
+          access.admission.guard(access.authenticate),
+        ),
         access.ticketEndpoint,
       ],
       adminEndpoints: access.adminEndpoints,
@@ -95,12 +103,12 @@ runService({
       signal,
       openTrace: (record, epoch) => deliveryTraces.openTrace(record, epoch),
     });
-    const archives = followArchives(link, { directory, logger });
+    const followed = followArchives(link, { directory, logger });
     const enforcement = enforce({ ...parts, registry });
     onStop(() => {
       feed?.stop();
       enforcement.stop();
-      archives.stop();
+      followed.stop();
     });
     onStop(() => link.close());
   },

@@ -13,7 +13,7 @@ import { type Criteria, createFilters } from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
 import { SelectionCache } from '../selection/selection-cache.ts';
 import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
-import { type Dictionaries, Dictionary } from '../sqlite/dictionary.ts';
+import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/dictionary.ts';
 import { EventTable } from '../sqlite/event-table.ts';
 import { KeyIndex } from '../sqlite/key-index.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
@@ -174,6 +174,13 @@ export class Archive {
       const filters = createFilters(criteria, this.#dictionaries);
       return new Selection(this.#table, this.#index, { filters, end: () => this.#end });
     });
+  }
+
+  /** The last sequence of a topic up to a sequence; 0 where it has none. */
+  lastOfTopic(topic: DictionaryEntry, through: number): number {
+    if (topic.lastSequence <= through) return topic.lastSequence;
+    const reader = this.#index.sequenceReader('topic', 'desc');
+    return reader.readItems(topic, { after: 0, through }, 1)[0] ?? 0;
   }
 
   findEvent(sequence: number): ArchivedEvent | undefined {

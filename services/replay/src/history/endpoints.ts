@@ -15,6 +15,7 @@ import {
   toPresent,
 } from '@tidemark/protocol';
 import { Exports, type ExportsOptions } from './export.ts';
+import { findHead } from './head.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
 import { type HistorySource, requireLost, resolveRange, waitForArchive } from './range.ts';
@@ -57,6 +58,19 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
         GET: (request, response, principal) => {
           const exchange = { request, response, principal };
           return reads.serve('event', exchange, (read) => answerEvent(read, options));
+        },
+      },
+    },
+    {
+      path: '/v1/head',
+      methods: {
+        GET: (request, response, principal) => {
+          const exchange = { request, response, principal };
+          return reads.serve('head', exchange, async (read) => {
+            const head = await findHead(read, options);
+            response.set(POSITION_HEADER, head.cursor);
+            await writeJson(response, Buffer.from(JSON.stringify(head)), options);
+          });
         },
       },
     },

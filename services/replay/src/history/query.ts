@@ -72,6 +72,8 @@ const topicsParameters = z.strictObject({
   [TOKEN_NAME]: token,
 });
 
+const headParameters = z.strictObject({ topics: text.optional(), [TOKEN_NAME]: token });
+
 const noParameters = z.strictObject({ [TOKEN_NAME]: token });
 
 /**
@@ -109,6 +111,17 @@ export function parseTopicsQuery(raw: RawQuery, limitMax: number): TopicsQuery {
     after: parseAfterTopic(after),
     limit: parseLimit(limit, limitMax),
   };
+}
+
+/**
+ * Reads the query of `GET /v1/head`.
+ *
+ * @returns the patterns; `undefined` where none are asked for
+ * @throws TidemarkError `invalid_query` or `invalid_pattern`
+ */
+export function parseHeadQuery(raw: RawQuery): readonly string[] | undefined {
+  const { topics } = parseParameters(headParameters, raw);
+  return topics === undefined ? undefined : parsePatternList(topics);
 }
 
 /**

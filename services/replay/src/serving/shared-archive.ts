@@ -50,7 +50,8 @@ export class SharedArchive {
   start(): { stop(): void | Promise<void> }[] {
     const { link, store, logger } = this.#options;
     const instance = this.#instance;
-    const served = serveArchive(link, createArchiveSource(store), { instance, logger });
+    const source = createArchiveSource(store, (...range) => this.filler.isElsewhere(...range));
+    const served = serveArchive(link, source, { instance, logger });
     const announcer = new ArchiveAnnouncer(link, {
       instance,
       archive: () => store.archive.id,

@@ -1,0 +1,45 @@
+import { requireGrant, requirePermission } from '@tidemark/auth';
+import { formatCursor, type NewestStep } from '@tidemark/protocol';
+import { NewestMatch } from '../serving/newest-match.ts';
+import { parseHeadQuery } from './query.ts';
+import type { HistorySource } from './range.ts';
+import type { Read } from './reads.ts';
+
+/** The end of the archive and, where topics are asked for, the newest of their events up to there. */
+export interface Head {
+  readonly cursor: string;
+  /** `null` where no event matches; absent where no topics are asked for. */
+  readonly last?: string | null;
+}
+
+/**
+ * Finds the head that a request asks for.
+ *
+ * @throws TidemarkError `forbidden`; `unavailable` where a newer event may be in another archive
+ */
+export async function findHead(
+  { request, principal, runStep }: Pick<Read, 'request' | 'principal' | 'runStep'>,
+  { store, isElsewhere }: Pick<HistorySource, 'store' | 'isElsewhere'>,
+): Promise<Head> {
+  const patterns = parseHeadQuery(request.query);
+  requireGrant(principal, 'history', 'subscribe');
+  for (const pattern of patterns ?? []) requirePermission(principal, 'history', pattern);
+  const { archive, bounds } = store.snapshot();
+  const { epoch, lastSequence } = bounds;
+  const cursor = formatCursor({ epoch, sequence: lastSequence });
+  if (!patterns) return { cursor };
+  const search = new NewestMatch({
+    archive,
+    patterns,
+    through: lastSequence,
+    isElsewhere: (range) => isElsewhere(epoch, range),
+  });
+  let newest = 0;
+  for (let after: string | null = ''; after !== null; ) {
+    const from: string = after;
+    const step: NewestStep = await runStep(() => search.step(from));
+    newest = Math.max(newest, step.sequence);
+    after = step.next;
+  }
+  return { cursor, last: newest === 0 ? null : formatCursor({ epoch, sequence: newest }) };
+}
