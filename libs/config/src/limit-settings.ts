@@ -316,6 +316,33 @@ export const replayLimits = {
     meaning:
       'Most bytes that all pages of history in memory take. Pages get shorter where others have the rest, and a part is kept for users who have none.',
   },
+  waitSecondsMax: {
+    variable: 'TIDEMARK_REPLAY_WAIT_SECONDS_MAX',
+    type: 'integer',
+    default: 60,
+    min: 1,
+    max: 3600,
+    unit: 's',
+    meaning:
+      'Longest `wait` of a history request. Proxies in front must wait longer for an answer.',
+  },
+  waitsPerUserMax: {
+    variable: 'TIDEMARK_REPLAY_WAITS_PER_USER_MAX',
+    type: 'integer',
+    default: 64,
+    min: 1,
+    unit: 'requests',
+    meaning: 'Most history requests of one user that wait at once; a further one gets 429.',
+  },
+  waitsMax: {
+    variable: 'TIDEMARK_REPLAY_WAITS_MAX',
+    type: 'integer',
+    default: 1024,
+    min: 1,
+    unit: 'requests',
+    meaning:
+      'Most history requests of all users that wait at once; a part is kept for users who have none.',
+  },
   exportsPerUserMax: {
     variable: 'TIDEMARK_REPLAY_EXPORTS_PER_USER_MAX',
     type: 'integer',

@@ -19,6 +19,7 @@ import {
 import type { Metrics } from '@tidemark/telemetry';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { historyEndpoints } from './history/endpoints.ts';
+import { Waits } from './history/waits.ts';
 import { Projector } from './projector/projector.ts';
 import { StallWatch } from './projector/stall-watch.ts';
 import { SharedArchive } from './serving/shared-archive.ts';
@@ -38,6 +39,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const stallWatch = new StallWatch();
   let feed: Feed | undefined;
   let keeper: StreamKeeper | undefined;
+  const waits = new Waits({ ...config, ...parts });
   const projector = new Projector({
     store,
     logger,
@@ -48,6 +50,8 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       readRecord: (sequence) => readRecord(link, sequence),
       writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
     },
+    onWritten: (events, missing) => waits.noteWritten(events, missing),
+    onAligned: () => waits.noteChanged(),
     restart: (reason) => feed?.restart(reason),
   });
   const lag = () => Math.max(0, (keeper?.lastSequence ?? 0) - store.lastSequence);
@@ -60,7 +64,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
   exposeProjection(metrics, { lag, stallWatch });
 
-  const front = createFront(parts, config, { store, projector, shared, stallWatch });
+  const front = createFront(parts, config, { store, projector, shared, stallWatch, waits });
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
@@ -105,12 +109,13 @@ interface Served {
   readonly projector: Projector;
   readonly shared: SharedArchive;
   readonly stallWatch: StallWatch;
+  readonly waits: Waits;
 }
 
 function createFront(
   parts: ServiceParts,
   config: ReplayConfiguration,
-  { store, projector, shared, stallWatch }: Served,
+  { store, projector, shared, stallWatch, waits }: Served,
 ): HttpFront {
   const { metrics, tracer, limits, link, confirm } = parts;
   // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
@@ -119,6 +124,7 @@ function createFront(
     endpoints: historyEndpoints({
       ...config,
       store,
+      waits,
       metrics,
       tracer,
       progress: projector.progress,

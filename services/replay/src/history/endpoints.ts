@@ -16,12 +16,14 @@ import {
 } from '@tidemark/protocol';
 import { Exports, type ExportsOptions } from './export.ts';
 import { findHead } from './head.ts';
+import { isWaiting, waitForPage } from './long-poll.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
 import { type HistorySource, requireLost, resolveRange, waitForArchive } from './range.ts';
 import { type Read, Reads, type ReadsOptions } from './reads.ts';
 import { PlaceSealer } from './sealed-place.ts';
 import { readTopics } from './topics.ts';
+import type { Waits } from './waits.ts';
 import { itemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
@@ -29,6 +31,9 @@ const NDJSON = 'application/x-ndjson';
 export interface HistoryOptions extends HistorySource, ReadsOptions, ExportsOptions {
   /** Largest `limit` of a query. */
   readonly pageEventsMax: number;
+  /** Longest `wait` of a query. */
+  readonly waitSecondsMax: number;
+  readonly waits: Waits;
   readonly confirm: Confirm;
   /** What replay services encrypt places with, so that each reads those of another. */
   readonly sharedKey: () => Buffer | undefined;
@@ -87,24 +92,34 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
 }
 
 async function answerEvents(
-  { request, response, principal, runStep, takeBytes }: Read,
+  read: Read,
   options: HistoryOptions,
   { exports }: { readonly exports?: Exports },
 ): Promise<void> {
-  const query = parseHistoryQuery(request.query, options.pageEventsMax);
+  const { request, response, principal, runStep, takeBytes } = read;
+  const query = parseHistoryQuery(request.query, options.pageEventsMax, options.waitSecondsMax);
   for (const pattern of query.criteria.patterns) requirePermission(principal, 'history', pattern);
   const range = await resolveRange(query, options);
   tellPosition(response, range.bounds);
   response.vary('Accept');
   if (exports) {
+    if (query.waitMs !== undefined)
+      throw new TidemarkError('invalid_query', 'Exports do not wait.');
     const confirm = () => options.confirm(principal);
     return exports.write(response, { range, query, confirm, runStep, user: principal.subject });
   }
-  const { body, next, complete } = await readPage(range, query, {
+  const first = await readPage(range, query, {
     limitMax: options.pageEventsMax,
     runStep,
     takeBytes,
   });
+  let page = first;
+  if (isWaiting(query, first, response)) {
+    const found = await waitForPage(read, query, { options, first: { range, page: first } });
+    tellPosition(response, found.range.bounds);
+    page = found.page;
+  }
+  const { body, next, complete } = page;
   if (!complete) {
     const name = query.order === 'asc' ? 'after' : 'before';
     const link = withParameter(request.query, name, next);

@@ -21,6 +21,8 @@ export interface PageOptions {
 export interface HistoryPage {
   readonly body: Buffer;
   readonly next: string;
+  /** Whether it has neither an event nor a gap. */
+  readonly empty: boolean;
   /** Whether nothing of the range is left after this page. */
   readonly complete: boolean;
 }
@@ -72,5 +74,10 @@ export async function readPage(
   const complete = isEmpty(left);
   const rest = JSON.stringify({ next, complete, gaps }).slice(1);
   // Bytes, because a client may take them slowly, and texts would occupy the heap until then.
-  return { body: Buffer.from(`{"items":[${items.join(',')}],${rest}`), next, complete };
+  return {
+    body: Buffer.from(`{"items":[${items.join(',')}],${rest}`),
+    next,
+    empty: items.length === 0 && gaps.length === 0,
+    complete,
+  };
 }

@@ -16,8 +16,12 @@ import {
 import { z } from 'zod';
 import type { Criteria } from '../selection/filters.ts';
 import type { Order } from '../sqlite/log-range.ts';
+import { WAIT_WILDCARDS_MAX } from './wait-tree.ts';
 
 export const PAGE_EVENTS_DEFAULT = 100;
+
+/** Longest wait of a request, where nothing else is configured. */
+export const WAIT_SECONDS_MAX = 60;
 
 /** Separates the topic in the `next` of `/v1/topics` from the sealed place. No topic has it. */
 export const SEALED_MARK = '~';
@@ -35,6 +39,8 @@ export interface HistoryQuery {
   /** Events stored before this time, in milliseconds since 1970. */
   readonly toMs: number | undefined;
   readonly limit: number | undefined;
+  /** How long the answer may wait for an event, in milliseconds; absent: it does not wait. */
+  readonly waitMs?: number;
 }
 
 export interface TopicsQuery {
@@ -62,6 +68,7 @@ const historyParameters = z.strictObject({
   source: text.optional(),
   limit: text.optional(),
   order: text.pipe(z.enum(['asc', 'desc'], 'must be asc or desc')).optional(),
+  wait: text.regex(/^\d{1,4}s$/, 'must be seconds, such as 30s').optional(),
   [TOKEN_NAME]: token,
 });
 
@@ -81,8 +88,13 @@ const noParameters = z.strictObject({ [TOKEN_NAME]: token });
  *
  * @throws TidemarkError `invalid_query`, `invalid_pattern`, `invalid_cursor` or `invalid_time`
  */
-export function parseHistoryQuery(raw: RawQuery, limitMax: number): HistoryQuery {
+export function parseHistoryQuery(
+  raw: RawQuery,
+  limitMax: number,
+  waitSecondsMax = WAIT_SECONDS_MAX,
+): HistoryQuery {
   const query = parseParameters(historyParameters, raw);
+  const waitMs = parseWait(query, waitSecondsMax);
   const { topics, after, before, from, to, type, source, limit, order } = query;
   return {
     criteria: {
@@ -96,6 +108,7 @@ export function parseHistoryQuery(raw: RawQuery, limitMax: number): HistoryQuery
     fromMs: from === undefined ? undefined : parseTime(from),
     toMs: to === undefined ? undefined : parseTime(to),
     limit: parseLimit(limit, limitMax),
+    ...(waitMs !== undefined && { waitMs }),
   };
 }
 
@@ -174,6 +187,30 @@ function parseLimit(text: string | undefined, max: number): number | undefined {
   const value = Number(text);
   if (/^\d{1,9}$/.test(text) && value >= 1 && value <= max) return value;
   throw refused([wrongParameter('limit', `must be a whole number from 1 to ${max}`)]);
+}
+
+/** A request that waits goes on with what comes, so it has no end and no other order. */
+function parseWait(
+  query: z.infer<typeof historyParameters>,
+  secondsMax: number,
+): number | undefined {
+  if (query.wait === undefined) return undefined;
+  const seconds = Number.parseInt(query.wait, 10);
+  if (seconds > secondsMax) {
+    throw refused([wrongParameter('wait', `must be ${secondsMax}s at most`)]);
+  }
+  const others = (['before', 'from', 'to'] as const).filter((name) => query[name] !== undefined);
+  if (query.order === 'desc') throw refused([wrongParameter('order', 'must be asc with wait')]);
+  const [other] = others;
+  if (other) throw refused([wrongParameter(other, 'must be absent with wait')]);
+  for (const pattern of parsePatternList(query.topics ?? '>')) {
+    if (pattern.split('*').length - 1 <= WAIT_WILDCARDS_MAX) continue;
+    throw new TidemarkError(
+      'invalid_pattern',
+      `With wait a pattern has at most ${WAIT_WILDCARDS_MAX} times *.`,
+    );
+  }
+  return seconds * 1000;
 }
 
 function refused(refusals: readonly Refusal[]): TidemarkError {

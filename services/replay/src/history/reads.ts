@@ -27,6 +27,10 @@ export interface Exchange {
 export interface Read extends Exchange {
   /** Runs a step of the reading when its user is next. Throws once the client is gone. */
   readonly runStep: RunStep;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+  /** Gives place and memory back, for a request that only waits from then on. */
+  readonly leavePlace: () => void;
   /**
    * Takes memory, until the answer has been taken or its client is gone.
    *
@@ -91,11 +95,21 @@ export class Reads {
     const { signal } = leaving;
     const flow = { user: principal.subject, connection: response };
     const runStep: RunStep = (step) => this.#steps.run(step, { flow, signal });
-    const end = this.#durations.startTimer({ query });
+    const observe = this.#durations.startTimer({ query });
+    let ended = false;
+    // A wait is no part of the duration of its query.
+    const end = () => {
+      if (!ended) observe();
+      ended = true;
+    };
+    const leavePlace = () => {
+      release();
+      end();
+    };
     try {
       await this.#tracer.within(`history ${query}`, { parent: spanOf(response) }, async () => {
         try {
-          await answer({ ...exchange, runStep, takeBytes });
+          await answer({ ...exchange, runStep, signal, leavePlace, takeBytes });
         } catch (error) {
           // Nobody is there to be told.
           if (!signal.aborted) throw error;

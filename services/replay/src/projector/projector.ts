@@ -41,6 +41,10 @@ export interface ProjectorOptions {
   /** Most events in one transaction. */
   readonly batchMax: number;
   readonly stream: JudgedStream;
+  /** Is told what a batch has stored, when it can be read. */
+  readonly onWritten?: (events: readonly IndexedEvent[], missing: readonly SequenceRange[]) => void;
+  /** Is told that the archive was aligned with the stream, and may have lost its end or its epoch. */
+  readonly onAligned?: () => void;
   /** Asks for the feed to start again, which calls `alignWith`. */
   readonly restart: (reason: string) => void;
 }
@@ -123,6 +127,7 @@ export class Projector {
     if (this.#stopped) return after;
     this.#received = after;
     this.#state = 'following';
+    this.#options.onAligned?.();
     this.#target ??= agreed.lastSequence;
     this.#setProgress(after);
     // Without a record to write, no write will show that the file can be written again.
@@ -170,6 +175,7 @@ export class Projector {
       this.#writeTraced();
       this.#file.noteWritten();
       this.#batchSizes.observe(events.length);
+      this.#options.onWritten?.(events, this.#missing);
       this.#clear();
     } catch (error) {
       this.#file.noteFault(error);
