@@ -93,6 +93,18 @@ describe('long poll', () => {
     expect(await waiting()).toBe(0);
   });
 
+  test('types with * at their end: an event whose type begins so ends the wait', async () => {
+    const asked = ask(`topics=polled.begin&type=order.*,x&wait=30s&after=${await end()}`);
+    await untilWaiting(1);
+    await store('polled.begin', 'order');
+    await sleep(200);
+    expect(await waiting()).toBe(1);
+    const sequence = await store('polled.begin', 'order.paid');
+    const { page, ms } = await asked;
+    expect(page.items.map(({ cursor }) => cursor.split('-')[1])).toEqual([String(sequence)]);
+    expect(ms).toBeLessThan(10_000);
+  });
+
   test('nothing comes: an empty page after the time, whose next is past what did not match', async () => {
     const asked = ask(`topics=polled.none&wait=1s&after=${await end()}`);
     await untilWaiting(1);

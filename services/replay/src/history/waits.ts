@@ -1,7 +1,7 @@
 import type { Principal } from '@tidemark/auth';
 import { Permits } from '@tidemark/fairness';
 import type { Budget, Confirm, Limits } from '@tidemark/http';
-import type { SequenceRange } from '@tidemark/protocol';
+import { type SequenceRange, TypeFilter } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import type { Criteria } from '../selection/filters.ts';
 import type { IndexedEvent } from '../sqlite/writer.ts';
@@ -129,7 +129,7 @@ export class Waits {
 /** One request that waits. */
 export class Wait {
   readonly principal: Principal;
-  readonly #types: ReadonlySet<string> | undefined;
+  readonly #types: TypeFilter | undefined;
   readonly #source: string | undefined;
   readonly #release: (end: string) => void;
   readonly #timer: NodeJS.Timeout;
@@ -143,7 +143,7 @@ export class Wait {
   constructor(waiting: Waiting, release: (end: string) => void) {
     const { principal, criteria, waitMs, signal } = waiting;
     this.principal = principal;
-    this.#types = criteria.types && new Set(criteria.types);
+    this.#types = criteria.types && new TypeFilter(criteria.types);
     this.#source = criteria.source;
     this.#release = release;
     this.#signal = signal;
@@ -154,7 +154,7 @@ export class Wait {
   /** Whether type and source of an event, whose topic matches, are wanted. */
   accepts({ type, source }: Pick<IndexedEvent, 'type' | 'source'>): boolean {
     if (this.#source !== undefined && source !== this.#source) return false;
-    return this.#types?.has(type) ?? true;
+    return this.#types?.accepts(type) ?? true;
   }
 
   /** Ends the pause. What is final stays so. */
