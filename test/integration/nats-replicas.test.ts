@@ -130,7 +130,7 @@ async function readWhileOneLags(link: NatsLink, lagging: ClusterServer): Promise
   const reads = Array.from({ length: 24 }, () => readAll(reader, { ...query, after: first }));
   await sleep(200);
   lagging.thaw();
-  expect(await reader.sequenceBefore(timeMs)).toBe(through - 100);
+  expect((await reader.sequenceBefore(timeMs)).sequence).toBe(through - 100);
   let lagged = 0;
   for (const { sequences, short } of await Promise.all(reads)) {
     expect(sequences).toHaveLength(200);

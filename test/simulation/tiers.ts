@@ -8,6 +8,7 @@ import type {
   ArchiveTier,
   ColdQuery,
   StreamTier,
+  TimeSearch,
 } from '../../services/gateway/src/sources/cold-reads.ts';
 import { believedSlice } from '../../services/gateway/src/sources/copy-end.ts';
 import { respond } from './archive.ts';
@@ -47,7 +48,11 @@ export class SimulatedStream implements StreamTier {
     for (;;) {
       const state = await this.#access.state();
       const isLate = state.replicated && state.lastSequence < sequence;
-      if (!isLate || clock.nowMs >= deadlineMs) return state;
+      if (!isLate) return state;
+      if (clock.nowMs >= deadlineMs) {
+        this.#access.knownEnd.checkBeyond(state, sequence);
+        return state;
+      }
       await this.#access.pause(REACHING_PAUSE_MS);
     }
   }
@@ -88,14 +93,18 @@ export class SimulatedStream implements StreamTier {
     }
   }
 
-  async sequenceBefore(timeMs: number): Promise<number> {
+  async sequenceBefore(timeMs: number): Promise<TimeSearch> {
     await this.#access.hop('ask for a time');
     const { history } = this.#world;
-    let sequence = history.firstSequence - 1;
+    const { firstSequence, lastSequence } = history;
+    let sequence = firstSequence - 1;
     for (;;) {
       const record = history.next(sequence);
-      if (!record) return history.lastSequence;
-      if (record.timeMs >= timeMs) return record.sequence - 1;
+      const isLater = record && record.timeMs >= timeMs;
+      if (isLater || !record) {
+        const before = record ? record.sequence - 1 : lastSequence;
+        return { sequence: before, found: before >= firstSequence };
+      }
       sequence = record.sequence;
     }
   }

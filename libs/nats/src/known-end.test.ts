@@ -71,6 +71,16 @@ describe('answers about a replicated stream', () => {
     expect(end.sequence).toBe(12);
   });
 
+  test('that a cursor is beyond the end: not believed where a record has reached it meanwhile', () => {
+    const end = known(10);
+    const state = answer(11);
+    end.checkBeyond(state, 12);
+    end.noteSequence(12);
+    expect(() => end.checkBeyond(state, 12)).toThrow('up to 11, and it reaches 12');
+    end.checkBeyond(state, 13);
+    end.checkBeyond(answer(12), 12);
+  });
+
   test('lower, and between them one that is not: the time begins anew', () => {
     const end = known(10);
     expect(() => end.check(answer(9))).toThrow(StaleAnswerError);

@@ -69,6 +69,19 @@ export class KnownEnd {
     this.#sequence = Math.max(answer.lastSequence, kept);
   }
 
+  /**
+   * Checks the answer that a cursor is beyond the end of the log. A request can be so long on its way that
+   * what the process has received meanwhile refutes the answer.
+   *
+   * @throws StaleAnswerError when the log is known to reach the cursor
+   */
+  checkBeyond({ lastSequence }: Pick<StreamAnswer, 'lastSequence'>, sequence: number): void {
+    if (lastSequence >= sequence || this.#sequence < sequence) return;
+    throw new StaleAnswerError(
+      `The server knows the stream up to ${lastSequence}, and it reaches ${this.#sequence}.`,
+    );
+  }
+
   /** @returns the sequence that the stream has in any case, whatever the answer says; 0 for none */
   #judge(answer: StreamAnswer, asked: number): number {
     if (!answer.leader)

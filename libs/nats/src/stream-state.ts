@@ -64,7 +64,7 @@ export async function readRecord(link: NatsLink, sequence: number): Promise<LogR
  * and ends before the cursor, the server that answers may be late: it is asked again for some seconds.
  *
  * @returns bounds that may end before `sequence` all the same
- * @throws as `readStreamState`
+ * @throws as `readStreamState`; `StaleAnswerError` where the process itself knows that the log reaches it
  */
 export async function readStateReaching(
   link: NatsLink,
@@ -74,7 +74,11 @@ export async function readStateReaching(
   for (;;) {
     const state = await readStreamState(link);
     const isLate = state?.replicated && state.lastSequence < sequence;
-    if (!isLate || performance.now() >= deadlineMs) return state;
+    if (!isLate) return state;
+    if (performance.now() >= deadlineMs) {
+      link.knownEnd.checkBeyond(state, sequence);
+      return state;
+    }
     await pause(WAIT_MS);
   }
 }

@@ -36,8 +36,16 @@ export interface StreamTier {
    * an event, but never where it begins.
    */
   readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice>;
-  /** The last sequence stored before that time, among those that the stream still holds. */
-  sequenceBefore(timeMs: number): Promise<number>;
+  /** Searches for the last sequence stored before that time, among those that the stream still holds. */
+  sequenceBefore(timeMs: number): Promise<TimeSearch>;
+}
+
+/** What a search of the stream for a time found. */
+export interface TimeSearch {
+  /** Every event after it is of that time or later. */
+  readonly sequence: number;
+  /** Whether the stream had an event there. If not, earlier ones may have left it, whatever their time. */
+  readonly found: boolean;
 }
 
 /** What the archives answer: a page from the start of the range on, or what all of them lack there. */

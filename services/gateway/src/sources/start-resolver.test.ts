@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { EventEntry } from '../log/event-entry.ts';
 import { Tail } from '../log/tail.ts';
 import type { Clock } from '../scheduling/clock.ts';
-import type { StreamTier } from './cold-reads.ts';
+import type { StreamTier, TimeSearch } from './cold-reads.ts';
 import { type LogView, StartResolver } from './start-resolver.ts';
 
 const HEAD = 5;
@@ -26,8 +26,8 @@ class AskedStream implements StreamTier {
   /** What the search for a time finds. */
   found = 0;
 
-  async sequenceBefore(): Promise<number> {
-    return this.found;
+  async sequenceBefore(): Promise<TimeSearch> {
+    return { sequence: this.found, found: true };
   }
 
   bounds(): Promise<LogBounds> {
@@ -64,16 +64,24 @@ function create() {
   };
 }
 
-/** A gateway whose stream and archive are at hand. */
-function createBetween(stream: LogBounds, archived: LogBounds) {
+/** A gateway whose stream and archive are at hand. A time is before all that the stream still has. */
+function createBetween(
+  stream: LogBounds,
+  archived: LogBounds,
+  { expired = 0, archivedBefore = 0 } = {},
+) {
   const tier: StreamTier = {
     connected: true,
     bounds: async () => stream,
     boundsReaching: away,
     readSlice: away,
-    sequenceBefore: away,
+    sequenceBefore: async () => ({ sequence: expired, found: false }),
   };
-  const archive = { bounds: async () => archived, readPage: away, sequenceBefore: away };
+  const archive = {
+    bounds: async () => archived,
+    readPage: away,
+    sequenceBefore: async () => archivedBefore,
+  };
   const clock = { nowMs: () => 0, soon: queueMicrotask, after: () => () => {} };
   const tail = new Tail(HEAD, { bytesMax: 1e6, eventsMax: 10 });
   const { epoch } = stream;
@@ -83,6 +91,7 @@ function createBetween(stream: LogBounds, archived: LogBounds) {
     earliest: async () => resolver.resolve({ kind: 'earliest' }, log, applicant),
     after: async (position: Position) =>
       resolver.resolve({ kind: 'cursor', position }, log, applicant),
+    at: async (timeMs: number) => resolver.resolve({ kind: 'time', timeMs }, log, applicant),
   };
 }
 
@@ -91,6 +100,13 @@ test('earliest while the archive has yet to follow the log into a new epoch: its
   const stream = { ...lineage, firstSequence: 8, lastSequence: LAST };
   const { earliest } = createBetween(stream, { epoch: 'e', firstSequence: 3, lastSequence: LAST });
   expect(await earliest()).toEqual({ sequence: 2 });
+});
+
+test('a time before all that the stream still has, and a server that says it begins earlier: the archive tells', async () => {
+  const archived = { epoch: 'e', firstSequence: 1, lastSequence: LAST };
+  const stale = { epoch: 'e', firstSequence: 1, lastSequence: 4 };
+  const { at } = createBetween(stale, archived, { expired: 6, archivedBefore: 3 });
+  expect(await at(1)).toEqual({ sequence: 3 });
 });
 
 test('cursor of an epoch that the log lost with its end, and an archive still has: no gap yet', async () => {
@@ -183,8 +199,6 @@ describe('a time after the newest event of the tail', () => {
     const start = at(200);
     await turn();
     stream.asked[0]?.answer(LAST);
-    await turn();
-    stream.asked[1]?.answer(LAST);
     expect(await start).toEqual({ sequence: LAST - 1 });
   });
 

@@ -133,10 +133,10 @@ export class StartResolver {
       // The feed has all that the stream had, so there is nothing to search for.
       if (latest.sequence === head) return latest;
     }
-    const sequence = await this.#stream.sequenceBefore(timeMs).catch(throwUnavailable);
-    // Read after the search: only the archive knows the events that expired during it.
-    const { epoch, firstSequence } = await this.#bounds();
-    if (sequence >= firstSequence || firstSequence <= 1) return { sequence };
+    const { sequence, found } = await this.#stream.sequenceBefore(timeMs).catch(throwUnavailable);
+    // An event that was read is proof. What the stream says about its bounds may be old.
+    if (found || sequence === 0) return { sequence };
+    const { epoch } = await this.#bounds();
     const archived = await this.#archive.sequenceBefore(epoch, timeMs).catch(throwUnavailable);
     return { sequence: Math.min(sequence, archived) };
   }

@@ -12,7 +12,7 @@ import { isLiteral, type LogBounds, toSubject } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
-import type { ColdQuery, StreamTier } from './cold-reads.ts';
+import type { ColdQuery, StreamTier, TimeSearch } from './cold-reads.ts';
 import { believedSlice, type CopySlice } from './copy-end.ts';
 import { decodeRecord } from './decoding.ts';
 
@@ -130,22 +130,24 @@ export class StreamReader implements StreamTier {
    * Searches by halves at the server that leads the stream: a consumer would search in a copy that may
    * lag, and find no event where the leader has one.
    */
-  async sequenceBefore(timeMs: number): Promise<number> {
+  async sequenceBefore(timeMs: number): Promise<TimeSearch> {
     const { firstSequence, lastSequence } = await this.#state();
     let low = firstSequence;
     let high = lastSequence + 1;
     let expired = 0;
+    let earlier = 0;
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2);
       const record = await readRecord(this.#link, middle);
       if (!record) expired = middle;
+      if (record && record.timeMs < timeMs) earlier = middle;
       if (record && record.timeMs >= timeMs) high = middle;
       else low = middle + 1;
     }
     if (expired > 0 && expired >= (await this.#state()).firstSequence) {
       throw new Error('A server that leads the stream no more has answered.');
     }
-    return low - 1;
+    return { sequence: low - 1, found: earlier === low - 1 };
   }
 
   async #state(): Promise<StreamState> {
