@@ -467,9 +467,10 @@ export class Reader {
   #isHidden({ sequence }: StoredRecord, version: LogVersion): boolean {
     const { history } = this.#truth;
     const [loss] = history.losses(version.epoch, 0, version.view).filter(({ view, ...one }) => {
-      const { after = one.through, to = 0 } = version.blind ?? {};
-      const from = Math.max(one.through, after);
-      const isHidden = sequence > from && sequence <= Math.max(one.archivedTo, to);
+      const { after = 0, to = 0 } = version.blind ?? {};
+      const isArchived = sequence <= one.archivedTo;
+      const isBlind = sequence > after && sequence <= to;
+      const isHidden = sequence > one.through && (isArchived || isBlind);
       return isHidden && !history.tells(version.epoch, view);
     });
     if (!loss) return false;
