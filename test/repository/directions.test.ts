@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { HOT_PATH, INFRA, LAYERS, PARTS, type Part, TESTS } from './directions.ts';
+import { EXAMPLES, HOT_PATH, INFRA, LAYERS, PARTS, type Part, TESTS } from './directions.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -41,14 +41,20 @@ describe('directions', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('imports: a program of infra: imports Node, and libraries that are allowed to it', () => {
-    const wrong = filesBelow(join(ROOT, 'infra'), '.mjs')
-      .filter((file) => !file.includes('node_modules'))
-      .flatMap(importsOf)
-      .filter(({ name }) => !/^(?:node:|\.)/.test(name) && !INFRA.packages.includes(name))
-      .filter(({ name }) => !mayImportLibrary(INFRA, name));
-    expect(wrong).toEqual([]);
-  });
+  test.each([
+    ['infra', INFRA],
+    ['examples', EXAMPLES],
+  ])(
+    'imports: a program of %s: imports Node, and libraries that are allowed to it',
+    (folder, part) => {
+      const wrong = filesBelow(join(ROOT, folder), '.mjs')
+        .filter((file) => !file.includes('node_modules'))
+        .flatMap(importsOf)
+        .filter(({ name }) => !/^(?:node:|\.)/.test(name) && !part.packages.includes(name))
+        .filter(({ name }) => !mayImportLibrary(part, name));
+      expect(wrong).toEqual([]);
+    },
+  );
 
   test('imports: a relative path: stays inside its part', () => {
     const wrong = imports.filter(({ file, name }) => {
@@ -112,7 +118,7 @@ describe('directions', () => {
 
 /** The table as ARCHITECTURE.md has it. */
 function printTable(): string {
-  const rows = Object.entries({ ...PARTS, infra: INFRA }).map(
+  const rows = Object.entries({ ...PARTS, infra: INFRA, examples: EXAMPLES }).map(
     ([folder, part]) => `| \`${folder}\` | ${part.contents} | ${printImports(part)} |`,
   );
   return [

@@ -73,6 +73,13 @@ export const INFRA: Part = {
   packages: ['@nats-io/transport-node', 'better-sqlite3'],
 };
 
+/** The programs of `examples`, which take settings and tokens from `infra/launcher`. */
+export const EXAMPLES: Part = {
+  contents: 'programs that show how to use the services, one folder each; the tests run them',
+  libs: [],
+  packages: ['better-sqlite3', 'ws'],
+};
+
 /** What is in `test`, which may import everything. */
 export const TESTS =
   'tests that span several parts; `runner` is `npm test`, `chaos` is `npm run test:chaos`';
