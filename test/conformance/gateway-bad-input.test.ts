@@ -281,6 +281,7 @@ describe('SSE, requests that are wrong', () => {
     ['a pattern that is none', '{"topics":["a..b"]}', 'invalid_pattern'],
     ['a * inside a type', '{"topics":["a"],"types":["a*b"]}', 'invalid_message'],
     ['101 topics', JSON.stringify({ topics: names(101) }), 'invalid_pattern'],
+    ['wrong in 5,000 places', `{"topics":[${'{"a":1},'.repeat(5_000)}1]}`, 'invalid_message'],
   ])('POST: %s: 400', async (_, body, code) => {
     const response = await ask(body);
     expect(response.status).toBe(400);

@@ -129,6 +129,14 @@ describe('ingest, batches', () => {
     expect(paths).toEqual(['[0].id', '[2]', '[3].topic']);
   });
 
+  test('more faults than an answer lists: the items behind them are not read', async () => {
+    const names = Array.from({ length: 50 }, (_, n) => [`A${n}`, 'x']);
+    const wrong = JSON.stringify({ ...good, ...Object.fromEntries(names) });
+    const answer = await refused(`[${wrong},${wrong},{"not": JSON}]`, { headers: BATCH });
+    expect(answer).toMatchObject({ code: 'invalid_event', faults: { length: 100 } });
+    expect(answer.message).toContain('At least 2 events are wrong');
+  });
+
   test('an item too large or too deep: 413 or 400 with its place', async () => {
     const large = { ...good, data: 'x'.repeat(EVENT_BYTES_MAX) };
     expect(await batch(good, large)).toMatchObject({ status: 413, paths: ['[1]'] });

@@ -41,13 +41,20 @@ export async function readBody(request: IncomingMessage, options: BodyOptions): 
 /**
  * Reads a body as JSON.
  *
- * @throws TidemarkError like `readBody`, or `invalid_json`
+ * @param look is given the text before it is parsed
+ * @throws TidemarkError like `readBody`, `invalid_json`, or what `look` throws
  */
-export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
-  const body = await readBody(request, { bytesMax });
+export async function readJson(
+  request: IncomingMessage,
+  bytesMax: number,
+  look?: (text: string) => void,
+): Promise<unknown> {
+  const text = (await readBody(request, { bytesMax })).toString('utf8');
   try {
-    return JSON.parse(body.toString('utf8'));
+    look?.(text);
+    return JSON.parse(text);
   } catch (cause) {
+    if (cause instanceof TidemarkError) throw cause;
     throw new TidemarkError('invalid_json', 'The body is not JSON.', { cause });
   }
 }

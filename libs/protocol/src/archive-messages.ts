@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, TidemarkError } from './errors.ts';
 import type { LogBounds, SequenceRange } from './log-bounds.ts';
 import type { EventHeader } from './stored-events.ts';
+import { listOf, textList } from './text-list.ts';
 import { parsePatterns } from './topics.ts';
 import { typeList } from './type-filter.ts';
 
@@ -107,7 +108,7 @@ const limit = z.int().min(1);
 
 const archiveQuery = z.object({
   epoch: z.string(),
-  patterns: z.array(z.string()),
+  patterns: textList(),
   types: typeList.exactOptional(),
   after: sequence,
   through: sequence,
@@ -117,7 +118,7 @@ const archiveQuery = z.object({
 
 const newestQuery = z.object({
   epoch: z.string(),
-  patterns: z.array(z.string()),
+  patterns: textList(),
   through: sequence,
   after: z.string(),
 });
@@ -128,11 +129,11 @@ const timeQuery = z.object({ timeMs: z.number() });
 
 const bounds = z.object({
   epoch: z.string(),
-  earlier: z.array(z.object({ epoch: z.string(), through: sequence })).exactOptional(),
+  earlier: listOf(z.object({ epoch: z.string(), through: sequence })).exactOptional(),
   firstSequence: sequence,
   lastSequence: sequence,
 });
-const ranges = z.array(z.object({ from: sequence, to: sequence }));
+const ranges = listOf(z.object({ from: sequence, to: sequence }));
 const announcement = z.object({
   instance: z.string().regex(/^[a-z0-9]{1,40}$/),
   archive: z.string(),
@@ -149,13 +150,12 @@ const errorAnswer = z.object({
 
 // Plain loops: a page has thousands of values, and a schema for each takes ten times as long.
 const column = z.custom<readonly number[]>(isColumn, 'must be a list of whole numbers');
-const texts = z.custom<readonly string[]>(isTextList, 'must be a list of texts');
 
 const pageHeader = z.object({
   state: bounds,
   through: sequence,
   missing: ranges,
-  topics: texts,
+  topics: textList(),
   sequences: column,
   topicIndexes: column,
   timesMs: column,
@@ -271,8 +271,4 @@ function isColumn(value: unknown): boolean {
   if (!Array.isArray(value)) return false;
   for (const number of value) if (!Number.isSafeInteger(number) || number < 0) return false;
   return true;
-}
-
-function isTextList(value: unknown): boolean {
-  return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }

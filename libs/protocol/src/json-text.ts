@@ -26,6 +26,12 @@ const CLOSE_OBJECT = 0x7d;
 const BLANK = /^[ \t\n\r]*$/;
 const ARRAY_BEGIN = /^[ \t\n\r]*\[/;
 
+/** More names than any message has. */
+const MESSAGE_NAMES_MAX = 20;
+
+/** More items than all lists of any message have. */
+const MESSAGE_ITEMS_MAX = 1_000;
+
 /** A text that holds an event. */
 export interface EventText {
   /** How deep in the text the event's attributes are: 1 where the text is the event itself. */
@@ -44,13 +50,19 @@ export interface EventText {
  *
  * @throws TidemarkError `invalid_event` for too many attributes or too deep a nesting, or `too_large`
  */
-export function refuseCostlyText(text: string, { depth: wanted, whole, ...more }: EventText) {
+export function refuseCostlyText(
+  text: string,
+  { depth: wanted, whole, ...more }: EventText,
+  visit: Visit = () => undefined,
+) {
   const { path, evenShort = false } = more;
   if (text.length < LOOK_LENGTH_MIN && !evenShort) return;
   let names = 0;
   let { length } = text;
   let slash = nextSlash(text, 0);
-  walk(text, (code, at, { depth, end }) => {
+  walk(text, (code, at, place) => {
+    const { depth, end } = place;
+    visit(code, at, place);
     if (code <= SPACE) length--;
     else if (code === QUOTE) {
       if (slash < at) slash = nextSlash(text, at);
@@ -71,6 +83,40 @@ export function refuseCostlyText(text: string, { depth: wanted, whole, ...more }
   throw new TidemarkError('too_large', message, {
     limit: 'event_bytes',
     ...(faults && { faults }),
+  });
+}
+
+/**
+ * Refuses the text of a client's message that is certain to be refused once it is parsed. Only its event may have a
+ * structure. All else that a message has are texts and lists of texts.
+ *
+ * @throws TidemarkError `invalid_message`, or for the event in it what `refuseCostlyText` throws
+ * @throws SyntaxError for a name that is no JSON
+ */
+export function refuseCostlyMessage(text: string): void {
+  let names = 0;
+  let items = 0;
+  let name = '';
+  const visitTop = (code: number, at: number, end: number) => {
+    if (code === OPEN_ARRAY) throw wrongMessage('must be an object');
+    if (code === QUOTE) name = text.slice(at, end + 1);
+    if (code === COLON && ++names > MESSAGE_NAMES_MAX) {
+      throw wrongMessage(`has more than ${MESSAGE_NAMES_MAX} names`);
+    }
+  };
+  const visitRest = (code: number, depth: number) => {
+    const isList = code === OPEN_ARRAY && depth === 2;
+    if (code === OPEN_OBJECT || (code === OPEN_ARRAY && !isList)) {
+      throw wrongMessage('may have a structure in its event only');
+    }
+    if (code === COMMA && ++items > MESSAGE_ITEMS_MAX) {
+      throw wrongMessage(`has more than ${MESSAGE_ITEMS_MAX} items in its lists`);
+    }
+  };
+  refuseCostlyText(text, { depth: 2, whole: false, path: 'event' }, (code, at, { depth, end }) => {
+    if (depth === 1) visitTop(code, at, end);
+    else if (!isEvent(name)) visitRest(code, depth);
+    else if (depth === 2 && code === OPEN_ARRAY) throw refused('event', 'must be a JSON object');
   });
 }
 
@@ -98,6 +144,8 @@ export function splitArray(text: string): string[] | undefined {
   return items.length === 1 && BLANK.test(items[0] ?? '') ? [] : items;
 }
 
+type Visit = (code: number, at: number, place: Place) => unknown;
+
 /** Where a character stands: how deep, and where it ends, which differs for a string. */
 interface Place {
   readonly depth: number;
@@ -108,7 +156,7 @@ interface Place {
  * Visits white space, strings as a whole, and what gives JSON its structure, until a visit returns false.
  * An opening bracket counts as inside of itself, a closing one as outside.
  */
-function walk(text: string, visit: (code: number, at: number, place: Place) => boolean): void {
+function walk(text: string, visit: Visit): void {
   const place = { depth: 0, end: 0 };
   for (let at = 0; at < text.length; at = place.end + 1) {
     const code = text.charCodeAt(at);
@@ -116,13 +164,22 @@ function walk(text: string, visit: (code: number, at: number, place: Place) => b
     if (code === OPEN_OBJECT || code === OPEN_ARRAY) place.depth++;
     else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) place.depth--;
     else if (code > SPACE && code !== QUOTE && code !== COMMA && code !== COLON) continue;
-    if (!visit(code, at, place)) return;
+    if (visit(code, at, place) === false) return;
   }
 }
 
 function nextSlash(text: string, start: number): number {
   const at = text.indexOf('\\', start);
   return at < 0 ? text.length : at;
+}
+
+/** Whether a name is that of the event. It may have escapes. */
+function isEvent(name: string): boolean {
+  return name === '"event"' || (name.includes('\\') && JSON.parse(name) === 'event');
+}
+
+function wrongMessage(what: string): TidemarkError {
+  return new TidemarkError('invalid_message', `The message ${what}.`);
 }
 
 function refused(path: string, message: string): TidemarkError {

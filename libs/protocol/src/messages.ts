@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { parseStart, type Start } from './cursors.ts';
 import { type ErrorBody, TidemarkError } from './errors.ts';
 import { parseExact } from './exact-json.ts';
-import { refuseCostlyText } from './json-text.ts';
+import { refuseCostlyMessage } from './json-text.ts';
+import { textList } from './text-list.ts';
 import { parsePatterns } from './topics.ts';
 import { typeList } from './type-filter.ts';
 
@@ -93,7 +94,7 @@ const id = z
   .refine((text) => !UNPRINTABLE.test(text), 'must have printable characters only');
 
 const subscription = z.strictObject({
-  topics: z.array(z.string()),
+  topics: textList(),
   types: typeList.optional(),
   after: z.string().nullish(),
   deliver: z.enum(DELIVER).optional(),
@@ -118,7 +119,7 @@ export interface RejectedMessage {
 export function parseClientMessage(text: string): ClientMessage | RejectedMessage {
   let input: unknown;
   try {
-    refuseCostlyText(text, { depth: 2, whole: false, path: 'event' });
+    refuseCostlyMessage(text);
     input = parseExact(text);
   } catch (cause) {
     if (cause instanceof TidemarkError) return { error: cause };

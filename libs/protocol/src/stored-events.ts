@@ -2,6 +2,7 @@ import { decodeUtf8, fromBinaryMode, type Header } from './binary-mode.ts';
 import { asTidemarkError, TidemarkError } from './errors.ts';
 import { encodeEvent, parseEvent } from './events.ts';
 import { parseExact } from './exact-json.ts';
+import { refuseCostlyText } from './json-text.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
 /** An event without its content: what the log knows of it beside its JSON. */
@@ -78,7 +79,9 @@ function readInput(headers: StoredMessage['headers'], payload: Uint8Array): Trac
   if (isBinaryMode(headers)) {
     return fromBinaryMode(textsOf(headers), headers.get('content-type'), payload);
   }
-  const input: unknown = parseExact(decodeUtf8(payload));
+  const text = decodeUtf8(payload);
+  refuseCostlyText(text, { depth: 1, whole: true });
+  const input: unknown = parseExact(text);
   if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
     return input as TraceCarrier;
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import { textList } from './text-list.ts';
 
 /** Most types of one subscription or query. */
 export const TYPES_MAX = 100;
@@ -27,10 +27,7 @@ export function typesFault(types: readonly string[]): string | undefined {
 }
 
 /** The types of a subscription or query, as a list. */
-export const typeList = z.array(z.string()).superRefine((types, context) => {
-  const message = typesFault(types);
-  if (message) context.addIssue({ code: 'custom', message });
-});
+export const typeList = textList(typesFault);
 
 /** Splits types separated by commas, as in a query string: `order.paid,invoice.*`. */
 export function splitTypes(text: string): readonly string[] {

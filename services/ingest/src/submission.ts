@@ -125,7 +125,7 @@ export function requireCount(count: number, batchEventsMax: number): void {
 }
 
 /**
- * Reads the texts of several events in steps of some milliseconds.
+ * Reads the texts of several events in steps of some milliseconds, until an answer could list no more faults.
  *
  * @param read is given a text and its path
  * @throws TidemarkError that names what is wrong with any of them
@@ -137,7 +137,9 @@ export async function readAll(
 ): Promise<CloudEvent[]> {
   const errors: TidemarkError[] = [];
   const events: CloudEvent[] = [];
-  for (let at = 0; at < texts.length; ) {
+  let faults = 0;
+  const isDone = (at: number) => at >= texts.length || faults >= FAULTS_MAX;
+  for (let at = 0; !isDone(at); ) {
     await context.runStep(() => {
       const endMs = performance.now() + STEP_MS;
       do {
@@ -147,9 +149,10 @@ export async function readAll(
           const refusal = asTidemarkError(error);
           if (refusal.code === 'invalid_json') throw refusal;
           errors.push(refusal);
+          faults += refusal.details.faults?.length ?? 1;
         }
         at++;
-      } while (at < texts.length && performance.now() < endMs);
+      } while (!isDone(at) && performance.now() < endMs);
     });
   }
   if (errors.length > 0) throw combine(errors);
@@ -190,7 +193,8 @@ function combine(errors: readonly TidemarkError[]): TidemarkError {
   const [first] = errors;
   if (first === undefined || errors.length === 1) return first as TidemarkError;
   const faults: Fault[] = errors.flatMap(({ details }) => details.faults ?? []);
-  return new TidemarkError(first.code, `${first.message} ${errors.length} events are wrong.`, {
+  const number = faults.length < FAULTS_MAX ? errors.length : `At least ${errors.length}`;
+  return new TidemarkError(first.code, `${first.message} ${number} events are wrong.`, {
     faults: faults.slice(0, FAULTS_MAX),
     ...(first.limit && { limit: first.limit }),
   });

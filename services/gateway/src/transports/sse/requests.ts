@@ -8,6 +8,7 @@ import {
   parsePatternList,
   parseStart,
   parseSubscriptionRequest,
+  refuseCostlyMessage,
   type SubscriptionRequest,
   splitTypes,
   TidemarkError,
@@ -53,7 +54,7 @@ export async function readBodyRequest(request: Request): Promise<SubscriptionReq
   if (misplaced !== undefined) {
     throw new TidemarkError('invalid_query', `A POST has ${misplaced} in its body.`);
   }
-  const body = await readJson(request, BODY_BYTES_MAX);
+  const body = await readJson(request, BODY_BYTES_MAX, refuseCostlyMessage);
   return parseSubscriptionRequest(body, lastEventIdOf(request, parameters));
 }
 
