@@ -268,6 +268,12 @@ describe('SSE, requests that are wrong', () => {
     expect(await response.json()).toMatchObject({ code: 'invalid_cursor' });
   });
 
+  test('more than 100 parameters that are not known: 400', async () => {
+    const names = Array.from({ length: 101 }, (_, n) => `k${n}`);
+    const response = await sse(`topics=a&${names.join('&')}`);
+    expect([response.status, await codeOf(response)]).toEqual([400, 'invalid_query']);
+  });
+
   test('a parameter against caches: passed over', async () => {
     const response = await sse('topics=a&_=1764097200&cacheBuster=x');
     expect(response.status).toBe(200);

@@ -7,6 +7,8 @@ export function closest(name: string, known: Iterable<string>): string | undefin
   let best: string | undefined;
   let bestDistance = Math.ceil(name.length / 4) + 1;
   for (const candidate of known) {
+    // Each character more is one edit, so a name of kilobytes is close to none and is not compared.
+    if (Math.abs(name.length - candidate.length) >= bestDistance) continue;
     const distance = editDistance(name, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import { parseHistoryQuery, parseTopicsQuery, withParameter } from './query.ts';
 
@@ -98,4 +98,24 @@ describe('history query', () => {
     const raw = { topics: 'a.*', after: 'e1-1', access_token: 'secret' };
     expect(withParameter(raw, 'after', 'e1-9')).toBe('topics=a.*&after=e1-9');
   });
+});
+
+test('very many unknown parameters with long names: some of them are named, shortened, in little time', () => {
+  const names = Array.from({ length: 1_000 }, (_, n) => `${n}${'x'.repeat(60)}`);
+  const many = Object.fromEntries([...names, 'x'.repeat(60_000)].map((name) => [name, '1']));
+  const attempt = () => {
+    const before = process.threadCpuUsage();
+    try {
+      parseTopicsQuery(many, LIMIT_MAX);
+    } catch (error) {
+      const { user, system } = process.threadCpuUsage(before);
+      return { ms: (user + system) / 1000, body: asTidemarkError(error).toBody() };
+    }
+    throw new Error('It was accepted.');
+  };
+  const attempts = Array.from({ length: 10 }, attempt);
+  expect(Math.min(...attempts.map(({ ms }) => ms))).toBeLessThan(2);
+  const [{ body } = attempt()] = attempts;
+  expect(body.faults).toHaveLength(20);
+  expect(JSON.stringify(body).length).toBeLessThan(3_000);
 });

@@ -23,6 +23,10 @@ export const PAGE_EVENTS_DEFAULT = 100;
 /** Longest wait of a request, where nothing else is configured. */
 export const WAIT_SECONDS_MAX = 60;
 
+/** Most parameters of those that are not known that an error names, and the most characters of each. */
+const UNKNOWN_NAMES_MAX = 20;
+const SHOWN_LENGTH_MAX = 80;
+
 /** Separates the topic in the `next` of `/v1/topics` from the sealed place. No topic has it. */
 export const SEALED_MARK = '~';
 
@@ -169,7 +173,7 @@ function parseParameters<S extends z.ZodObject>(schema: S, raw: RawQuery): z.inf
   throw refused(
     error.issues.flatMap((issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((name) => unknownParameter(name, names))
+        ? issue.keys.slice(0, UNKNOWN_NAMES_MAX).map((name) => unknownParameter(name, names))
         : wrongParameter(issue.path.join('.'), issue.message),
     ),
   );
@@ -223,7 +227,7 @@ function refused(refusals: readonly Refusal[]): TidemarkError {
 function unknownParameter(name: string, names: readonly string[]): Refusal {
   const suggestion = closest(name, names);
   const hint = suggestion ? `; did you mean ${suggestion}?` : '';
-  const shown = name.slice(0, 80);
+  const shown = name.slice(0, SHOWN_LENGTH_MAX);
   return {
     fault: { path: shown, message: `is not known${hint}` },
     sentence: `There is no query parameter ${JSON.stringify(shown)}${hint}`,

@@ -24,6 +24,9 @@ const FIELDS = ['topics', 'types', 'after', 'deliver', 'trace'];
 /** Where clients put the cursor that they cannot send as a header. The first that is there counts. */
 const LAST_EVENT_IDS = ['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id'];
 
+/** Most parameters that clients add of their own. Each is compared with those that are known. */
+const OTHERS_MAX = 100;
+
 const KNOWN = [...FIELDS, ...LAST_EVENT_IDS, 'access_token', 'ticket'];
 
 /**
@@ -71,8 +74,13 @@ export function returnCursor(request: Request): string | undefined {
 /** Clients add parameters of their own, such as against caches. A mistyped one is refused all the same. */
 function readParameters(request: Request): URLSearchParams {
   const parameters = new URL(request.url, 'http://gateway').searchParams;
+  let others = 0;
   for (const name of parameters.keys()) {
     if (KNOWN.includes(name)) continue;
+    if (++others > OTHERS_MAX) {
+      const reason = `A request may have at most ${OTHERS_MAX} parameters that are not known.`;
+      throw new TidemarkError('invalid_query', reason);
+    }
     const meant = closest(name, KNOWN);
     if (meant === undefined) continue;
     throw new TidemarkError(

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { closest } from './suggestion.ts';
+
+const KNOWN = ['topics', 'types', 'after'];
+
+test('closest: one letter off, two swapped, one too many: found; something else: not', () => {
+  expect(closest('topic', KNOWN)).toBe('topics');
+  expect(closest('tpyes', KNOWN)).toBe('types');
+  expect(closest('afterr', KNOWN)).toBe('after');
+  expect(closest('cacheBuster', KNOWN)).toBeUndefined();
+});
+
+test('closest: a name of a megabyte: compared with none', () => {
+  const before = process.threadCpuUsage();
+  expect(closest('x'.repeat(1_000_000), KNOWN)).toBeUndefined();
+  expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(20);
+});
