@@ -162,6 +162,7 @@ export class SimulatedGateway {
       registry: this.registry,
       logger: { error: ({ err }: { err: unknown }) => this.#world.fail(err) },
       authenticate: async () => principal(this.#grant),
+      confirm: () => {},
       limits: { hit: () => {} },
     } as unknown as Gateway;
     const session = new WebSocketSession({

@@ -42,6 +42,11 @@ export class UserWork implements Task {
     this.schedule({ run }, flow);
   }
 
+  /** Counts time that was spent for a user elsewhere. */
+  charge(ms: number, flow: Flow): void {
+    this.#queue.charge(flow, ms);
+  }
+
   run(deadlineMs: number): boolean {
     let nowMs = this.#nowMs();
     const endMs = Math.min(deadlineMs, nowMs + USER_SLICE_MS);

@@ -1,5 +1,5 @@
 import type { Principal } from '@tidemark/auth';
-import { permits, requireAdmin, requirePermission, requireUnexpired } from '@tidemark/auth';
+import { requireAdmin, requirePermission, requireUnexpired } from '@tidemark/auth';
 import type { AppendedEvent } from '@tidemark/nats';
 import {
   asTidemarkError,
@@ -16,7 +16,12 @@ import type { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import type { Connection } from '../../connections/connection.ts';
 import type { ConnectionReport } from '../../observability/reports/connection-report.ts';
 import type { Gateway } from '../gateway.ts';
+import { Coverage } from './coverage.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
+
+/** What a token is taken to cost: its signature, and its parts. It is checked in pieces that nobody can measure. */
+const TOKEN_MS = 0.1;
+const TOKEN_CHARACTER_MS = 30e-6;
 
 export interface SessionLimits {
   readonly subscriptionsMax: number;
@@ -52,6 +57,7 @@ export class WebSocketSession {
   readonly #options: SessionOptions;
   #principal: Principal;
   #publishing = 0;
+  #renewing = false;
   #finished: (() => void) | undefined;
   /** The last subscription that begins with what is stored from now on. A publish after it belongs to it. */
   #beginning: Promise<void> | undefined;
@@ -190,20 +196,44 @@ export class WebSocketSession {
   }
 
   async #authenticate({ token }: MessageOf<'authenticate'>): Promise<void> {
-    const { gateway, connection, onPrincipal, address } = this.#options;
-    const authorization = `Bearer ${token}`;
-    const principal = await gateway.authenticate({ headers: { authorization }, address });
-    if (principal.subject !== this.#principal.subject) {
-      throw new TidemarkError('forbidden', 'The token belongs to somebody else.');
+    const { gateway, connection, address } = this.#options;
+    if (this.#renewing) throw connectionLimit('authenticates', 'an authenticate in progress');
+    this.#renewing = true;
+    try {
+      const authorization = `Bearer ${token}`;
+      const principal = await gateway.authenticate({ headers: { authorization }, address });
+      gateway.core.userWork.charge(TOKEN_MS + token.length * TOKEN_CHARACTER_MS, connection.flow);
+      if (principal.subject !== this.#principal.subject) {
+        throw new TidemarkError('forbidden', 'The token belongs to somebody else.');
+      }
+      const uncovered = await this.#compare(principal);
+      this.#renew(principal, uncovered);
+    } finally {
+      this.#renewing = false;
     }
+  }
+
+  /** Resolves in the turn in which all subscriptions are compared, with a pattern of each that is not covered. */
+  #compare(principal: Principal): Promise<ReadonlyMap<string, string>> {
+    const { gateway, connection } = this.#options;
+    const { userWork, clock } = gateway.core;
+    return new Promise((resolve) => {
+      const nowMs = () => clock.nowMs();
+      const coverage = new Coverage({ connection, principal, nowMs, onChecked: resolve });
+      userWork.schedule(coverage, connection.flow);
+    });
+  }
+
+  /** Until now the former token has counted, so that no subscription outlives what covers it. */
+  #renew(principal: Principal, uncovered: ReadonlyMap<string, string>): void {
+    const { gateway, connection, onPrincipal } = this.#options;
+    gateway.confirm(principal);
     this.#principal = principal;
     onPrincipal(principal);
     connection.send(textFrame({ type: 'authenticated' }));
-    for (const [id, patterns] of connection.patternsById()) {
-      const lost = patterns.find((pattern) => !permits(principal, 'subscribe', pattern));
-      if (lost === undefined) continue;
+    for (const [id, pattern] of uncovered) {
       connection.unsubscribe(id);
-      this.#refuse(id, new TidemarkError('forbidden', `The new token does not cover ${lost}.`));
+      this.#refuse(id, new TidemarkError('forbidden', `The new token does not cover ${pattern}.`));
     }
   }
 
