@@ -316,6 +316,15 @@ export const replayLimits = {
     meaning:
       'Most bytes that all pages of history in memory take. Pages get shorter where others have the rest, and a part is kept for users who have none.',
   },
+  archiveRequestBytesMax: {
+    variable: 'TIDEMARK_REPLAY_ARCHIVE_REQUEST_BYTES_MAX',
+    type: 'integer',
+    default: 16 * MIB,
+    min: 2 * MIB,
+    unit: 'bytes',
+    meaning:
+      'Most bytes of reads of gateways that wait, 1 KiB more for each; a gateway repeats a further one, and a part is kept for users who have none.',
+  },
   waitSecondsMax: {
     variable: 'TIDEMARK_REPLAY_WAIT_SECONDS_MAX',
     type: 'integer',

@@ -9,6 +9,7 @@ import {
 } from '@tidemark/protocol';
 import type { ArchiveDirectory, ArchiveLack } from './archive-directory.ts';
 import { type ArchiveAnswer, type CreateEvent, decodePage } from './archive-pages.ts';
+import { askerHeaders } from './archive-requests.ts';
 import { requestSubject } from './archive-server.ts';
 import type { KnownArchive } from './known-archive.ts';
 import { type NatsLink, pause } from './link.ts';
@@ -38,7 +39,8 @@ export type ArchiveResult<E> =
  * asked for, and to the next where that one fails.
  *
  * Every call throws TidemarkError `unavailable` when no archive can answer, or when one that may hold
- * the events does not.
+ * the events does not. `isBusy` tells whether an archive has too much to do. The work counts for the user that a
+ * call names, which is the `sub` of a token; without one it counts for this process.
  */
 export class ArchiveClient {
   readonly #options: ArchiveClientOptions;
@@ -63,7 +65,11 @@ export class ArchiveClient {
   }
 
   /** Reads one page of a range. It ends where the archive that answers lacks a part. */
-  async readPage<E>(query: ArchiveQuery, create: CreateEvent<E>): Promise<ArchiveResult<E>> {
+  async readPage<E>(
+    query: ArchiveQuery,
+    create: CreateEvent<E>,
+    user?: string,
+  ): Promise<ArchiveResult<E>> {
     const { directory } = this.#options;
     const { epoch, after } = query;
     const tried = new Set<KnownArchive>();
@@ -73,7 +79,7 @@ export class ArchiveClient {
       if (!archive) break;
       tried.add(archive);
       try {
-        const page = decodePage(await this.#request(archive, 'read', query), create);
+        const page = decodePage(await this.#request(archive, 'read', query, user), create);
         const [hole] = page.missing;
         if (hole) archive.noteMissing(hole);
         if (page.through > after && (!hole || hole.from > after + 1)) return { page };
@@ -87,7 +93,10 @@ export class ArchiveClient {
   }
 
   /** The sequence of the newest event of some topics up to a sequence; 0 where there is none. */
-  async findNewest({ epoch, patterns, through }: Omit<NewestQuery, 'after'>): Promise<number> {
+  async findNewest(
+    { epoch, patterns, through }: Omit<NewestQuery, 'after'>,
+    user?: string,
+  ): Promise<number> {
     const tried = new Set<KnownArchive>();
     let cause: unknown;
     for (;;) {
@@ -98,7 +107,8 @@ export class ArchiveClient {
         let newest = 0;
         for (let after: string | null = ''; after !== null; ) {
           const query: NewestQuery = { epoch, patterns, through, after };
-          const step = parseNewestStep(toText(await this.#request(archive, 'newest', query)));
+          const answer = await this.#request(archive, 'newest', query, user);
+          const step = parseNewestStep(toText(answer));
           newest = Math.max(newest, step.sequence);
           after = step.next;
         }
@@ -110,32 +120,36 @@ export class ArchiveClient {
   }
 
   /** The last sequence stored before that time (ms since 1970) that any archive has; 0 without one. */
-  async sequenceBefore(epoch: string, timeMs: number): Promise<number> {
+  async sequenceBefore(epoch: string, timeMs: number, user?: string): Promise<number> {
     const archives = this.#options.directory.all(epoch);
     const answers = await Promise.allSettled(
       archives.map(async (archive) => {
-        const answer = await this.#request(archive, 'sequence-at', { timeMs });
+        const answer = await this.#request(archive, 'sequence-at', { timeMs }, user);
         return parseSequenceAnswer(toText(answer));
       }),
     );
     const sequences = answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
     if (sequences.length > 0) return Math.max(...sequences);
-    throw unavailable(answers[0]);
+    const [failed] = answers;
+    throw unavailable(failed?.status === 'rejected' ? failed.reason : undefined);
   }
 
-  async #request(archive: KnownArchive, operation: string, body: object): Promise<Uint8Array> {
-    const answer = await this.#exchange(archive, operation, body);
-    if (!ERROR_START.equals(answer.subarray(0, ERROR_START.length))) return answer;
-    throw parseErrorAnswer(toText(answer));
-  }
-
-  async #exchange(archive: KnownArchive, operation: string, body: object): Promise<Uint8Array> {
+  async #request(
+    archive: KnownArchive,
+    operation: string,
+    body: object,
+    user: string | undefined,
+  ): Promise<Uint8Array> {
     const { link, timeoutMs } = this.#options;
     if (!link.connected) throw unavailable();
     const subject = requestSubject(operation, archive.instance);
-    const request = link.connection.request(subject, JSON.stringify(body), { timeout: timeoutMs });
-    const reply = await archive.follow(request, this.#nowMs);
-    return reply.data;
+    const request = link.connection.request(subject, JSON.stringify(body), {
+      timeout: timeoutMs,
+      headers: askerHeaders(user, timeoutMs),
+    });
+    const { data: answer } = await archive.follow(request, this.#nowMs);
+    if (!ERROR_START.equals(answer.subarray(0, ERROR_START.length))) return answer;
+    throw parseErrorAnswer(toText(answer));
   }
 }
 

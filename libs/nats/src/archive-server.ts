@@ -1,4 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
+import type { Steps } from '@tidemark/fairness';
 import {
   type ArchivedEvent,
   type ArchiveQuery,
@@ -9,9 +10,11 @@ import {
   parseArchiveQuery,
   parseArchiveTimeQuery,
   parseNewestQuery,
+  TidemarkError,
 } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type ArchivePage, encodePage } from './archive-pages.ts';
+import { askerOf } from './archive-requests.ts';
 import { type NatsLink, pause } from './link.ts';
 
 /**
@@ -20,8 +23,11 @@ import { type NatsLink, pause } from './link.ts';
  */
 const ARCHIVE_SUBJECT = 'tidemark.archive';
 
-/** How long a stop waits for the requests that are on their way. */
+/** How long a stop waits for the requests that are on their way or wait for their turn. */
 const DRAIN_MS = 1000;
+
+/** What a request takes besides its body, so that small ones are limited too. */
+const REQUEST_BYTES = 1024;
 
 /** Several replay services share the requests that name none of them. */
 const QUEUE = 'replay';
@@ -56,14 +62,39 @@ export interface ArchiveSource {
   sequenceBefore(timeMs: number): number;
 }
 
-/** Answers archive requests until it is stopped. */
+/** Memory for the requests that wait, which users share. */
+export interface RequestRoom {
+  /** The part of a user. `take` throws TidemarkError `limit_exceeded` where no room is left for it. */
+  open(user: string): { take(bytes: number): void; release(): void };
+}
+
+/** As whom an archive is served, and where its requests wait. */
+export interface ServeArchiveOptions {
+  /** Names this process in the subjects of requests. */
+  readonly instance: string;
+  readonly logger: Logger;
+  /** Where requests wait until their user is next. Whatever else reads the archive waits there too. */
+  readonly steps: Steps;
+  readonly room: RequestRoom;
+}
+
+/**
+ * Answers archive requests until it is stopped: each in a step of its own, in fair turns of the users that they
+ * are made for. What has waited for as long as its asker wanted it to is answered with `limit_exceeded`, and not
+ * worked for.
+ */
 export function serveArchive(
   link: NatsLink,
   source: ArchiveSource,
-  { instance, logger }: { readonly instance: string; readonly logger: Logger },
+  serving: ServeArchiveOptions,
 ): { stop(): Promise<void> } {
+  const { instance, logger } = serving;
+  const underWay = new Set<Promise<void>>();
   const options = {
-    onMessage: (request: Msg) => respond(source, request, logger),
+    onMessage: (request: Msg) => {
+      const answered = respond(source, request, serving).finally(() => underWay.delete(answered));
+      underWay.add(answered);
+    },
     onEnded: ({ message: reason }: Error) => {
       logger.error({ reason }, 'archive requests are no longer received');
     },
@@ -75,8 +106,9 @@ export function serveArchive(
   return {
     async stop() {
       const drained = Promise.all(subscriptions.map((subscription) => subscription.drain()));
+      const answered = drained.then(() => Promise.all(underWay));
       // Draining waits for the server, which may hang.
-      await Promise.race([drained, pause(DRAIN_MS)]);
+      await Promise.race([answered, pause(DRAIN_MS)]);
     },
   };
 }
@@ -108,12 +140,36 @@ export function answerArchive(
   return JSON.stringify({ error: { code: 'not_found', message: `No operation ${operation}.` } });
 }
 
-function respond(source: ArchiveSource, request: Msg, logger: Logger): void {
+async function respond(
+  source: ArchiveSource,
+  request: Msg,
+  { steps, room, logger }: ServeArchiveOptions,
+): Promise<void> {
+  const { flow, waitMs } = askerOf(request);
+  const place = room.open(flow.user);
+  const waiting = new AbortController();
+  const timer = setTimeout(() => waiting.abort(waitedTooLong()), waitMs);
+  let answer: Uint8Array | string;
   try {
-    request.respond(answerArchive(source, { subject: request.subject, body: request.string() }));
+    place.take(REQUEST_BYTES + request.data.length);
+    const work = () => answerArchive(source, { subject: request.subject, body: request.string() });
+    answer = await steps.run(work, { flow, signal: waiting.signal });
   } catch (error) {
     const { code, message } = asTidemarkError(error);
     if (code === 'internal') logger.error({ err: error }, 'an archive request failed');
-    request.respond(JSON.stringify({ error: { code, message } }));
+    answer = JSON.stringify({ error: { code, message } });
+  } finally {
+    clearTimeout(timer);
+    place.release();
   }
+  try {
+    request.respond(answer);
+  } catch (error) {
+    // The connection was closed meanwhile, so nobody waits.
+    logger.warn({ err: error }, 'an archive request could not be answered');
+  }
+}
+
+function waitedTooLong(): TidemarkError {
+  return new TidemarkError('limit_exceeded', 'The archive has too much to do for this user.');
 }

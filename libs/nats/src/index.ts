@@ -5,6 +5,7 @@ export * from './archive-client.ts';
 export * from './archive-directory.ts';
 export * from './archive-holdings.ts';
 export * from './archive-pages.ts';
+export { isBusy, userName } from './archive-requests.ts';
 export * from './archive-server.ts';
 export * from './control.ts';
 export * from './event-appender.ts';

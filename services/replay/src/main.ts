@@ -1,4 +1,5 @@
 import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
+import { Steps } from '@tidemark/fairness';
 import {
   Feed,
   followRevocations,
@@ -34,7 +35,7 @@ runService({
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
   const parts = createParts('replay', config, lifetime);
-  const { logger, metrics, tracer, link, revocations, signal, onStop } = parts;
+  const { logger, metrics, tracer, link, limits, revocations, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
   const stallWatch = new StallWatch();
   let feed: Feed | undefined;
@@ -54,17 +55,25 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     onAligned: () => waits.noteChanged(),
     restart: (reason) => feed?.restart(reason),
   });
+  // Whatever reads the archive for a user waits in one queue.
+  const steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+  const room = limits.budget('archive_request_bytes', {
+    max: config.archiveRequestBytesMax,
+    of: 'bytes of requests of gateways',
+  });
   const lag = () => Math.max(0, (keeper?.lastSequence ?? 0) - store.lastSequence);
   const shared = new SharedArchive({
     ...parts,
     store,
+    steps,
+    room,
     absenceMs: config.archiveAbsenceSeconds * 1000,
     lag,
     caughtUp: () => projector.caughtUp,
   });
   exposeProjection(metrics, { lag, stallWatch });
 
-  const front = createFront(parts, config, { store, projector, shared, stallWatch, waits });
+  const front = createFront(parts, config, { store, projector, shared, stallWatch, waits, steps });
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
@@ -110,12 +119,13 @@ interface Served {
   readonly shared: SharedArchive;
   readonly stallWatch: StallWatch;
   readonly waits: Waits;
+  readonly steps: Steps;
 }
 
 function createFront(
   parts: ServiceParts,
   config: ReplayConfiguration,
-  { store, projector, shared, stallWatch, waits }: Served,
+  { store, projector, shared, stallWatch, waits, steps }: Served,
 ): HttpFront {
   const { metrics, tracer, limits, link, confirm } = parts;
   // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
@@ -125,6 +135,7 @@ function createFront(
       ...config,
       store,
       waits,
+      steps,
       metrics,
       tracer,
       progress: projector.progress,

@@ -16,7 +16,10 @@ export class ArchiveReader implements ArchiveTier {
     return this.#client.bounds(epoch);
   }
 
-  async readPage({ epoch, patterns, after, through, eventsMax }: ColdQuery): Promise<ArchiveRead> {
+  async readPage(
+    { epoch, patterns, after, through, eventsMax }: ColdQuery,
+    user?: string,
+  ): Promise<ArchiveRead> {
     const query = {
       epoch,
       patterns: patterns.list,
@@ -30,6 +33,7 @@ export class ArchiveReader implements ArchiveTier {
       query,
       ({ sequence, topic, timeMs }, json) =>
         new EventEntry(epoch, { sequence, topic, timeMs, json }),
+      user,
     );
     if (!page) return { lack };
     const { events, missing } = page;
@@ -40,8 +44,8 @@ export class ArchiveReader implements ArchiveTier {
     return { page: { kind: 'events', entries, through: complete } };
   }
 
-  sequenceBefore(epoch: string, timeMs: number): Promise<number> {
-    return this.#client.sequenceBefore(epoch, timeMs);
+  sequenceBefore(epoch: string, timeMs: number, user?: string): Promise<number> {
+    return this.#client.sequenceBefore(epoch, timeMs, user);
   }
 }
 

@@ -1,5 +1,5 @@
 import { Permits } from '@tidemark/fairness';
-import type { LogBounds } from '@tidemark/protocol';
+import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import { describe, expect, test } from 'vitest';
 import { Counters } from '../counters/counters.ts';
 import { PatternSet } from '../log/pattern-set.ts';
@@ -91,6 +91,35 @@ describe('cold reads', () => {
       archive: { readPage: async () => behind() },
     });
     expect(await reads.readPage(query(45))).toMatchObject({ kind: 'gap', through: 59 });
+  });
+
+  test('archive: has too much to do: asked again for the same user, and the stream is left alone', async () => {
+    const users: (string | undefined)[] = [];
+    let streamAsked = 0;
+    const reads = createReads({
+      stream: {
+        bounds: async () => {
+          streamAsked++;
+          return bounds(1, 100);
+        },
+        readSlice: async ({ through }) => ({ entries: [], through }),
+      },
+      archive: {
+        readPage: async (_, user) => {
+          users.push(user);
+          const cause = new TidemarkError('limit_exceeded', 'Too much.');
+          if (users.length < 3) throw new TidemarkError('unavailable', 'None.', { cause });
+          return { page: { kind: 'events', entries: [], through: 100 } };
+        },
+      },
+    });
+    const applicant = {
+      flow: { user: 'a', connection: {} },
+      signal: new AbortController().signal,
+    };
+    expect(await reads.readPage(query(45), applicant)).toMatchObject({ through: 100 });
+    expect(users).toEqual(['a', 'a', 'a']);
+    expect(streamAsked).toBe(0);
   });
 
   test('archives: one behind, another begins in what was dropped: the gap ends before it', async () => {

@@ -1,5 +1,5 @@
 import type { Applicant, Flow, Permits } from '@tidemark/fairness';
-import type { ArchiveLack } from '@tidemark/nats';
+import { type ArchiveLack, isBusy } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { EventEntry } from '../log/event-entry.ts';
@@ -53,12 +53,15 @@ export type ArchiveRead =
   | { readonly page: ColdPage; readonly lack?: undefined }
   | { readonly page?: undefined; readonly lack: ArchiveLack };
 
-/** The archives of the replay services. Calls throw `unavailable` while one that is needed is away. */
+/**
+ * The archives of the replay services. Calls throw `unavailable` while one that is needed is away, or has too much
+ * to do for the user (`isBusy`).
+ */
 export interface ArchiveTier {
   /** What all archives of an epoch hold together; those of another epoch where there are no others. */
   bounds(epoch: string): Promise<LogBounds>;
-  readPage(query: ColdQuery): Promise<ArchiveRead>;
-  sequenceBefore(epoch: string, timeMs: number): Promise<number>;
+  readPage(query: ColdQuery, user?: string): Promise<ArchiveRead>;
+  sequenceBefore(epoch: string, timeMs: number, user?: string): Promise<number>;
 }
 
 export interface ColdReadsOptions {
@@ -85,7 +88,7 @@ interface ReadProgress {
 interface Attempt {
   readonly generation: number;
   readonly progress: ReadProgress;
-  readonly signal: AbortSignal;
+  readonly applicant: Applicant;
 }
 
 /** A read that may have several readers. It ends when the last of them has gone. */
@@ -96,8 +99,9 @@ interface SharedRead {
 }
 
 /** Whoever waits for a read and never leaves. */
+const NOBODY = '';
 const STAYING: Applicant = {
-  flow: { user: '', connection: {} },
+  flow: { user: NOBODY, connection: {} },
   signal: new AbortController().signal,
 };
 
@@ -191,7 +195,7 @@ export class ColdReads {
     const progress: ReadProgress = { triedMs: 0 };
     for (;;) {
       const attempt = this.#options.reads.use(applicant, () => {
-        return this.#attempt(query, { generation, progress, signal });
+        return this.#attempt(query, { generation, progress, applicant });
       });
       const { answer, error } = await settle(attempt);
       signal.throwIfAborted();
@@ -218,13 +222,13 @@ export class ColdReads {
 
   async #attempt(
     query: ColdQuery,
-    { generation, progress, signal }: Attempt,
+    { generation, progress, applicant }: Attempt,
   ): Promise<ColdAnswer | undefined> {
     if (generation !== this.#generation) return undefined;
     const { clock } = this.#options;
     const startMs = clock.nowMs();
     try {
-      return await this.#askTiers(query, progress, signal);
+      return await this.#askTiers(query, progress, applicant);
     } finally {
       progress.triedMs += clock.nowMs() - startMs;
     }
@@ -234,12 +238,15 @@ export class ColdReads {
   async #askTiers(
     query: ColdQuery,
     progress: ReadProgress,
-    signal: AbortSignal,
+    { flow, signal }: Applicant,
   ): Promise<ColdAnswer | undefined> {
     this.#options.counters.coldReads++;
-    const archive = await settle(this.#options.archive.readPage(query));
+    const user = flow.user === NOBODY ? undefined : flow.user;
+    const archive = await settle(this.#options.archive.readPage(query, user));
     if (archive.answer?.page) return { ...archive.answer.page, tier: 'archive' };
     signal.throwIfAborted();
+    // What an archive has no time for would cost the stream many times as much.
+    if (isBusy(archive.error)) throw archive.error;
     const { stream } = this.#options;
     const before = await stream.bounds();
     if (before.epoch !== query.epoch) return undefined;

@@ -60,7 +60,7 @@ export class LogHead {
     const cursor = toCursor(end);
     if (through === 0) return { cursor, last: null };
     const sequence = await this.#permits.use(applicant, () =>
-      this.#search({ epoch, patterns, through }, applicant.signal),
+      this.#search({ epoch, patterns, through }, applicant),
     );
     return { cursor, last: sequence === 0 ? null : formatCursor({ epoch, sequence }) };
   }
@@ -68,13 +68,13 @@ export class LogHead {
   /** Asks again while the archives are a moment behind the stream. */
   async #search(
     query: Parameters<ArchiveClient['findNewest']>[0],
-    signal: AbortSignal,
+    { flow, signal }: Applicant,
   ): Promise<number> {
     const { archive, clock } = this.#options;
     const deadlineMs = clock.nowMs() + ARCHIVE_WAIT_MS;
     for (;;) {
       try {
-        return await archive.findNewest(query);
+        return await archive.findNewest(query, flow.user);
       } catch (error) {
         if (signal.aborted || clock.nowMs() >= deadlineMs) throw error;
       }

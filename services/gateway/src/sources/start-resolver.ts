@@ -61,12 +61,14 @@ export class StartResolver {
   ): ResolvedStart | Promise<ResolvedStart> {
     if (start.kind === 'latest') return this.#latest(log);
     const known = start.kind === 'earliest' ? undefined : startInTail(start, log);
-    return known ?? this.#permits.use(applicant(), () => this.#ask(start, log));
+    if (known) return known;
+    const asking = applicant();
+    return this.#permits.use(asking, () => this.#ask(start, log, asking.flow.user));
   }
 
-  async #ask(start: AskedStart, log: LogView): Promise<ResolvedStart> {
+  async #ask(start: AskedStart, log: LogView, user: string): Promise<ResolvedStart> {
     if (start.kind === 'earliest') return this.#first(await this.#bounds());
-    if (start.kind === 'time') return this.#atTime(start.timeMs, log);
+    if (start.kind === 'time') return this.#atTime(start.timeMs, log, user);
     const { position } = start;
     return toPresent(log.lineage, position)
       ? this.#beyondTail(position, log)
@@ -126,7 +128,7 @@ export class StartResolver {
     return { sequence: lastSequence, gap: { from, reason: 'future' } };
   }
 
-  async #atTime(timeMs: number, log: LogView): Promise<ResolvedStart> {
+  async #atTime(timeMs: number, log: LogView, user: string): Promise<ResolvedStart> {
     if (log.tail.endsBefore(timeMs)) {
       const { head } = log.tail;
       const latest = await this.#latest(log);
@@ -137,7 +139,9 @@ export class StartResolver {
     // An event that was read is proof. What the stream says about its bounds may be old.
     if (found || sequence === 0) return { sequence };
     const { epoch } = await this.#bounds();
-    const archived = await this.#archive.sequenceBefore(epoch, timeMs).catch(throwUnavailable);
+    const archived = await this.#archive
+      .sequenceBefore(epoch, timeMs, user)
+      .catch(throwUnavailable);
     return { sequence: Math.min(sequence, archived) };
   }
 

@@ -1,6 +1,7 @@
 import type { Principal } from '@tidemark/auth';
-import { Steps } from '@tidemark/fairness';
+import type { Steps } from '@tidemark/fairness';
 import { type Budget, type Limits, type Request, type Response, spanOf } from '@tidemark/http';
+import { userName } from '@tidemark/nats';
 import type { Metrics, Tracer } from '@tidemark/telemetry';
 import type { RunStep } from './walk.ts';
 
@@ -8,6 +9,8 @@ export interface ReadsOptions {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly limits: Limits;
+  /** Where the steps of all reads wait, also those of gateways. */
+  readonly steps: Steps;
   /** Most requests of one user at once. */
   readonly readsPerUserMax: number;
   /** Most requests of all users at once. */
@@ -40,8 +43,8 @@ export interface Read extends Exchange {
 }
 
 /**
- * Reads: the requests for history that are under way. Their number has limits, and their steps share one queue:
- * users get equal shares of the time, and so do the requests of one user.
+ * Reads: the requests for history that are under way. Their number has limits, and their steps share one queue
+ * with the requests of gateways: users get equal shares of the time, and so do the requests of one user.
  *
  * A request keeps its place until its answer has been taken or its client is gone, and until its work has
  * ended as well: a client that leaves and asks again gets no further work done beside the old.
@@ -51,10 +54,12 @@ export class Reads {
   readonly #places: Budget;
   readonly #bytes: Budget;
   readonly #durations;
-  readonly #steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+  readonly #steps: Steps;
 
-  constructor({ metrics, tracer, limits, readsMax, readsPerUserMax, pageBytesMax }: ReadsOptions) {
+  constructor(options: ReadsOptions) {
+    const { metrics, tracer, limits, steps, readsMax, readsPerUserMax, pageBytesMax } = options;
     this.#tracer = tracer;
+    this.#steps = steps;
     this.#places = limits.budget('reads', {
       max: readsMax,
       perUser: { limit: 'reads_per_user', max: readsPerUserMax },
@@ -68,8 +73,8 @@ export class Reads {
     );
     metrics.gauge(
       'history_steps_waiting',
-      'Steps of history requests that wait.',
-      () => this.#steps.waiting,
+      'Steps of reads that wait, of history requests and of gateways.',
+      () => steps.waiting,
     );
   }
 
@@ -93,7 +98,7 @@ export class Reads {
     response.once('close', () => leaving.abort());
     if (response.closed) leaving.abort();
     const { signal } = leaving;
-    const flow = { user: principal.subject, connection: response };
+    const flow = { user: userName(principal.subject), connection: response };
     const runStep: RunStep = (step) => this.#steps.run(step, { flow, signal });
     const observe = this.#durations.startTimer({ query });
     let ended = false;

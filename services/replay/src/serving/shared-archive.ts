@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Steps } from '@tidemark/fairness';
 import {
   ANNOUNCED_RANGES_MAX,
   ArchiveAnnouncer,
@@ -6,6 +7,7 @@ import {
   ArchiveDirectory,
   followArchives,
   type NatsLink,
+  type RequestRoom,
   serveArchive,
 } from '@tidemark/nats';
 import { Filler, type FillerOptions } from '../filling/filler.ts';
@@ -18,6 +20,9 @@ export interface SharedArchiveOptions extends Omit<FillerOptions, 'client' | 'di
   readonly link: NatsLink;
   /** How long an archive that fell silent still counts as holding its events, in ms. */
   readonly absenceMs: number;
+  /** Where the requests of gateways wait for their turn, and their memory until then. */
+  readonly steps: Steps;
+  readonly room: RequestRoom;
 }
 
 /** The archive among those of other replay services: it is served and announced, and filled from them. */
@@ -48,10 +53,10 @@ export class SharedArchive {
    * @returns what has to be stopped, in this order, once the projector has stopped
    */
   start(): { stop(): void | Promise<void> }[] {
-    const { link, store, logger } = this.#options;
+    const { link, store, logger, steps, room } = this.#options;
     const instance = this.#instance;
     const source = createArchiveSource(store, (...range) => this.filler.isElsewhere(...range));
-    const served = serveArchive(link, source, { instance, logger });
+    const served = serveArchive(link, source, { instance, logger, steps, room });
     const announcer = new ArchiveAnnouncer(link, {
       instance,
       archive: () => store.archive.id,
