@@ -6,6 +6,9 @@ const WORD_BITS = 32;
 /** With so few patterns, comparing each takes no longer and needs no tables. */
 const COMPARED_MAX = 4;
 
+/** Rows that there is room for at first. */
+const ROWS_FIRST = 64;
+
 /** What the patterns have at one place of a topic. The numbers are those of rows. */
 interface Level {
   /** The patterns with this token or `*` here, by token. */
@@ -128,19 +131,22 @@ function compileLevel(
 /** Collects rows of bits while their number is not known. */
 class RowBuilder {
   readonly #words: number;
-  readonly #rows: number[] = [];
+  #rows: Int32Array<ArrayBuffer>;
+  #length = 0;
 
   constructor(words: number) {
     this.#words = words;
+    this.#rows = new Int32Array(ROWS_FIRST * words);
   }
 
   /** @param copied the row that the new one begins with; an empty one if absent */
   add(copied?: number): number {
-    const row = this.#rows.length / this.#words;
-    for (let word = 0; word < this.#words; word++) {
-      this.#rows.push(copied === undefined ? 0 : (this.#rows[copied * this.#words + word] ?? 0));
-    }
-    return row;
+    const words = this.#words;
+    const start = this.#length;
+    this.#length += words;
+    if (this.#length > this.#rows.length) this.#grow();
+    if (copied !== undefined) this.#rows.copyWithin(start, copied * words, (copied + 1) * words);
+    return start / words;
   }
 
   setBit(row: number, bit: number): void {
@@ -149,6 +155,12 @@ class RowBuilder {
   }
 
   finish(): Int32Array<ArrayBuffer> {
-    return Int32Array.from(this.#rows);
+    return this.#rows.slice(0, this.#length);
+  }
+
+  #grow(): void {
+    const grown = new Int32Array(2 * this.#rows.length);
+    grown.set(this.#rows);
+    this.#rows = grown;
   }
 }
