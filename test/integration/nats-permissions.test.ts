@@ -1,8 +1,15 @@
+import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectUsers, FORBIDDEN, NATS_USERS, type User } from '../support/nats-users.ts';
+import {
+  connectUsers,
+  FORBIDDEN,
+  NATS_USERS,
+  REVOCATIONS,
+  type User,
+} from '../support/nats-users.ts';
 import { makeToken } from '../support/services.ts';
-import { numbered, type System, series, startSystem } from '../support/system.ts';
+import { numbered, type System, series, startSystem, withNats } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
 /*
@@ -73,6 +80,39 @@ describe('permissions', () => {
     }
     expect(await maySubscribe('ingest', '_INBOX.tidemark-gateway.>')).toBe(false);
     expect(await maySubscribe('gateway', '_INBOX.tidemark-replay.>')).toBe(false);
+  });
+
+  test('ingest creates consumers without end, also of a bucket of an earlier version: NATS keeps a thousand, for some seconds', async () => {
+    await withNats(system.nats.url, async (operator) => {
+      const { streams } = await jetstreamManager(operator);
+      const read = () => streams.info(REVOCATIONS);
+      const { consumer_limits: _, ...unlimited } = (await read()).config;
+      const earlier = { ...unlimited, max_consumers: -1, consumer_limits: {} };
+      await streams.update(REVOCATIONS, earlier);
+      await system.replay.restart();
+      expect((await read()).config).toMatchObject({
+        max_consumers: 1000,
+        consumer_limits: { inactive_threshold: 5e9 },
+      });
+      const config = { ack_policy: 'none', deliver_policy: 'all' };
+      const create = async (asked: object) => {
+        const body = JSON.stringify({ stream_name: REVOCATIONS, config: { ...config, ...asked } });
+        const subject = `tidemark.api.CONSUMER.CREATE.${REVOCATIONS}`;
+        const answer = await connectionOf('ingest').request(subject, body, { timeout: 10_000 });
+        return answer.json<{ error?: { description: string } }>().error?.description;
+      };
+      expect(await create({ inactive_threshold: 3600e9 })).toContain('exceeds system limit');
+      const refused = new Set<string | undefined>();
+      for (let round = 0; round < 11; round++) {
+        const answers = await Promise.all(Array.from({ length: 100 }, () => create({})));
+        for (const answer of answers) refused.add(answer);
+      }
+      expect(refused).toContain('maximum consumers limit reached');
+      expect((await read()).state.consumer_count).toBeLessThanOrEqual(1000);
+      await until(async () => (await read()).state.consumer_count < 10, 'unused consumers ended');
+    });
+    // Meanwhile services went on, and each that starts follows the revocations again.
+    await system.ingest.restart();
   });
 
   test('everything that services do: NATS refuses none of it', async () => {

@@ -14,7 +14,9 @@ import {
   type TokenConfiguration,
 } from '@tidemark/config';
 import type { NatsLink } from './link.ts';
+import { INACTIVE_MS } from './ordered-consumer.ts';
 
+const NANOSECONDS_PER_MS = 1_000_000;
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 
 /** The bucket of the revocations. */
@@ -22,6 +24,12 @@ export const REVOCATION_BUCKET = 'TIDEMARK_REVOCATIONS';
 
 /** Room for some 60,000 revocations; a further one is refused. */
 const REVOCATION_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Most consumers of the revocations. Each process has one; ingest, which may create them, could fill the memory of
+ * NATS with more: 15 KB each. They end when nobody asks them for `INACTIVE_MS`.
+ */
+const REVOCATION_CONSUMERS_MAX = 1000;
 
 /** The bucket of the tickets. */
 export const TICKET_BUCKET = 'TIDEMARK_TICKETS';
@@ -55,6 +63,7 @@ export function desiredBuckets(config: StreamConfiguration & TokenConfiguration)
       ageSecondsMax: revocationSeconds(config),
       bytesMax: REVOCATION_BYTES_MAX,
       storage: StorageType.File,
+      consumersMax: REVOCATION_CONSUMERS_MAX,
     }),
     bucket(TICKET_BUCKET, {
       ...common,
@@ -104,10 +113,12 @@ interface BucketLimits {
   readonly bytesMax: number;
   readonly storage: StorageType;
   readonly streamReplicas: number;
+  /** Most consumers, each of which ends soon when it is not used; as many as NATS bears if absent. */
+  readonly consumersMax?: number;
 }
 
 function bucket(name: string, limits: BucketLimits): NamedStream {
-  const { ageSecondsMax, bytesMax, storage, streamReplicas } = limits;
+  const { ageSecondsMax, bytesMax, storage, streamReplicas, consumersMax } = limits;
   return {
     name: bucketStream(name),
     subjects: [`$KV.${name}.>`],
@@ -126,5 +137,9 @@ function bucket(name: string, limits: BucketLimits): NamedStream {
     max_bytes: bytesMax,
     max_msg_size: VALUE_BYTES_MAX,
     num_replicas: streamReplicas,
+    ...(consumersMax !== undefined && {
+      max_consumers: consumersMax,
+      consumer_limits: { inactive_threshold: INACTIVE_MS * NANOSECONDS_PER_MS },
+    }),
   };
 }

@@ -34,7 +34,7 @@ const REQUEST_BYTES = 4 * 1024 * 1024 - 3;
 const REQUEST_EXPIRES_MS = 24 * 60 * 60 * 1000;
 
 /** How long the server keeps a consumer that sends no further requests. */
-const INACTIVE_MS = 5000;
+export const INACTIVE_MS = 5000;
 
 /** The same for a consumer with a scheduler, where messages may wait for as long as a fan-out takes. */
 const INACTIVE_SCHEDULED_MS = 60_000;

@@ -5,7 +5,11 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
+import {
+  natsServerFault,
+  type StreamConfiguration,
+  type TokenConfiguration,
+} from '@tidemark/config';
 import { EVENT_BYTES_MAX, type Lineage, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { desiredBuckets, type NamedStream } from './buckets.ts';
@@ -119,10 +123,13 @@ async function reconcile(
     logger.info({ stream }, 'creating the stream');
     return streams.add({ ...desired, ...(firstMetadata && { metadata: { ...firstMetadata } }) });
   }
-  const changes = differences(found.config, desired);
+  const changed = { ...desired };
+  // An older server, which a setting may allow, limits consumers when it creates a stream and never later.
+  if (natsServerFault(link.connection.info?.version ?? '')) delete changed.max_consumers;
+  const changes = differences(found.config, changed);
   if (changes.length === 0) return found;
   logger.info({ stream, changes }, 'updating the stream');
-  return streams.update(stream, { ...found.config, ...desired });
+  return streams.update(stream, { ...found.config, ...changed });
 }
 
 function differences(found: StreamConfig, desired: Partial<StreamConfig>): string[] {
