@@ -27,6 +27,8 @@ export interface CloudEvent {
   readonly type: string;
   readonly topic: string;
   readonly time?: string;
+  /** When it expires (section 3.1). */
+  readonly expires?: string;
   readonly subject?: string;
   readonly datacontenttype?: string;
   readonly dataschema?: string;
@@ -68,6 +70,7 @@ const attributes = z.looseObject({
   type: bounded,
   topic: z.string().refine(isTopic, `must be a topic: ${TOPIC_RULE}`).optional(),
   time: z.string().refine(isTime, 'must be an RFC 3339 time').optional(),
+  expires: z.string().refine(isTime, 'must be an RFC 3339 time').optional(),
   subject: text.optional(),
   datacontenttype: text.regex(MEDIA_TYPE, 'must be a media type').optional(),
   dataschema: text.regex(URI, 'must be an absolute URI').optional(),
@@ -89,6 +92,7 @@ const QUICK: ReadonlyMap<string, (value: unknown) => boolean> = new Map<
   ['type', isBounded],
   ['topic', (value) => typeof value === 'string' && isTopic(value)],
   ['time', (value) => typeof value === 'string' && isTime(value)],
+  ['expires', (value) => typeof value === 'string' && isTime(value)],
   ['subject', isBounded],
   ['datacontenttype', (value) => isBounded(value) && MEDIA_TYPE.test(value)],
   ['data', () => true],

@@ -6,6 +6,7 @@ export * from './errors.ts';
 export * from './event-type.ts';
 export * from './events.ts';
 export * from './exact-json.ts';
+export * from './expiry.ts';
 export * from './frames.ts';
 export * from './json-text.ts';
 export * from './log-bounds.ts';

@@ -36,6 +36,7 @@ export function createCore(options: CoreOptions): ConnectionContext {
   const patternBudget = new PatternBudget(options.patterns);
   const log = new EventLog({
     tail: options.tail,
+    wallMs,
     onAppended: (entry, topic) => hub.deliverEvent(entry, topic),
     onRestarted: () => coldReads.abandonReads(),
   });

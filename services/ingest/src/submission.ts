@@ -16,6 +16,7 @@ import {
   parseEvent,
   parseExact,
   refuseCostlyText,
+  refuseExpired,
   refuseManyAttributes,
   STRUCTURED_TYPE,
   splitArray,
@@ -178,14 +179,16 @@ function requireEncodable(event: CloudEvent, path: string): CloudEvent {
  */
 export function readEvent(
   input: unknown,
-  { publisher, context }: Pick<SubmissionContext, 'publisher' | 'context'>,
+  { publisher, context, nowMs }: Pick<SubmissionContext, 'publisher' | 'context' | 'nowMs'>,
   path = '',
 ): CloudEvent {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return parseEvent(input, path);
   }
   refuseManyAttributes(input, path);
-  return parseEvent({ ...withContext({ ...input }, context), publisher }, path);
+  const event = parseEvent({ ...withContext({ ...input }, context), publisher }, path);
+  refuseExpired(event, nowMs, path);
+  return event;
 }
 
 /** The error of a batch: code and text of the first error, and the faults of all. */

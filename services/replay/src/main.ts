@@ -19,6 +19,7 @@ import {
 } from '@tidemark/service';
 import type { Metrics } from '@tidemark/telemetry';
 import { ArchiveStore } from './archive/archive-store.ts';
+import { ExpirySweep } from './archive/expiry-sweep.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Waits } from './history/waits.ts';
 import { Projector } from './projector/projector.ts';
@@ -103,9 +104,10 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     onRecord: (record) => projector.receiveRecord(record),
   });
   feed.start();
+  const sweep = new ExpirySweep(store, logger);
 
   // A step of its own for each part, so that one that fails does not keep the archive from being closed.
-  for (const part of [keeper, feed, following, projector, ...shared.start()]) {
+  for (const part of [keeper, feed, following, projector, sweep, ...shared.start()]) {
     onStop(() => part.stop());
   }
   // Before the link, which waits for NATS.

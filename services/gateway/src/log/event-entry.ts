@@ -1,4 +1,4 @@
-import { eventType, type LogEvent, type Position } from '@tidemark/protocol';
+import { eventExpiryMs, eventType, type LogEvent, type Position } from '@tidemark/protocol';
 
 /** Encodes an event for one transport. */
 export interface EventEncoder {
@@ -55,6 +55,7 @@ export class EventEntry implements LogEvent, Position {
   #webSocketFrame: Buffer | undefined;
   #sseFrame: Buffer | undefined;
   #type: string | undefined;
+  #expiresMs: number | undefined;
   #account: Account | undefined;
 
   constructor(epoch: string, event: LogEvent, deliveryTrace?: DeliveryTrace) {
@@ -74,6 +75,12 @@ export class EventEntry implements LogEvent, Position {
     // The last step, because the account may give up entries, and this one too.
     this.#account?.add(typeBytes(type));
     return type;
+  }
+
+  /** When it expires, in ms since 1970, which is read from the JSON once, when the first catch-up asks. */
+  get expiresMs(): number {
+    this.#expiresMs ??= eventExpiryMs(this.json);
+    return this.#expiresMs;
   }
 
   /** The memory that it takes, with the frames and the type that it has kept until now. */

@@ -32,6 +32,8 @@ export interface HeadWaiter {
 
 export interface EventLogOptions {
   readonly tail: TailLimits;
+  /** The wall clock, which tells what has expired. The system's clock if absent. */
+  readonly wallMs?: (() => number) | undefined;
   /** Called for each event, after the tail has it. */
   readonly onAppended: (entry: EventEntry, topic: Topic) => void;
   /** Called when the tail restarts, before listeners restore their positions. */
@@ -56,8 +58,8 @@ export class EventLog {
   /** The highest sequence at which a subscription began; the tail may not have reached it yet. */
   #highestReserved = 0;
 
-  constructor({ tail, onAppended, onRestarted }: EventLogOptions) {
-    this.tail = new Tail(0, tail);
+  constructor({ tail, wallMs, onAppended, onRestarted }: EventLogOptions) {
+    this.tail = new Tail(0, tail, wallMs);
     this.#onAppended = onAppended;
     this.#onRestarted = onRestarted;
   }

@@ -204,6 +204,31 @@ describe('tail', () => {
     expect(readOn(tail, new PatternSet(['n.*', 'x']), START, 512)).toEqual(all);
   });
 
+  test('expired entries: left out from the moment on, by index and by scan, and the reader moves on', () => {
+    const limits = { bytesMax: 1_000_000, eventsMax: 1000 };
+    let nowMs = 1000;
+    const tail = new Tail(0, limits, () => nowMs);
+    for (let sequence = 1; sequence <= 200; sequence++) {
+      const expires = sequence % 2 === 0 ? { expires: new Date(2000).toISOString() } : {};
+      const json = Buffer.from(JSON.stringify({ type: 't', ...expires }));
+      const parts = { sequence, topic: `n.${sequence}`, timeMs: sequence, json };
+      tail.appendEntry(new EventEntry('e', parts));
+    }
+    for (const list of [['n.2', 'n.3'], ['n.*'], ['n.2']]) {
+      const read = (set: PatternSet) => tail.readEntries(set, 0, { eventsMax: 512 });
+      for (const set of [new PatternSet(list), new PatternSet(list, new TypeFilter(['t']))]) {
+        nowMs = 1999;
+        const before = read(set).entries.map(({ sequence }) => sequence);
+        nowMs = 2000;
+        const after = read(set);
+        expect(before).toContain(2);
+        const odd = before.filter((sequence) => sequence % 2 === 1);
+        expect(after.entries.map(({ sequence }) => sequence)).toEqual(odd);
+        expect(after.through).toBe(200);
+      }
+    }
+  });
+
   test('reset: everything is forgotten', () => {
     const { tail } = fill([{ topic: 'a', bytes: 9, skipped: 0 }], {
       bytesMax: 10_000,

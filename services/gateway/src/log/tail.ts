@@ -24,8 +24,8 @@ export interface ReadLimits {
   readonly isOver?: () => boolean;
 }
 
-/** Entries whose types are looked at between two looks at the clock. A type may lie behind 256 KiB of data. */
-const TYPES_PART = 8;
+/** Entries whose JSON is looked at between two looks at the clock. A type may lie behind 256 KiB of data. */
+const JSON_PART = 8;
 
 /** Entries in ascending order; complete up to and including `through`. */
 export interface Slice {
@@ -43,6 +43,7 @@ export interface Slice {
  */
 export class Tail {
   readonly #limits: TailLimits;
+  readonly #wallMs: () => number;
   readonly #entries = new EntryQueue();
   readonly topics = new TopicIndex<Topic>();
   #floor: number;
@@ -56,11 +57,15 @@ export class Tail {
     },
   };
 
-  /** @param start the sequence after which the tail begins */
-  constructor(start: number, limits: TailLimits) {
+  /**
+   * @param start the sequence after which the tail begins
+   * @param wallMs the wall clock, which tells what has expired
+   */
+  constructor(start: number, limits: TailLimits, wallMs: () => number = Date.now) {
     this.#floor = start;
     this.#head = start;
     this.#limits = limits;
+    this.#wallMs = wallMs;
   }
 
   get floor(): number {
@@ -141,13 +146,13 @@ export class Tail {
     return entry && entry.sequence - 1;
   }
 
-  /** Matching entries after a sequence that must not be below `floor`. */
+  /** Matching entries after a sequence that must not be below `floor`, without those that have expired. */
   readEntries(patterns: PatternSet, after: number, limits: ReadLimits): Slice {
     const queues = this.#indexed(patterns);
     const slice = queues
       ? this.#readIndex(queues, after, limits)
       : this.#scan(patterns, after, limits);
-    return patterns.types ? filterTypes(slice, patterns.types, limits) : slice;
+    return filterEntries(slice, { types: patterns.types, nowMs: this.#wallMs() }, limits);
   }
 
   #indexed({ list }: PatternSet): EntryQueue[] | undefined {
@@ -214,12 +219,16 @@ export class Tail {
   }
 }
 
-/** The entries of these types. They are all read by then: to look at a type can make the tail give up entries. */
-function filterTypes(slice: Slice, types: TypeFilter, { isOver }: ReadLimits): Slice {
+/** The entries that are shown. They are all read by then: to look at a type can make the tail give up entries. */
+function filterEntries(
+  slice: Slice,
+  { types, nowMs }: { readonly types: TypeFilter | undefined; readonly nowMs: number },
+  { isOver }: ReadLimits,
+): Slice {
   const entries: EventEntry[] = [];
   for (const [index, entry] of slice.entries.entries()) {
-    if (types.accepts(entry.type)) entries.push(entry);
-    const looks = index % TYPES_PART === TYPES_PART - 1 && index < slice.entries.length - 1;
+    if (entry.expiresMs > nowMs && (types?.accepts(entry.type) ?? true)) entries.push(entry);
+    const looks = index % JSON_PART === JSON_PART - 1 && index < slice.entries.length - 1;
     if (looks && isOver?.()) return { entries, through: entry.sequence };
   }
   return { entries, through: slice.through };

@@ -112,9 +112,10 @@ export class StreamReader implements StreamTier {
         const { topic } = record;
         const isWanted = topic !== undefined && patterns.matches(topic);
         const decoded = isWanted ? decodeRecord(record) : undefined;
-        if (decoded?.valid) {
-          entries.push(new EventEntry(epoch, decoded.event));
-          bytes += decoded.event.json.length;
+        const entry = decoded?.valid ? new EventEntry(epoch, decoded.event) : undefined;
+        if (entry && entry.expiresMs > Date.now()) {
+          entries.push(entry);
+          bytes += entry.json.length;
         }
         const full = entries.length >= eventsMax || bytes >= READ_BYTES_MAX;
         if (full && record.sequence < through) return sliceTo(record.sequence);

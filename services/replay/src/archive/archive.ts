@@ -15,8 +15,10 @@ import { SelectionCache } from '../selection/selection-cache.ts';
 import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
 import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/dictionary.ts';
 import { EventTable } from '../sqlite/event-table.ts';
+import { ExpiryTable } from '../sqlite/expiry-table.ts';
 import { KeyIndex } from '../sqlite/key-index.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
+import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
 import { type IndexedEvent, Writer } from '../sqlite/writer.ts';
 
 /**
@@ -33,6 +35,8 @@ export class Archive {
   readonly #dictionaries: Dictionaries;
   readonly #table: EventTable;
   readonly #index: KeyIndex;
+  readonly #expiry: ExpiryTable;
+  readonly #wallMs: () => number;
   readonly #writer: Writer;
   readonly #missing: Statement<[LogRange], SequenceRange>;
   readonly #longestMissing: Statement<[{ through: number; rangesMax: number }], SequenceRange>;
@@ -42,9 +46,13 @@ export class Archive {
   /** The last sequence in the file: beyond that of the bounds while a part of the file is to be removed. */
   #fileEnd = 0;
 
-  /** @throws ConfigurationError when the file cannot be written or belongs to another program */
-  constructor(path: string, logger: Logger) {
+  /**
+   * @param wallMs the wall clock, which tells what has expired
+   * @throws ConfigurationError when the file cannot be written or belongs to another program
+   */
+  constructor(path: string, logger: Logger, wallMs: () => number = Date.now) {
     this.path = path;
+    this.#wallMs = wallMs;
     this.#database = openDatabase(path, logger);
     this.id = readIdentity(this.#database);
     this.#dictionaries = {
@@ -54,7 +62,8 @@ export class Archive {
     };
     this.#table = new EventTable(this.#database);
     this.#index = new KeyIndex(this.#database);
-    this.#writer = new Writer(this.#database, this.#dictionaries);
+    this.#expiry = new ExpiryTable(this.#database);
+    this.#writer = new Writer(this.#database, this.#dictionaries, this.#expiry);
     this.#missing = this.#database.prepare(
       `SELECT max(from_sequence, @after + 1) AS "from", min(to_sequence, @through) AS "to"
        FROM missing WHERE to_sequence > @after AND from_sequence <= @through
@@ -162,6 +171,34 @@ export class Archive {
     return removed;
   }
 
+  /** Whether it holds events that have expired. Nothing shows them, apart from the counts of topics. */
+  get hasExpired(): boolean {
+    return this.#hidden() !== undefined;
+  }
+
+  /**
+   * Removes events that have expired, as many as one step may.
+   *
+   * @returns how many
+   * @throws the error of SQLite, such as on a full disk
+   */
+  removeExpired(): number {
+    const sequences = this.#expiry.listExpired(this.#wallMs(), STEP_EVENTS_MAX);
+    if (sequences.length === 0) return 0;
+    this.#revision++;
+    return this.#writer.removeEvents(sequences);
+  }
+
+  /**
+   * Takes from the disk what was removed: until then it is still in the write-ahead log.
+   *
+   * @returns false where somebody reads the log at the moment, such as a backup
+   */
+  flushRemoved(): boolean {
+    const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+    return result?.busy === 0;
+  }
+
   /**
    * The selection of some events. It may be one that was made before, for the same criteria.
    *
@@ -172,25 +209,34 @@ export class Archive {
     const needed = { from: Math.min(from, this.#end), revision: this.#revision };
     return this.#selections.get(JSON.stringify([patterns, types, source]), needed, () => {
       const filters = createFilters(criteria, this.#dictionaries);
-      return new Selection(this.#table, this.#index, { filters, end: () => this.#end });
+      const hidden = () => this.#hidden();
+      return new Selection(this.#table, this.#index, { filters, end: () => this.#end, hidden });
     });
   }
 
   /** The last sequence of a topic up to a sequence; 0 where it has none. */
   lastOfTopic(topic: DictionaryEntry, through: number): number {
-    if (topic.lastSequence <= through) return topic.lastSequence;
+    const hidden = this.#hidden();
     const reader = this.#index.sequenceReader('topic', 'desc');
-    return reader.readItems(topic, { after: 0, through }, 1)[0] ?? 0;
+    const before = (end: number) => reader.readItems(topic, { after: 0, through: end }, 1)[0] ?? 0;
+    let last = topic.lastSequence <= through ? topic.lastSequence : before(through);
+    while (last > 0 && hidden?.(last)) last = before(last - 1);
+    return last;
   }
 
   findEvent(sequence: number): ArchivedEvent | undefined {
-    return sequence > this.#end ? undefined : this.#table.findEvent(sequence);
+    if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
+    return this.#table.findEvent(sequence);
   }
 
   /** The last event of a range; `undefined` where it has none. */
   lastEvent(range: LogRange): ArchivedEvent | undefined {
-    const through = Math.min(range.through, this.#end);
-    const sequence = this.#table.firstSequence({ after: range.after, through }, 'desc');
+    const hidden = this.#hidden();
+    const { after } = range;
+    let sequence: number | undefined = Math.min(range.through, this.#end) + 1;
+    do {
+      sequence = this.#table.firstSequence({ after, through: sequence - 1 }, 'desc');
+    } while (sequence !== undefined && hidden?.(sequence));
     return sequence === undefined ? undefined : this.#table.findEvent(sequence);
   }
 
@@ -237,6 +283,11 @@ export class Archive {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** Tells which events must not be shown any more; `undefined` while there are none. */
+  #hidden(): ((sequence: number) => boolean) | undefined {
+    return this.#expiry.expiredAt(this.#wallMs());
   }
 
   /** The last sequence that is served. */

@@ -4,7 +4,7 @@ import { type SequenceRange, TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics } from '@tidemark/telemetry';
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveStore } from '../archive/archive-store.ts';
-import type { IndexedEvent } from '../sqlite/writer.ts';
+import { toIndexed } from '../sqlite/writer.ts';
 
 /** One step reads and writes at most this much, which takes some 10 ms on either side. */
 const STEP_EVENTS_MAX = 500;
@@ -117,7 +117,8 @@ export class Filler {
         eventsMax: STEP_EVENTS_MAX,
         bytesMax: STEP_BYTES_MAX,
       },
-      (header, json) => toIndexed({ ...header, json: Buffer.from(json).toString() }),
+      ({ sequence, timeMs }, json) =>
+        toIndexed({ sequence, timeMs, json: Buffer.from(json).toString() }),
     );
     if (!page || this.#stopping.signal.aborted) return false;
     const [hole] = page.missing;
@@ -159,10 +160,4 @@ export class Filler {
     this.#options.logger.error({ err: error, retryMs: FAILED_MS }, 'the archive cannot be filled');
     return FAILED_MS;
   }
-}
-
-/** @throws SyntaxError where the JSON is none */
-function toIndexed(event: Omit<IndexedEvent, 'type' | 'source'>): IndexedEvent {
-  const { type, source } = JSON.parse(event.json) as { type: unknown; source: unknown };
-  return { ...event, type: String(type), source: String(source) };
 }

@@ -149,9 +149,26 @@ function* listTopics(archive: Archive, { ranges, after }: Search): Generator<Dic
       if (archive.truncating) {
         throw new TidemarkError('unavailable', 'The archive is removing events at the moment.');
       }
+      requireCounted(archive);
       const read = archive.topics.listEntries({ ...range, after: last, limit: NAMES_PER_READ });
       yield read;
       last = read.length < NAMES_PER_READ ? undefined : read.at(-1)?.name;
     }
   }
+}
+
+/** Counts are those of the file, so what has expired must have left it. Its removal is a moment behind at most. */
+function requireCounted(archive: Archive): void {
+  let cause: unknown;
+  try {
+    if (!archive.hasExpired) return;
+    archive.removeExpired();
+    if (!archive.hasExpired) return;
+  } catch (error) {
+    cause = error;
+  }
+  throw new TidemarkError('unavailable', 'The archive is removing expired events.', {
+    retryAfterSeconds: 1,
+    cause,
+  });
 }

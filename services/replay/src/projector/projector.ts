@@ -1,6 +1,5 @@
 import type { LogRecord } from '@tidemark/nats';
 import {
-  type CloudEvent,
   contextInHeaders,
   decodeStored,
   type LogBounds,
@@ -16,7 +15,7 @@ import {
   type Tracer,
 } from '@tidemark/telemetry';
 import type { ArchiveStore } from '../archive/archive-store.ts';
-import type { IndexedEvent } from '../sqlite/writer.ts';
+import { type IndexedEvent, toIndexed } from '../sqlite/writer.ts';
 import { type JudgedStream, judgeEpoch } from './epoch-judge.ts';
 import { FileHealth, isFileFault } from './file-health.ts';
 import { Progress } from './progress.ts';
@@ -207,9 +206,8 @@ export class Projector {
       return;
     }
     const json = toText(stored.json);
-    const { topic, type, source } = JSON.parse(json) as CloudEvent;
     this.#length += json.length;
-    this.#events.push({ sequence, timeMs, topic, type, source, json });
+    this.#events.push(toIndexed({ sequence, timeMs, json }));
   }
 
   /**

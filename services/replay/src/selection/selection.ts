@@ -42,10 +42,20 @@ interface KeptMerge {
   readonly remaining: LogRange;
 }
 
+type Hidden = (sequence: number) => boolean;
+
+/** When a step has to end, and what it passes over. */
+interface StepState {
+  readonly isOver: () => boolean;
+  readonly hidden: Hidden | undefined;
+}
+
 export interface SelectionOptions {
   readonly filters: readonly Filter[];
   /** The last sequence that may be read now. */
   readonly end: () => number;
+  /** Tells which events must not be shown any more; `undefined` while there are none. */
+  readonly hidden?: () => Hidden | undefined;
 }
 
 /**
@@ -66,13 +76,15 @@ export class Selection {
   readonly #index: KeyIndex;
   readonly #filters: readonly Filter[];
   readonly #end: () => number;
+  readonly #hidden: () => Hidden | undefined;
   #kept: KeptMerge | undefined;
 
-  constructor(table: EventTable, index: KeyIndex, { filters, end }: SelectionOptions) {
+  constructor(table: EventTable, index: KeyIndex, { filters, end, hidden }: SelectionOptions) {
     this.#table = table;
     this.#index = index;
     this.#filters = filters;
     this.#end = end;
+    this.#hidden = hidden ?? (() => undefined);
     this.through = end();
   }
 
@@ -96,7 +108,8 @@ export class Selection {
       return { events: [], remaining: emptyRest(request, request.order) };
     }
     const kept = this.#keptMerge(request) ?? this.#beginMerge(request);
-    return kept ? this.#merge(request, kept, isOver) : this.#scan(request, isOver);
+    const state = { isOver, hidden: this.#hidden() };
+    return kept ? this.#merge(request, kept, state) : this.#scan(request, state);
   }
 
   #keptMerge({ after, through, order }: ReadRequest): KeptMerge | undefined {
@@ -136,7 +149,7 @@ export class Selection {
     return best;
   }
 
-  #merge(request: ReadRequest, kept: KeptMerge, isOver: () => boolean): SelectionPage {
+  #merge(request: ReadRequest, kept: KeptMerge, { isOver, hidden }: StepState): SelectionPage {
     const { merge, others } = kept;
     const { order } = request;
     const builder = new PageBuilder(request);
@@ -150,7 +163,7 @@ export class Selection {
         break;
       }
       looked++;
-      const isWanted = this.#passes(sequence, others);
+      const isWanted = !hidden?.(sequence) && this.#passes(sequence, others);
       const more = !isWanted || builder.appendEvent(this.#eventOf(next));
       if (!isWanted || builder.lastSequence === sequence) merge.takeNext();
       if (!more) break;
@@ -166,7 +179,7 @@ export class Selection {
     return typeof item === 'number' ? this.#table.readEvent(item) : item;
   }
 
-  #scan(request: ReadRequest, isOver: () => boolean): SelectionPage {
+  #scan(request: ReadRequest, state: StepState): SelectionPage {
     const { order } = request;
     const page = new PageBuilder(request);
     let rest: LogRange = request;
@@ -178,9 +191,9 @@ export class Selection {
         order === 'asc'
           ? { after: first - 1, through: Math.min(rest.through, first - 1 + SCAN_ROWS) }
           : { after: Math.max(rest.after, first - SCAN_ROWS), through: first };
-      const last = this.#scanPart(part, page, { order, isOver });
+      const last = this.#scanPart(part, page, { ...state, order });
       rest = restBehind(rest, last ?? (order === 'asc' ? part.through : part.after + 1), order);
-    } while (!page.full && !isEmpty(rest) && !isOver());
+    } while (!page.full && !isEmpty(rest) && !state.isOver());
     return page.finishPage(rest);
   }
 
@@ -188,17 +201,19 @@ export class Selection {
   #scanPart(
     part: LogRange,
     page: PageBuilder,
-    { order, isOver }: Pick<ReadRequest, 'order'> & { readonly isOver: () => boolean },
+    { order, isOver, hidden }: StepState & Pick<ReadRequest, 'order'>,
   ): number | undefined {
     if (this.#filters.length === 0) {
       for (const event of this.#table.scanEvents(part, order)) {
-        if (!page.appendEvent(event) || isOver()) return event.sequence;
+        const more = hidden?.(event.sequence) || page.appendEvent(event);
+        if (!more || isOver()) return event.sequence;
       }
       return undefined;
     }
     for (const keys of this.#table.scanKeys(part, order)) {
       if (!this.#filters.every(({ accepts }) => accepts(keys))) continue;
       const { sequence } = keys;
+      if (hidden?.(sequence)) continue;
       if (!page.appendEvent(this.#table.readEvent(sequence)) || isOver()) return sequence;
     }
     return undefined;

@@ -1,9 +1,15 @@
 import type { Database } from 'better-sqlite3';
 import type { Column } from './dictionary.ts';
+import type { Order } from './log-range.ts';
 
 /** Most events and bytes of JSON that one step removes: some 10 ms. */
 export const STEP_EVENTS_MAX = 500;
 const STEP_BYTES_MAX = 1024 * 1024;
+
+const COLUMNS = ['topic', 'type', 'source'] as const;
+
+/** The ids of an event's names. */
+type EventNames = Readonly<Record<Column, number>>;
 
 interface EventSize {
   readonly sequence: number;
@@ -26,10 +32,11 @@ export function removeAfter(
   sequence: number,
 ): { readonly removed: number; readonly lastSequence: number } {
   const lastSequence = endOfStep(database, sequence);
-  for (const column of ['topic', 'type', 'source'] as const) {
+  for (const column of COLUMNS) {
     correctCounts(database, column, lastSequence);
   }
   const events = database.prepare('DELETE FROM events WHERE sequence > ?').run(lastSequence);
+  database.prepare('DELETE FROM expiring WHERE sequence > ?').run(lastSequence);
   database.prepare('DELETE FROM missing WHERE from_sequence > ?').run(lastSequence);
   database
     .prepare('UPDATE missing SET to_sequence = @end WHERE to_sequence > @end')
@@ -38,6 +45,50 @@ export function removeAfter(
     .prepare('UPDATE position SET first_sequence = min(first_sequence, ? + 1)')
     .run(lastSequence);
   return { removed: events.changes, lastSequence };
+}
+
+/**
+ * Removes single events, and what the archive knows of them. The bounds stay as they are.
+ *
+ * @returns how many of them there were
+ */
+export function removeEvents(database: Database, sequences: readonly number[]): number {
+  const remove = database.prepare<[number], EventNames>(
+    `DELETE FROM events WHERE sequence = ?
+     RETURNING topic_id AS topic, type_id AS type, source_id AS source`,
+  );
+  const forget = database.prepare('DELETE FROM expiring WHERE sequence = ?');
+  const removed: EventNames[] = [];
+  for (const sequence of sequences) {
+    const names = remove.get(sequence);
+    if (names) removed.push(names);
+    forget.run(sequence);
+  }
+  for (const column of COLUMNS) {
+    const counts = new Map<number, number>();
+    for (const { [column]: id } of removed) counts.set(id, (counts.get(id) ?? 0) + 1);
+    const correct = database.prepare(
+      `UPDATE ${column}s SET event_count = event_count - @count,
+         first_sequence = ${endOfName(column, 'asc')}, last_sequence = ${endOfName(column, 'desc')}
+       WHERE id = @id`,
+    );
+    const drop = dropUnused(database, column);
+    for (const [id, count] of counts) {
+      correct.run({ id, count });
+      drop.run(id);
+    }
+  }
+  return removed.length;
+}
+
+/** The first or last sequence of a name; 0 where it has none. */
+function endOfName(column: Column, order: Order): string {
+  return `coalesce((SELECT sequence FROM events INDEXED BY events_by_${column}
+    WHERE ${column}_id = @id ORDER BY sequence ${order} LIMIT 1), 0)`;
+}
+
+function dropUnused(database: Database, column: Column) {
+  return database.prepare(`DELETE FROM ${column}s WHERE id = ? AND event_count = 0`);
 }
 
 /** The sequence before the events of one step; the one that was asked for where the step is the last. */
@@ -69,7 +120,7 @@ function correctCounts(database: Database, column: Column, sequence: number): vo
        WHERE ${column}_id = @id AND sequence <= @sequence ORDER BY sequence DESC LIMIT 1
      ), 0) WHERE id = @id`,
   );
-  const drop = database.prepare(`DELETE FROM ${table} WHERE id = ? AND event_count = 0`);
+  const drop = dropUnused(database, column);
   for (const { id, count } of counts.all(sequence)) {
     correct.run({ id, count, sequence });
     drop.run(id);

@@ -2,11 +2,20 @@
 export const APPLICATION_ID = 0x54_49_44_45;
 
 /** Raised with every change below. A file of a version that cannot be upgraded is set aside. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
+
+/** When events expire, of those that do. Events of an earlier version are not in it: `expires` meant nothing then. */
+const EXPIRING = `
+  CREATE TABLE expiring (
+    sequence INTEGER PRIMARY KEY,
+    expires_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX expiring_by_time ON expiring (expires_ms);`;
 
 /** What makes a file of each earlier version one of the next. */
 export const UPGRADES: Readonly<Record<number, string>> = {
   1: `ALTER TABLE position ADD COLUMN earlier TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2;`,
+  2: `${EXPIRING} PRAGMA user_version = 3;`,
 };
 
 /** Pages in the write-ahead log at which they are moved into the file: 16 MiB. */
@@ -33,6 +42,8 @@ export const PRAGMAS = [
   `mmap_size = ${MEMORY_MAP_BYTES}`,
   `cache_size = -${CACHE_KIB}`,
   `busy_timeout = ${BUSY_TIMEOUT_MS}`,
+  // What is removed is overwritten.
+  'secure_delete = ON',
 ] as const;
 
 /**
@@ -72,6 +83,7 @@ export const SCHEMA = `
   CREATE INDEX events_by_topic ON events (topic_id);
   CREATE INDEX events_by_type ON events (type_id);
   CREATE INDEX events_by_source ON events (source_id);
+  ${EXPIRING}
 
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};

@@ -1,13 +1,35 @@
-import type { ArchivedEvent, Lineage, LogBounds, SequenceRange } from '@tidemark/protocol';
-import { formatEarlier } from '@tidemark/protocol';
+import {
+  type ArchivedEvent,
+  type CloudEvent,
+  expiryMs,
+  formatEarlier,
+  type Lineage,
+  type LogBounds,
+  NEVER_MS,
+  type SequenceRange,
+} from '@tidemark/protocol';
 import type { Database, Statement } from 'better-sqlite3';
 import type { Dictionaries } from './dictionary.ts';
-import { removeAfter } from './removal.ts';
+import type { ExpiryTable } from './expiry-table.ts';
+import { removeAfter, removeEvents } from './removal.ts';
 
 /** An event to be archived, with the names that it is indexed by beside its topic. */
 export interface IndexedEvent extends ArchivedEvent {
   readonly type: string;
   readonly source: string;
+  /** When it expires, in ms since 1970; absent: never. */
+  readonly expiresMs?: number;
+}
+
+/**
+ * An event with what the archive indexes of it, which its JSON holds.
+ *
+ * @throws SyntaxError where the JSON is none
+ */
+export function toIndexed(event: Omit<ArchivedEvent, 'topic'>): IndexedEvent {
+  const { topic, type, source, expires } = JSON.parse(event.json) as CloudEvent;
+  const expiresMs = expiryMs(expires);
+  return { ...event, topic, type, source, ...(expiresMs !== NEVER_MS && { expiresMs }) };
 }
 
 export interface Batch {
@@ -35,14 +57,16 @@ export interface Filling {
 export class Writer {
   readonly #database: Database;
   readonly #dictionaries: Dictionaries;
+  readonly #expiry: ExpiryTable;
   readonly #insert: Statement<[number, number, number, number, number, string]>;
   readonly #insertMissing: Statement<[number, number]>;
   readonly #moveEnd: Statement<[number, string, number]>;
   #lastTimeMs: number;
 
-  constructor(database: Database, dictionaries: Dictionaries) {
+  constructor(database: Database, dictionaries: Dictionaries, expiry: ExpiryTable) {
     this.#database = database;
     this.#dictionaries = dictionaries;
+    this.#expiry = expiry;
     this.#insert = database.prepare(
       `INSERT INTO events (sequence, time_ms, topic_id, type_id, source_id, json)
        VALUES (?, ?, ?, ?, ?, ?)`,
@@ -131,6 +155,15 @@ export class Writer {
     });
   }
 
+  /** Removes single events. @returns how many of them there were */
+  removeEvents(sequences: readonly number[]): number {
+    return this.#transact(() => {
+      const removed = removeEvents(this.#database, sequences);
+      this.#clearCaches();
+      return removed;
+    });
+  }
+
   /**
    * Inserts events below others. The archive that they come from may have raised times that this one
    * did not, so each time is brought between those of its neighbours.
@@ -158,7 +191,7 @@ export class Writer {
     this.#lastTimeMs = this.#readLastTimeMs();
   }
 
-  #insertEvent({ sequence, timeMs, topic, type, source, json }: IndexedEvent): void {
+  #insertEvent({ sequence, timeMs, topic, type, source, json, expiresMs }: IndexedEvent): void {
     const { topics, types, sources } = this.#dictionaries;
     // The stream's time steps back when its leader moves to a server whose clock is behind. Reads
     // by time need an order, so such an event gets the time of the one before it.
@@ -171,6 +204,7 @@ export class Writer {
       sources.countEvent(source, sequence),
       json,
     );
+    if (expiresMs !== undefined) this.#expiry.add(sequence, expiresMs);
   }
 
   /** @throws Error when another process has changed the same file meanwhile */

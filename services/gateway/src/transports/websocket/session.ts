@@ -8,6 +8,7 @@ import {
   completeEvent,
   parseClientMessage,
   parseEvent,
+  refuseExpired,
   TidemarkError,
   withContext,
 } from '@tidemark/protocol';
@@ -173,8 +174,10 @@ export class WebSocketSession {
   async #append(input: unknown, span: Span): Promise<AppendedEvent> {
     const { gateway, limits, newId } = this.#options;
     const publisher = this.#principal.subject;
-    const completed = completeEvent(input, { publisher, nowMs: Date.now(), newId });
+    const nowMs = Date.now();
+    const completed = completeEvent(input, { publisher, nowMs, newId });
     const event = { ...parseEvent(completed, 'event'), publisher };
+    refuseExpired(event, nowMs, 'event');
     requirePermission(this.#principal, 'publish', event.topic);
     if (this.#publishing >= limits.publishesMax) {
       throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);
