@@ -67,6 +67,16 @@ describe('split array', () => {
     );
   });
 
+  test('more items than wanted: one more, and the rest is not looked at', () => {
+    expect(splitArray('[1,2,3]', 3)).toEqual(['1', '2', '3']);
+    expect(splitArray('[1,2,3,4]', 3)).toEqual(['1', '2', '3', '4']);
+    expect(splitArray('[1,2,3,4,5', 3)).toEqual(['1', '2', '3', '4']);
+    const text = `[${'1,'.repeat(500_000)}1]`;
+    const before = process.threadCpuUsage();
+    expect(splitArray(text, 1_000)).toHaveLength(1_001);
+    expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(5);
+  });
+
   test.each(['{}', '1', '"[]"', '', 'x[]'])('%s: is no array', (text) => {
     expect(splitArray(text)).toBeUndefined();
   });

@@ -123,10 +123,11 @@ export function refuseCostlyMessage(text: string): void {
 /**
  * Splits the text of a JSON array into those of its items, without parsing them.
  *
+ * @param max looks no further than one item more than these; at all of them if absent
  * @returns `undefined` where the text is no array
- * @throws SyntaxError where the array does not end, or something follows it
+ * @throws SyntaxError where the array does not end, or something follows it, unless it has more items
  */
-export function splitArray(text: string): string[] | undefined {
+export function splitArray(text: string, max = Number.POSITIVE_INFINITY): string[] | undefined {
   if (!ARRAY_BEGIN.test(text)) return undefined;
   const items: string[] = [];
   let start = text.indexOf('[') + 1;
@@ -138,8 +139,9 @@ export function splitArray(text: string): string[] | undefined {
       start = at + 1;
     }
     if (ends) isWhole = code === CLOSE_ARRAY && BLANK.test(text.slice(start));
-    return !ends;
+    return !ends && items.length <= max;
   });
+  if (items.length > max) return items;
   if (!isWhole) throw new SyntaxError('The JSON array does not end where the text ends.');
   return items.length === 1 && BLANK.test(items[0] ?? '') ? [] : items;
 }

@@ -105,7 +105,7 @@ export function splitItems(
   text: string,
   { batchEventsMax }: Pick<SubmissionContext, 'batchEventsMax'>,
 ): string[] {
-  const items = orInvalidJson(() => splitArray(text));
+  const items = orInvalidJson(() => splitArray(text, batchEventsMax));
   if (!items) {
     parseText(text, { depth: 1 });
     const faults = [{ path: '$', message: 'must be a JSON array' }];
@@ -118,11 +118,9 @@ export function splitItems(
 /** @throws TidemarkError `too_large` for more events than a batch may have */
 export function requireCount(count: number, batchEventsMax: number): void {
   if (count <= batchEventsMax) return;
-  throw new TidemarkError(
-    'too_large',
-    `The batch has ${count} events; at most ${batchEventsMax} are allowed.`,
-    { limit: 'batch_events' },
-  );
+  throw new TidemarkError('too_large', `A batch may have at most ${batchEventsMax} events.`, {
+    limit: 'batch_events',
+  });
 }
 
 /**
