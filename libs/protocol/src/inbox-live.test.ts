@@ -1,0 +1,254 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { CloudEvent } from './events.ts';
+import { INBOX_COUNT_MAX, InboxCounter, unreadCandidates } from './inbox-counts.ts';
+import { type CountsData, decodeInbox, encodeInbox, type InboxData } from './inbox-data.ts';
+import { InboxFilter } from './inbox-filter.ts';
+import { beginLiveInbox, followInbox, type LiveInbox, liveCounts } from './inbox-live.ts';
+import { markOne, markUpTo } from './inbox-marks.ts';
+import { changeInbox, EMPTY_INBOX, type InboxChange, type InboxState } from './inbox-state.ts';
+
+/*
+ * A small log with all that a server does for one inbox, counted by a plain loop. Clients receive its events with
+ * repeats, late and out of order between subscriptions.
+ */
+
+const TOPICS = ['user.me.a', 'user.me.b', 'news.x', 'news.y', 'other.z'];
+const PATTERNS = ['news.>', 'news.x', 'other.*', 'user.me.a'];
+const TYPES = ['one', 'two'];
+const OWN = ['user.me.>'];
+const NOW = 1_000_000;
+
+const toCursor = (sequence: number) => `log-${sequence}`;
+const toSequence = (cursor: string) => ({ sequence: Number(cursor.slice(4)), lost: false });
+
+interface Logged {
+  readonly cursor: string;
+  readonly event: CloudEvent;
+}
+
+const pattern = fc.record({
+  pattern: fc.constantFrom(...PATTERNS),
+  types: fc.option(fc.subarray(TYPES, { minLength: 1 }), { nil: undefined }),
+});
+const action = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.constantFrom(...TYPES) }),
+  },
+  fc.record({ kind: fc.constantFrom('follow', 'unfollow', 'mute', 'unmute'), of: pattern }),
+  fc.record({ kind: fc.constantFrom('seen', 'read', 'archived'), back: fc.nat(20) }),
+  fc.record({
+    kind: fc.constantFrom('seen', 'read', 'unread', 'archived', 'unarchived', 'snoozed'),
+    items: fc.array(fc.nat(30), { minLength: 1, maxLength: 3 }),
+  }),
+);
+
+class Log {
+  readonly events: Logged[] = [];
+  state: InboxState = EMPTY_INBOX;
+
+  get end(): number {
+    return this.events.length;
+  }
+
+  item(topic: string, type: string): void {
+    this.#add({ topic, type, data: {} });
+  }
+
+  change(change: InboxChange): void {
+    const next = changeInbox(this.state, change, { end: this.end, nowMs: NOW });
+    if (next === this.state) return;
+    this.state = next;
+    const counts = this.counts(NOW);
+    const data: InboxData = { topics: OWN, ...encodeInbox(next, toCursor), counts, change: {} };
+    this.#add({ topic: 'inbox.me', type: 'changed', data, publisher: 'me' });
+  }
+
+  /** Counts without any of the code above: each event of the log is looked at. */
+  counts(nowMs: number): CountsData {
+    const { follows, mutes, seen, read, archived, snoozed } = this.state;
+    const covers = (one: string, topic: string) => {
+      const [a = '', b = ''] = one.split('.');
+      return one.startsWith('user')
+        ? topic === one
+        : topic.startsWith(`${a}.`) && (b === topic.split('.')[1] || b === '>' || b === '*');
+    };
+    const has = (mark: typeof seen, sequence: number) =>
+      mark.except.includes(sequence) ? sequence > mark.upTo : sequence <= mark.upTo;
+    let [unseen, unread] = [0, 0];
+    for (const [index, { event }] of this.events.entries()) {
+      const sequence = index + 1;
+      const { topic, type } = event;
+      const wants = (types: readonly string[] | undefined) => !types || types.includes(type);
+      const followed = follows.some(
+        (one) => sequence > one.since && covers(one.pattern, topic) && wants(one.types),
+      );
+      if (!topic.startsWith('user.me.') && !followed) continue;
+      if (mutes.some((one) => covers(one.pattern, topic) && wants(one.types))) continue;
+      if (has(read, sequence) || has(archived, sequence)) continue;
+      if (snoozed.some((one) => one.sequence === sequence && one.untilMs > nowMs)) continue;
+      unread++;
+      if (!has(seen, sequence)) unseen++;
+    }
+    const untils = snoozed.map(({ untilMs }) => untilMs).filter((untilMs) => untilMs > nowMs);
+    const until = untils.length > 0 && { until: new Date(Math.min(...untils)).toISOString() };
+    return { unseen, unread, more: false, cursor: toCursor(this.end), ...until };
+  }
+
+  #add(event: Pick<CloudEvent, 'topic' | 'type'> & Partial<CloudEvent>): void {
+    const id = String(this.end + 1);
+    const whole = { specversion: '1.0', source: '/x', id, ...event } as CloudEvent;
+    this.events.push({ cursor: toCursor(this.end + 1), event: whole });
+  }
+}
+
+type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
+
+function perform(log: Log, one: Action): void {
+  if ('topic' in one) log.item(one.topic, one.type);
+  else if ('of' in one) {
+    const { pattern, types } = one.of;
+    log.change({ kind: one.kind, pattern, ...(types && { types }) } as InboxChange);
+  } else if ('back' in one) {
+    log.change({ kind: one.kind, upTo: Math.max(0, log.end - one.back) } as InboxChange);
+  } else {
+    const sequences = one.items.map((index) => Math.max(1, log.end - index));
+    log.change({ kind: one.kind, sequences, untilMs: NOW + 1000 } as InboxChange);
+  }
+}
+
+function optimised(log: Log, nowMs: number) {
+  const { state } = log;
+  const filter = new InboxFilter({ topics: OWN, follows: state.follows, mutes: state.mutes });
+  const counter = new InboxCounter(state, nowMs);
+  const { after, others } = unreadCandidates(state);
+  const rest = Array.from({ length: Math.max(0, log.end - after) }, (_, index) => log.end - index);
+  for (const sequence of [...rest, ...others]) {
+    const event = log.events[sequence - 1]?.event;
+    if (event && filter.accepts({ ...event, sequence })) counter.add(sequence);
+  }
+  return counter.counts;
+}
+
+test('counts: any actions: what lies behind the marks is enough to look at', () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+      const log = new Log();
+      for (const one of actions) {
+        perform(log, one);
+        expect(log.counts(NOW)).toMatchObject(optimised(log, NOW));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('live counts: repeats, late events and changes: those of a recount at each step', () => {
+  fc.assert(
+    fc.property(
+      fc.array(action, { maxLength: 60 }),
+      fc.array(fc.nat(5), { minLength: 60, maxLength: 60 }),
+      fc.nat(20),
+      (actions, repeats, start) => {
+        const log = new Log();
+        let live: LiveInbox | undefined;
+        let received = 0;
+        for (const [index, one] of actions.entries()) {
+          perform(log, one);
+          if (index < start) continue;
+          if (!live) {
+            live = beginLiveInbox(
+              { topics: OWN, ...encodeInbox(log.state, toCursor) },
+              log.counts(NOW),
+            );
+            received = log.end;
+          }
+          const from = Math.max(0, received - (repeats[index] ?? 0));
+          for (const event of log.events.slice(from)) live = followInbox(live, event);
+          received = log.end;
+          const { unseen, unread, more } = log.counts(NOW);
+          expect(liveCounts(live, NOW)).toEqual({ unseen, unread, more, stale: false });
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('live counts: events of another subscription come late: they count all the same', () => {
+  const log = new Log();
+  log.change({ kind: 'follow', pattern: 'news.>' });
+  const counts = log.counts(NOW);
+  let live = beginLiveInbox({ topics: OWN, ...encodeInbox(log.state, toCursor) }, counts);
+  log.item('news.x', 'one');
+  log.item('user.me.a', 'one');
+  const [, first, second] = log.events;
+  for (const event of [second, first, second]) if (event) live = followInbox(live, event);
+  expect(liveCounts(live, NOW)).toEqual({ unseen: 2, unread: 2, more: false, stale: false });
+});
+
+test('live counts: an item comes back by itself: they are stale, and say so', () => {
+  const log = new Log();
+  log.item('user.me.a', 'one');
+  log.change({ kind: 'snoozed', sequences: [1], untilMs: NOW + 5 });
+  const live = beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, log.counts(NOW));
+  expect(liveCounts(live, NOW + 4)).toMatchObject({ unread: 0, stale: false });
+  expect(liveCounts(live, NOW + 5).stale).toBe(true);
+});
+
+test('live counts: more items than are remembered, then older counts: stale and not wrong', () => {
+  const log = new Log();
+  const counts = log.counts(NOW);
+  let live = beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, counts);
+  for (let index = 0; index < 2 * INBOX_COUNT_MAX + 10; index++) log.item('user.me.a', 'one');
+  for (const event of log.events) live = followInbox(live, event);
+  expect(liveCounts(live, NOW)).toMatchObject({ unread: INBOX_COUNT_MAX, more: true, stale: true });
+});
+
+test('live counts: an event on the topic that no service wrote: counts for nothing', () => {
+  const data = { topics: OWN, ...encodeInbox(EMPTY_INBOX, toCursor) };
+  const counts = { unseen: 7, unread: 7, more: false, cursor: toCursor(5) };
+  const live = beginLiveInbox(data, { ...counts, unread: 1, unseen: 1, cursor: toCursor(1) });
+  const event = {
+    specversion: '1.0',
+    id: '1',
+    source: '/x',
+    type: 'x',
+    topic: 'inbox.me',
+  } as const;
+  const forged = { cursor: toCursor(6), event: { ...event, data: { ...data, counts } } };
+  expect(followInbox(live, forged)).toBe(live);
+});
+
+test('counts: beyond the most: capped, and the rest is known to be there', () => {
+  const counter = new InboxCounter(EMPTY_INBOX, NOW);
+  for (let sequence = 2000; sequence > 2000 - INBOX_COUNT_MAX; sequence--) counter.add(sequence);
+  expect(counter.counts).toEqual({ unseen: 999, unread: 999, more: false });
+  expect(counter.add(1)).toBe(false);
+  expect(counter.counts).toEqual({ unseen: 999, unread: 999, more: true });
+});
+
+test('state: written and read again: the same; what the log lost: the last before it', () => {
+  const state = {
+    ...EMPTY_INBOX,
+    follows: [{ pattern: 'a', since: 9, types: ['x'] }],
+    read: markOne(markUpTo(EMPTY_INBOX.read, 8), 12, true),
+    snoozed: [{ sequence: 11, untilMs: NOW }],
+    recent: ['id'],
+  };
+  const data = { topics: OWN, ...encodeInbox(state, toCursor) };
+  expect(decodeInbox(data, toSequence)).toEqual(state);
+  const lostBehind10 = (cursor: string) => {
+    const { sequence } = toSequence(cursor);
+    return { sequence: Math.min(sequence, 10), lost: sequence > 10 };
+  };
+  expect(decodeInbox(data, lostBehind10)).toEqual({
+    ...state,
+    read: { upTo: 8, except: [] },
+    snoozed: [],
+  });
+  expect(decodeInbox(data, () => undefined).follows).toEqual([
+    { pattern: 'a', since: 0, types: ['x'] },
+  ]);
+});

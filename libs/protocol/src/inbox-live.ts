@@ -1,0 +1,97 @@
+import { parseCursor } from './cursors.ts';
+import type { CloudEvent } from './events.ts';
+import { INBOX_COUNT_MAX, type InboxCounts } from './inbox-counts.ts';
+import type { CountsData, InboxData } from './inbox-data.ts';
+import { InboxFilter, type ItemHeader } from './inbox-filter.ts';
+import { isReserved } from './inbox-topics.ts';
+
+/** Most items behind the last counts that are remembered. */
+export const LIVE_ITEMS_MAX = 2 * (INBOX_COUNT_MAX + 1);
+
+/** The part of an inbox that decides which new events are items. `GET /v1/inbox/follows` answers with it too. */
+export type LiveRules = Pick<InboxData, 'topics' | 'follows' | 'mutes'>;
+
+/** Counts that follow the log: the last ones that a server gave, and the items behind them. */
+export interface LiveInbox {
+  readonly rules: LiveRules;
+  readonly counts: CountsData;
+  /** Events behind the counts that may be items, ascending, each once. */
+  readonly newer: readonly ItemHeader[];
+  /** Events up to this sequence have been forgotten, because they were too many. */
+  readonly forgotten: number;
+}
+
+/** The present counts of a live inbox. */
+export interface LiveCounts extends InboxCounts {
+  /** Whether they can no longer be told from the events: ask `GET /v1/inbox/counts` again. */
+  readonly stale: boolean;
+}
+
+/** Begins at counts of a server. The subscription must begin at their cursor, or before it. */
+export function beginLiveInbox(rules: LiveRules, counts: CountsData): LiveInbox {
+  return { rules, counts, newer: [], forgotten: 0 };
+}
+
+/**
+ * Takes an event that the client has received: a change of the inbox, or one that may be an item. An event that comes
+ * twice counts once, and events of several subscriptions may come in any order.
+ */
+export function followInbox(
+  live: LiveInbox,
+  { cursor, event }: { readonly cursor: string; readonly event: CloudEvent },
+): LiveInbox {
+  const { sequence } = parseCursor(cursor);
+  const { topic, type } = event;
+  // Nobody vouches for an event without a publisher.
+  if (isReserved(topic)) {
+    return event.publisher === undefined ? live : takeChange(live, event.data as InboxData);
+  }
+  if (sequence <= sequenceOf(live.counts)) return live;
+  if (live.newer.some((one) => one.sequence === sequence)) return live;
+  const newer = [...live.newer, { sequence, topic, type }].sort(bySequence);
+  const [oldest] = newer;
+  if (newer.length <= LIVE_ITEMS_MAX || !oldest) return { ...live, newer };
+  return { ...live, newer: newer.slice(1), forgotten: Math.max(live.forgotten, oldest.sequence) };
+}
+
+/**
+ * The counts now. They equal those of `GET /v1/inbox/counts` at the last cursor that the client has received, for
+ * tokens that permit the same follows.
+ *
+ * @param nowMs milliseconds since 1970
+ */
+export function liveCounts(live: LiveInbox, nowMs: number): LiveCounts {
+  const { counts, newer, forgotten, rules } = live;
+  const { unseen, unread, more, until } = counts;
+  const follows = rules.follows.map(({ since, ...rest }) => ({
+    ...rest,
+    since: parseCursor(since).sequence,
+  }));
+  const filter = new InboxFilter({ ...rules, follows });
+  // What is behind the counts is beyond every mark, so that it is neither seen nor read.
+  const added = newer.filter((item) => filter.accepts(item)).length;
+  const isOver = until !== undefined && Date.parse(until) <= nowMs;
+  const total = unread + added;
+  return {
+    unseen: Math.min(unseen + added, INBOX_COUNT_MAX),
+    unread: Math.min(total, INBOX_COUNT_MAX),
+    more: more || total > INBOX_COUNT_MAX,
+    stale: isOver || forgotten > sequenceOf(counts),
+  };
+}
+
+function takeChange(live: LiveInbox, data: InboxData): LiveInbox {
+  const { counts, topics, follows, mutes } = data;
+  // An event without counts repeats what is known. Older counts are those of an event that came late.
+  if (!counts || sequenceOf(counts) < sequenceOf(live.counts)) return live;
+  const newer = live.newer.filter(({ sequence }) => sequence > sequenceOf(counts));
+  return { ...live, rules: { topics, follows, mutes }, counts, newer };
+}
+
+function sequenceOf({ cursor }: CountsData): number {
+  return parseCursor(cursor).sequence;
+}
+
+function bySequence(one: ItemHeader, other: ItemHeader): number {
+  return one.sequence - other.sequence;
+}
