@@ -18,7 +18,7 @@ let mallory: string;
 beforeAll(async () => {
   system = await startSystem();
   nats = await connect({ servers: system.nats.url });
-  alice = await makeToken('publish:shop.> publish:inbox.>', 'alice');
+  alice = await makeToken('publish:shop.> publish:letters.>', 'alice');
   mallory = await makeToken('publish:shop.> publish:mallory.>', 'mallory');
 });
 afterAll(async () => {
@@ -87,15 +87,15 @@ describe('an event with the source and id of another', () => {
 
   test('from the same publisher, to two inboxes: both are stored, in a batch too', async () => {
     const event = { id: 'news' };
-    expect(await post(alice, { ...event, topic: 'inbox.one' })).toMatchObject(STORED);
-    expect(await post(alice, { ...event, topic: 'inbox.two' })).toMatchObject(STORED);
+    expect(await post(alice, { ...event, topic: 'letters.one' })).toMatchObject(STORED);
+    expect(await post(alice, { ...event, topic: 'letters.two' })).toMatchObject(STORED);
     const batch = await postBatch(alice, [
-      { ...event, topic: 'inbox.three' },
-      { ...event, topic: 'inbox.four' },
+      { ...event, topic: 'letters.three' },
+      { ...event, topic: 'letters.four' },
     ]);
     expect(batch.body).toMatchObject([{ duplicate: false }, { duplicate: false }]);
     for (const name of ['one', 'two', 'three', 'four']) {
-      expect(await storedOn(`inbox.${name}`)).toHaveLength(1);
+      expect(await storedOn(`letters.${name}`)).toHaveLength(1);
     }
   });
 

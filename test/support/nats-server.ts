@@ -7,7 +7,7 @@ import { join } from 'node:path';
 /** A program that publishes past ingest, to these subjects alone. */
 const PUBLISHER = `users: [{
   user: tidemark-publisher, password: $TIDEMARK_NATS_PUBLISHER_PASSWORD
-  permissions: { publish: ["tidemark.events.direct.>"], subscribe: ["_INBOX.tidemark-publisher.>"] }
+  permissions: { publish: ["tidemark.events.direct.>", "tidemark.events.inbox.*"], subscribe: ["_INBOX.tidemark-publisher.>"] }
 }]`;
 
 /** The users that a deployment has; tests run with what these permit. */

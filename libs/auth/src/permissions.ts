@@ -1,4 +1,4 @@
-import { covers, isPattern, TidemarkError } from '@tidemark/protocol';
+import { covers, inboxTopic, isPattern, TidemarkError } from '@tidemark/protocol';
 
 /** What a token may permit on a pattern of topics. */
 export const ACTIONS = ['subscribe', 'publish', 'history', 'inbox'] as const;
@@ -34,6 +34,20 @@ export function parseScope(scope: string): Pick<Principal, 'grants' | 'admin'> {
   const words = scope.split(' ');
   const grants = words.flatMap((word) => parseGrant(word) ?? []);
   return { grants, admin: words.includes('admin') };
+}
+
+/**
+ * What follows from the grants of a user: who may use the own inbox may also subscribe to its topic and read the
+ * history of that.
+ *
+ * @returns the grants, with those that follow from them
+ */
+export function withInbox(subject: string, grants: readonly Grant[]): readonly Grant[] {
+  const pattern = inboxTopic(subject);
+  if (pattern === undefined) return grants;
+  const mayUse = grants.some((one) => one.action === 'inbox' && covers(one.pattern, pattern));
+  if (!mayUse) return grants;
+  return [...grants, { action: 'subscribe', pattern }, { action: 'history', pattern }];
 }
 
 /**

@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol';
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import { type GrantTemplates, parseGrantTemplates } from './grant-templates.ts';
 import { type KeySources, openKeys, type TokenKeys } from './keys.ts';
-import { type Principal, parseScope } from './permissions.ts';
+import { type Principal, parseScope, withInbox } from './permissions.ts';
 import { PrincipalCache } from './principal-cache.ts';
 
 /** Longest token, in characters. One in a header is no longer either; one in a message could be. */
@@ -147,7 +147,7 @@ function toPrincipal(claims: JWTPayload, rules: Rules, nowMs: number): Principal
   const { grants, admin } = parseScope(readScope(claims[rules.scopeClaim || 'scope']));
   return {
     subject: sub,
-    grants: [...grants, ...rules.templates(claims)],
+    grants: withInbox(sub, [...grants, ...rules.templates(claims)]),
     admin,
     expiresAtMs: (exp + clockToleranceSeconds) * 1000,
     ...(iat !== undefined && { issuedAtMs: iat * 1000 }),

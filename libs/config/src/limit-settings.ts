@@ -352,6 +352,23 @@ export const replayLimits = {
     meaning:
       'Most history requests of all users that wait at once; a part is kept for users who have none.',
   },
+  inboxFollowsMax: {
+    variable: 'TIDEMARK_REPLAY_INBOX_FOLLOWS_MAX',
+    type: 'integer',
+    default: 100,
+    min: 0,
+    max: 1000,
+    unit: 'patterns',
+    meaning: 'Most patterns that one user follows, and most that one user mutes.',
+  },
+  inboxChangesPerSecondMax: {
+    variable: 'TIDEMARK_REPLAY_INBOX_CHANGES_PER_SECOND_MAX',
+    type: 'integer',
+    default: 20,
+    min: 1,
+    unit: 'changes',
+    meaning: 'Most changes of one inbox in a second; a further one is refused with 429.',
+  },
   exportsPerUserMax: {
     variable: 'TIDEMARK_REPLAY_EXPORTS_PER_USER_MAX',
     type: 'integer',

@@ -89,6 +89,22 @@ export const replay = {
     unit: 'events',
     meaning: 'Most events that the projector writes in one transaction.',
   },
+  inboxTopics: {
+    variable: 'TIDEMARK_REPLAY_INBOX_TOPICS',
+    type: 'text',
+    default: 'user.{sub}.>',
+    meaning:
+      'Patterns of the topics whose events are items of the inbox of each user, separated by spaces; `{sub}` is the user as one topic token. Empty: only what users follow.',
+  },
+  appendTimeoutMs: {
+    variable: 'TIDEMARK_REPLAY_APPEND_TIMEOUT_MS',
+    type: 'integer',
+    default: 1500,
+    min: 100,
+    max: 30_000,
+    unit: 'ms',
+    meaning: 'How long a change of an inbox waits for the stream before it is answered with 503.',
+  },
   drainMs: {
     variable: 'TIDEMARK_REPLAY_DRAIN_MS',
     type: 'integer',

@@ -8,6 +8,7 @@ import {
   type EventDefaults,
   highestCursor,
   readTraceContext,
+  refuseReserved,
   TidemarkError,
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
@@ -109,6 +110,7 @@ export class Publishing {
       { parent },
       async (span) => {
         const checked = await read({ ...this.#defaults(user), context, runStep });
+        for (const { topic } of checked.submission.events) refuseReserved(topic);
         span.setAttribute('tidemark.events', checked.submission.events.length);
         return checked;
       },

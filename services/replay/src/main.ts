@@ -1,6 +1,7 @@
 import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
 import { Steps } from '@tidemark/fairness';
 import {
+  EventAppender,
   Feed,
   followRevocations,
   type NatsLink,
@@ -8,7 +9,7 @@ import {
   readStateReaching,
   writeLineage,
 } from '@tidemark/nats';
-import { type LogBounds, TidemarkError } from '@tidemark/protocol';
+import { type LogBounds, type SequenceRange, TidemarkError } from '@tidemark/protocol';
 import {
   createHttpFront,
   createParts,
@@ -21,7 +22,10 @@ import type { Metrics } from '@tidemark/telemetry';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { ExpirySweep } from './archive/expiry-sweep.ts';
 import { historyEndpoints } from './history/endpoints.ts';
+import { Reads } from './history/reads.ts';
 import { Waits } from './history/waits.ts';
+import { inboxEndpoints } from './inbox/endpoints.ts';
+import { type OwnTopics, parseOwnTopics } from './inbox/own-topics.ts';
 import { Projector } from './projector/projector.ts';
 import { StallWatch } from './projector/stall-watch.ts';
 import { SharedArchive } from './serving/shared-archive.ts';
@@ -35,6 +39,7 @@ runService({
 });
 
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
+  const ownTopics = parseOwnTopics(config.inboxTopics);
   const parts = createParts('replay', config, lifetime);
   const { logger, metrics, tracer, link, limits, revocations, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
@@ -74,7 +79,8 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   });
   exposeProjection(metrics, { lag, stallWatch });
 
-  const front = createFront(parts, config, { store, projector, shared, stallWatch, waits, steps });
+  const served = { store, projector, shared, stallWatch, waits, steps, ownTopics };
+  const front = createFront(parts, config, served);
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
@@ -122,31 +128,44 @@ interface Served {
   readonly stallWatch: StallWatch;
   readonly waits: Waits;
   readonly steps: Steps;
+  readonly ownTopics: OwnTopics;
 }
 
 function createFront(
   parts: ServiceParts,
   config: ReplayConfiguration,
-  { store, projector, shared, stallWatch, waits, steps }: Served,
+  { store, projector, shared, stallWatch, waits, steps, ownTopics }: Served,
 ): HttpFront {
   const { metrics, tracer, limits, link, confirm } = parts;
+  const source = {
+    ...config,
+    store,
+    waits,
+    metrics,
+    reads: new Reads({ ...config, metrics, tracer, limits, steps }),
+    progress: projector.progress,
+    limits,
+    confirm,
+    readBounds: (reaching: number) => readBounds(link, reaching),
+    isElsewhere: (epoch: string, range: SequenceRange) => shared.filler.isElsewhere(epoch, range),
+  };
+  const appender = new EventAppender(link, {
+    ...parts,
+    service: 'replay',
+    timeoutMs: config.appendTimeoutMs,
+    // Each change of an inbox holds a place among the reads.
+    pendingMax: config.readsMax,
+  });
   // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
   // read once.
   return createHttpFront(parts, config, {
-    endpoints: historyEndpoints({
-      ...config,
-      store,
-      waits,
-      steps,
-      metrics,
-      tracer,
-      progress: projector.progress,
-      limits,
-      confirm,
-      sharedKey: () => (link.seal.known ? link.seal.keyFor('place in topics') : undefined),
-      readBounds: (reaching) => readBounds(link, reaching),
-      isElsewhere: (epoch, range) => shared.filler.isElsewhere(epoch, range),
-    }),
+    endpoints: [
+      ...historyEndpoints({
+        ...source,
+        sharedKey: () => (link.seal.known ? link.seal.keyFor('place in topics') : undefined),
+      }),
+      ...inboxEndpoints({ ...source, appender, ownTopics, audit: parts.audit }),
+    ],
     checks: {
       projection: () => projector.caughtUp && !stallWatch.stalled,
       archive: () => projector.writable,

@@ -16,6 +16,7 @@ import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
 import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/dictionary.ts';
 import { EventTable } from '../sqlite/event-table.ts';
 import { ExpiryTable } from '../sqlite/expiry-table.ts';
+import { type ArchivedHeader, HeaderTable } from '../sqlite/header-table.ts';
 import { KeyIndex } from '../sqlite/key-index.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
 import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
@@ -34,6 +35,7 @@ export class Archive {
   readonly #database: Database;
   readonly #dictionaries: Dictionaries;
   readonly #table: EventTable;
+  readonly #headers: HeaderTable;
   readonly #index: KeyIndex;
   readonly #expiry: ExpiryTable;
   readonly #wallMs: () => number;
@@ -61,6 +63,7 @@ export class Archive {
       sources: new Dictionary(this.#database, 'sources'),
     };
     this.#table = new EventTable(this.#database);
+    this.#headers = new HeaderTable(this.#database);
     this.#index = new KeyIndex(this.#database);
     this.#expiry = new ExpiryTable(this.#database);
     this.#writer = new Writer(this.#database, this.#dictionaries, this.#expiry);
@@ -214,6 +217,20 @@ export class Archive {
     });
   }
 
+  /**
+   * A selection that nobody else uses and that is not kept: for one request of one user, whose patterns are hardly
+   * those of the next one.
+   *
+   * @param read `headers`: its events are `ArchivedHeader`s
+   */
+  selectOnce(criteria: Criteria, read: 'events' | 'headers'): Selection {
+    const filters = createFilters(criteria, this.#dictionaries);
+    const common = { filters, end: () => this.#end, hidden: () => this.#hidden() };
+    return read === 'events'
+      ? new Selection(this.#table, this.#index, common)
+      : new Selection(this.#headers, this.#index, { ...common, eventKeysMax: 0 });
+  }
+
   /** The last sequence of a topic up to a sequence; 0 where it has none. */
   lastOfTopic(topic: DictionaryEntry, through: number): number {
     const hidden = this.#hidden();
@@ -224,9 +241,21 @@ export class Archive {
     return last;
   }
 
+  /** The last sequence of a topic before another one; 0 where it has none. */
+  previousOfTopic(topic: DictionaryEntry, sequence: number): number {
+    const reader = this.#index.sequenceReader('topic', 'desc');
+    return reader.readItems(topic, { after: 0, through: sequence - 1 }, 1)[0] ?? 0;
+  }
+
   findEvent(sequence: number): ArchivedEvent | undefined {
     if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
     return this.#table.findEvent(sequence);
+  }
+
+  /** An event without its content. */
+  findHeader(sequence: number): ArchivedHeader | undefined {
+    if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
+    return this.#headers.findEvent(sequence);
   }
 
   /** The last event of a range; `undefined` where it has none. */

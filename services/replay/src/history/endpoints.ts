@@ -20,7 +20,7 @@ import { isWaiting, waitForPage } from './long-poll.ts';
 import { readPage } from './pages.ts';
 import { parseHistoryQuery, parseTopicsQuery, refuseParameters, withParameter } from './query.ts';
 import { type HistorySource, requireLost, resolveRange, waitForArchive } from './range.ts';
-import { type Read, Reads, type ReadsOptions } from './reads.ts';
+import type { Read, Reads } from './reads.ts';
 import { PlaceSealer } from './sealed-place.ts';
 import { readTopics } from './topics.ts';
 import type { Waits } from './waits.ts';
@@ -28,7 +28,9 @@ import { itemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
 
-export interface HistoryOptions extends HistorySource, ReadsOptions, ExportsOptions {
+export interface HistoryOptions extends HistorySource, ExportsOptions {
+  /** The requests under way, and the queue of their steps. */
+  readonly reads: Reads;
   /** Largest `limit` of a query. */
   readonly pageEventsMax: number;
   /** Longest `wait` of a query. */
@@ -43,7 +45,7 @@ export interface HistoryOptions extends HistorySource, ReadsOptions, ExportsOpti
 export function historyEndpoints(options: HistoryOptions): Endpoint[] {
   const exports = new Exports(options);
   const sealer = new PlaceSealer(options.sharedKey);
-  const reads = new Reads(options);
+  const { reads } = options;
   return [
     {
       path: '/v1/events',
@@ -179,7 +181,7 @@ async function answerTopics(
 }
 
 /** Answers with JSON, and waits until the client has taken it. */
-async function writeJson(
+export async function writeJson(
   response: Response,
   bytes: Buffer,
   progress: ProgressOptions,
@@ -191,6 +193,6 @@ async function writeJson(
 }
 
 /** Names the end of the archive: two answers that differ only because one instance is behind show it. */
-function tellPosition(response: Response, { epoch, lastSequence }: LogBounds): void {
+export function tellPosition(response: Response, { epoch, lastSequence }: LogBounds): void {
   response.set(POSITION_HEADER, formatCursor({ epoch, sequence: lastSequence }));
 }

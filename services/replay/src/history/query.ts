@@ -56,7 +56,7 @@ export interface TopicsQuery {
 }
 
 /** The parameter that may hold the token. Authentication reads it, and queries ignore it. */
-const TOKEN_NAME = 'access_token';
+export const TOKEN_NAME = 'access_token';
 
 const text = z.string('must be given once').min(1, { error: 'must not be empty', abort: true });
 const token = z.unknown().optional();
@@ -166,7 +166,12 @@ interface Refusal {
   readonly sentence: string;
 }
 
-function parseParameters<S extends z.ZodObject>(schema: S, raw: RawQuery): z.infer<S> {
+/**
+ * Checks the parameters of a query.
+ *
+ * @throws TidemarkError `invalid_query`, with a fault for each that is wrong
+ */
+export function parseParameters<S extends z.ZodObject>(schema: S, raw: RawQuery): z.infer<S> {
   const { success, data, error } = schema.safeParse(raw);
   if (success) return data;
   const names = Object.keys(schema.shape).filter((name) => name !== TOKEN_NAME);
@@ -186,7 +191,8 @@ function parseAfterTopic(text = ''): TopicsQuery['after'] {
   return sealed === undefined ? { topic } : { topic, sealed };
 }
 
-function parseLimit(text: string | undefined, max: number): number | undefined {
+/** @throws TidemarkError `invalid_query` */
+export function parseLimit(text: string | undefined, max: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (/^\d{1,9}$/.test(text) && value >= 1 && value <= max) return value;

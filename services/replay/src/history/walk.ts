@@ -4,6 +4,7 @@ import {
   type SequenceRange,
   TidemarkError,
 } from '@tidemark/protocol';
+import type { Selection } from '../selection/selection.ts';
 import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
 import type { HistoryRange } from './range.ts';
@@ -31,6 +32,8 @@ export interface WalkOptions {
   /** Asked before each step; `undefined` ends the walk. */
   readonly limits: () => StepLimits | undefined;
   readonly runStep: RunStep;
+  /** Selects the events; a selection that others use too if absent. */
+  readonly select?: () => Selection;
 }
 
 /**
@@ -41,9 +44,9 @@ export interface WalkOptions {
  *   part that only another archive has
  */
 export async function* walk(
-  { archive, range, requireLost }: HistoryRange,
-  { criteria, order }: HistoryQuery,
-  { limits, runStep }: WalkOptions,
+  { archive, range, requireLost }: Pick<HistoryRange, 'archive' | 'range' | 'requireLost'>,
+  { criteria, order }: Pick<HistoryQuery, 'criteria' | 'order'>,
+  { limits, runStep, select }: WalkOptions,
 ): AsyncGenerator<Step> {
   let left = range;
   // In ascending order it is used up to where the archive ended when it was made.
@@ -56,7 +59,9 @@ export async function* walk(
     }
     // The names of newer events, and of filled ones, are not in a selection that was made before.
     const isStale = archive.revision !== revision || (selection?.through ?? 0) < firstOf(left);
-    if (!selection || isStale) selection = archive.select(criteria, firstOf(left));
+    if (!selection || isStale) {
+      selection = select?.() ?? archive.select(criteria, firstOf(left));
+    }
     revision = archive.revision;
     const { events, remaining } = selection.readPage({ ...left, ...limit, order });
     const missing = archive.missingRanges(examinedPart(left, remaining, order));

@@ -56,6 +56,8 @@ export interface SelectionOptions {
   readonly end: () => number;
   /** Tells which events must not be shown any more; `undefined` while there are none. */
   readonly hidden?: () => Hidden | undefined;
+  /** Most topics whose whole events are read ahead; 8 if absent. */
+  readonly eventKeysMax?: number;
 }
 
 /**
@@ -77,9 +79,12 @@ export class Selection {
   readonly #filters: readonly Filter[];
   readonly #end: () => number;
   readonly #hidden: () => Hidden | undefined;
+  readonly #eventKeysMax: number;
   #kept: KeptMerge | undefined;
 
-  constructor(table: EventTable, index: KeyIndex, { filters, end, hidden }: SelectionOptions) {
+  constructor(table: EventTable, index: KeyIndex, options: SelectionOptions) {
+    const { filters, end, hidden, eventKeysMax = EVENT_KEYS_MAX } = options;
+    this.#eventKeysMax = eventKeysMax;
     this.#table = table;
     this.#index = index;
     this.#filters = filters;
@@ -130,7 +135,7 @@ export class Selection {
     const others = this.#filters.filter((filter) => filter.column !== column);
     const range = order === 'asc' ? { after, through: this.through } : request;
     const from = { keys, range, order, wanted };
-    const isAlone = others.length === 0 && column === 'topic' && keys.length <= EVENT_KEYS_MAX;
+    const isAlone = others.length === 0 && column === 'topic' && keys.length <= this.#eventKeysMax;
     const merge = isAlone
       ? new KeyMerge(this.#index.eventReader(order), from)
       : new KeyMerge(this.#index.sequenceReader(column, order), from);

@@ -9,6 +9,7 @@ import {
   parseClientMessage,
   parseEvent,
   refuseExpired,
+  refuseReserved,
   TidemarkError,
   withContext,
 } from '@tidemark/protocol';
@@ -178,6 +179,7 @@ export class WebSocketSession {
     const completed = completeEvent(input, { publisher, nowMs, newId });
     const event = { ...parseEvent(completed, 'event'), publisher };
     refuseExpired(event, nowMs, 'event');
+    refuseReserved(event.topic);
     requirePermission(this.#principal, 'publish', event.topic);
     if (this.#publishing >= limits.publishesMax) {
       throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);

@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto';
+import type { Rate } from '@tidemark/http';
+import type { AppendedEvent, EventAppender, Precondition } from '@tidemark/nats';
+import {
+  asTidemarkError,
+  type CloudEvent,
+  type CountsData,
+  changeInbox,
+  encodeInbox,
+  INBOX_EVENT_TYPE,
+  INBOX_IDS_MAX,
+  type InboxChange,
+  type InboxData,
+  type InboxState,
+  parseCursor,
+  TidemarkError,
+} from '@tidemark/protocol';
+import type { Metrics, Span } from '@tidemark/telemetry';
+import type { Progress } from '../projector/progress.ts';
+import { cursorOf, type Inbox, type Inboxes, type InboxOwner } from './inboxes.ts';
+import { compactBehind, countItems, type ItemsOptions } from './items.ts';
+import { EXCEPTIONS_MAX, MARKS, requireLimits } from './limits.ts';
+
+/** Attempts of one change while other devices change the inbox too. */
+const ATTEMPTS_MAX = 8;
+
+/** How long one attempt waits until the archive has the change of another device, or its own. */
+const ARCHIVE_WAIT_MS = 2000;
+
+export interface ChangesOptions extends Omit<ItemsOptions, 'runStep'> {
+  readonly inboxes: Inboxes;
+  readonly appender: EventAppender;
+  readonly progress: Progress;
+  readonly metrics: Metrics;
+  /** Limits the changes of one user. */
+  readonly rate: Rate;
+  readonly followsMax: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A change that a user asks for. */
+export interface ChangeRequest extends Pick<ItemsOptions, 'runStep'> {
+  readonly owner: InboxOwner;
+  /** The same for a repeat. */
+  readonly id?: string | undefined;
+  /** What clients are told that the change was. */
+  readonly described: Readonly<Record<string, unknown>>;
+  /** What the request means for an inbox. Throws where it means nothing. */
+  readonly toChange: (inbox: Inbox) => InboxChange | Promise<InboxChange>;
+  readonly parent: Span;
+}
+
+/** What a change made of an inbox. */
+export interface ChangeResult extends CountsData {
+  /** The cursor of the event that has the change; `null` where nothing changed. */
+  readonly changed: string | null;
+}
+
+/**
+ * Changes inboxes. A change appends one event with all that the inbox holds then, on the condition that no other
+ * change came in between: of several devices and replay services one is first, and the others begin again with what
+ * it made of the inbox.
+ */
+export class InboxChanges {
+  readonly #options: ChangesOptions;
+  readonly #results;
+  /** The last change of each inbox that is under way here. Those of one inbox would only be in each other's way. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
+
+  constructor(options: ChangesOptions) {
+    this.#options = options;
+    this.#results = options.metrics.counter('inbox_changes_total', 'Changes of inboxes.', [
+      'result',
+    ]);
+  }
+
+  /**
+   * Makes a change, or nothing where it makes no difference.
+   *
+   * @throws TidemarkError `limit_exceeded`; `unavailable` where the stream or the archive does not follow in time, or
+   *   where other devices were always first; what `toChange` throws
+   */
+  async make(request: ChangeRequest): Promise<ChangeResult> {
+    const { owner } = request;
+    await this.#options.rate.consume(owner.subject);
+    const before = this.#underWay.get(owner.topic) ?? Promise.resolve();
+    const change = before.then(() => this.#attemptAll(request));
+    const ended = change.catch(() => undefined);
+    this.#underWay.set(owner.topic, ended);
+    try {
+      const result = await change;
+      this.#results.inc({ result: result.changed === null ? 'unchanged' : 'changed' });
+      return result;
+    } catch (error) {
+      this.#results.inc({ result: asTidemarkError(error).code });
+      throw error;
+    } finally {
+      if (this.#underWay.get(owner.topic) === ended) this.#underWay.delete(owner.topic);
+    }
+  }
+
+  async #attemptAll(request: ChangeRequest): Promise<ChangeResult> {
+    let hasLeft: string | undefined;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const inbox = this.#options.inboxes.open(request.owner);
+      try {
+        return await this.#attempt(request, inbox, hasLeft);
+      } catch (error) {
+        const { code, details } = asTidemarkError(error);
+        if (code !== 'precondition_failed') throw error;
+        if (details.cursor) await this.#waitFor(details.cursor);
+        // The stream holds no event of this inbox any more, and the archive does.
+        else hasLeft = inbox.last && cursorOf(inbox, inbox.last.sequence);
+      }
+    }
+    throw new TidemarkError('unavailable', 'Other devices change this inbox all the time.', {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  /** @throws TidemarkError `precondition_failed` where another change came first */
+  async #attempt(
+    request: ChangeRequest,
+    inbox: Inbox,
+    hasLeft: string | undefined,
+  ): Promise<ChangeResult> {
+    const { id, toChange } = request;
+    const { now } = this.#options;
+    const { state } = inbox;
+    const moment = { end: inbox.bounds.lastSequence, nowMs: now() };
+    const isRepeat = id !== undefined && state.recent.includes(id);
+    const wanted = isRepeat ? state : changeInbox(state, await toChange(inbox), moment);
+    if (wanted === state) return { changed: null, ...(await this.#count(inbox, request)) };
+    const next = withId(await this.#compact(inbox, wanted, request), id);
+    const changed = this.#options.inboxes.withState(inbox, next);
+    const data = encodeInbox(next, (sequence) => cursorOf(inbox, sequence));
+    requireLimits(next, data, this.#options);
+    const counts = await this.#count(changed, request);
+    const { cursor } = await this.append(
+      inbox,
+      { topics: inbox.topics, ...data, counts, change: request.described },
+      { hasLeft, parent: request.parent },
+    );
+    // So that the user's next request finds it here. The change is stored in any case.
+    await this.#reaches(cursor);
+    return { changed: cursor, ...counts };
+  }
+
+  /**
+   * Stores what an inbox holds.
+   *
+   * @param hasLeft the cursor of the last event of the inbox, where the stream no longer has it
+   * @throws TidemarkError as `EventAppender.append`
+   */
+  append(
+    { owner, last, ...inbox }: Inbox,
+    data: InboxData,
+    { hasLeft, parent }: { readonly hasLeft?: string | undefined; readonly parent?: Span },
+  ): Promise<AppendedEvent> {
+    const isEmpty = !last || cursorOf(inbox, last.sequence) === hasLeft;
+    const precondition: Precondition = isEmpty ? 'empty' : last;
+    const event: CloudEvent = {
+      specversion: '1.0',
+      id: randomUUID(),
+      source: '/v1/inbox',
+      type: INBOX_EVENT_TYPE,
+      topic: owner.topic,
+      time: new Date(this.#options.now()).toISOString(),
+      publisher: owner.subject,
+      data,
+    };
+    return this.#options.appender.append(event, { precondition, ...(parent && { parent }) });
+  }
+
+  #count(inbox: Inbox, { runStep }: Pick<ChangeRequest, 'runStep'>): Promise<CountsData> {
+    return countItems(inbox, this.#options.now(), { ...this.#options, runStep });
+  }
+
+  async #compact(inbox: Inbox, state: InboxState, { runStep }: ChangeRequest): Promise<InboxState> {
+    let next = state;
+    for (const name of MARKS) {
+      if (next[name].except.length <= EXCEPTIONS_MAX) continue;
+      const mark = await compactBehind(inbox, next[name], { ...this.#options, runStep });
+      next = { ...next, [name]: mark };
+    }
+    return next;
+  }
+
+  async #waitFor(cursor: string): Promise<void> {
+    if (await this.#reaches(cursor)) return;
+    throw new TidemarkError('unavailable', 'The archive has not reached the last change yet.');
+  }
+
+  #reaches(cursor: string): Promise<boolean> {
+    const { sequence } = parseCursor(cursor);
+    return this.#options.progress.waitForSequence(sequence, ARCHIVE_WAIT_MS);
+  }
+}
+
+function withId(state: InboxState, id: string | undefined): InboxState {
+  if (id === undefined) return state;
+  return { ...state, recent: [...state.recent, id].slice(-INBOX_IDS_MAX) };
+}
