@@ -44,7 +44,7 @@ process.exit(results.some(({ refused }) => refused !== undefined) ? 1 : 0);
 
 async function measureCase(benchCase: BenchCase, options: Options): Promise<CaseResult> {
   const { name, title, sockets } = benchCase;
-  const { runs, quick, profileFolder } = options;
+  const { attacks, runs, quick, profileFolder } = options;
   console.log(`\n${name}: ${title}`);
   const values: Values[] = [];
   try {
@@ -52,7 +52,7 @@ async function measureCase(benchCase: BenchCase, options: Options): Promise<Case
     if (short !== undefined) throw new Unverified(`it ${short}`);
     const folder = profileFolder && join(profileFolder, name);
     for (let run = 1; run <= runs; run++) {
-      const measured = await benchCase.run({ quick, profileFolder: folder });
+      const measured = await benchCase.run({ attacks, quick, profileFolder: folder });
       values.push(measured);
       console.log(`  run ${run}: ${formatValues(measured)}`);
     }

@@ -1,3 +1,5 @@
+import type { Attack } from '../fairness/plan.ts';
+
 /** What one run measured, by the names of the case. */
 export type Values = Readonly<Record<string, number>>;
 
@@ -11,6 +13,8 @@ export interface Target {
 }
 
 export interface RunOptions {
+  /** The attacks of the case `fairness`. */
+  readonly attacks: readonly Attack[];
   /** A smaller run for a quick look. Its figures are not results. */
   readonly quick: boolean;
   readonly profileFolder: string | undefined;

@@ -4,8 +4,8 @@ import { makeToken } from '../../support/services.ts';
 import type { AttackerCommands } from '../fairness/attacker.ts';
 import type { OrdinaryCommands, Report } from '../fairness/ordinary.ts';
 import {
-  ATTACKS,
   type Attack,
+  IDLE_TOPICS,
   OPERATIONS,
   PAST_EVENTS,
   PAST_TOPICS,
@@ -43,7 +43,7 @@ export const fairness: BenchCase = {
     })),
     { value: 'loopMaxMs', text: 'longest hold of a loop', atMost: 50, unit: 'ms' },
   ],
-  async run({ quick }) {
+  async run({ attacks, quick }) {
     const stage = await Stage.open({ ordinaryLimits: true });
     try {
       const replay = await stage.startReplay();
@@ -66,7 +66,7 @@ export const fairness: BenchCase = {
       const control = await observe(ordinary, services, seconds);
       core.kill('SIGKILL');
       Object.assign(values, ratios(CONTROL, control, alone), p99s(CONTROL, control.report));
-      for (const attack of ATTACKS) {
+      for (const attack of attacks) {
         await attacker.call('begin', { attack, services, ...(await attackerTokens()) });
         await sleep(500);
         const beside = await observe(ordinary, services, seconds);
@@ -75,7 +75,7 @@ export const fairness: BenchCase = {
         for (const fault of beside.faults) console.log(`  ${attack}: ${fault}`);
         Object.assign(values, ratios(attack, beside, alone), p99s(attack, beside.report));
       }
-      return { ...values, ...worst(values) };
+      return { ...values, ...worst(values, attacks) };
     } finally {
       await stage.close();
     }
@@ -114,10 +114,10 @@ function p99s(when: string, report: Report): Values {
   );
 }
 
-function worst(values: Values): Values {
+function worst(values: Values, attacks: readonly Attack[]): Values {
   return Object.fromEntries(
     [...OPERATIONS, 'loopMaxMs'].map((name) => {
-      return [name, Math.max(...ATTACKS.map((attack) => values[`${attack}.${name}`] ?? 0))];
+      return [name, Math.max(...attacks.map((attack) => values[`${attack}.${name}`] ?? 0))];
     }),
   );
 }
@@ -141,12 +141,18 @@ async function attackerTokens() {
   return { tokens, reader: await makeToken('subscribe:m.>', 'm1') };
 }
 
-/** What ordinary users catch up on, and what attackers read: topics below `m` with as many events. */
+/**
+ * What ordinary users catch up on, and what attackers read: topics below `m` with as many events, and many with one
+ * event each.
+ */
 async function publishPast(stage: Stage): Promise<void> {
   const publisher = await stage.startPublisher();
+  const many = { prefix: 'm.many', audiences: 1, topicsEach: IDLE_TOPICS };
+  const event = { eventBytes: EVENT_BYTES, perSecond: 0 };
+  await publisher.call('publish', { topics: many, events: IDLE_TOPICS, ...event });
   const events = PAST_TOPICS * PAST_EVENTS;
   for (const prefix of ['fair.past', 'm']) {
     const topics = { prefix, audiences: 1, topicsEach: PAST_TOPICS };
-    await publisher.call('publish', { topics, events, eventBytes: EVENT_BYTES, perSecond: 0 });
+    await publisher.call('publish', { topics, events, ...event });
   }
 }

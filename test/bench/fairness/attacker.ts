@@ -127,6 +127,17 @@ const attacks: Readonly<Record<Attack, () => void>> = {
       { type: 'subscribe', id: `s${n % 90}`, topics: [`m.${n % 1000}`], after: 'earliest' },
       { type: 'unsubscribe', id: `s${(n + 45) % 90}` },
     ]),
+  // As many catch-ups as possible, each of which looks at all topics below `m` and finds none.
+  idlePatterns: () =>
+    flood((connection, n) => [
+      {
+        type: 'subscribe',
+        id: `s${n % 9}`,
+        topics: Array.from({ length: 100 }, (_, at) => `m.*.*.x${connection}-${n}-${at}`),
+        after: 'earliest',
+      },
+      { type: 'unsubscribe', id: `s${(n + 1) % 9}` },
+    ]),
   timeStarts: () =>
     flood((_, n) => [
       { type: 'subscribe', id: `s${n % 90}`, topics: [`m.${n % 1000}`], after: someTime() },

@@ -9,6 +9,7 @@ export const ATTACKS = [
   'historyPatterns',
   'messages',
   'coldReads',
+  'idlePatterns',
   'timeStarts',
   'handshakes',
   'bodies',
@@ -28,6 +29,9 @@ export interface Services {
 /** Topics with events that are older than the tail, and how many each has. */
 export const PAST_TOPICS = 50;
 export const PAST_EVENTS = 300;
+
+/** Topics below `m` with one event each. */
+export const IDLE_TOPICS = 40_000;
 
 export function pastTopic(index: number): string {
   return `fair.past.0.${index % PAST_TOPICS}`;
