@@ -14,6 +14,7 @@ import {
 import type { Worker } from '../system/commands.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { verify } from '../system/measurement.ts';
+import { cpuMs } from '../system/process-figures.ts';
 import { Stage } from '../system/stage.ts';
 import type { BenchCase, Values } from './bench-case.ts';
 
@@ -33,7 +34,7 @@ export const fairness: BenchCase = {
   name: 'fairness',
   title: 'one attacker at its limits beside 200 ordinary users',
   sockets: USERS + 500,
-  method: `${USERS} users with a WebSocket each publish (50 a second over HTTP), receive what they published, subscribe (20 a second) and catch up on ${PAST_EVENTS} events older than the tail (10 a second), at a fixed rate. They do so for ${WARM_UP_SECONDS} s to warm up, for ${SECONDS} s alone, and for ${SECONDS} s beside each attack. Attackers have tokens for topics of their own and the default limits. A figure is a p99 divided by the p99 alone, and the longest time for which a loop of gateway, ingest or replay was held. Attackers, users, services and NATS share the machine; attackers run only while a core is idle, as if they had another one. ${CONTROL} is no attack but a program that occupies one core: what it does to a figure, a service that works does too.`,
+  method: `${USERS} users with a WebSocket each publish (50 a second over HTTP), receive what they published, subscribe (20 a second) and catch up on ${PAST_EVENTS} events older than the tail (10 a second), at a fixed rate. They do so for ${WARM_UP_SECONDS} s to warm up, for ${SECONDS} s alone, and for ${SECONDS} s beside each attack. Attackers have tokens for topics of their own and the default limits. A figure is a p99 divided by the p99 alone, the longest time for which a loop of gateway, ingest or replay was held, and what each process used of a core. Attackers, users, services and NATS share the machine; attackers run only while a core is idle, as if they had another one. ${CONTROL} is no attack but a program that occupies one core: what it does to a figure, a service that works does too.`,
   targets: [
     ...OPERATIONS.map((operation) => ({
       value: operation,
@@ -53,27 +54,38 @@ export const fairness: BenchCase = {
       });
       const ingest = await stage.startIngest();
       const services = { gateway: gateway.url, ingest: ingest.url, replay: replay.url };
+      const pids = {
+        gateway: gateway.pid,
+        ingest: ingest.pid,
+        replay: replay.pid,
+        nats: stage.nats.pid,
+      };
+      const observe = (seconds: number) => observeUsers({ ordinary, services, pids, seconds });
       const ordinary = await openUsers(stage, services);
       const attacker = await stage.startWorker<AttackerCommands>(
         new URL('../fairness/attacker.ts', import.meta.url),
       );
       const seconds = quick ? 3 : SECONDS;
       await ordinary.call('work', { seconds: WARM_UP_SECONDS });
-      const alone = await observe(ordinary, services, seconds);
+      const alone = await observe(seconds);
       verify('alone', alone.faults);
-      const values: Record<string, number> = { ...p99s('alone', alone.report) };
+      const values: Record<string, number> = {
+        ...p99s('alone', alone.report),
+        ...coresOf('alone', alone),
+      };
       const core = spawn(process.execPath, ['-e', 'for (;;);']);
-      const control = await observe(ordinary, services, seconds);
+      const control = await observe(seconds);
       core.kill('SIGKILL');
       Object.assign(values, ratios(CONTROL, control, alone), p99s(CONTROL, control.report));
       for (const attack of attacks) {
         await attacker.call('begin', { attack, services, ...(await attackerTokens()) });
         await sleep(500);
-        const beside = await observe(ordinary, services, seconds);
+        const beside = await observe(seconds);
         await attacker.call('end', undefined);
         await sleep(CALM_MS);
         for (const fault of beside.faults) console.log(`  ${attack}: ${fault}`);
         Object.assign(values, ratios(attack, beside, alone), p99s(attack, beside.report));
+        Object.assign(values, coresOf(attack, beside));
       }
       return { ...values, ...worst(values, attacks) };
     } finally {
@@ -86,18 +98,37 @@ interface Observed {
   readonly report: Report;
   readonly faults: readonly string[];
   readonly loopMaxMs: number;
+  /** What each process used of a core. It does not depend on what else the machine does. */
+  readonly cores: Readonly<Record<string, number>>;
 }
 
-async function observe(
-  ordinary: Worker<OrdinaryCommands>,
-  services: Services,
-  seconds: number,
-): Promise<Observed> {
+async function observeUsers(of: {
+  ordinary: Worker<OrdinaryCommands>;
+  services: Services;
+  pids: Readonly<Record<string, number>>;
+  seconds: number;
+}): Promise<Observed> {
+  const { ordinary, services, pids, seconds } = of;
   const loops = () =>
     Promise.all(Object.values(services).map(async (url) => loopBlockMaxMs(await readMetrics(url))));
+  const usedMs = () => Object.entries(pids).map(([name, pid]) => [name, cpuMs(pid)] as const);
   await loops();
+  const before = new Map(usedMs());
+  const startMs = performance.now();
   const worked = await ordinary.call('work', { seconds });
-  return { ...worked, loopMaxMs: Math.max(...(await loops())) };
+  const tookMs = performance.now() - startMs;
+  const cores = usedMs().map(([name, ms]) => [name, (ms - (before.get(name) ?? 0)) / tookMs]);
+  return {
+    ...worked,
+    loopMaxMs: Math.max(...(await loops())),
+    cores: Object.fromEntries(cores),
+  };
+}
+
+function coresOf(when: string, { cores }: Observed): Values {
+  return Object.fromEntries(
+    Object.entries(cores).map(([name, used]) => [`${when}.${name}Cores`, used]),
+  );
 }
 
 function ratios(attack: Attack | typeof CONTROL, beside: Observed, alone: Observed): Values {
