@@ -56,16 +56,18 @@ export async function mirror(environment, domain) {
 }
 
 /**
- * The name of the log and the key of its seals, which the mirror keeps. A stream of an earlier version has
- * none yet.
+ * The name of the log, the key of its seals, and until when records had no time, which the mirror keeps. A stream of
+ * an earlier version has none yet.
  *
  * @param {import('./jetstream.mjs').StreamInfo} original
  */
 async function metadataOf({ config, created }) {
   const { EVENTS } = await import('./jetstream.mjs');
-  const { lineageMetadata, readLineage, sealMetadata } = await import('@tidemark/nats');
-  if (config.name !== EVENTS) return {};
+  const { lineageMetadata, readLineage, sealMetadata, untimedMetadata } = await import(
+    '@tidemark/nats'
+  );
   const { metadata } = config;
+  if (config.name !== EVENTS) return untimedMetadata(metadata);
   return {
     ...lineageMetadata(readLineage(metadata, Date.parse(created))),
     ...sealMetadata(metadata),

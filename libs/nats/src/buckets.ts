@@ -13,8 +13,10 @@ import {
   type StreamConfiguration,
   type TokenConfiguration,
 } from '@tidemark/config';
+import type { Metadata } from './lineage.ts';
 import type { NatsLink } from './link.ts';
 import { INACTIVE_MS } from './ordered-consumer.ts';
+import { readInfo } from './stream-state.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
@@ -30,6 +32,9 @@ const REVOCATION_BYTES_MAX = 16 * 1024 * 1024;
  * NATS with more: 15 KB each. They end when nobody asks them for `INACTIVE_MS`.
  */
 const REVOCATION_CONSUMERS_MAX = 1000;
+
+/** The entry of its metadata that tells until when records without a time were stored, in ms since 1970. */
+const UNTIMED_KEY = 'tidemark_untimed_until';
 
 /** The bucket of the tickets. */
 export const TICKET_BUCKET = 'TIDEMARK_TICKETS';
@@ -94,6 +99,34 @@ export function openBucket(
   if (!connected) throw new Error('NATS is away.');
   const client = jetstream(connection, { timeout: timeoutMs });
   return new Kvm(client).open(name, { allow_direct: false });
+}
+
+/** Whether the metadata tells until when records without a time were stored. */
+export function namesUntimed(metadata: Metadata = {}): boolean {
+  return /^\d{1,15}$/.test(metadata[UNTIMED_KEY] ?? '');
+}
+
+/** The entry of the metadata that tells it; none where it is not known yet. */
+export function untimedMetadata(metadata: Metadata = {}): Metadata {
+  const entry = metadata[UNTIMED_KEY];
+  return entry === undefined ? {} : { [UNTIMED_KEY]: entry };
+}
+
+/** @param untilMs in ms since 1970; 0 for a bucket that begins with records that have a time */
+export function newUntimedMetadata(untilMs: number): Metadata {
+  return { [UNTIMED_KEY]: String(untilMs) };
+}
+
+/**
+ * Until when revocations without a time were stored, in ms since 1970. A version before sealed no time. Replay
+ * sets the end when it is upgraded; before that they may come at any time.
+ *
+ * @throws the error of NATS
+ */
+export async function readUntimedUntil(link: NatsLink): Promise<number> {
+  const info = await readInfo(link, bucketStream(REVOCATION_BUCKET));
+  const { metadata } = info?.config ?? {};
+  return namesUntimed(metadata) ? Number(metadata?.[UNTIMED_KEY]) : Number.POSITIVE_INFINITY;
 }
 
 /** Whether a write failed because another process has written the key since it was read. */

@@ -7,6 +7,7 @@ export * from './archive-holdings.ts';
 export * from './archive-pages.ts';
 export { isBusy, userName } from './archive-requests.ts';
 export * from './archive-server.ts';
+export { untimedMetadata } from './buckets.ts';
 export * from './control.ts';
 export * from './event-appender.ts';
 export * from './feed.ts';

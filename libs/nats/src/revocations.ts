@@ -7,10 +7,16 @@ import {
   TidemarkError,
 } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import { bucketStream, isConflict, openBucket, REVOCATION_BUCKET } from './buckets.ts';
+import {
+  bucketStream,
+  isConflict,
+  openBucket,
+  REVOCATION_BUCKET,
+  readUntimedUntil,
+} from './buckets.ts';
 import { Feed } from './feed.ts';
 import type { NatsLink } from './link.ts';
-import type { RecordSeal, RecordStoreOptions } from './record-seal.ts';
+import { RECORD_TOLERANCE_MS, type RecordSeal, type RecordStoreOptions } from './record-seal.ts';
 import type { LogRecord } from './records.ts';
 
 /** Most attempts to write a revocation that others write at the same time. */
@@ -48,19 +54,21 @@ export function followRevocations(
 ): { stop(): void } {
   let received = 0;
   let waiting = Number.POSITIVE_INFINITY;
+  let untimedUntilMs = 0;
   const feed = new Feed({
     link,
     logger,
     stream: bucketStream(REVOCATION_BUCKET),
     // It reads all of them again: they are few, and adding one twice changes nothing.
-    onStart: () => {
+    onStart: async () => {
+      untimedUntilMs = await readUntimedUntil(link);
       received = 0;
       waiting = Number.POSITIVE_INFINITY;
       return 0;
     },
     onRecord: (record) => {
       received++;
-      apply(record, sink, { seal, logger });
+      apply(record, sink, { seal, logger, untimedUntilMs });
       if (received === waiting) sink.complete();
     },
     onOpen: (count) => {
@@ -119,26 +127,47 @@ export class RevocationStore {
   ): Promise<void> {
     const key = revocationKey(revocation);
     const entry = await bucket.get(key);
-    const known = entry && readStored(this.#options.seal, key, entry.value);
+    const untimedUntilMs = await readUntimedUntil(this.#link);
+    const stored = entry && {
+      payload: entry.value,
+      storedMs: entry.created.getTime(),
+      untimedUntilMs,
+    };
+    const { text } = stored
+      ? this.#options.seal.open({ bucket: REVOCATION_BUCKET, key }, stored)
+      : {};
+    const known = text === undefined ? undefined : parseStoredRevocation(text);
     const knownMs =
       known && !known.lifted && 'issuedBeforeMs' in known.revocation
         ? known.revocation.issuedBeforeMs
         : 0;
     const issuedBeforeMs = Math.max(knownMs, revocation.issuedBeforeMs);
-    const stored = { revocation: { ...revocation, issuedBeforeMs } };
-    await this.#put(bucket, stored, entry?.revision ?? 0);
+    await this.#put(
+      bucket,
+      { revocation: { ...revocation, issuedBeforeMs } },
+      entry?.revision ?? 0,
+    );
   }
 
-  async #put(bucket: KV, stored: StoredRevocation, previousSeq?: number): Promise<void> {
-    const key = revocationKey(stored.revocation);
-    const record = this.#options.seal.seal(REVOCATION_BUCKET, key, JSON.stringify(stored));
+  async #put(bucket: KV, one: StoredRevocation, previousSeq?: number): Promise<void> {
+    const key = revocationKey(one.revocation);
+    const nowMs = Date.now();
+    const place = { bucket: REVOCATION_BUCKET, key };
+    const record = this.#options.seal.seal(place, JSON.stringify(one), nowMs);
     await bucket.put(key, record, previousSeq === undefined ? {} : { previousSeq });
+    const entry = await bucket.get(key);
+    const apartMs = entry ? Math.abs(entry.created.getTime() - nowMs) : 0;
+    if (apartMs <= RECORD_TOLERANCE_MS) return;
+    // Nobody reads it, and so whatever it concerns counts as revoked.
+    const reason = `The clocks of this service and of NATS differ by ${apartMs} ms.`;
+    throw new TidemarkError('unavailable', reason, { retryAfterSeconds: 1 });
   }
 
   async #run(write: (bucket: KV) => Promise<void>): Promise<void> {
     try {
       await write(await openBucket(this.#link, REVOCATION_BUCKET, this.#options));
     } catch (cause) {
+      if (cause instanceof TidemarkError) throw cause;
       throw new TidemarkError('unavailable', 'The revocation may not be stored; send it again.', {
         retryAfterSeconds: 1,
         cause,
@@ -150,25 +179,24 @@ export class RevocationStore {
 function apply(
   { subject, payload, timeMs, sequence }: LogRecord,
   sink: RevocationSink,
-  { seal, logger }: RevocationReading,
+  { seal, logger, untimedUntilMs }: RevocationReading & { readonly untimedUntilMs: number },
 ): void {
   const key = subject.slice(SUBJECT_PREFIX.length);
-  const stored = readStored(seal, key, payload);
+  const { text, fault } = seal.open(
+    { bucket: REVOCATION_BUCKET, key },
+    { payload, storedMs: timeMs, untimedUntilMs },
+  );
+  const stored = text === undefined ? undefined : parseStoredRevocation(text);
   if (!stored) {
-    logger.error({ sequence, key }, 'a stored revocation cannot be read: what it names is revoked');
+    const reason = fault ?? 'it is no revocation';
+    logger.error(
+      { sequence, key, reason },
+      'a stored revocation cannot be read: what it names is revoked',
+    );
     sink.addUnreadable(key, timeMs);
   } else if (stored.lifted) {
     sink.remove(stored.revocation);
   } else {
     sink.add(stored.revocation, timeMs);
   }
-}
-
-function readStored(
-  seal: RecordSeal,
-  key: string,
-  payload: Uint8Array,
-): StoredRevocation | undefined {
-  const text = seal.open(REVOCATION_BUCKET, key, payload);
-  return text === undefined ? undefined : parseStoredRevocation(text);
 }

@@ -12,7 +12,14 @@ import {
 } from '@tidemark/config';
 import { EVENT_BYTES_MAX, type Lineage, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import { desiredBuckets, type NamedStream } from './buckets.ts';
+import {
+  bucketStream,
+  desiredBuckets,
+  type NamedStream,
+  namesUntimed,
+  newUntimedMetadata,
+  REVOCATION_BUCKET,
+} from './buckets.ts';
 import { lineageMetadata, type Metadata, namesLog, readLineage } from './lineage.ts';
 import type { NatsLink } from './link.ts';
 import { hasSeal, newSealMetadata } from './seal.ts';
@@ -25,7 +32,7 @@ const MESSAGE_BYTES_MAX = 2 * EVENT_BYTES_MAX;
 
 /**
  * How long messages without a seal still count as those of services, once a stream of an earlier version has
- * a key: ingest is upgraded after replay.
+ * a key, and revocations without a time as theirs: ingest and gateways are upgraded after replay.
  */
 const UPGRADE_MS = 60 * 60_000;
 
@@ -66,7 +73,7 @@ export async function reconcileStream(
   config: StoreConfiguration,
   logger: Logger,
 ): Promise<StreamState> {
-  for (const bucket of desiredBuckets(config)) await reconcile(link, bucket, logger);
+  for (const bucket of desiredBuckets(config)) await reconcileBucket(link, bucket, logger);
   const desired = { name: STREAM_NAME, ...desiredStream(config) };
   // A stream without a key, if only for a moment, would be one of an earlier version.
   const info = await reconcile(link, desired, logger, newSealMetadata(0));
@@ -78,6 +85,16 @@ export async function reconcileStream(
   };
   if (Object.keys(lacking).length === 0) return toState(link, info);
   return writeMetadata(link, lacking, toState(link, info).epoch);
+}
+
+async function reconcileBucket(link: NatsLink, bucket: NamedStream, logger: Logger): Promise<void> {
+  const hasUntimed = bucket.name === bucketStream(REVOCATION_BUCKET);
+  const first = hasUntimed ? newUntimedMetadata(0) : undefined;
+  const { config } = await reconcile(link, bucket, logger, first);
+  if (!hasUntimed || namesUntimed(config.metadata)) return;
+  const { streams } = await manager(link);
+  const metadata = { ...config.metadata, ...newUntimedMetadata(Date.now() + UPGRADE_MS) };
+  await streams.update(bucket.name, { ...config, metadata });
 }
 
 /**

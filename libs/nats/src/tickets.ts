@@ -7,6 +7,12 @@ import type { RecordStoreOptions } from './record-seal.ts';
 
 const TICKET_BYTES = 32;
 
+/** A ticket as it is stored. Its end is sealed, because one that was used can be stored again. */
+interface SealedTicket {
+  readonly holder: unknown;
+  readonly expiresAtMs: number;
+}
+
 /** A ticket as a client gets it. */
 export interface Ticket {
   readonly ticket: string;
@@ -38,7 +44,8 @@ export class TicketStore {
     const ticket = randomBytes(TICKET_BYTES).toString('base64url');
     const expiresAtMs = Date.now() + TICKET_SECONDS * 1000;
     const key = keyOf(ticket);
-    const record = this.#options.seal.seal(TICKET_BUCKET, key, JSON.stringify(holder));
+    const text = JSON.stringify({ holder, expiresAtMs } satisfies SealedTicket);
+    const record = this.#options.seal.seal({ bucket: TICKET_BUCKET, key }, text);
     await this.#run((bucket) => bucket.put(key, record));
     return { ticket, expiresAtMs };
   }
@@ -61,8 +68,11 @@ export class TicketStore {
         if (isConflict(error)) return undefined;
         throw error;
       }
-      const record = this.#options.seal.open(TICKET_BUCKET, key, entry.value);
-      return record === undefined ? undefined : JSON.parse(record);
+      const stored = { payload: entry.value, storedMs: entry.created.getTime() };
+      const { text } = this.#options.seal.open({ bucket: TICKET_BUCKET, key }, stored);
+      if (text === undefined) return undefined;
+      const { holder, expiresAtMs } = JSON.parse(text) as SealedTicket;
+      return expiresAtMs > Date.now() ? holder : undefined;
     });
   }
 
