@@ -176,6 +176,19 @@ describe('connections', () => {
     await client.close();
   });
 
+  test('heads of an address: share the rate of its handshakes', async () => {
+    const address = nextAddress();
+    const headers = { 'x-forwarded-for': address, authorization: 'Bearer rubbish' };
+    const statuses = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        return (await fetch(`${gateway.url}/v1/head`, { headers })).status;
+      }),
+    );
+    expect(statuses.filter((status) => status === 401)).toHaveLength(10);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(20);
+    expect(await refusal({ address })).toEqual([429, '1', 'limit_exceeded', true]);
+  });
+
   test('forwarded address: sent by a client that is no proxy: not believed', async () => {
     const strict = await startService('gateway', {
       natsUrl: system.nats.url,

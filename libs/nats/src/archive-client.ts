@@ -92,10 +92,15 @@ export class ArchiveClient {
     throw unavailable(cause);
   }
 
-  /** The sequence of the newest event of some topics up to a sequence; 0 where there is none. */
+  /**
+   * The sequence of the newest event of some topics up to a sequence; 0 where there is none.
+   *
+   * @param runStep makes each of the requests that the search takes, when its user is next; at once if absent
+   */
   async findNewest(
     { epoch, patterns, through }: Omit<NewestQuery, 'after'>,
     user?: string,
+    runStep: <T>(step: () => Promise<T>) => Promise<T> = (step) => step(),
   ): Promise<number> {
     const tried = new Set<KnownArchive>();
     let cause: unknown;
@@ -107,7 +112,7 @@ export class ArchiveClient {
         let newest = 0;
         for (let after: string | null = ''; after !== null; ) {
           const query: NewestQuery = { epoch, patterns, through, after };
-          const answer = await this.#request(archive, 'newest', query, user);
+          const answer = await runStep(() => this.#request(archive, 'newest', query, user));
           const step = parseNewestStep(toText(answer));
           newest = Math.max(newest, step.sequence);
           after = step.next;

@@ -18,7 +18,7 @@ import { Reports } from './observability/reports/reports.ts';
 import { systemClock } from './scheduling/clock.ts';
 import { ArchiveReader } from './sources/archive-reader.ts';
 import { startFeed } from './sources/feed.ts';
-import { LogHead } from './sources/log-head.ts';
+import { LogHead, SEARCHES_MAX } from './sources/log-head.ts';
 import { StreamReader } from './sources/stream-reader.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { headEndpoint } from './transports/head-endpoint.ts';
@@ -80,7 +80,15 @@ runService({
       endpoints: [
         sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
         headEndpoint(
-          new LogHead({ stream, archive: archives, clock: systemClock }),
+          new LogHead({
+            stream,
+            archive: archives,
+            clock: systemClock,
+            searches: access.limits.budget('head_searches', {
+              max: SEARCHES_MAX,
+              of: 'searches for the newest event of topics',
+            }),
+          }),
           access.admission.guard(access.authenticate),
         ),
         access.ticketEndpoint,

@@ -1,10 +1,15 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { Limits } from '@tidemark/http';
 import { TidemarkError } from '@tidemark/protocol';
+import { Metrics } from '@tidemark/telemetry';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../scheduling/clock.ts';
 import { LogHead, type LogHeadOptions } from './log-head.ts';
 
+const SEARCHES_MAX = 200;
 const END = { epoch: 'e', firstSequence: 1, lastSequence: 7 };
+
+const direct = <T>(step: () => Promise<T>): Promise<T> => step();
 
 function applicant(user: string) {
   const leaving = new AbortController();
@@ -21,7 +26,9 @@ function create(findNewest: LogHeadOptions['archive']['findNewest']) {
       return END;
     },
   };
-  const head = new LogHead({ stream, archive: { findNewest }, clock: systemClock });
+  const limits = new Limits(new Metrics('test', { defaults: false }));
+  const searches = limits.budget('head_searches', { max: SEARCHES_MAX, of: 'searches' });
+  const head = new LogHead({ stream, archive: { findNewest }, clock: systemClock, searches });
   return { head, reads, stream };
 }
 
@@ -36,10 +43,12 @@ describe('head of the log', () => {
   test('searches of one user: some at a time, and another user is next', async () => {
     const begun: string[] = [];
     const ends: (() => void)[] = [];
-    const { head } = create(({ patterns: [topic = ''] }) => {
-      begun.push(topic);
-      return new Promise((resolve) => ends.push(() => resolve(3)));
-    });
+    const { head } = create(({ patterns: [topic = ''] }, _user, runStep = direct) =>
+      runStep(() => {
+        begun.push(topic);
+        return new Promise((resolve) => ends.push(() => resolve(3)));
+      }),
+    );
     const greedy = Array.from({ length: 100 }, () => head.find(['mine'], applicant('greedy')));
     await expect.poll(() => begun.length).toBe(16);
     const other = head.find(['theirs'], applicant('other'));
@@ -52,6 +61,35 @@ describe('head of the log', () => {
     const ending = setInterval(() => ends.splice(0).forEach((end) => void end()), 1);
     expect(await all).toHaveLength(101);
     clearInterval(ending);
+  });
+
+  test('searches of very many steps, as many as there may be requests: another user is next after a step', async () => {
+    let steps = 0;
+    const { head } = create(async ({ patterns: [topic] }, _user, runStep = direct) => {
+      for (let step = 0; step < (topic === 'many' ? 50 : 1); step++) {
+        await runStep(async () => {
+          steps++;
+          await setTimeout(1);
+        });
+      }
+      return 3;
+    });
+    const greedy = Array.from({ length: 100 }, () => head.find(['many'], applicant('greedy')));
+    await expect.poll(() => steps).toBeGreaterThan(0);
+    const before = steps;
+    await head.find(['one'], applicant('other'));
+    expect(steps - before).toBeLessThan(100);
+    expect(await Promise.all(greedy)).toHaveLength(100);
+  });
+
+  test('searches that are under way: limited, with room for users who have none', async () => {
+    const { head } = create(() => new Promise(() => {}));
+    const greedy = Array.from({ length: 200 }, () => {
+      return head.find(['a'], applicant('greedy')).catch(({ code }) => code);
+    });
+    expect(await Promise.race(greedy)).toBe('limit_exceeded');
+    const other = head.find(['a'], applicant('other')).catch(({ code }) => code);
+    expect(await Promise.race([other, setTimeout(20, 'waits')])).toBe('waits');
   });
 
   test('an archive that is a moment behind: asked again; one that stays behind: unavailable', async () => {
@@ -69,7 +107,9 @@ describe('head of the log', () => {
 
   test('a client that leaves: its search is not made', async () => {
     let searches = 0;
-    const { head } = create(async () => ++searches);
+    const { head } = create(async (_query, _user, runStep = direct) => {
+      return runStep(async () => ++searches);
+    });
     const one = applicant('a');
     const found = head.find(['a'], one);
     one.leaving.abort(new Error('gone'));

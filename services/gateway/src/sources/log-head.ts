@@ -1,12 +1,16 @@
 import { type Applicant, Permits } from '@tidemark/fairness';
+import type { Budget } from '@tidemark/http';
 import type { ArchiveClient } from '@tidemark/nats';
 import { formatCursor, type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Clock } from '../scheduling/clock.ts';
 import type { StreamTier } from './cold-reads.ts';
 import { StreamEnd } from './stream-end.ts';
 
-/** Most searches that ask an archive at once. Further ones wait for their turn. */
-const SEARCHES_MAX = 16;
+/** Most requests to archives at once. Each is a step of a search; further ones wait for their turn. */
+const REQUESTS_MAX = 16;
+
+/** Most searches at once, with those that wait for their turn. */
+export const SEARCHES_MAX = 2000;
 
 /** How long the stream may take to tell its end, and how long a search waits for an archive to reach it. */
 const END_WAIT_MS = 2000;
@@ -24,6 +28,8 @@ export interface LogHeadOptions {
   readonly stream: Pick<StreamTier, 'bounds' | 'connected'>;
   readonly archive: Pick<ArchiveClient, 'findNewest'>;
   readonly clock: Clock;
+  /** Limits the searches that are under way. */
+  readonly searches: Budget;
 }
 
 /** Tells where the log ends now (PROTOCOL.md section 4.1). Any number of askers share one request to the stream. */
@@ -35,7 +41,7 @@ export class LogHead {
   constructor(options: LogHeadOptions) {
     this.#options = options;
     this.#end = new StreamEnd(options.stream);
-    this.#permits = new Permits({ max: SEARCHES_MAX, nowMs: () => options.clock.nowMs() });
+    this.#permits = new Permits({ max: REQUESTS_MAX, nowMs: () => options.clock.nowMs() });
   }
 
   /**
@@ -49,34 +55,47 @@ export class LogHead {
   }
 
   /**
-   * The end of the log with the newest event of some topics.
+   * The end of the log with the newest event of some topics. Each step of the search waits for its turn, so that a
+   * search of very many topics holds up nobody else's.
    *
-   * @throws TidemarkError `unavailable` where the stream does not tell its end, or no archive has reached it; the
+   * @throws TidemarkError `limit_exceeded`; `unavailable` where the stream does not tell its end, or no archive has reached it; the
    *   reason of the applicant's signal when it is aborted
    */
   async find(patterns: readonly string[], applicant: Applicant): Promise<Head> {
+    const place = this.#options.searches.open(applicant.flow.user);
+    try {
+      place.take(1);
+      return await this.#find(patterns, applicant);
+    } finally {
+      place.release();
+    }
+  }
+
+  async #find(patterns: readonly string[], applicant: Applicant): Promise<Head> {
     const end = await this.#readEnd();
     const { epoch, lastSequence: through } = end;
     const cursor = toCursor(end);
     if (through === 0) return { cursor, last: null };
-    const sequence = await this.#permits.use(applicant, () =>
-      this.#search({ epoch, patterns, through }, applicant),
-    );
+    const sequence = await this.#search({ epoch, patterns, through }, applicant);
     return { cursor, last: sequence === 0 ? null : formatCursor({ epoch, sequence }) };
   }
 
   /** Asks again while the archives are a moment behind the stream. */
   async #search(
     query: Parameters<ArchiveClient['findNewest']>[0],
-    { flow, signal }: Applicant,
+    applicant: Applicant,
   ): Promise<number> {
     const { archive, clock } = this.#options;
+    const { flow, signal } = applicant;
     const deadlineMs = clock.nowMs() + ARCHIVE_WAIT_MS;
     for (;;) {
       try {
-        return await archive.findNewest(query, flow.user);
+        return await archive.findNewest(query, flow.user, (step) => {
+          return this.#permits.use(applicant, step);
+        });
       } catch (error) {
-        if (signal.aborted || clock.nowMs() >= deadlineMs) throw error;
+        signal.throwIfAborted();
+        if (clock.nowMs() >= deadlineMs) throw error;
       }
       await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
     }
