@@ -46,7 +46,15 @@ const topicLike = fc.array(segment, { minLength: 1, maxLength: 5 }).map((parts) 
 export const topic = fc.oneof(fc.constantFrom('fuzz.a', 'fuzz.b.c', '>'), topicLike, text);
 
 export const cursor = fc.oneof(
-  fc.constantFrom('latest', 'earliest', '2026-01-31T12:00:00Z', '2026-02-30T12:00:00Z', '0-0'),
+  fc.constantFrom(
+    'latest',
+    'earliest',
+    'last',
+    '0-5~3',
+    '2026-01-31T12:00:00Z',
+    '2026-02-30T12:00:00Z',
+    '0-0',
+  ),
   fc
     .tuple(fc.stringMatching(/^[a-z0-9.]{0,45}$/), fc.maxSafeNat())
     .map(([epoch, sequence]) => `${epoch}-${sequence}`),

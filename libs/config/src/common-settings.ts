@@ -107,6 +107,16 @@ export const archives = {
     meaning:
       'How long an archive that fell silent counts as holding its events: readers wait, and get no gap.',
   },
+  lastTopicsMax: {
+    variable: 'TIDEMARK_LAST_TOPICS_MAX',
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 100_000,
+    unit: 'topics',
+    meaning:
+      'Most topics whose newest events one `after: "last"` asks for; with more it is refused. Gateway and replay need the same.',
+  },
 } as const satisfies Table;
 
 const RECORD_SECRET_BYTES_MIN = 32;

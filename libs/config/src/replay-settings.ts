@@ -80,6 +80,13 @@ export const replay = {
     unit: 'events',
     meaning: 'Largest `limit` of a history page.',
   },
+  tombstoneTypes: {
+    variable: 'TIDEMARK_TOMBSTONE_TYPES',
+    type: 'text',
+    default: '',
+    meaning:
+      'Types of events, separated by commas, with `*` at the end for any rest. A topic whose newest event has such a type and no data is left out of `after: "last"`.',
+  },
   projectionBatchMax: {
     variable: 'TIDEMARK_REPLAY_PROJECTION_BATCH_MAX',
     type: 'integer',

@@ -53,6 +53,22 @@ export interface NewestStep {
   readonly next: string | null;
 }
 
+/** Where a search for last events goes on: after a topic, in the order of their names. */
+export interface LastPlace {
+  /** Empty where the search begins. */
+  readonly topic: string;
+  /** Set where that topic is not finished: only its events before this sequence are left. */
+  readonly before?: number;
+}
+
+/** What one step of that search has found. */
+export interface LastStep {
+  /** The sequence of the newest event of each topic of this step. */
+  readonly sequences: readonly number[];
+  /** Where to go on; `null` where the search is complete. */
+  readonly next: LastPlace | null;
+}
+
 /** An event of the archive, with its JSON as text, which is how SQLite gives it. */
 export interface ArchivedEvent extends EventHeader {
   readonly json: string;

@@ -15,6 +15,8 @@ export const POSITION_HEADER = 'Tidemark-Position';
 export type Start =
   | { readonly kind: 'latest' }
   | { readonly kind: 'earliest' }
+  /** First the newest event of each topic, as of one position, and then everything after that. */
+  | { readonly kind: 'last' }
   | { readonly kind: 'cursor'; readonly position: Position }
   | { readonly kind: 'time'; readonly timeMs: number };
 
@@ -69,13 +71,14 @@ export function highestCursor(cursors: readonly string[]): string | undefined {
 }
 
 /**
- * Reads where to begin: `latest`, `earliest`, an RFC 3339 time or a cursor. Nothing means `latest`.
+ * Reads where to begin: `latest`, `earliest`, `last`, an RFC 3339 time or a cursor. Nothing means `latest`.
  *
  * @throws TidemarkError `invalid_time` or `invalid_cursor`
  */
 export function parseStart(text: string | undefined): Start {
   if (text === undefined || text === '' || text === 'latest') return { kind: 'latest' };
   if (text === 'earliest') return { kind: 'earliest' };
+  if (text === 'last') return { kind: 'last' };
   if (looksLikeTime(text)) return { kind: 'time', timeMs: parseTime(text) };
   return { kind: 'cursor', position: parseCursor(text) };
 }

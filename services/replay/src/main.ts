@@ -28,6 +28,7 @@ import { inboxEndpoints } from './inbox/endpoints.ts';
 import { type OwnTopics, parseOwnTopics } from './inbox/own-topics.ts';
 import { Projector } from './projector/projector.ts';
 import { StallWatch } from './projector/stall-watch.ts';
+import { parseTombstones } from './serving/last-search.ts';
 import { SharedArchive } from './serving/shared-archive.ts';
 import { StreamKeeper } from './stream/stream-keeper.ts';
 
@@ -139,6 +140,7 @@ function createFront(
   const { metrics, tracer, limits, link, confirm } = parts;
   const source = {
     ...config,
+    tombstones: parseTombstones(config.tombstoneTypes),
     store,
     waits,
     metrics,

@@ -183,7 +183,7 @@ function firstOf({ after }: ReadRecord, log: FinalLog): number {
   const start = parseStart(after);
   if (start.kind === 'cursor') return log.places.find(after).sequence + 1;
   if (start.kind === 'latest') return log.lastSequence + 1;
-  if (start.kind === 'earliest') return 1;
+  if (start.kind !== 'time') return 1;
   let sequence = log.firstSequence;
   const isBefore = () => log.timeMsOf(sequence) < start.timeMs;
   while (sequence <= log.lastSequence && (!log.has(sequence) || isBefore())) sequence++;

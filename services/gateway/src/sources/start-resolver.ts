@@ -60,6 +60,7 @@ export class StartResolver {
     applicant: () => Applicant,
   ): ResolvedStart | Promise<ResolvedStart> {
     if (start.kind === 'latest') return this.#latest(log);
+    if (start.kind === 'last') throwUnavailable(undefined);
     const known = start.kind === 'earliest' ? undefined : startInTail(start, log);
     if (known) return known;
     const asking = applicant();
@@ -151,7 +152,7 @@ export class StartResolver {
 }
 
 /** Starts that may need NATS. */
-type AskedStart = Exclude<Start, { kind: 'latest' }>;
+type AskedStart = Exclude<Start, { kind: 'latest' | 'last' }>;
 
 /** @returns `undefined` where the tail does not know the start */
 function startInTail(

@@ -9,12 +9,12 @@ import type {
 import { parseEarlier } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Database, Statement } from 'better-sqlite3';
-import { type Criteria, createFilters } from '../selection/filters.ts';
+import { type Criteria, createFilters, type Filter } from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
 import { SelectionCache } from '../selection/selection-cache.ts';
 import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
 import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/dictionary.ts';
-import { EventTable } from '../sqlite/event-table.ts';
+import { type EventKeys, EventTable } from '../sqlite/event-table.ts';
 import { ExpiryTable } from '../sqlite/expiry-table.ts';
 import { type ArchivedHeader, HeaderTable } from '../sqlite/header-table.ts';
 import { KeyIndex } from '../sqlite/key-index.ts';
@@ -231,6 +231,11 @@ export class Archive {
       : new Selection(this.#headers, this.#index, { ...common, eventKeysMax: 0 });
   }
 
+  /** The conditions that events meet the criteria by, with the names as they are now. */
+  filtersFor(criteria: Criteria): Filter[] {
+    return createFilters(criteria, this.#dictionaries);
+  }
+
   /** The last sequence of a topic up to a sequence; 0 where it has none. */
   lastOfTopic(topic: DictionaryEntry, through: number): number {
     const hidden = this.#hidden();
@@ -247,6 +252,27 @@ export class Archive {
     return reader.readItems(topic, { after: 0, through: sequence - 1 }, 1)[0] ?? 0;
   }
 
+  /** The sequences of a topic up to a sequence, at most `limit`, the newest first. */
+  newestOfTopic(topic: DictionaryEntry, through: number, limit: number): number[] {
+    const reader = this.#index.sequenceReader('topic', 'desc');
+    return reader.readItems(topic, { after: 0, through }, limit);
+  }
+
+  /** Whether an event of the file must not be shown any more. */
+  isHidden(sequence: number): boolean {
+    return this.#hidden()?.(sequence) ?? false;
+  }
+
+  /** What filters look at, of a sequence that an index has named. */
+  keysOf(sequence: number): EventKeys {
+    return this.#table.readKeys(sequence);
+  }
+
+  /** Runs reads as one transaction, which halves the time of single rows. */
+  readConsistently<T>(read: () => T): T {
+    return this.#table.readConsistently(read);
+  }
+
   findEvent(sequence: number): ArchivedEvent | undefined {
     if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
     return this.#table.findEvent(sequence);
@@ -256,6 +282,29 @@ export class Archive {
   findHeader(sequence: number): ArchivedHeader | undefined {
     if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
     return this.#headers.findEvent(sequence);
+  }
+
+  /**
+   * The events of some sequences, in their order, up to a number of bytes of JSON; the first is read whatever
+   * its size. One that is no longer there is passed over.
+   *
+   * @returns how many of the sequences were looked at
+   */
+  readEvents(
+    sequences: readonly number[],
+    bytesMax: number,
+  ): { readonly events: ArchivedEvent[]; readonly looked: number } {
+    return this.readConsistently(() => {
+      const events: ArchivedEvent[] = [];
+      let looked = 0;
+      for (let bytes = 0; looked < sequences.length && bytes < bytesMax; looked++) {
+        const event = this.findEvent(sequences[looked] ?? 0);
+        if (!event) continue;
+        events.push(event);
+        bytes += event.json.length;
+      }
+      return { events, looked };
+    });
   }
 
   /** The last event of a range; `undefined` where it has none. */

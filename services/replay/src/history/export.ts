@@ -7,10 +7,17 @@ import {
 } from '@tidemark/http';
 import { asTidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
-import { isEmpty } from '../sqlite/log-range.ts';
 import type { HistoryQuery } from './query.ts';
-import { type HistoryRange, toGap } from './range.ts';
-import { itemText, nextCursor, type RunStep, STEP_BYTES_MAX, type Step, walk } from './walk.ts';
+import { type HistoryRange, type Remaining, toGap } from './range.ts';
+import {
+  isComplete,
+  itemText,
+  nextCursor,
+  type RunStep,
+  STEP_BYTES_MAX,
+  type Step,
+  walk,
+} from './walk.ts';
 
 /** Most that one step reads and writes. The memory of an export is a small multiple of it. */
 const STEP_EVENTS_MAX = 500;
@@ -88,7 +95,7 @@ async function writeExport(
   const { epoch } = range.bounds;
   const answer = new WatchedAnswer(response, progress);
   let events = 0;
-  let left = range.range;
+  let left: Remaining = range.range;
   const limits = () => {
     const room = (query.limit ?? Number.POSITIVE_INFINITY) - events;
     if (room === 0 || response.closed || response.req.method === 'HEAD') return undefined;
@@ -107,7 +114,7 @@ async function writeExport(
       await answer.write(bytes);
     }
     const next = nextCursor(epoch, left, query.order);
-    await answer.end(`${JSON.stringify({ complete: isEmpty(left), next })}\n`);
+    await answer.end(`${JSON.stringify({ complete: isComplete(left), next })}\n`);
   } catch (error) {
     if (!response.headersSent || response.closed) throw error;
     // The lines so far are correct. The last one shows where to continue.

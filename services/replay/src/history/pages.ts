@@ -1,7 +1,6 @@
-import { isEmpty } from '../sqlite/log-range.ts';
 import { type HistoryQuery, PAGE_EVENTS_DEFAULT } from './query.ts';
-import { type Gap, type HistoryRange, toGap } from './range.ts';
-import { itemText, nextCursor, type RunStep, STEP_BYTES_MAX, walk } from './walk.ts';
+import { type Gap, type HistoryRange, type Remaining, toGap } from './range.ts';
+import { isComplete, itemText, nextCursor, type RunStep, STEP_BYTES_MAX, walk } from './walk.ts';
 
 /** Bytes of JSON after which a page ends; the event that passes the limit is its last. */
 export const PAGE_BYTES_MAX = 8 * 1024 * 1024;
@@ -41,7 +40,7 @@ export async function readPage(
   const { epoch } = range.bounds;
   const items: string[] = [];
   const gaps: Gap[] = range.gap ? [range.gap] : [];
-  let left = range.range;
+  let left: Remaining = range.range;
   let bytes = 0;
   let taken = 0;
   let steps = 0;
@@ -71,7 +70,7 @@ export async function readPage(
     left = remaining;
   }
   const next = nextCursor(epoch, left, order);
-  const complete = isEmpty(left);
+  const complete = isComplete(left);
   const rest = JSON.stringify({ next, complete, gaps }).slice(1);
   // Bytes, because a client may take them slowly, and texts would occupy the heap until then.
   return {

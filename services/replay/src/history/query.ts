@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { closest } from '@tidemark/config';
 import {
   type Fault,
+  formatCursor,
   type Position,
   parseCursor,
   parsePatternList,
@@ -30,13 +31,21 @@ const SHOWN_LENGTH_MAX = 80;
 /** Separates the topic in the `next` of `/v1/topics` from the sealed place. No topic has it. */
 export const SEALED_MARK = '~';
 
+/** Separates the position and the place in the `next` of a page of last events. No cursor has it. */
+const PLACE_MARK = '~';
+
 /** A query string as express gives it. A repeated name has a list. */
 export type RawQuery = Readonly<Record<string, unknown>>;
+
+/** Where a query begins. `place` is within the last events as of a position: those up to `after` were answered. */
+export type HistoryStart =
+  | Exclude<Start, { kind: 'last' }>
+  | { readonly kind: 'last'; readonly place?: { readonly asOf: Position; readonly after: number } };
 
 export interface HistoryQuery {
   readonly criteria: Criteria;
   readonly order: Order;
-  readonly after: Start | undefined;
+  readonly after: HistoryStart | undefined;
   readonly before: Position | undefined;
   /** Events stored at this time or later, in milliseconds since 1970. */
   readonly fromMs: number | undefined;
@@ -99,7 +108,9 @@ export function parseHistoryQuery(
 ): HistoryQuery {
   const query = parseParameters(historyParameters, raw);
   const waitMs = parseWait(query, waitSecondsMax);
-  const { topics, after, before, from, to, type, source, limit, order } = query;
+  const start = query.after === undefined ? undefined : parseHistoryStart(query.after);
+  if (start?.kind === 'last') requireForward(query, 'with after=last');
+  const { topics, before, from, to, type, source, limit, order } = query;
   return {
     criteria: {
       patterns: parsePatternList(topics ?? '>'),
@@ -107,7 +118,7 @@ export function parseHistoryQuery(
       ...(source !== undefined && { source }),
     },
     order: order ?? 'asc',
-    after: after === undefined ? undefined : parseStart(after),
+    after: start,
     before: before === undefined ? undefined : parseCursor(before),
     fromMs: from === undefined ? undefined : parseTime(from),
     toMs: to === undefined ? undefined : parseTime(to),
@@ -199,7 +210,6 @@ export function parseLimit(text: string | undefined, max: number): number | unde
   throw refused([wrongParameter('limit', `must be a whole number from 1 to ${max}`)]);
 }
 
-/** A request that waits goes on with what comes, so it has no end and no other order. */
 function parseWait(
   query: z.infer<typeof historyParameters>,
   secondsMax: number,
@@ -209,10 +219,7 @@ function parseWait(
   if (seconds > secondsMax) {
     throw refused([wrongParameter('wait', `must be ${secondsMax}s at most`)]);
   }
-  const others = (['before', 'from', 'to'] as const).filter((name) => query[name] !== undefined);
-  if (query.order === 'desc') throw refused([wrongParameter('order', 'must be asc with wait')]);
-  const [other] = others;
-  if (other) throw refused([wrongParameter(other, 'must be absent with wait')]);
+  requireForward(query, 'with wait');
   for (const pattern of parsePatternList(query.topics ?? '>')) {
     if (pattern.split('*').length - 1 <= WAIT_WILDCARDS_MAX) continue;
     throw new TidemarkError(
@@ -221,6 +228,28 @@ function parseWait(
     );
   }
   return seconds * 1000;
+}
+
+/** What goes on with what comes has no end and no other order. */
+function requireForward(query: z.infer<typeof historyParameters>, why: string): void {
+  if (query.order === 'desc') throw refused([wrongParameter('order', `must be asc ${why}`)]);
+  const other = (['before', 'from', 'to'] as const).find((name) => query[name] !== undefined);
+  if (other) throw refused([wrongParameter(other, `must be absent ${why}`)]);
+}
+
+/** The `after` of a page that ends within the last events as of a position, once those up to a sequence are answered. */
+export function formatPlace(asOf: Position, after: number): string {
+  return `${formatCursor(asOf)}${PLACE_MARK}${after}`;
+}
+
+function parseHistoryStart(text: string): HistoryStart {
+  const [cursor = '', place, ...others] = text.split(PLACE_MARK);
+  if (place === undefined) return parseStart(text);
+  const asOf = parseCursor(cursor);
+  if (/^(?:0|[1-9]\d{0,15})$/.test(place) && others.length === 0) {
+    return { kind: 'last', place: { asOf, after: Number(place) } };
+  }
+  throw new TidemarkError('invalid_cursor', 'after is not a next of a page.');
 }
 
 function refused(refusals: readonly Refusal[]): TidemarkError {

@@ -5,12 +5,13 @@ import {
   type Position,
   type SequenceRange,
   TidemarkError,
+  type TypeFilter,
   toPresent,
 } from '@tidemark/protocol';
 import type { ArchiveSnapshot, ArchiveStore } from '../archive/archive-store.ts';
 import type { Progress } from '../projector/progress.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
-import type { HistoryQuery } from './query.ts';
+import type { HistoryQuery, HistoryStart } from './query.ts';
 
 /** How long a request waits until the archive has an event that the stream has. */
 export const ARCHIVE_WAIT_MS = 2000;
@@ -34,11 +35,21 @@ export interface HistorySource {
   readonly readBounds: (reaching: number) => Promise<LogBounds>;
   /** Whether a range that the archive lacks is, or may be, in that of another replay service. */
   readonly isElsewhere: (epoch: string, range: SequenceRange) => boolean;
+  /** Most topics of one `after=last`. */
+  readonly lastTopicsMax: number;
+  /** Types of tombstones; none if absent. */
+  readonly tombstones?: TypeFilter | undefined;
+}
+
+/** What is left of a query's range: the last events as of `after`, if `last` is set, and then the events after it. */
+export interface Remaining extends LogRange {
+  /** The last events up to this sequence were answered. */
+  readonly last?: number;
 }
 
 /** The part of the archive that a query is about, fixed when the query began. */
 export interface HistoryRange extends ArchiveSnapshot {
-  readonly range: LogRange;
+  readonly range: Remaining;
   /** Set when the query named a cursor of another log, or of a part that this log has lost. */
   readonly gap: Gap | undefined;
   /**
@@ -47,6 +58,8 @@ export interface HistoryRange extends ArchiveSnapshot {
    * @throws TidemarkError `unavailable` where another archive has it, so that it is not lost
    */
   readonly requireLost: (range: SequenceRange) => void;
+  /** What last events are looked for with. */
+  readonly lastLimits: Pick<HistorySource, 'lastTopicsMax' | 'tombstones'>;
 }
 
 /** Finds the range of a query. Where it names an event that was just stored, it waits for the archive. */
@@ -68,10 +81,12 @@ export async function resolveRange(
   }
   if (fromMs !== undefined) after = Math.max(after, archive.sequenceBefore(fromMs));
   if (toMs !== undefined) through = Math.min(through, archive.sequenceUntil(toMs));
+  const last = query.after?.kind === 'last' ? (query.after.place?.after ?? 0) : undefined;
   return {
     ...snapshot,
-    range: { after, through },
+    range: { after, through, ...(last !== undefined && { last }) },
     requireLost: (range) => requireLost(source, bounds.epoch, range),
+    lastLimits: source,
     gap: lostCursor(query, bounds),
   };
 }
@@ -126,16 +141,32 @@ function startOf({ after }: HistoryQuery, { archive, bounds }: ArchiveSnapshot):
   // They begin at 0, so that the answer shows what is missing before the archive.
   if (after === undefined || after.kind === 'earliest') return 0;
   if (after.kind === 'latest') return bounds.lastSequence;
+  if (after.kind === 'last')
+    return after.place ? placeIn(bounds, after.place.asOf) : bounds.lastSequence;
   if (after.kind === 'time') return archive.sequenceBefore(after.timeMs);
   return toPresent(bounds, after.position)?.sequence ?? bounds.firstSequence - 1;
 }
 
+/** Of the last events as of a lost position, those that were answered may not be the last ones any more. */
+function placeIn(bounds: LogBounds, asOf: Position): number {
+  const present = toPresent(bounds, asOf);
+  if (present && !present.lost) return present.sequence;
+  throw new TidemarkError(
+    'invalid_cursor',
+    'The log no longer has the position of this page; begin again with after=last.',
+  );
+}
+
 /** The furthest event that the query's cursors name. */
 function furthestPosition({ after, before }: HistoryQuery): Position | undefined {
-  const start = after?.kind === 'cursor' ? after.position : undefined;
+  const start = after?.kind === 'cursor' ? after.position : asOfPlace(after);
   if (!before || before.sequence === 0) return start;
   const last = { epoch: before.epoch, sequence: before.sequence - 1 };
   return start && start.epoch === last.epoch && start.sequence > last.sequence ? start : last;
+}
+
+function asOfPlace(after: HistoryStart | undefined): Position | undefined {
+  return after?.kind === 'last' ? after.place?.asOf : undefined;
 }
 
 /** The gap for the first of the query's cursors that names what this log does not have. */

@@ -8,7 +8,7 @@ import {
   unreadCandidates,
 } from '@tidemark/protocol';
 import { requireLost } from '../history/range.ts';
-import { type RunStep, type Step, walk } from '../history/walk.ts';
+import { type RunStep, type Step, walkRange } from '../history/walk.ts';
 import type { ArchivedHeader } from '../sqlite/header-table.ts';
 import type { Order } from '../sqlite/log-range.ts';
 import { cursorOf, type Inbox, type InboxesOptions } from './inboxes.ts';
@@ -50,7 +50,7 @@ export function walkInbox(
 ): AsyncGenerator<Step> {
   const { archive, bounds } = inbox;
   const criteria = { patterns, ...(types && { types }) };
-  return walk(
+  return walkRange(
     {
       archive,
       range: { after, through },
@@ -93,7 +93,7 @@ type Count = (header: ArchivedHeader) => boolean;
  * at no more than `LOOKED_MAX` events in `STEPS_MAX` steps; beyond that there are `more`.
  *
  * @param nowMs milliseconds since 1970
- * @throws what `walk` throws
+ * @throws what `walkRange` throws
  */
 export async function countItems(
   inbox: Inbox,
@@ -159,7 +159,7 @@ async function countEach(
  * Moves the position of a mark with many exceptions forward. What is muted at present, or not permitted to this
  * token, keeps its flags too, because it may be shown again.
  *
- * @throws what `walk` throws
+ * @throws what `walkRange` throws
  */
 export async function compactBehind(
   inbox: Inbox,
