@@ -3,6 +3,9 @@ import {
   type ArchivedEvent,
   type ArchiveHoldings,
   type ArchiveQuery,
+  type EventsQuery,
+  type LastAnswer,
+  type LastQuery,
   type LogBounds,
   matches,
   type NewestQuery,
@@ -218,6 +221,49 @@ export class ModelArchive implements ArchiveSource {
     let sequence = query.through;
     while (sequence > 0 && !isWanted(this.#records[sequence])) sequence--;
     return { sequence, next: null };
+  }
+
+  findLast({ epoch, patterns, types, reach, through, place }: LastQuery): LastAnswer {
+    const { epoch: own, lastSequence } = this.bounds();
+    if (epoch !== own) throw new TidemarkError('invalid_cursor', 'Another epoch.');
+    const asOf = through ?? lastSequence;
+    if (Math.max(reach, asOf) > lastSequence) {
+      throw new TidemarkError('unavailable', 'Not reached yet.');
+    }
+    const filter = new TypeFilter((!this.#ignoresTypes && types) || ['*']);
+    const newest = new Map<string, number>();
+    for (let sequence = 1; sequence <= asOf; sequence++) {
+      const record = this.#records[sequence];
+      if (!record || !patterns.some((pattern) => matches(pattern, record.topic))) continue;
+      if (filter.accepts(record.type)) newest.set(record.topic, sequence);
+    }
+    // One topic in a step, so that the archive grows between two of them.
+    const [topic, next] = [...newest.keys()].sort().filter((name) => name > place.topic);
+    const sequence = topic === undefined ? undefined : newest.get(topic);
+    const missing = this.#missing
+      .filter(({ from }) => through === undefined && from <= asOf)
+      .map(({ from, to }) => ({ from, to: Math.min(to, asOf) }));
+    return {
+      through: asOf,
+      sequences: sequence === undefined ? [] : [sequence],
+      missing,
+      next: topic === undefined || next === undefined ? null : { topic },
+    };
+  }
+
+  readEvents({ epoch, sequences }: EventsQuery): ArchivePage<ArchivedEvent> {
+    const { epoch: own, lastSequence } = this.bounds();
+    if (epoch !== own) throw new TidemarkError('invalid_cursor', 'Another epoch.');
+    const through = sequences.at(-1) ?? 0;
+    if (through > lastSequence) throw new TidemarkError('unavailable', 'Not reached yet.');
+    const events = sequences.flatMap((sequence) => {
+      const record = this.#records[sequence];
+      return record ? [{ ...record, json: record.json.toString() }] : [];
+    });
+    const missing = this.#missing.filter(({ from, to }) =>
+      sequences.some((one) => from <= one && one <= to),
+    );
+    return { events, through, missing };
   }
 
   sequenceBefore(timeMs: number): number {

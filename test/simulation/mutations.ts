@@ -23,9 +23,9 @@ export const MUTATIONS: readonly Mutation[] = [
     mistake: 'writes to a full socket',
     file: 'connections/catch-up-reader.ts',
     text: `        if (!sink.writable) {
-          this.#sequence`,
+          advance`,
     replacement: `        if (sink.unsentBytes < 0) {
-          this.#sequence`,
+          advance`,
   },
   {
     mistake: 'keeps its page while the socket is full',
@@ -37,8 +37,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'stands one event too far after a full socket',
     file: 'connections/catch-up-reader.ts',
-    text: 'this.#sequence = Math.max(this.#sequence, after);',
-    replacement: 'this.#sequence = Math.max(this.#sequence, through);',
+    text: 'advance(after);',
+    replacement: 'advance(through);',
   },
   {
     mistake: 'passes a whole page after its first part',

@@ -23,6 +23,8 @@ export interface ReceivedEvent {
 
 export type Received =
   | ReceivedEvent
+  /** The newest event of its topic, before all others. Over SSE nothing tells its cursor. */
+  | { readonly type: 'last'; readonly event: CloudEvent }
   | { readonly type: 'live'; readonly cursor: string }
   | {
       readonly type: 'gap';
@@ -137,8 +139,13 @@ class WebSocketListener extends Recording implements Listener {
         this.#subscribe(client);
         return;
       case 'subscribed':
+        // Whoever begins at the last events comes back for all of them until something follows.
+        if (this.#begins) return;
         this.idleCursors.push(message.cursor);
         break;
+      case 'last':
+        this.record({ type: 'last', event: message.event });
+        return;
       case 'heartbeat':
         if (message.cursor === undefined) return;
         this.idleCursors.push(message.cursor);
@@ -152,7 +159,7 @@ class WebSocketListener extends Recording implements Listener {
       case 'gap': {
         const { from, to, reason } = message;
         this.record({ type: 'gap', from, to, reason });
-        this.cursor = to;
+        if (!this.#begins) this.cursor = to;
         return;
       }
       case 'error':
@@ -163,6 +170,10 @@ class WebSocketListener extends Recording implements Listener {
         return;
     }
     this.cursor = message.cursor;
+  }
+
+  get #begins(): boolean {
+    return this.cursor === undefined && this.#options.after === 'last';
   }
 
   #subscribe(client: WebSocketClient): void {
@@ -195,7 +206,9 @@ class SseListener extends Recording implements Listener {
       fetch: (url, init) => this.#fetch(new URL(url), init as RequestInit),
     });
     source.addEventListener('message', ({ data, lastEventId }) => {
-      this.record({ type: 'event', cursor: lastEventId, event: JSON.parse(data) });
+      const event = JSON.parse(data);
+      if (lastEventId === '') this.record({ type: 'last', event });
+      else this.record({ type: 'event', cursor: lastEventId, event });
     });
     for (const type of ['live', 'gap'] as const) {
       source.addEventListener(type, ({ data }) => this.record({ type, ...JSON.parse(data) }));

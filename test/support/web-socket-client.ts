@@ -5,7 +5,13 @@ import { until } from './until.ts';
 /** What the gateway sends, events included. */
 export type Message =
   | ServerMessage
-  | { readonly type: 'event'; readonly cursor: string; readonly event: CloudEvent };
+  | { readonly type: 'event'; readonly cursor: string; readonly event: CloudEvent }
+  | {
+      readonly type: 'last';
+      readonly id: string;
+      readonly cursor: string;
+      readonly event: CloudEvent;
+    };
 
 export interface WebSocketOptions {
   readonly token?: string;

@@ -271,6 +271,15 @@ export const gatewayLimits = {
     unit: 'subscriptions',
     meaning: 'Most subscriptions of one user that catch up at once; a further one is refused.',
   },
+  lastBytesMax: {
+    variable: 'TIDEMARK_GATEWAY_LAST_BYTES_MAX',
+    type: 'integer',
+    default: 32 * MIB,
+    min: MIB,
+    unit: 'bytes',
+    meaning:
+      'Most memory for the lists of last events that subscriptions have yet to read, 8 bytes for each topic; a part is kept for users who have none.',
+  },
 } as const satisfies Table;
 
 /** The limits of replay. */

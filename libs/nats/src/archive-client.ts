@@ -1,11 +1,17 @@
 import {
   type ArchiveQuery,
+  type EventsQuery,
+  type LastAnswer,
+  type LastQuery,
   type LogBounds,
   type NewestQuery,
   parseErrorAnswer,
+  parseLastAnswer,
   parseNewestStep,
   parseSequenceAnswer,
+  type SequenceRange,
   TidemarkError,
+  tooManyTopics,
 } from '@tidemark/protocol';
 import type { ArchiveDirectory, ArchiveLack } from './archive-directory.ts';
 import { type ArchiveAnswer, type CreateEvent, decodePage } from './archive-pages.ts';
@@ -27,6 +33,27 @@ export interface ArchiveClientOptions {
   readonly timeoutMs: number;
   /** A monotonic clock, in ms. The process's own if absent. */
   readonly nowMs?: () => number;
+}
+
+/** What is asked of a search for last events. */
+export type LastSearchQuery = Omit<LastQuery, 'through' | 'place'>;
+
+/** How far such a search goes. */
+export interface LastSearchLimits {
+  /** Most topics; beyond it the search ends with `limit_exceeded`. */
+  readonly topicsMax: number;
+  /** Ends the search between two of its steps. */
+  readonly signal: AbortSignal;
+}
+
+/** The newest event of each of some topics, as of one sequence. */
+export interface LastFound {
+  /** Later events do not count. */
+  readonly through: number;
+  /** In ascending order. */
+  readonly sequences: readonly number[];
+  /** The parts up to `through` that no archive has. */
+  readonly missing: readonly SequenceRange[];
 }
 
 /** A page that begins at the event asked for, or what none of the archives has. */
@@ -124,6 +151,75 @@ export class ArchiveClient {
     }
   }
 
+  /**
+   * The sequences of the newest event of each of some topics, as of the end of an archive.
+   *
+   * @throws TidemarkError `limit_exceeded` beyond `topicsMax`; the reason of the signal when it is aborted
+   */
+  async findLast(
+    query: LastSearchQuery,
+    limits: LastSearchLimits,
+    user?: string,
+  ): Promise<LastFound> {
+    const tried = new Set<KnownArchive>();
+    let cause: unknown;
+    for (;;) {
+      const archive = this.#options.directory.chooseReaching(query.epoch, query.reach, tried);
+      if (!archive) throw unavailable(cause);
+      tried.add(archive);
+      try {
+        return await this.#searchLast({ archive, user }, query, limits);
+      } catch (error) {
+        if (limits.signal.aborted || isRefusal(error)) throw error;
+        cause = error;
+      }
+    }
+  }
+
+  async #searchLast(
+    { archive, user }: { readonly archive: KnownArchive; readonly user: string | undefined },
+    query: LastSearchQuery,
+    { topicsMax, signal }: LastSearchLimits,
+  ): Promise<LastFound> {
+    const sequences: number[] = [];
+    let first: LastAnswer | undefined;
+    for (let place: LastQuery['place'] | null = { topic: '' }; place !== null; ) {
+      const step = { ...query, ...(first && { through: first.through }), place };
+      const answer = parseLastAnswer(toText(await this.#request(archive, 'last', step, user)));
+      signal.throwIfAborted();
+      first ??= answer;
+      for (const sequence of answer.sequences) sequences.push(sequence);
+      if (sequences.length > topicsMax) throw tooManyTopics(topicsMax);
+      place = answer.next;
+    }
+    const { through = 0, missing = [] } = first ?? {};
+    return { through, missing, sequences: sequences.sort((left, right) => left - right) };
+  }
+
+  /** Reads the events of some sequences, as many as fit in one answer, from an archive that reaches the last one. */
+  async readEvents<E>(
+    query: EventsQuery,
+    create: CreateEvent<E>,
+    user?: string,
+  ): Promise<ArchiveAnswer<E>> {
+    const tried = new Set<KnownArchive>();
+    const reach = query.sequences.at(-1) ?? 0;
+    let cause: unknown;
+    for (;;) {
+      const archive = this.#options.directory.chooseReaching(query.epoch, reach, tried);
+      if (!archive) throw unavailable(cause);
+      tried.add(archive);
+      try {
+        const page = decodePage(await this.#request(archive, 'events', query, user), create);
+        const [hole] = page.missing;
+        if (!hole) return page;
+        archive.noteMissing(hole);
+      } catch (error) {
+        cause = error;
+      }
+    }
+  }
+
   /** The last sequence stored before that time (ms since 1970) that any archive has; 0 without one. */
   async sequenceBefore(epoch: string, timeMs: number, user?: string): Promise<number> {
     const archives = this.#options.directory.all(epoch);
@@ -156,6 +252,11 @@ export class ArchiveClient {
     if (!ERROR_START.equals(answer.subarray(0, ERROR_START.length))) return answer;
     throw parseErrorAnswer(toText(answer));
   }
+}
+
+/** Another archive would refuse it too, unlike one that has too much to do. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'limit_exceeded' && !error.retryable;
 }
 
 function unavailable(cause?: unknown): TidemarkError {

@@ -133,6 +133,21 @@ export class ArchiveDirectory {
     return behind.sort((a, b) => b.holdings.lastSequence - a.holdings.lastSequence)[0];
   }
 
+  /**
+   * The archive to ask for what holds as of a sequence or later, whatever it lacks before: the one with the
+   * fewest requests among those that have reached it, else the one that has got furthest.
+   */
+  chooseReaching(
+    epoch: string,
+    sequence: number,
+    tried: ReadonlySet<KnownArchive>,
+  ): KnownArchive | undefined {
+    const open = this.#accepting(epoch).filter((archive) => !tried.has(archive));
+    const there = open.filter(({ holdings }) => holdings.lastSequence >= sequence);
+    if (there.length > 0) return this.#leastBusy(there);
+    return open.sort((a, b) => b.holdings.lastSequence - a.holdings.lastSequence)[0];
+  }
+
   /** The archives of an epoch that can be asked now. */
   all(epoch: string): readonly KnownArchive[] {
     return this.#accepting(epoch);

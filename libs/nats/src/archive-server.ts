@@ -4,11 +4,16 @@ import {
   type ArchivedEvent,
   type ArchiveQuery,
   asTidemarkError,
+  type EventsQuery,
+  type LastAnswer,
+  type LastQuery,
   type LogBounds,
   type NewestQuery,
   type NewestStep,
   parseArchiveQuery,
   parseArchiveTimeQuery,
+  parseEventsQuery,
+  parseLastQuery,
   parseNewestQuery,
   TidemarkError,
 } from '@tidemark/protocol';
@@ -58,6 +63,18 @@ export interface ArchiveSource {
    *   not reached the sequence or lacks a part that another archive has
    */
   findNewest(query: NewestQuery): NewestStep;
+  /**
+   * Makes one step of the search for the newest event of each of some topics.
+   *
+   * @throws TidemarkError as `findNewest`
+   */
+  findLast(query: LastQuery): LastAnswer;
+  /**
+   * Reads the events of some sequences. The page is complete up to its `through`.
+   *
+   * @throws TidemarkError `invalid_cursor` when the archive belongs to another epoch
+   */
+  readEvents(query: EventsQuery): ArchivePage<ArchivedEvent>;
   /** The last sequence stored before that time (ms since 1970); 0 when there is none. */
   sequenceBefore(timeMs: number): number;
 }
@@ -132,6 +149,11 @@ export function answerArchive(
   }
   if (operation === 'newest') {
     return JSON.stringify(source.findNewest(parseNewestQuery(request.body)));
+  }
+  if (operation === 'last') return JSON.stringify(source.findLast(parseLastQuery(request.body)));
+  if (operation === 'events') {
+    const page = source.readEvents(parseEventsQuery(request.body));
+    return encodePage({ bounds: source.bounds(), ...page });
   }
   if (operation === 'sequence-at') {
     const { timeMs } = parseArchiveTimeQuery(request.body);

@@ -14,6 +14,9 @@ import { typeList } from './type-filter.ts';
 /** Most patterns of one query. Overlapping subscriptions of a connection catch up with one query for all. */
 const ARCHIVE_PATTERNS_MAX = 10_000;
 
+/** Most sequences of one query for events. */
+const ARCHIVE_SEQUENCES_MAX = 2000;
+
 /** What a gateway asks of the archive: the events of some topics in a range of sequences. */
 export interface ArchiveQuery {
   /** The epoch that the sequences belong to. */
@@ -59,6 +62,38 @@ export interface LastPlace {
   readonly topic: string;
   /** Set where that topic is not finished: only its events before this sequence are left. */
   readonly before?: number;
+}
+
+/** What a gateway asks of the archive: one step of the search for the newest event of each of some topics. */
+export interface LastQuery {
+  /** The epoch that the sequences belong to. */
+  readonly epoch: string;
+  readonly patterns: readonly string[];
+  /** Events of any of these types, each exact or with `*` at its end; of all types if absent. */
+  readonly types?: readonly string[];
+  /** The archive must have reached this sequence. */
+  readonly reach: number;
+  /** Later events do not count. Absent in the first step: the archive takes its end. */
+  readonly through?: number;
+  readonly place: LastPlace;
+}
+
+/** The answer to it. */
+export interface LastAnswer extends LastStep {
+  /** Later events do not count; the next steps ask for the same. */
+  readonly through: number;
+  /** In the first answer: the parts up to there that no archive has. */
+  readonly missing: readonly SequenceRange[];
+}
+
+/** What a gateway asks of the archive: the events of some sequences. */
+export interface EventsQuery {
+  /** The epoch that the sequences belong to. */
+  readonly epoch: string;
+  /** In ascending order, 2,000 at most. */
+  readonly sequences: readonly number[];
+  /** Most bytes of JSON in the answer; one event is answered even when it alone is larger. */
+  readonly bytesMax: number;
 }
 
 /** What one step of that search has found. */
@@ -139,6 +174,17 @@ const newestQuery = z.object({
   after: z.string(),
 });
 
+const place = z.object({ topic: z.string(), before: sequence.exactOptional() });
+
+const lastQuery = z.object({
+  epoch: z.string(),
+  patterns: z.array(z.string()),
+  types: typeList.exactOptional(),
+  reach: sequence,
+  through: sequence.exactOptional(),
+  place,
+});
+
 const newestStep = z.object({ sequence, next: z.string().nullable() });
 
 const timeQuery = z.object({ timeMs: z.number() });
@@ -166,6 +212,19 @@ const errorAnswer = z.object({
 
 // Plain loops: a page has thousands of values, and a schema for each takes ten times as long.
 const column = z.custom<readonly number[]>(isColumn, 'must be a list of whole numbers');
+
+const eventsQuery = z.object({
+  epoch: z.string(),
+  sequences: column.refine(({ length }) => length <= ARCHIVE_SEQUENCES_MAX, 'must be fewer'),
+  bytesMax: limit,
+});
+
+const lastAnswer = z.object({
+  through: sequence,
+  sequences: column,
+  missing: ranges,
+  next: place.nullable(),
+});
 
 const pageHeader = z.object({
   state: bounds,
@@ -205,6 +264,34 @@ export function parseArchiveTimeQuery(text: string): { readonly timeMs: number }
 export function parseNewestQuery(text: string): NewestQuery {
   const query = parseRequest(newestQuery, text);
   return { ...query, patterns: parsePatterns(query.patterns) };
+}
+
+/**
+ * Reads the request for one step of the search for last events.
+ *
+ * @throws TidemarkError `invalid_json`, `invalid_query` or `invalid_pattern`
+ */
+export function parseLastQuery(text: string): LastQuery {
+  const query = parseRequest(lastQuery, text);
+  return { ...query, patterns: parsePatterns(query.patterns) };
+}
+
+/**
+ * Reads the answer to a request for one step of the search for last events.
+ *
+ * @throws TidemarkError `unavailable`
+ */
+export function parseLastAnswer(text: string): LastAnswer {
+  return parseAnswer(lastAnswer, text);
+}
+
+/**
+ * Reads the request for the events of some sequences.
+ *
+ * @throws TidemarkError `invalid_json` or `invalid_query`
+ */
+export function parseEventsQuery(text: string): EventsQuery {
+  return parseRequest(eventsQuery, text);
 }
 
 /**

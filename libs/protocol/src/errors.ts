@@ -145,6 +145,15 @@ function shorten(text: string): string {
   return text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
 }
 
+/** The error of a start at the last events (PROTOCOL.md section 4.2) of more than so many topics. */
+export function tooManyTopics(topicsMax: number): TidemarkError {
+  return new TidemarkError(
+    'limit_exceeded',
+    `after=last is for at most ${topicsMax} topics; these patterns match more.`,
+    { limit: 'last_topics', retryable: false },
+  );
+}
+
 /** Returns an error with a code as it is. Any other becomes `internal`, without its text. */
 export function asTidemarkError(error: unknown): TidemarkError {
   if (error instanceof TidemarkError) return error;

@@ -8,6 +8,13 @@ import type { GapReason, ServerMessage } from './messages.ts';
  * so that the stored bytes go between them without being decoded.
  */
 
+/** What the block of a gap tells, with cursors. */
+interface SseGap {
+  readonly from: string;
+  readonly to: string;
+  readonly reason: GapReason;
+}
+
 /** The text before the JSON of a WebSocket event message: `{"type":"event","cursor":"…","event":`. */
 export function webSocketEventPrefix(position: Position): string {
   return `{"type":"event","cursor":"${formatCursor(position)}","event":`;
@@ -41,6 +48,14 @@ export function ssePosition(position: Position): string {
   return sseControl('position', { cursor }, cursor);
 }
 
+/** The block that names the position of last events. It has no id, because a client must not come back there yet. */
+export function sseLastPosition(position: Position): string {
+  return sseControl('position', { cursor: formatCursor(position) });
+}
+
+/** The text after the JSON of an SSE block with a last event, which has no id. */
+export const SSE_LAST_SUFFIX = '\n\n';
+
 /** The line that keeps a connection open while it has no position. It ends no block. */
 export const SSE_COMMENT = ':\n';
 
@@ -71,8 +86,13 @@ export function sseLive(position: Position): string {
 }
 
 /** The block of a gap. The client continues after `to`. */
-export function sseGap(gap: { from: string; to: string; reason: GapReason }): string {
+export function sseGap(gap: SseGap): string {
   return sseControl('gap', gap, gap.to);
+}
+
+/** The block of a gap before last events. It has no id, because a client must not come back there yet. */
+export function sseLastGap(gap: SseGap): string {
+  return sseControl('gap', gap);
 }
 
 /** The block that tells how many events up to a position were skipped. */

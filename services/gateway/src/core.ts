@@ -1,4 +1,5 @@
 import { Permits } from '@tidemark/fairness';
+import type { Budget } from '@tidemark/http';
 import type { ConnectionContext } from './connections/context.ts';
 import { PatternBudget, type PatternLimits } from './connections/pattern-budget.ts';
 import { Counters } from './counters/counters.ts';
@@ -10,6 +11,7 @@ import type { Clock } from './scheduling/clock.ts';
 import { TaskScheduler } from './scheduling/task-scheduler.ts';
 import { UserWork } from './scheduling/user-work.ts';
 import { type ArchiveTier, ColdReads, type StreamTier } from './sources/cold-reads.ts';
+import { LastStarts } from './sources/last-starts.ts';
 import { StartResolver } from './sources/start-resolver.ts';
 
 export interface CoreOptions {
@@ -21,6 +23,10 @@ export interface CoreOptions {
   readonly coldWaitMs: number;
   /** No limits if absent. */
   readonly patterns?: PatternLimits;
+  /** Most topics of one `after: "last"`; no limit if absent. */
+  readonly lastTopicsMax?: number;
+  /** Bounds the memory of last events that subscriptions have yet to read; no limit if absent. */
+  readonly lastBytes?: Budget;
   /** The wall clock, which measures how old an event is. The system's clock if absent. */
   readonly wallMs?: () => number;
 }
@@ -44,6 +50,11 @@ export function createCore(options: CoreOptions): ConnectionContext {
   const hub = new Hub({ topics, clock, counters, tasks, writeBuffer, wallMs });
   const reads = new Permits({ max: options.coldReadsMax, nowMs });
   const starts = new StartResolver({ stream, archive, clock });
+  const lastStarts = new LastStarts({
+    archive,
+    clock,
+    topicsMax: options.lastTopicsMax ?? Number.POSITIVE_INFINITY,
+  });
   const coldReads = new ColdReads({
     stream,
     archive,
@@ -57,6 +68,8 @@ export function createCore(options: CoreOptions): ConnectionContext {
     hub,
     coldReads,
     starts,
+    lastStarts,
+    lastBytes: options.lastBytes,
     tasks,
     userWork,
     patternBudget,

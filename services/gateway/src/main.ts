@@ -50,6 +50,11 @@ runService({
       coldReadsMax: configuration.coldReadsMax,
       coldWaitMs: configuration.archiveWaitMs,
       patterns: configuration,
+      lastTopicsMax: configuration.lastTopicsMax,
+      lastBytes: parts.limits.budget('last_bytes', {
+        max: configuration.lastBytesMax,
+        of: 'bytes for lists of last events',
+      }),
     });
     const registry = new Registry({ ...configuration, ...core, wallMs: Date.now });
     const access = openAccess(configuration, { ...parts, registry });

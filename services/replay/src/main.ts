@@ -9,7 +9,12 @@ import {
   readStateReaching,
   writeLineage,
 } from '@tidemark/nats';
-import { type LogBounds, type SequenceRange, TidemarkError } from '@tidemark/protocol';
+import {
+  type LogBounds,
+  type SequenceRange,
+  TidemarkError,
+  type TypeFilter,
+} from '@tidemark/protocol';
 import {
   createHttpFront,
   createParts,
@@ -45,6 +50,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   const { logger, metrics, tracer, link, limits, revocations, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
   const stallWatch = new StallWatch();
+  const tombstones = parseTombstones(config.tombstoneTypes);
   let feed: Feed | undefined;
   let keeper: StreamKeeper | undefined;
   const waits = new Waits({ ...config, ...parts });
@@ -74,13 +80,14 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     store,
     steps,
     room,
+    tombstones,
     absenceMs: config.archiveAbsenceSeconds * 1000,
     lag,
     caughtUp: () => projector.caughtUp,
   });
   exposeProjection(metrics, { lag, stallWatch });
 
-  const served = { store, projector, shared, stallWatch, waits, steps, ownTopics };
+  const served = { store, projector, shared, stallWatch, waits, steps, ownTopics, tombstones };
   const front = createFront(parts, config, served);
   await front.listen();
   await link.connect(signal);
@@ -130,17 +137,18 @@ interface Served {
   readonly waits: Waits;
   readonly steps: Steps;
   readonly ownTopics: OwnTopics;
+  readonly tombstones: TypeFilter | undefined;
 }
 
 function createFront(
   parts: ServiceParts,
   config: ReplayConfiguration,
-  { store, projector, shared, stallWatch, waits, steps, ownTopics }: Served,
+  { store, projector, shared, stallWatch, waits, steps, ownTopics, tombstones }: Served,
 ): HttpFront {
   const { metrics, tracer, limits, link, confirm } = parts;
   const source = {
     ...config,
-    tombstones: parseTombstones(config.tombstoneTypes),
+    tombstones,
     store,
     waits,
     metrics,

@@ -2,7 +2,7 @@ import type { Flow } from '@tidemark/fairness';
 import { asTidemarkError, type TidemarkError } from '@tidemark/protocol';
 import { BATCH_BYTES_MAX } from '../fan-out/batch.ts';
 import type { Sink } from '../fan-out/sink.ts';
-import type { DeliveryTrace, EventEntry } from '../log/event-entry.ts';
+import type { DeliveryTrace, EventEncoder, EventEntry } from '../log/event-entry.ts';
 import type { EventLog, HeadWaiter } from '../log/event-log.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Task } from '../scheduling/task-scheduler.ts';
@@ -21,6 +21,9 @@ const TAIL_MS_MAX = 1;
 const PAGE_EVENTS_MIN = 256;
 const PAGE_EVENTS_MAX = 8192;
 
+/** Last events in one read, which fit one answer of the archive. */
+const LAST_PAGE_EVENTS = 2000;
+
 /** From this page size on the client is far behind, so the next page is read while one is written. */
 const PREFETCH_EVENTS_MIN = 1024;
 
@@ -30,6 +33,8 @@ interface CatchUpPage {
   readonly entries: readonly EventEntry[];
   readonly through: number;
   next: number;
+  /** The subscription whose last events these are. */
+  readonly last?: Subscription;
 }
 
 /** A cold read that the reader waits for, or will. It is aborted when the reader does so no longer. */
@@ -60,6 +65,7 @@ export interface CatchUpOwner {
  *     ended, or a cold read is in progress --> nothing
  *     socket full                          --> waits for `Connection.drained`
  *     has a page                           --> #writePage --> run
+ *     last events are left                 --> #readLast --> has a page --> run
  *     beyond the head                      --> waits for `headMoved`
  *     at the tail's floor or later         --> #readTail --> run, or goLive at the head
  *     older                                --> #readCold --> has a page --> run
@@ -85,7 +91,7 @@ export class CatchUpReader implements Task, HeadWaiter {
   readonly #conflates: boolean;
   #conflation: Conflation | undefined;
   #prefetched: AwaitedRead | undefined;
-  #reading: AwaitedRead | undefined;
+  #reading: Pick<AwaitedRead, 'leaving'> | undefined;
   #ended = false;
 
   constructor(owner: CatchUpOwner, subscriptions: readonly Subscription[], sequence: number) {
@@ -108,7 +114,13 @@ export class CatchUpReader implements Task, HeadWaiter {
   /** Whether the reader is at the head, and no subscription begins beyond the head. */
   get caughtUp(): boolean {
     const { head } = this.#log.tail;
+    if (this.hasLast) return false;
     return this.#sequence === head && this.subscriptions.every(({ after }) => after <= head);
+  }
+
+  /** Whether it has yet to write last events. */
+  get hasLast(): boolean {
+    return this.#withLast !== undefined;
   }
 
   /** The number of events that it holds in memory: none while its socket is full. */
@@ -135,6 +147,10 @@ export class CatchUpReader implements Task, HeadWaiter {
       return false;
     }
     if (this.#page) return this.#writePage(this.#page);
+    if (this.#withLast) {
+      void this.#readLast(this.#withLast);
+      return false;
+    }
     const { tail } = this.#log;
     if (this.#sequence > tail.head) {
       this.#log.awaitHead(this);
@@ -147,6 +163,10 @@ export class CatchUpReader implements Task, HeadWaiter {
 
   headMoved(): void {
     this.#schedule();
+  }
+
+  get #withLast(): Subscription | undefined {
+    return this.subscriptions.find(({ last }) => last !== undefined);
   }
 
   /** The sequence after which the next read begins. Conflation reads ahead of the writes. */
@@ -170,14 +190,42 @@ export class CatchUpReader implements Task, HeadWaiter {
     return false;
   }
 
+  /** Reads last events of one subscription. All of them come before any other event. */
+  async #readLast(subscription: Subscription): Promise<void> {
+    const { last } = subscription;
+    const sequences = last?.peek(LAST_PAGE_EVENTS) ?? [];
+    if (!last || sequences.length === 0) {
+      subscription.endLast();
+      this.#schedule();
+      return;
+    }
+    const leaving = new AbortController();
+    this.#reading = { leaving };
+    const reader = { flow: this.#owner.flow, signal: leaving.signal };
+    const { context } = this.#owner;
+    try {
+      const query = { epoch: this.#log.epoch, sequences };
+      const page = await context.coldReads.readEvents(query, reader);
+      this.#reading = undefined;
+      if (this.#ended) return;
+      context.counters.catchUpColdEvents += page.entries.length;
+      this.#page = { ...page, tier: 'archive', next: 0, last: subscription };
+      this.#schedule();
+    } catch (error) {
+      this.#reading = undefined;
+      if (!this.#ended) this.#owner.fail(this, asTidemarkError(error));
+    }
+  }
+
   async #readCold(): Promise<void> {
     const after = this.#readFrom;
     const prefetched = this.#prefetched;
     this.#prefetched = undefined;
     if (prefetched?.after !== after) prefetched?.leaving.abort();
-    this.#reading = prefetched?.after === after ? prefetched : this.#beginRead(after);
+    const reading = prefetched?.after === after ? prefetched : this.#beginRead(after);
+    this.#reading = reading;
     try {
-      const page = await this.#reading.page;
+      const page = await reading.page;
       this.#reading = undefined;
       if (!this.#ended) this.#acceptPage(page);
     } catch (error) {
@@ -234,11 +282,27 @@ export class CatchUpReader implements Task, HeadWaiter {
     }
     const used = page.next === page.entries.length;
     const entries = page.entries.slice(start, page.next);
+    if (page.last) return this.#writeLast(entries, page, page.last);
     if (!this.#deliverEntries(entries, used ? page.through : (entries.at(-1)?.sequence ?? 0)))
       return false;
     if (!used) return true;
     this.#page = undefined;
     this.#pageEvents = Math.min(this.#pageEvents * 2, PAGE_EVENTS_MAX);
+    return true;
+  }
+
+  /** @returns whether there is more to do */
+  #writeLast(
+    entries: readonly EventEntry[],
+    page: CatchUpPage,
+    subscription: Subscription,
+  ): boolean {
+    const { last, id } = subscription;
+    const encoder = this.#owner.encoder.last(id);
+    if (!this.#writeAll(entries, encoder, (through) => last?.advance(through))) return false;
+    if (page.next < page.entries.length) return true;
+    this.#page = undefined;
+    last?.advance(page.through);
     return true;
   }
 
@@ -279,23 +343,37 @@ export class CatchUpReader implements Task, HeadWaiter {
 
   /** @returns false when the socket became full; `sequence` is then that of the last written event */
   #writeEntries(entries: readonly EventEntry[]): boolean {
-    const { sink, encoder, context } = this.#owner;
     const wanted = entries.filter((entry) => this.#wants(entry));
+    return this.#writeAll(wanted, this.#owner.encoder, (through) => {
+      this.#sequence = Math.max(this.#sequence, through);
+    });
+  }
+
+  /**
+   * @param advance called with the sequence up to which everything was written
+   * @returns false when the socket became full
+   */
+  #writeAll(
+    entries: readonly EventEntry[],
+    encoder: EventEncoder,
+    advance: (through: number) => void,
+  ): boolean {
+    const { sink, context } = this.#owner;
     let written = 0;
     return context.writeBuffer.writeEntries(
-      wanted,
+      entries,
       encoder,
       (bytes, { events, after, through }) => {
         if (!sink.writable) {
-          this.#sequence = Math.max(this.#sequence, after);
+          advance(after);
           this.#dropPages();
           return 'full';
         }
         const isFlushed = sink.write(bytes);
         context.counters.deliveries += events;
         this.#owner.delivered += events;
-        this.#sequence = through;
-        if (this.#isObserved) this.#reportWritten(wanted.slice(written, written + events));
+        advance(through);
+        if (this.#isObserved) this.#reportWritten(entries.slice(written, written + events));
         written += events;
         return isFlushed ? 'reusable' : 'retained';
       },

@@ -61,7 +61,13 @@ class Stage {
         },
         sequenceBefore: away,
       },
-      archive: { bounds: away, readPage: away, sequenceBefore: away },
+      archive: {
+        bounds: away,
+        readPage: away,
+        findLast: away,
+        readEvents: away,
+        sequenceBefore: away,
+      },
       clock,
       tail: { bytesMax: 1e9, eventsMax: tailEvents },
       coldReadsMax: 4,
@@ -79,7 +85,7 @@ class Stage {
   }
 
   async settle(): Promise<void> {
-    for (let quiet = 0; quiet < 10; quiet++) {
+    for (let quiet = 0; quiet < 50; quiet++) {
       for (let turn = this.#turns.shift(); turn; turn = this.#turns.shift()) {
         quiet = 0;
         turn();

@@ -4,7 +4,7 @@ import {
   type Deliver,
   type Position,
   type Start,
-  type TidemarkError,
+  TidemarkError,
   TypeFilter,
 } from '@tidemark/protocol';
 import type { Sink } from '../fan-out/sink.ts';
@@ -16,6 +16,7 @@ import type { ResolvedStart } from '../sources/start-resolver.ts';
 import { type CatchUpOwner, CatchUpReader } from './catch-up-reader.ts';
 import type { ConnectionContext } from './context.ts';
 import type { Encoder, Gap } from './encoder.ts';
+import { LastEvents } from './last-events.ts';
 import type { CatchUpEnd, ConnectionObserver } from './observer.ts';
 import { Subscription } from './subscription.ts';
 
@@ -108,6 +109,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
    * Heartbeats send it, so that the cursors of quiet clients do not expire.
    */
   position(): Position | undefined {
+    // Whoever came back there would miss the last events that are left.
+    if (this.#readers.some(({ hasLast }) => hasLast)) return undefined;
     if (this.#resolving.length > 0 || (this.#live.length === 0 && this.#readers.length === 0)) {
       return undefined;
     }
@@ -132,14 +135,19 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       return { flow: this.flow, signal: leaving.signal };
     };
     let resolved: ResolvedStart;
+    let last: LastEvents | undefined;
     try {
       let generation: number;
       do {
         ({ generation } = this.#log);
-        const answer = this.context.starts.resolve(start, this.#log, applicant);
+        const answer =
+          start.kind === 'last'
+            ? this.context.lastStarts.resolve(wanted, this.#log, applicant())
+            : this.context.starts.resolve(start, this.#log, applicant);
         // No await where the tail knows the start, so that messages keep the order of events.
         resolved = answer instanceof Promise ? await answer : answer;
       } while (generation !== this.#log.generation);
+      last = resolved.last && this.#holdLast(resolved.last.sequences);
     } catch (error) {
       // Unsubscribed meanwhile: a newer subscription may have the id, and the error would name it.
       if (!this.#resolving.includes(subscription)) return;
@@ -149,7 +157,19 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     } finally {
       subscription.stopResolving = undefined;
     }
-    if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
+    if (!this.#resolving.includes(subscription)) {
+      last?.release();
+      return;
+    }
+    subscription.last = last;
+    this.#begin(subscription, resolved);
+  }
+
+  /** @throws TidemarkError `limit_exceeded` */
+  #holdLast(sequences: readonly number[]): LastEvents {
+    const holding = this.context.lastBytes?.open(this.flow.user);
+    holding?.take(LastEvents.bytesOf(sequences));
+    return new LastEvents(sequences, () => holding?.release());
   }
 
   /** @returns false when there is no such subscription */
@@ -248,8 +268,12 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
 
   fail(reader: CatchUpReader, error: TidemarkError): void {
     this.#endReader(reader);
-    endCatchUps(reader.subscriptions, 'failed');
-    for (const { id, release } of reader.subscriptions) {
+    this.#failAll(reader.subscriptions, error);
+  }
+
+  #failAll(subscriptions: readonly Subscription[], error: TidemarkError): void {
+    endCatchUps(subscriptions, 'failed');
+    for (const { id, release } of subscriptions) {
       release();
       this.#observer.unsubscribed(id);
       this.send(this.encoder.error(id, error.toBody()));
@@ -264,6 +288,11 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     this.#endReaders();
     return (change) => {
       for (const { subscription, position } of positions) {
+        // Some of its last events are lost, and nobody knows those before them now.
+        if (subscription.last && change && change.sequence < subscription.after) {
+          this.#failAll([subscription], lostLast());
+          continue;
+        }
         this.#startReader([subscription], this.#applyChange(subscription, position, change));
       }
     };
@@ -283,22 +312,33 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return sequence;
   }
 
-  #begin(subscription: Subscription, { sequence, gap }: ResolvedStart): void {
+  #begin(subscription: Subscription, { sequence, gap, last }: ResolvedStart): void {
     const { id } = subscription;
     this.#resolving = without(this.#resolving, subscription);
     subscription.after = sequence;
     this.#log.reserveStart(sequence);
     const position = this.#positionAt(sequence);
-    const { head } = this.#log.tail;
+    // Whoever gets last events catches up, wherever the events after them begin.
+    const head = Math.max(this.#log.tail.head, last ? sequence + 1 : 0);
     const patterns = subscription.patterns.list;
     subscription.catchUpObserver = this.#observer.subscribed({ id, patterns }, { position, head });
-    this.send(this.encoder.subscribed(id, position, gap !== undefined));
+    this.send(this.encoder.subscribed(id, position, last ? 'last' : gap && 'gap'));
+    for (const { from, to } of last?.missing ?? []) this.#sendLastGap(id, from - 1, to);
     if (gap) {
       this.context.counters.gaps++;
       this.#sendGap(id, { ...gap, to: this.#positionAt(sequence) });
     }
     this.context.counters.catchUps += sequence === head ? 0 : 1;
     this.#startReader([subscription], sequence);
+  }
+
+  /** A newer event of any topic may have been in a part that no archive has. */
+  #sendLastGap(id: string, after: number, through: number): void {
+    const [from, to] = [this.#positionAt(after), this.#positionAt(through)];
+    const gap = { from, to, reason: 'expired' } as const;
+    this.context.counters.gaps++;
+    this.send(this.encoder.lastGap(id, gap));
+    this.#observer.gap(id, gap);
   }
 
   #sendGap(id: string, gap: Gap): void {
@@ -340,7 +380,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       }
       // At the head there is nothing to catch up on: these subscriptions join the live ones.
       const { head } = this.#log.tail;
-      if (start === head && joined.every(({ after }) => after <= head)) continue;
+      const isBehind = joined.some(({ after, last }) => after > head || last !== undefined);
+      if (start === head && !isBehind) continue;
       const live = this.#live.filter((one) => one.patterns.overlaps(patterns));
       if (live.length === 0) continue;
       const liveSequence = this.#liveSequence();
@@ -419,6 +460,12 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     yield* this.#live;
     for (const reader of this.#readers) yield* reader.subscriptions;
   }
+}
+
+function lostLast(): TidemarkError {
+  return new TidemarkError('unavailable', 'The log has changed; subscribe again.', {
+    retryAfterSeconds: 1,
+  });
 }
 
 function endCatchUps(subscriptions: Iterable<Subscription>, how: CatchUpEnd): void {

@@ -1,3 +1,4 @@
+import type { Budget } from '@tidemark/http';
 import type { Counters } from '../counters/counters.ts';
 import type { WriteBuffer } from '../fan-out/batch.ts';
 import type { Hub } from '../fan-out/hub.ts';
@@ -6,6 +7,7 @@ import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { UserWork } from '../scheduling/user-work.ts';
 import type { ColdReads } from '../sources/cold-reads.ts';
+import type { LastStarts } from '../sources/last-starts.ts';
 import type { StartResolver } from '../sources/start-resolver.ts';
 import type { PatternBudget } from './pattern-budget.ts';
 
@@ -17,6 +19,9 @@ export interface ConnectionContext {
   /** Reads events that are older than the tail. */
   readonly coldReads: ColdReads;
   readonly starts: StartResolver;
+  readonly lastStarts: LastStarts;
+  /** Bounds the memory of last events that subscriptions have yet to read; no limit if absent. */
+  readonly lastBytes: Budget | undefined;
   readonly tasks: TaskScheduler;
   /** What is done for single connections. */
   readonly userWork: UserWork;

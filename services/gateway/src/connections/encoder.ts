@@ -11,8 +11,12 @@ export interface Gap {
 /** Encodes a connection's messages for one transport; `undefined` where that has no such message. */
 export interface Encoder extends EventEncoder {
   readonly transport: 'websocket' | 'sse';
-  /** @param gapFollows whether the next message is a gap up to the position */
-  subscribed(id: string, position: Position, gapFollows: boolean): Buffer | undefined;
+  /** @param follows what comes next: a gap up to the position, or last events, which come before it */
+  subscribed(id: string, position: Position, follows?: 'gap' | 'last'): Buffer | undefined;
+  /** Encodes the last events of a subscription, whose cursors are none to come back with. */
+  last(id: string): EventEncoder;
+  /** A gap before the last events of a subscription: `to` is no cursor to come back with either. */
+  lastGap(id: string, gap: Gap): Buffer;
   unsubscribed(id: string): Buffer | undefined;
   live(id: string, position: Position): Buffer;
   gap(id: string, gap: Gap): Buffer;

@@ -98,6 +98,8 @@ beforeEach(() => {
     boundsReaching: away,
     readSlice: away,
     readPage: away,
+    findLast: away,
+    readEvents: away,
     sequenceBefore: away,
   };
   const context = createCore({

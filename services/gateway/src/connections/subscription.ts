@@ -1,6 +1,7 @@
 import type { Deliver } from '@tidemark/protocol';
 import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
+import type { LastEvents } from './last-events.ts';
 import type { CatchUpObserver } from './observer.ts';
 
 /**
@@ -18,7 +19,7 @@ export class Subscription {
   readonly id: string;
   readonly patterns: PatternSet;
   readonly deliver: Deliver;
-  /** Gives back what the patterns were charged for, when the subscription has ended. */
+  /** Gives back what its patterns and its last events were charged for, when the subscription has ended. */
   readonly release: () => void;
   /** Its start, or the sequence it had reached when it last joined a reader. Later events are for it. */
   after = 0;
@@ -26,6 +27,8 @@ export class Subscription {
   sentLive = false;
   /** Set while it catches up for the first time, if that is observed. */
   catchUpObserver: CatchUpObserver | undefined;
+  /** What it has yet to receive of the last events, which come before its start. */
+  last: LastEvents | undefined;
   /** Gives up the search for its start; set while that asks NATS or an archive. */
   stopResolving: (() => void) | undefined;
   /** The number of skipped events that no `skipped` has reported to the client yet. */
@@ -33,11 +36,21 @@ export class Subscription {
   /** After this sequence events were skipped for newer ones that have not been written yet. */
   incompleteSince: number | undefined;
 
-  constructor(id: string, patterns: PatternSet, deliver: Deliver, release: () => void) {
+  /** @param releasePatterns gives back what its patterns were charged for */
+  constructor(id: string, patterns: PatternSet, deliver: Deliver, releasePatterns: () => void) {
     this.id = id;
     this.patterns = patterns;
     this.deliver = deliver;
-    this.release = release;
+    this.release = () => {
+      releasePatterns();
+      this.endLast();
+    };
+  }
+
+  /** All last events were written, or nobody wants them any more. */
+  endLast(): void {
+    this.last?.release();
+    this.last = undefined;
   }
 
   /** Whether an event is of its topics and not before its start, whatever the type. */

@@ -1,5 +1,5 @@
 import type { Applicant, Flow, Permits } from '@tidemark/fairness';
-import { type ArchiveLack, isBusy } from '@tidemark/nats';
+import { type ArchiveLack, isBusy, type LastFound, type LastSearchLimits } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { EventEntry } from '../log/event-entry.ts';
@@ -53,6 +53,25 @@ export type ArchiveRead =
   | { readonly page: ColdPage; readonly lack?: undefined }
   | { readonly page?: undefined; readonly lack: ArchiveLack };
 
+/** Asks for the newest event of each topic of some patterns, as of `reach` or later. */
+export interface LastQuery {
+  readonly epoch: string;
+  readonly patterns: PatternSet;
+  readonly reach: number;
+}
+
+/** Asks for the events of some sequences, in ascending order. */
+export interface EventsQuery {
+  readonly epoch: string;
+  readonly sequences: readonly number[];
+}
+
+/** The events of the sequences up to `through`: fewer, where some are no longer there. */
+export interface EventsPage {
+  readonly entries: readonly EventEntry[];
+  readonly through: number;
+}
+
 /**
  * The archives of the replay services. Calls throw `unavailable` while one that is needed is away, or has too much
  * to do for the user (`isBusy`).
@@ -61,6 +80,8 @@ export interface ArchiveTier {
   /** What all archives of an epoch hold together; those of another epoch where there are no others. */
   bounds(epoch: string): Promise<LogBounds>;
   readPage(query: ColdQuery, user?: string): Promise<ArchiveRead>;
+  findLast(query: LastQuery, limits: LastSearchLimits, user?: string): Promise<LastFound>;
+  readEvents(query: EventsQuery, user?: string): Promise<EventsPage>;
   sequenceBefore(epoch: string, timeMs: number, user?: string): Promise<number>;
 }
 
@@ -88,8 +109,10 @@ interface ReadProgress {
 interface Attempt {
   readonly generation: number;
   readonly progress: ReadProgress;
-  readonly applicant: Applicant;
 }
+
+/** Makes one attempt. @returns `undefined` where there is no answer yet */
+type Ask<T> = (progress: ReadProgress) => Promise<T | undefined>;
 
 /** A read that may have several readers. It ends when the last of them has gone. */
 interface SharedRead {
@@ -151,6 +174,19 @@ export class ColdReads {
     return shared.page;
   }
 
+  /**
+   * Reads the events of some sequences from an archive, as many as fit in one page.
+   *
+   * @throws TidemarkError `unavailable` like `readPage`; the reason of the reader's signal when it is aborted
+   */
+  readEvents(query: EventsQuery, reader: Applicant): Promise<EventsPage> {
+    const { archive, counters } = this.#options;
+    return this.#untilAnswered(() => {
+      counters.coldReads++;
+      return archive.readEvents(query, reader.flow.user);
+    }, reader);
+  }
+
   /** Called when the log restarts. Reads in progress end without a retry, and no new read shares them. */
   abandonReads(): void {
     this.#shared.clear();
@@ -159,7 +195,9 @@ export class ColdReads {
 
   #share(key: string, query: ColdQuery, flow: Flow): SharedRead {
     const leaving = new AbortController();
-    const page = this.#untilAnswered(query, { flow, signal: leaving.signal }).finally(() => {
+    const { signal } = leaving;
+    const ask = (progress: ReadProgress) => this.#askTiers(query, progress, { flow, signal });
+    const page = this.#untilAnswered(ask, { flow, signal }).finally(() => {
       this.#forget(key, shared);
     });
     const shared: SharedRead = { page, leaving, readers: 0 };
@@ -188,14 +226,14 @@ export class ColdReads {
   }
 
   /** Other reads can use the permit between two attempts. */
-  async #untilAnswered(query: ColdQuery, applicant: Applicant): Promise<ColdAnswer> {
+  async #untilAnswered<T>(ask: Ask<T>, applicant: Applicant): Promise<T> {
     const { waitMs, stream } = this.#options;
     const { signal } = applicant;
     const generation = this.#generation;
     const progress: ReadProgress = { triedMs: 0 };
     for (;;) {
       const attempt = this.#options.reads.use(applicant, () => {
-        return this.#attempt(query, { generation, progress, applicant });
+        return this.#attempt(ask, { generation, progress });
       });
       const { answer, error } = await settle(attempt);
       signal.throwIfAborted();
@@ -220,15 +258,12 @@ export class ColdReads {
     signal.throwIfAborted();
   }
 
-  async #attempt(
-    query: ColdQuery,
-    { generation, progress, applicant }: Attempt,
-  ): Promise<ColdAnswer | undefined> {
+  async #attempt<T>(ask: Ask<T>, { generation, progress }: Attempt): Promise<T | undefined> {
     if (generation !== this.#generation) return undefined;
     const { clock } = this.#options;
     const startMs = clock.nowMs();
     try {
-      return await this.#askTiers(query, progress, applicant);
+      return await ask(progress);
     } finally {
       progress.triedMs += clock.nowMs() - startMs;
     }

@@ -1,4 +1,5 @@
 import { type Applicant, Permits } from '@tidemark/fairness';
+import type { LastFound } from '@tidemark/nats';
 import type { GapReason, LogBounds, Position, Start } from '@tidemark/protocol';
 import { isSameLog, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { EventLog } from '../log/event-log.ts';
@@ -20,6 +21,8 @@ export interface ResolvedStart {
   readonly sequence: number;
   /** The gap to send where the cursor that was asked for cannot be used. */
   readonly gap?: { readonly from: Position; readonly reason: GapReason };
+  /** What comes before: the last events up to the sequence. */
+  readonly last?: LastFound;
 }
 
 /** The log as the gateway knows it now. */
@@ -27,14 +30,14 @@ export type LogView = Pick<EventLog, 'epoch' | 'lineage' | 'tail'>;
 
 export interface StartResolverOptions {
   readonly stream: StreamTier;
-  readonly archive: ArchiveTier;
+  readonly archive: Pick<ArchiveTier, 'bounds' | 'sequenceBefore'>;
   readonly clock: Clock;
 }
 
 /** Resolves a start to a position in the log (PROTOCOL.md section 4). */
 export class StartResolver {
   readonly #stream: StreamTier;
-  readonly #archive: ArchiveTier;
+  readonly #archive: StartResolverOptions['archive'];
   readonly #clock: Clock;
   readonly #end: StreamEnd;
   readonly #permits: Permits;
@@ -55,12 +58,11 @@ export class StartResolver {
    *   applicant's signal when it is aborted
    */
   resolve(
-    start: Start,
+    start: ResolvableStart,
     log: LogView,
     applicant: () => Applicant,
   ): ResolvedStart | Promise<ResolvedStart> {
     if (start.kind === 'latest') return this.#latest(log);
-    if (start.kind === 'last') throwUnavailable(undefined);
     const known = start.kind === 'earliest' ? undefined : startInTail(start, log);
     if (known) return known;
     const asking = applicant();
@@ -151,8 +153,11 @@ export class StartResolver {
   }
 }
 
+/** `LastStarts` resolves the other one. */
+type ResolvableStart = Exclude<Start, { kind: 'last' }>;
+
 /** Starts that may need NATS. */
-type AskedStart = Exclude<Start, { kind: 'latest' | 'last' }>;
+type AskedStart = Exclude<ResolvableStart, { kind: 'latest' }>;
 
 /** @returns `undefined` where the tail does not know the start */
 function startInTail(

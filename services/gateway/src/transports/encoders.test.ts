@@ -96,7 +96,7 @@ describe('WebSocket frames', () => {
     const at = { epoch: 'e', sequence: 7 };
     const error = { code: 'not_found', message: 'ü', retryable: false } as const;
     const bytes = Buffer.concat([
-      webSocketEncoder.subscribed('s', at, false) ?? Buffer.alloc(0),
+      webSocketEncoder.subscribed('s', at) ?? Buffer.alloc(0),
       webSocketEncoder.live('s', at),
       webSocketEncoder.heartbeat(at),
       webSocketEncoder.heartbeat(undefined),
@@ -122,6 +122,56 @@ describe('WebSocket frames', () => {
       expect(await receive(bytes, 1)).toEqual([{ type: 'gap', id, from, to, reason: told.reason }]);
     });
     await fc.assert(check);
+  });
+});
+
+describe('last events', () => {
+  test('any, several in one write, over WebSocket: read by ws with the id of their subscription', async () => {
+    const check = fc.asyncProperty(
+      fc.array(event, { minLength: 1, maxLength: 3 }),
+      fc.constantFrom('s', 'ü "quoted" \u{1f600}', '字'),
+      async (events, id) => {
+        const encoder = webSocketEncoder.last(id);
+        const bytes = Buffer.concat(events.map((one) => entryOf(one).frame(encoder)));
+        const expected = events.map(({ position, json }) => {
+          return { type: 'last', id, cursor: formatCursor(position), event: JSON.parse(json) };
+        });
+        expect(await receive(bytes, events.length)).toEqual(expected);
+        for (const one of events) {
+          const entry = entryOf(one);
+          expect(entry.frameBytes(encoder)).toBe(entry.frame(encoder).length);
+        }
+      },
+    );
+    await fc.assert(check, { numRuns: 30 });
+  });
+
+  test('any, several in one write, over SSE: events without an id, like their position and gaps', () => {
+    const at = { epoch: 'e', sequence: 7 };
+    fc.assert(
+      fc.property(fc.array(event, { minLength: 1, maxLength: 3 }), (events) => {
+        const encoder = sseEncoder.last('');
+        const frames = events.map((one) => entryOf(one).frame(encoder));
+        const bytes = Buffer.concat([
+          sseEncoder.subscribed('', at, 'last') ?? Buffer.alloc(0),
+          sseEncoder.lastGap('', { from: at, to: at, reason: 'expired' }),
+          ...frames,
+        ]);
+        const data = (json: string) => ({ id: undefined, event: undefined, data: json });
+        expect(parse(bytes)).toEqual([
+          { id: undefined, event: 'position', data: '{"cursor":"e-7"}' },
+          {
+            id: undefined,
+            event: 'gap',
+            data: '{"from":"e-7","to":"e-7","reason":"expired"}',
+          },
+          ...events.map(({ json }) => data(json)),
+        ]);
+        const plain = events.map((one) => entryOf(one).frame(plainSseEncoder.last('')));
+        const decoded = new ChunkDecoder().decode(Buffer.concat(frames));
+        expect(decoded.equals(Buffer.concat(plain))).toBe(true);
+      }),
+    );
   });
 });
 
@@ -176,14 +226,11 @@ describe('SSE blocks', () => {
 
   test('position: at the beginning and as a heartbeat: of a type of its own; a comment: nothing', () => {
     const at = { epoch: 'e', sequence: 7 };
-    const blocks = [
-      sseEncoder.subscribed('', at, false) ?? Buffer.alloc(0),
-      sseEncoder.heartbeat(at),
-    ];
+    const blocks = [sseEncoder.subscribed('', at) ?? Buffer.alloc(0), sseEncoder.heartbeat(at)];
     const position = { id: 'e-7', event: 'position', data: '{"cursor":"e-7"}' };
     const all = Buffer.concat([...blocks, sseEncoder.heartbeat(undefined)]);
     expect(parse(all)).toEqual([position, position]);
     // With a gap next, a client that is cut off in between must come back for the gap.
-    expect(sseEncoder.subscribed('', at, true)).toBeUndefined();
+    expect(sseEncoder.subscribed('', at, 'gap')).toBeUndefined();
   });
 });

@@ -7,6 +7,7 @@ import {
   splitTypes,
   TidemarkError,
   TypeFilter,
+  tooManyTopics,
   typesFault,
 } from '@tidemark/protocol';
 import type { Archive } from '../archive/archive.ts';
@@ -191,12 +192,4 @@ export async function findLast(
     place = step.next;
   }
   return found.sort((left, right) => left - right);
-}
-
-function tooManyTopics(topicsMax: number): TidemarkError {
-  return new TidemarkError(
-    'limit_exceeded',
-    `after=last is for at most ${topicsMax} topics; these patterns match more.`,
-    { limit: 'last_topics', retryable: false },
-  );
 }

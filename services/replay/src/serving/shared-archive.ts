@@ -10,6 +10,7 @@ import {
   type RequestRoom,
   serveArchive,
 } from '@tidemark/nats';
+import type { TypeFilter } from '@tidemark/protocol';
 import { Filler, type FillerOptions } from '../filling/filler.ts';
 import { createArchiveSource } from './archive-source.ts';
 
@@ -23,6 +24,8 @@ export interface SharedArchiveOptions extends Omit<FillerOptions, 'client' | 'di
   /** Where the requests of gateways wait for their turn, and their memory until then. */
   readonly steps: Steps;
   readonly room: RequestRoom;
+  /** Types of tombstones; none if absent. */
+  readonly tombstones: TypeFilter | undefined;
 }
 
 /** The archive among those of other replay services: it is served and announced, and filled from them. */
@@ -53,9 +56,12 @@ export class SharedArchive {
    * @returns what has to be stopped, in this order, once the projector has stopped
    */
   start(): { stop(): void | Promise<void> }[] {
-    const { link, store, logger, steps, room } = this.#options;
+    const { link, store, logger, steps, room, tombstones } = this.#options;
     const instance = this.#instance;
-    const source = createArchiveSource(store, (...range) => this.filler.isElsewhere(...range));
+    const source = createArchiveSource(store, {
+      isElsewhere: (...range) => this.filler.isElsewhere(...range),
+      tombstones,
+    });
     const served = serveArchive(link, source, { instance, logger, steps, room });
     const announcer = new ArchiveAnnouncer(link, {
       instance,
