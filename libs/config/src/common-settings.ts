@@ -107,6 +107,15 @@ export const archives = {
     meaning:
       'How long an archive that fell silent counts as holding its events: readers wait, and get no gap.',
   },
+  atLeastWaitMs: {
+    variable: 'TIDEMARK_AT_LEAST_WAIT_MS',
+    type: 'integer',
+    default: 5000,
+    min: 0,
+    max: 60_000,
+    unit: 'ms',
+    meaning: 'How long a request with `atLeast` waits until it can be answered; then 503.',
+  },
   lastTopicsMax: {
     variable: 'TIDEMARK_LAST_TOPICS_MAX',
     type: 'integer',

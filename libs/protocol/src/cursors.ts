@@ -15,8 +15,11 @@ export const POSITION_HEADER = 'Tidemark-Position';
 export type Start =
   | { readonly kind: 'latest' }
   | { readonly kind: 'earliest' }
-  /** First the newest event of each topic, as of one position, and then everything after that. */
-  | { readonly kind: 'last' }
+  /**
+   * First the newest event of each topic, as of one position, and then everything after that. The position has
+   * reached `atLeast`, if that is set.
+   */
+  | { readonly kind: 'last'; readonly atLeast?: Position }
   | { readonly kind: 'cursor'; readonly position: Position }
   | { readonly kind: 'time'; readonly timeMs: number };
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseStart, type Start } from './cursors.ts';
+import { parseCursor, parseStart, type Start } from './cursors.ts';
 import { type ErrorBody, TidemarkError } from './errors.ts';
 import { parseExact } from './exact-json.ts';
 import { refuseCostlyMessage } from './json-text.ts';
@@ -97,6 +97,7 @@ const subscription = z.strictObject({
   topics: textList(),
   types: typeList.optional(),
   after: z.string().nullish(),
+  atLeast: z.string().optional(),
   deliver: z.enum(DELIVER).optional(),
   trace: z.boolean().optional(),
 });
@@ -155,17 +156,33 @@ export function parseSubscriptionRequest(
   const parsed = subscription.safeParse(input);
   if (!parsed.success) throw invalid(parsed.error);
   const { data } = parsed;
-  return toRequest({ ...data, after: lastEventId || data.after });
+  if (!lastEventId) return toRequest(data);
+  // Whoever comes back repeats the whole request.
+  const { atLeast: _, ...rest } = data;
+  return toRequest({ ...rest, after: lastEventId });
 }
 
 function toRequest(given: z.infer<typeof subscription>): SubscriptionRequest {
   return {
     patterns: parsePatterns(given.topics),
     ...(given.types && { types: given.types }),
-    start: parseStart(given.after ?? undefined),
+    start: withAtLeast(parseStart(given.after ?? undefined), given.atLeast),
     deliver: given.deliver ?? 'all',
     trace: given.trace ?? false,
   };
+}
+
+/**
+ * Adds the cursor that a start at the last events must have reached.
+ *
+ * @param atLeast absent or a cursor
+ * @throws TidemarkError `invalid_cursor`; `invalid_message` with another start
+ */
+export function withAtLeast(start: Start, atLeast: string | undefined): Start {
+  if (atLeast === undefined) return start;
+  if (start.kind === 'last') return { kind: 'last', atLeast: parseCursor(atLeast) };
+  const faults = [{ path: 'atLeast', message: 'goes with after: "last" alone' }];
+  throw new TidemarkError('invalid_message', 'atLeast goes with after: "last" alone.', { faults });
 }
 
 function invalid(error: z.ZodError): TidemarkError {

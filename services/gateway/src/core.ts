@@ -25,6 +25,8 @@ export interface CoreOptions {
   readonly patterns?: PatternLimits;
   /** Most topics of one `after: "last"`; no limit if absent. */
   readonly lastTopicsMax?: number;
+  /** How long a start with `atLeast` waits for an archive that has it; not at all if absent. */
+  readonly atLeastWaitMs?: number;
   /** Bounds the memory of last events that subscriptions have yet to read; no limit if absent. */
   readonly lastBytes?: Budget;
   /** The wall clock, which measures how old an event is. The system's clock if absent. */
@@ -53,6 +55,8 @@ export function createCore(options: CoreOptions): ConnectionContext {
   const lastStarts = new LastStarts({
     archive,
     clock,
+    stream,
+    atLeastWaitMs: options.atLeastWaitMs ?? 0,
     topicsMax: options.lastTopicsMax ?? Number.POSITIVE_INFINITY,
   });
   const coldReads = new ColdReads({

@@ -51,6 +51,7 @@ runService({
       coldWaitMs: configuration.archiveWaitMs,
       patterns: configuration,
       lastTopicsMax: configuration.lastTopicsMax,
+      atLeastWaitMs: configuration.atLeastWaitMs,
       lastBytes: parts.limits.budget('last_bytes', {
         max: configuration.lastBytesMax,
         of: 'bytes for lists of last events',

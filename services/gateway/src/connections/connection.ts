@@ -142,7 +142,11 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
         ({ generation } = this.#log);
         const answer =
           start.kind === 'last'
-            ? this.context.lastStarts.resolve(wanted, this.#log, applicant())
+            ? this.context.lastStarts.resolve(
+                { patterns: wanted, atLeast: start.atLeast },
+                this.#log,
+                applicant(),
+              )
             : this.context.starts.resolve(start, this.#log, applicant);
         // No await where the tail knows the start, so that messages keep the order of events.
         resolved = answer instanceof Promise ? await answer : answer;

@@ -1,8 +1,8 @@
 import { type Applicant, Permits } from '@tidemark/fairness';
-import { TidemarkError } from '@tidemark/protocol';
+import { type Position, TidemarkError, toPresent } from '@tidemark/protocol';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Clock } from '../scheduling/clock.ts';
-import type { ArchiveTier } from './cold-reads.ts';
+import type { ArchiveTier, StreamTier } from './cold-reads.ts';
 import type { LogView, ResolvedStart } from './start-resolver.ts';
 
 /** Most searches that ask an archive at once. Further ones wait for their turn. */
@@ -13,10 +13,20 @@ const ARCHIVE_WAIT_MS = 2000;
 const RETRY_MS = 50;
 
 export interface LastStartsOptions {
+  readonly stream: Pick<StreamTier, 'bounds'>;
   readonly archive: Pick<ArchiveTier, 'findLast'>;
   readonly clock: Clock;
   /** Most topics of one start. */
   readonly topicsMax: number;
+  /** How long a start with `atLeast` waits for an archive that has it. */
+  readonly atLeastWaitMs: number;
+}
+
+/** What a start asks for. */
+export interface LastStart {
+  readonly patterns: PatternSet;
+  /** The position must have reached this one. */
+  readonly atLeast?: Position | undefined;
 }
 
 /**
@@ -37,14 +47,19 @@ export class LastStarts {
    * @throws TidemarkError `unavailable` where no archive gets that far in time, `limit_exceeded` for too many topics;
    *   the reason of the applicant's signal when it is aborted
    */
-  async resolve(patterns: PatternSet, log: LogView, applicant: Applicant): Promise<ResolvedStart> {
-    const { archive, clock, topicsMax } = this.#options;
+  async resolve(
+    { patterns, atLeast }: LastStart,
+    log: LogView,
+    applicant: Applicant,
+  ): Promise<ResolvedStart> {
+    const { archive, clock, topicsMax, atLeastWaitMs } = this.#options;
     const { signal } = applicant;
-    const deadlineMs = clock.nowMs() + ARCHIVE_WAIT_MS;
+    const deadlineMs = clock.nowMs() + (atLeast ? atLeastWaitMs : ARCHIVE_WAIT_MS);
     for (;;) {
       try {
-        const last = await this.#permits.use(applicant, () => {
-          const query = { epoch: log.epoch, patterns, reach: log.tail.floor };
+        const last = await this.#permits.use(applicant, async () => {
+          const reach = Math.max(log.tail.floor, atLeast ? await this.#place(atLeast, log) : 0);
+          const query = { epoch: log.epoch, patterns, reach };
           return archive.findLast(query, { topicsMax, signal }, applicant.flow.user);
         });
         return { sequence: last.through, last };
@@ -56,6 +71,30 @@ export class LastStarts {
       signal.throwIfAborted();
     }
   }
+
+  /**
+   * @returns the sequence of a position
+   * @throws TidemarkError `invalid_cursor` for one of another log, or one that the log has lost; `unavailable`
+   *   while the gateway has yet to follow the log into its epoch
+   */
+  async #place(atLeast: Position, log: LogView): Promise<number> {
+    const known = toPresent(log.lineage, atLeast);
+    if (known && !known.lost) return known.sequence;
+    const stream = await this.#options.stream.bounds().catch((cause) => {
+      throw notYet(cause);
+    });
+    const present = toPresent(stream, atLeast);
+    if (present && !present.lost) throw notYet();
+    const what = present ? 'names an event that the log has lost' : 'is of another log';
+    throw new TidemarkError('invalid_cursor', `The cursor in atLeast ${what}.`);
+  }
+}
+
+function notYet(cause?: unknown): TidemarkError {
+  return new TidemarkError('unavailable', 'The log has not reached atLeast yet.', {
+    cause,
+    retryAfterSeconds: 1,
+  });
 }
 
 function isUnavailable(error: unknown): boolean {

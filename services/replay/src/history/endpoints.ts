@@ -14,6 +14,7 @@ import {
   TidemarkError,
   toPresent,
 } from '@tidemark/protocol';
+import { type AtLeastOptions, waitForAtLeast } from './at-least.ts';
 import { Exports, type ExportsOptions } from './export.ts';
 import { findHead } from './head.ts';
 import { isWaiting, waitForPage } from './long-poll.ts';
@@ -28,7 +29,7 @@ import { itemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
 
-export interface HistoryOptions extends HistorySource, ExportsOptions {
+export interface HistoryOptions extends HistorySource, ExportsOptions, AtLeastOptions {
   /** The requests under way, and the queue of their steps. */
   readonly reads: Reads;
   /** Largest `limit` of a query. */
@@ -101,6 +102,7 @@ async function answerEvents(
   const { request, response, principal, runStep, takeBytes } = read;
   const query = parseHistoryQuery(request.query, options.pageEventsMax, options.waitSecondsMax);
   for (const pattern of query.criteria.patterns) requirePermission(principal, 'history', pattern);
+  await waitForAtLeast(query.atLeast, read, options);
   const range = await resolveRange(query, options);
   tellPosition(response, range.bounds);
   response.vary('Accept');
@@ -155,12 +157,14 @@ async function answerEvent(
 }
 
 async function answerTopics(
-  { request, response, principal, runStep }: Read,
+  read: Read,
   options: HistoryOptions,
   sealer: PlaceSealer,
 ): Promise<void> {
+  const { request, response, principal, runStep } = read;
   const { store, pageEventsMax } = options;
   const query = parseTopicsQuery(request.query, pageEventsMax);
+  await waitForAtLeast(query.atLeast, read, options);
   const snapshot = store.snapshot();
   const { archive, bounds } = snapshot;
   for (const hole of archive.missingRanges({ after: 0, through: bounds.lastSequence })) {

@@ -1,6 +1,7 @@
 import { requireGrant, requirePermission } from '@tidemark/auth';
 import { formatCursor, type NewestStep } from '@tidemark/protocol';
 import { NewestMatch } from '../serving/newest-match.ts';
+import { type AtLeastOptions, waitForAtLeast } from './at-least.ts';
 import { parseHeadQuery } from './query.ts';
 import type { HistorySource } from './range.ts';
 import type { Read } from './reads.ts';
@@ -15,15 +16,18 @@ export interface Head {
 /**
  * Finds the head that a request asks for.
  *
- * @throws TidemarkError `forbidden`; `unavailable` where a newer event may be in another archive
+ * @throws TidemarkError `forbidden`; `unavailable` where a newer event may be in another archive; what `atLeast` throws
  */
 export async function findHead(
-  { request, principal, runStep }: Pick<Read, 'request' | 'principal' | 'runStep'>,
-  { store, isElsewhere }: Pick<HistorySource, 'store' | 'isElsewhere'>,
+  read: Pick<Read, 'request' | 'principal' | 'runStep' | 'signal'>,
+  options: Pick<HistorySource, 'isElsewhere'> & AtLeastOptions,
 ): Promise<Head> {
-  const patterns = parseHeadQuery(request.query);
+  const { request, principal, runStep } = read;
+  const { store, isElsewhere } = options;
+  const { patterns, atLeast } = parseHeadQuery(request.query);
   requireGrant(principal, 'history', 'subscribe');
   for (const pattern of patterns ?? []) requirePermission(principal, 'history', pattern);
+  await waitForAtLeast(atLeast, read, options);
   const { archive, bounds } = store.snapshot();
   const { epoch, lastSequence } = bounds;
   const cursor = formatCursor({ epoch, sequence: lastSequence });

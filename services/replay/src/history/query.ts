@@ -54,6 +54,8 @@ export interface HistoryQuery {
   readonly limit: number | undefined;
   /** How long the answer may wait for an event, in milliseconds; absent: it does not wait. */
   readonly waitMs?: number;
+  /** The archive must have this position before it is read. */
+  readonly atLeast?: Position;
 }
 
 export interface TopicsQuery {
@@ -62,6 +64,15 @@ export interface TopicsQuery {
   /** The topic to begin after, empty for the beginning, and a place behind it that a page has reached. */
   readonly after: { readonly topic: string; readonly sealed?: string };
   readonly limit: number | undefined;
+  /** The archive must have this position before it is read. */
+  readonly atLeast?: Position;
+}
+
+export interface HeadQuery {
+  /** `undefined`: the newest event of no topics is asked for. */
+  readonly patterns: readonly string[] | undefined;
+  /** The archive must have this position before it is read. */
+  readonly atLeast?: Position;
 }
 
 /** The parameter that may hold the token. Authentication reads it, and queries ignore it. */
@@ -81,6 +92,7 @@ const historyParameters = z.strictObject({
   source: text.optional(),
   limit: text.optional(),
   order: text.pipe(z.enum(['asc', 'desc'], 'must be asc or desc')).optional(),
+  atLeast: text.optional(),
   wait: text.regex(/^\d{1,4}s$/, 'must be seconds, such as 30s').optional(),
   [TOKEN_NAME]: token,
 });
@@ -88,11 +100,16 @@ const historyParameters = z.strictObject({
 const topicsParameters = z.strictObject({
   topics: text.optional(),
   after: text.optional(),
+  atLeast: text.optional(),
   limit: text.optional(),
   [TOKEN_NAME]: token,
 });
 
-const headParameters = z.strictObject({ topics: text.optional(), [TOKEN_NAME]: token });
+const headParameters = z.strictObject({
+  topics: text.optional(),
+  atLeast: text.optional(),
+  [TOKEN_NAME]: token,
+});
 
 const noParameters = z.strictObject({ [TOKEN_NAME]: token });
 
@@ -124,6 +141,7 @@ export function parseHistoryQuery(
     toMs: to === undefined ? undefined : parseTime(to),
     limit: parseLimit(limit, limitMax),
     ...(waitMs !== undefined && { waitMs }),
+    ...parseAtLeast(query),
   };
 }
 
@@ -133,23 +151,28 @@ export function parseHistoryQuery(
  * @throws TidemarkError `invalid_query`, `invalid_pattern` or `invalid_topic`
  */
 export function parseTopicsQuery(raw: RawQuery, limitMax: number): TopicsQuery {
-  const { topics, after, limit } = parseParameters(topicsParameters, raw);
+  const query = parseParameters(topicsParameters, raw);
+  const { topics, after, limit } = query;
   return {
     patterns: topics === undefined ? undefined : parsePatternList(topics),
     after: parseAfterTopic(after),
     limit: parseLimit(limit, limitMax),
+    ...parseAtLeast(query),
   };
 }
 
 /**
  * Reads the query of `GET /v1/head`.
  *
- * @returns the patterns; `undefined` where none are asked for
- * @throws TidemarkError `invalid_query` or `invalid_pattern`
+ * @throws TidemarkError `invalid_query`, `invalid_pattern` or `invalid_cursor`
  */
-export function parseHeadQuery(raw: RawQuery): readonly string[] | undefined {
-  const { topics } = parseParameters(headParameters, raw);
-  return topics === undefined ? undefined : parsePatternList(topics);
+export function parseHeadQuery(raw: RawQuery): HeadQuery {
+  const query = parseParameters(headParameters, raw);
+  const { topics } = query;
+  return {
+    patterns: topics === undefined ? undefined : parsePatternList(topics),
+    ...parseAtLeast(query),
+  };
 }
 
 /**
@@ -200,6 +223,12 @@ function parseAfterTopic(text = ''): TopicsQuery['after'] {
   if (others.length > 0) throw new TidemarkError('invalid_topic', 'after is not a next of a page.');
   if (topic !== '') parseTopic(topic);
   return sealed === undefined ? { topic } : { topic, sealed };
+}
+
+function parseAtLeast({ atLeast }: { readonly atLeast?: string | undefined }): {
+  readonly atLeast?: Position;
+} {
+  return atLeast === undefined ? {} : { atLeast: parseCursor(atLeast) };
 }
 
 /** @throws TidemarkError `invalid_query` */

@@ -9,17 +9,19 @@ import {
   parseStart,
   parseSubscriptionRequest,
   refuseCostlyMessage,
+  type Start,
   type SubscriptionRequest,
   splitTypes,
   TidemarkError,
   typesFault,
+  withAtLeast,
 } from '@tidemark/protocol';
 
 /** Room for the most and longest patterns and types, with their quotes. */
 const BODY_BYTES_MAX = 64 * 1024;
 
 /** What a subscription is asked for with: in the query of a GET, in the body of a POST. */
-const FIELDS = ['topics', 'types', 'after', 'deliver', 'trace'];
+const FIELDS = ['topics', 'types', 'after', 'atLeast', 'deliver', 'trace'];
 
 /** Where clients put the cursor that they cannot send as a header. The first that is there counts. */
 const LAST_EVENT_IDS = ['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id'];
@@ -40,7 +42,7 @@ export function readQueryRequest(request: Request): SubscriptionRequest {
     trace: parameters.get('trace') === 'true',
     patterns: parsePatternList(parameters.getAll('topics').join(',')),
     ...parseTypes(parameters.getAll('types')),
-    start: parseStart(lastEventIdOf(request, parameters) ?? parameters.get('after') ?? undefined),
+    start: parseQueryStart(lastEventIdOf(request, parameters), parameters),
     deliver: parseDeliver(parameters.get('deliver')),
   };
 }
@@ -96,6 +98,15 @@ function lastEventIdOf(request: Request, parameters: URLSearchParams): string | 
   if (header) return header;
   const name = LAST_EVENT_IDS.find((one) => parameters.get(one));
   return name === undefined ? undefined : (parameters.get(name) ?? undefined);
+}
+
+/** Whoever comes back with its cursor repeats the whole URL, and has what it asked for with `atLeast`. */
+function parseQueryStart(lastEventId: string | undefined, parameters: URLSearchParams): Start {
+  if (lastEventId !== undefined) return parseStart(lastEventId);
+  const start = parseStart(parameters.get('after') ?? undefined);
+  const atLeast = parameters.get('atLeast') ?? undefined;
+  if (atLeast === undefined || start.kind === 'last') return withAtLeast(start, atLeast);
+  throw new TidemarkError('invalid_query', 'atLeast goes with after=last alone.');
 }
 
 function parseTypes(lists: readonly string[]): Pick<SubscriptionRequest, 'types'> {
