@@ -103,6 +103,16 @@ export const replay = {
     meaning:
       'Patterns of the topics whose events are items of the inbox of each user, separated by spaces; `{sub}` is the user as one topic token. Empty: only what users follow.',
   },
+  inboxKeepSeconds: {
+    variable: 'TIDEMARK_REPLAY_INBOX_KEEP_SECONDS',
+    type: 'integer',
+    default: 60,
+    min: 1,
+    max: 86_400,
+    unit: 's',
+    meaning:
+      'Time between two looks at inboxes whose state the stream will remove before long; it is stored again.',
+  },
   appendTimeoutMs: {
     variable: 'TIDEMARK_REPLAY_APPEND_TIMEOUT_MS',
     type: 'integer',

@@ -29,7 +29,13 @@ import { ExpirySweep } from './archive/expiry-sweep.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Reads } from './history/reads.ts';
 import { Waits } from './history/waits.ts';
-import { inboxEndpoints } from './inbox/endpoints.ts';
+import {
+  createInboxes,
+  type InboxOptions,
+  type InboxParts,
+  inboxEndpoints,
+} from './inbox/endpoints.ts';
+import { InboxKeeper } from './inbox/keeper.ts';
 import { type OwnTopics, parseOwnTopics } from './inbox/own-topics.ts';
 import { Projector } from './projector/projector.ts';
 import { StallWatch } from './projector/stall-watch.ts';
@@ -88,7 +94,8 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   exposeProjection(metrics, { lag, stallWatch });
 
   const served = { store, projector, shared, stallWatch, waits, steps, ownTopics, tombstones };
-  const front = createFront(parts, config, served);
+  const inbox = openInbox(parts, config, served);
+  const front = createFront(parts, config, { ...served, ...inbox });
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
@@ -97,7 +104,9 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     link,
     config,
     logger,
-    onChecked: ({ epoch, lastSequence }) => {
+    onChecked: (bounds) => {
+      const { epoch, lastSequence } = bounds;
+      inbox.keeper.noteStream(bounds);
       stallWatch.observe(store.lastSequence, lastSequence);
       const archived = store.archive.bounds?.epoch;
       const isLeft = archived !== undefined && archived !== epoch;
@@ -140,25 +149,18 @@ interface Served {
   readonly tombstones: TypeFilter | undefined;
 }
 
-function createFront(
+interface ServedInbox {
+  readonly options: InboxOptions;
+  readonly inbox: InboxParts;
+  readonly keeper: InboxKeeper;
+}
+
+function openInbox(
   parts: ServiceParts,
   config: ReplayConfiguration,
-  { store, projector, shared, stallWatch, waits, steps, ownTopics, tombstones }: Served,
-): HttpFront {
-  const { metrics, tracer, limits, link, confirm } = parts;
-  const source = {
-    ...config,
-    tombstones,
-    store,
-    waits,
-    metrics,
-    reads: new Reads({ ...config, metrics, tracer, limits, steps }),
-    progress: projector.progress,
-    limits,
-    confirm,
-    readBounds: (reaching: number) => readBounds(link, reaching),
-    isElsewhere: (epoch: string, range: SequenceRange) => shared.filler.isElsewhere(epoch, range),
-  };
+  { store, projector, shared, steps, ownTopics, tombstones }: Served,
+): ServedInbox {
+  const { metrics, tracer, limits, link } = parts;
   const appender = new EventAppender(link, {
     ...parts,
     service: 'replay',
@@ -166,15 +168,39 @@ function createFront(
     // Each change of an inbox holds a place among the reads.
     pendingMax: config.readsMax,
   });
+  const options = {
+    ...config,
+    ...parts,
+    appender,
+    ownTopics,
+    tombstones,
+    store,
+    reads: new Reads({ ...config, metrics, tracer, limits, steps }),
+    progress: projector.progress,
+    readBounds: (reaching: number) => readBounds(link, reaching),
+    isElsewhere: (epoch: string, range: SequenceRange) => shared.filler.isElsewhere(epoch, range),
+  };
+  const inbox = createInboxes(options);
+  return { options, inbox, keeper: new InboxKeeper({ ...options, ...inbox }) };
+}
+
+function createFront(
+  parts: ServiceParts,
+  config: ReplayConfiguration,
+  { projector, shared, stallWatch, waits, options, inbox }: Served & ServedInbox,
+): HttpFront {
+  const { link } = parts;
   // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
   // read once.
   return createHttpFront(parts, config, {
     endpoints: [
       ...historyEndpoints({
-        ...source,
+        ...config,
+        ...options,
+        waits,
         sharedKey: () => (link.seal.known ? link.seal.keyFor('place in topics') : undefined),
       }),
-      ...inboxEndpoints({ ...source, appender, ownTopics, audit: parts.audit }),
+      ...inboxEndpoints(options, inbox),
     ],
     checks: {
       projection: () => projector.caughtUp && !stallWatch.stalled,

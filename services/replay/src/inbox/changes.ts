@@ -137,7 +137,7 @@ export class InboxChanges {
     const data = encodeInbox(next, (sequence) => cursorOf(inbox, sequence));
     requireLimits(next, data, this.#options);
     const counts = await this.#count(changed, request);
-    const { cursor } = await this.append(
+    const { cursor } = await this.#append(
       inbox,
       { topics: inbox.topics, ...data, counts, change: request.described },
       { hasLeft, parent: request.parent },
@@ -148,12 +148,33 @@ export class InboxChanges {
   }
 
   /**
+   * Stores again what an inbox holds, unless a change came first.
+   *
+   * @returns whether it was stored
+   * @throws TidemarkError `unavailable`
+   */
+  async repeat(inbox: Inbox, data: InboxData): Promise<boolean> {
+    const last = inbox.last && cursorOf(inbox, inbox.last.sequence);
+    for (const hasLeft of [undefined, last]) {
+      try {
+        await this.#append(inbox, data, { hasLeft });
+        return true;
+      } catch (error) {
+        const { code, details } = asTidemarkError(error);
+        if (code !== 'precondition_failed') throw error;
+        if (details.cursor) return false;
+      }
+    }
+    return false;
+  }
+
+  /**
    * Stores what an inbox holds.
    *
    * @param hasLeft the cursor of the last event of the inbox, where the stream no longer has it
    * @throws TidemarkError as `EventAppender.append`
    */
-  append(
+  #append(
     { owner, last, ...inbox }: Inbox,
     data: InboxData,
     { hasLeft, parent }: { readonly hasLeft?: string | undefined; readonly parent?: Span },

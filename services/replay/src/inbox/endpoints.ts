@@ -63,8 +63,14 @@ export interface InboxOptions extends HistorySource, ProgressOptions {
   readonly inboxChangesPerSecondMax: number;
 }
 
-/** The endpoints of inboxes (PROTOCOL.md section 14). */
-export function inboxEndpoints(options: InboxOptions): Endpoint[] {
+/** What inboxes are read and changed with. */
+export interface InboxParts {
+  readonly inboxes: Inboxes;
+  readonly changes: InboxChanges;
+}
+
+/** Creates what inboxes are read and changed with. */
+export function createInboxes(options: InboxOptions): InboxParts {
   const inboxes = new Inboxes(options);
   const changes = new InboxChanges({
     ...options,
@@ -76,6 +82,14 @@ export function inboxEndpoints(options: InboxOptions): Endpoint[] {
       of: 'changes of an inbox',
     }),
   });
+  return { inboxes, changes };
+}
+
+/** The endpoints of inboxes (PROTOCOL.md section 14). */
+export function inboxEndpoints(
+  options: InboxOptions,
+  { inboxes, changes }: InboxParts,
+): Endpoint[] {
   const endpoint = new InboxEndpoint(options, inboxes, changes);
   return [
     { path: '/v1/inbox', methods: { GET: endpoint.serve('inbox', (read) => endpoint.list(read)) } },
