@@ -19,6 +19,7 @@ import {
   toPresent,
 } from '@tidemark/protocol';
 import type { Logger, Metrics } from '@tidemark/telemetry';
+import { type AtLeastOptions, waitForAtLeast } from '../history/at-least.ts';
 import { tellPosition, writeJson } from '../history/endpoints.ts';
 import { type HistorySource, waitForArchive } from '../history/range.ts';
 import type { Read, Reads } from '../history/reads.ts';
@@ -47,7 +48,7 @@ import {
 /** Most bytes of a body: the most cursors, or the most types of a follow. */
 const BODY_BYTES_MAX = 32 * 1024;
 
-export interface InboxOptions extends HistorySource, ProgressOptions {
+export interface InboxOptions extends HistorySource, ProgressOptions, AtLeastOptions {
   readonly reads: Reads;
   readonly ownTopics: OwnTopics;
   readonly appender: EventAppender;
@@ -238,10 +239,8 @@ class InboxEndpoint {
   async #open(read: Read, { subject, atLeast }: InboxQuery): Promise<Inbox> {
     const owner =
       subject === undefined ? this.#ownerOf(read.principal) : this.#asOperator(read, subject);
-    await waitForArchive(this.#options, atLeast);
-    const inbox = await read.runStep(() => this.#inboxes.open(owner));
-    if (atLeast) this.#requireKnown(inbox, atLeast);
-    return inbox;
+    await waitForAtLeast(atLeast, read, this.#options);
+    return read.runStep(() => this.#inboxes.open(owner));
   }
 
   #ownerOf(principal: Principal): InboxOwner {
