@@ -26,6 +26,9 @@ const FIXTURE = new URL(
 const DOWNGRADE = `
   ALTER TABLE position DROP COLUMN earlier;
   DROP TABLE identity;
+  DROP TABLE expiring;
+  DROP TABLE erasures;
+  DROP TABLE erased;
   PRAGMA user_version = 1;
 `;
 

@@ -107,6 +107,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'serving',
     'history',
     'inbox',
+    'erasing',
   ],
 };
 

@@ -137,7 +137,8 @@ export class AppendServer {
     if (next === undefined) return seq <= this.#reaches ? this.#history.at(seq) : undefined;
     const topic = fromSubject(next);
     let record = this.#history.next(seq - 1);
-    while (record && record.topic !== topic) record = this.#history.next(record.sequence);
+    while (record && topic !== undefined && record.topic !== topic)
+      record = this.#history.next(record.sequence);
     return record && record.sequence <= this.#reaches ? record : undefined;
   }
 

@@ -55,6 +55,7 @@ export class SimulatedReplay {
       const state = await access.state();
       const stream: JudgedStream = {
         readRecord: (sequence) => access.readRecord(sequence),
+        reachesBeyond: async (sequence) => (await access.state()).lastSequence > sequence,
         writeLineage: (lineage, judged) => access.writeLineage(lineage, judged),
       };
       const bounds = await judgeEpoch(this.#judged(), state, stream, SILENT);
@@ -125,6 +126,7 @@ export class SimulatedReplay {
         return archive.begun ? archive.bounds() : undefined;
       },
       lastEvent: (range) => archive.lastEvent(range),
+      isErased: () => false,
     };
   }
 }

@@ -14,7 +14,7 @@ import type { RetryBudget } from './retry-budget.ts';
 import { SEAL_HEADER } from './seal.ts';
 import { readStateWithin } from './state-within.ts';
 import type { StoreWatch } from './store-watch.ts';
-import { requestMessage } from './stream-messages.ts';
+import { requestMessage, requestNext } from './stream-messages.ts';
 
 const EXPECTED_LAST_HEADER = 'Nats-Expected-Last-Subject-Sequence';
 const CONTENT_TYPE = 'application/cloudevents+json';
@@ -74,8 +74,8 @@ export class Appender {
    * One that the stream takes for a repeat is compared with the original.
    *
    * @throws TidemarkError `unavailable` when NATS does not acknowledge in time or cannot store, `conflict`
-   *   when the publisher has stored another event under the topic, source and id, `precondition_failed`, or
-   *   `too_large`
+   *   when the publisher has stored another event under the topic, source and id, `erased`,
+   *   `precondition_failed`, or `too_large`
    */
   async append(event: CloudEvent, options: AppendOptions): Promise<Appended> {
     const sent = this.#toSent(event);
@@ -98,7 +98,9 @@ export class Appender {
    */
   async isStored({ sequence, id }: Appended, budget: RetryBudget): Promise<boolean> {
     const message = await requestMessage(this.#link, { seq: sequence }, budget);
-    return message !== undefined && hasId(message, id);
+    if (message) return hasId(message, id);
+    // An event that was erased is no loss: the stream goes on behind it.
+    return (await requestNext(this.#link, sequence, budget)) !== undefined;
   }
 
   /**
@@ -136,8 +138,8 @@ export class Appender {
   /**
    * Whether the server that refused a condition lacks the event that the condition names: it was held up,
    * and does not know yet that another one leads the stream. The topic's last event then seems to be older.
-   * Nothing is ever deleted from the middle of the stream, so an event that is not there has expired, or
-   * the server does not have it yet. The one server of a stream without replicas has them all.
+   * An event that is not there was erased, has expired, or the server does not have it yet. Only in the last case
+   * has it nothing behind it. The one server of a stream without replicas has them all.
    *
    * @param found the topic's last sequence, as the server gave it
    * @throws TidemarkError `unavailable`
@@ -150,6 +152,7 @@ export class Appender {
     if (found > expected) return false;
     const named = await requestMessage(this.#link, { seq: expected }, budget);
     if (named) return named.subject === toSubject(topic);
+    if (await requestNext(this.#link, expected, budget)) return false;
     try {
       const { firstSequence, replicated } = await readStateWithin(this.#link, budget.leftMs);
       return replicated && expected >= firstSequence;

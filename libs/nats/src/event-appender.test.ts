@@ -41,6 +41,8 @@ interface Planted {
   readonly replicas?: number;
   /** The topic's next event after the one in the condition. */
   readonly next?: Reply;
+  /** The first message of any topic from a sequence on. */
+  readonly beyond?: Reply;
 }
 
 let stopping = new AbortController();
@@ -78,7 +80,13 @@ function condition(sequence: number) {
 
 /** What the planted server has of the topic and the stream. */
 function answerTo(payload: string, planted: Planted, asked: () => number): Reply {
-  const { last = [NO_MESSAGE], next = NO_MESSAGE, named = NO_MESSAGE } = planted;
+  const {
+    last = [NO_MESSAGE],
+    next = NO_MESSAGE,
+    named = NO_MESSAGE,
+    beyond = NO_MESSAGE,
+  } = planted;
+  if (payload.includes('tidemark.events.>')) return beyond;
   if (payload.includes('next_by_subj')) return next;
   if (!payload.includes('last_by_subj')) return named;
   return last[Math.min(asked(), last.length - 1)] ?? {};

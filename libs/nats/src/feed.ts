@@ -1,10 +1,10 @@
-import type { LogBounds } from '@tidemark/protocol';
+import type { LogBounds, SequenceRange } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type NatsLink, pause } from './link.ts';
-import { OrderedConsumer } from './ordered-consumer.ts';
+import { type HoleVerdict, OrderedConsumer } from './ordered-consumer.ts';
 import type { LogRecord } from './records.ts';
 import type { Scheduler } from './scheduler.ts';
-import { readStreamState, STREAM_NAME } from './stream-state.ts';
+import { readNextRecord, readStreamState, STREAM_NAME } from './stream-state.ts';
 
 const OPEN_TIMEOUT_MS = 5000;
 const RETRY_FIRST_MS = 100;
@@ -19,6 +19,8 @@ export interface FeedOptions {
   /** Processes records in slices; on arrival where absent. */
   readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord) => void;
+  /** Is told of sequences that were erased, before the record behind them. Without it nobody asks about holes. */
+  readonly onErased?: (hole: SequenceRange) => void;
   /**
    * Called before each start, the first one and those after a loss, with the bounds of the stream.
    * Returns the sequence after which to read. If it throws, the start is repeated.
@@ -125,7 +127,15 @@ export class Feed {
   }
 
   async #openOnce(): Promise<OrderedConsumer | undefined> {
-    const { link, stream = STREAM_NAME, onStart, onRecord, onOpen, scheduler } = this.#options;
+    const {
+      link,
+      stream = STREAM_NAME,
+      onStart,
+      onRecord,
+      onErased,
+      onOpen,
+      scheduler,
+    } = this.#options;
     const state = await readStreamState(link, stream);
     if (!state) return undefined;
     const after = await onStart(state);
@@ -138,6 +148,7 @@ export class Feed {
       start: { after },
       timeoutMs: OPEN_TIMEOUT_MS,
       ...(scheduler && { scheduler }),
+      ...(onErased && { holes: { onErased, judge: (hole) => judgeHole(link, hole) } }),
       onRecord: noted,
       onLost: (reason) => this.restart(reason),
     });
@@ -145,4 +156,20 @@ export class Feed {
     onOpen?.(waiting);
     return consumer;
   }
+}
+
+/**
+ * Finds out why the stream has no messages at some sequences. A replicated stream has copies that drop old messages
+ * at different moments, so the server that leads it must lack them as well.
+ */
+async function judgeHole(link: NatsLink, hole: SequenceRange): Promise<HoleVerdict> {
+  const before = await readStreamState(link);
+  const replicated = before?.replicated ?? false;
+  const next = replicated ? await readNextRecord(link, hole.from) : undefined;
+  if (replicated && (next === undefined || next.sequence <= hole.to)) {
+    throw new Error('The server that leads the stream has other messages than the copy.');
+  }
+  const state = replicated ? await readStreamState(link) : before;
+  if (!state) throw new Error('There is no stream.');
+  return { firstSequence: state.firstSequence, forArrived: !replicated };
 }

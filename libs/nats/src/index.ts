@@ -23,5 +23,6 @@ export * from './scheduler.ts';
 export * from './seal.ts';
 export * from './store-watch.ts';
 export * from './stream.ts';
+export * from './stream-erasure.ts';
 export * from './stream-state.ts';
 export * from './tickets.ts';

@@ -6,6 +6,7 @@ import {
   ReplayPolicy,
 } from '@nats-io/jetstream';
 import type { Msg, Subscription } from '@nats-io/transport-node';
+import type { SequenceRange } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
 import { type Delivery, type LogRecord, parseDelivery, toRecord } from './records.ts';
 import type { Backlog, Scheduler } from './scheduler.ts';
@@ -60,10 +61,26 @@ export interface ConsumerOptions {
   readonly scheduler?: Scheduler;
   readonly onRecord: (record: LogRecord, delivery: Delivery) => void;
   /**
+   * Judges sequences that the consumer has passed over. Without it nobody asks. With it the consumer goes on when
+   * it is known of a hole whether it was erased, and `onErased` is told. All other holes were left by retention.
+   */
+  readonly holes?: {
+    readonly judge: (hole: SequenceRange) => Promise<HoleVerdict>;
+    readonly onErased: (hole: SequenceRange) => void;
+  };
+  /**
    * Called once when messages were lost, the server is silent, or `onRecord` threw on arrival of a message.
    * Nothing more will come. With a scheduler, what `onRecord` throws goes to the scheduler.
    */
   readonly onLost: (reason: string) => void;
+}
+
+/** What was found out about a hole, and so about some of those behind it. */
+export interface HoleVerdict {
+  /** A hole behind this sequence was erased: the stream still has an older message, and retention removes the oldest. */
+  readonly firstSequence: number;
+  /** Whether that tells of all holes before messages that had arrived when it was asked. */
+  readonly forArrived: boolean;
 }
 
 /**
@@ -79,6 +96,12 @@ export class OrderedConsumer implements Backlog {
   #inbox = '';
   #name = '';
   readonly #after: number;
+  /** The sequence of the last message; `undefined` before the first one of a start at a time. */
+  #last: number | undefined;
+  /** What is known of the holes before a sequence. */
+  #judged = { firstSequence: Number.POSITIVE_INFINITY, before: 0 };
+  /** Whether it waits for the verdict about a hole. */
+  #held = false;
   #delivered = 0;
   /** Messages that were requested and not processed yet. */
   #requested = 0;
@@ -91,6 +114,7 @@ export class OrderedConsumer implements Backlog {
     this.#options = options;
     const { start } = options;
     this.#after = 'after' in start ? start.after : 0;
+    this.#last = 'after' in start ? start.after : undefined;
   }
 
   /**
@@ -141,24 +165,68 @@ export class OrderedConsumer implements Backlog {
     this.#heard = true;
     let next = 0;
     for (const message of messages) {
+      if (!this.#receive(message)) break;
       next++;
-      this.#receive(message);
       if (next % MESSAGES_PER_CLOCK === 0 && scheduler && scheduler.nowMs() >= deadlineMs) break;
     }
     // No message arrives during the loop, but the consumer may have been closed.
     if (this.#waiting === messages) this.#waiting = messages.slice(next);
-    return this.#waiting.length > 0;
+    return this.#waiting.length > 0 && !this.#held;
   }
 
   #arrive(message: Msg): void {
     this.#heard = true;
     const { scheduler } = this.#options;
-    if (!scheduler) {
-      this.#receive(message);
-      return;
-    }
+    if (!scheduler && !this.#held && this.#receive(message)) return;
     this.#waiting.push(message);
-    scheduler.schedule(this);
+    if (!this.#held) scheduler?.schedule(this);
+  }
+
+  /** Waits for the verdict about a hole. Meanwhile all that arrives waits, and that is bounded by the requests. */
+  async #hold(hole: SequenceRange): Promise<void> {
+    this.#held = true;
+    const arrived = this.#lastArrived() ?? hole.to + 1;
+    let verdict: HoleVerdict | undefined;
+    try {
+      verdict = await this.#options.holes?.judge(hole);
+    } catch (error) {
+      this.#lose(`why the stream lacks ${hole.from} was not found out: ${error}`);
+    }
+    if (!verdict || !this.#subscription) return;
+    const { firstSequence, forArrived } = verdict;
+    this.#judged = { firstSequence, before: forArrived ? arrived : hole.to + 1 };
+    this.#held = false;
+    this.#goOn();
+  }
+
+  /** Goes on with what has arrived meanwhile. */
+  #goOn(): void {
+    const { scheduler } = this.#options;
+    try {
+      if (scheduler) scheduler.schedule(this);
+      else this.run(Number.POSITIVE_INFINITY);
+    } catch (error) {
+      this.#lose(`a message was not processed: ${error}`);
+    }
+  }
+
+  #lastArrived(): number | undefined {
+    const last = this.#waiting.findLast(({ subject, reply }) => reply && subject !== this.#inbox);
+    return last?.reply === undefined ? undefined : parseDelivery(last.reply).streamSequence;
+  }
+
+  /** @returns false where the consumer must wait until it is known why the stream has no messages there */
+  #passHole(sequence: number): boolean {
+    const { holes } = this.#options;
+    if (!holes || this.#last === undefined || sequence <= this.#last + 1) return true;
+    const hole = { from: this.#last + 1, to: sequence - 1 };
+    const { before, firstSequence } = this.#judged;
+    if (sequence > before) {
+      void this.#hold(hole);
+      return false;
+    }
+    if (firstSequence < hole.from) holes.onErased(hole);
+    return true;
   }
 
   /** Sends a further request as soon as one has been processed. */
@@ -200,30 +268,34 @@ export class OrderedConsumer implements Backlog {
     };
   }
 
-  #receive(message: Msg): void {
+  /** @returns false where it must be received again later */
+  #receive(message: Msg): boolean {
     // The message was on its way when this consumer was closed.
-    if (!this.#subscription) return;
+    if (!this.#subscription) return true;
     // Headers do not tell: those of a message in the stream can look the same.
     if (message.subject === this.#inbox) {
       this.#control(message);
-      return;
+      return true;
     }
-    if (!message.reply) return;
+    if (!message.reply) return true;
     const delivery = parseDelivery(message.reply);
     if (delivery.consumerSequence !== this.#delivered + 1) {
       this.#lose(`message ${this.#delivered + 1} of the consumer did not arrive`);
-      return;
+      return true;
     }
+    const { streamSequence: sequence, timeMs } = delivery;
+    if (!this.#passHole(sequence)) return false;
+    this.#last = sequence;
     this.#delivered++;
     this.#requested--;
     // A copy of the stream that lags begins at its own end where that comes before the start.
-    const { streamSequence: sequence, timeMs } = delivery;
     if (sequence > this.#after) {
       const { subject, data, headers } = message;
       const record = toRecord({ sequence, timeMs, subject, data, headers }, this.#link.seal);
       this.#options.onRecord(record, delivery);
     }
     if (this.#subscription && this.#requested <= REQUEST_MESSAGES) this.#request();
+    return true;
   }
 
   /** Receives heartbeats, and the end of requests that were not filled. Any other status is a loss. */

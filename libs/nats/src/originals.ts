@@ -5,7 +5,8 @@ import type { NatsLink } from './link.ts';
 import { unavailable } from './refusals.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { SEAL_HEADER } from './seal.ts';
-import { headerOf, type RawMessage, requestMessage } from './stream-messages.ts';
+import { readStateWithin } from './state-within.ts';
+import { headerOf, type RawMessage, requestMessage, requestNext } from './stream-messages.ts';
 
 export const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 
@@ -53,12 +54,16 @@ export class Originals {
    * @param sequence where the stream says that the original is
    * @returns `false` where another message is there, so that the stream may have lost the original. An
    *   original that has left the stream counts as the same: its id alone names the publisher and the topic
-   * @throws TidemarkError `conflict` when the original has other content, or `unavailable`
+   * @throws TidemarkError `conflict` when the original has other content, `erased` when it was erased, or
+   *   `unavailable`
    */
   async check(sent: SentMessage, sequence: number, budget: RetryBudget): Promise<boolean> {
     const applicant = { flow: { user: sent.publisher, connection: this }, signal: STAYING };
     const message = await this.#read(sequence, applicant, budget);
-    if (!message) return true;
+    if (!message) {
+      await this.#refuseErased(sequence, budget);
+      return true;
+    }
     if (!hasId(message, sent.id)) return false;
     this.requireSame(message, sent);
     return true;
@@ -74,6 +79,16 @@ export class Originals {
     const isOurs = isSealed && message.subject === subject;
     if (isOurs && isSameContent(message.payload, payload)) return;
     throw new ConflictError(message.sequence);
+  }
+
+  /** A message that is gone while an older one is there was deleted: retention removes the oldest. */
+  async #refuseErased(sequence: number, budget: RetryBudget): Promise<void> {
+    if (!(await requestNext(this.#link, sequence, budget))) return;
+    const state = await readStateWithin(this.#link, budget.leftMs).catch((cause) => {
+      throw unavailable('The stream cannot be read.', cause);
+    });
+    if (state.firstSequence > sequence) return;
+    throw new TidemarkError('erased', 'The event was stored and has been erased since.');
   }
 
   #read(seq: number, applicant: Applicant, budget: RetryBudget): Promise<RawMessage | undefined> {

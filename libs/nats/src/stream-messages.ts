@@ -1,4 +1,5 @@
 import { JetStreamApiCodes } from '@nats-io/jetstream';
+import { toSubject } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
 import { unavailable } from './refusals.ts';
 import type { RetryBudget } from './retry-budget.ts';
@@ -51,6 +52,21 @@ export async function requestMessage(
     }
     if (!(await budget.pause())) throw unavailable('The stream cannot be read.', error);
   }
+}
+
+/**
+ * The first message from a sequence on, of any subject, as the leader has it. One behind a sequence that has no
+ * message tells that this was deleted, or left the stream with all before it: the stream reaches further.
+ *
+ * @returns `undefined` where the stream of the server that answers has none
+ * @throws TidemarkError `unavailable`
+ */
+export function requestNext(
+  link: NatsLink,
+  sequence: number,
+  budget: RetryBudget,
+): Promise<RawMessage | undefined> {
+  return requestMessage(link, { seq: sequence, next_by_subj: toSubject('>') }, budget);
 }
 
 interface MessageAnswer {

@@ -6,7 +6,7 @@ import {
   type SeqMsgRequest,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import type { LogBounds } from '@tidemark/protocol';
+import { type LogBounds, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
 import type { StreamAnswer } from './known-end.ts';
@@ -52,11 +52,32 @@ export async function readStreamState(
  * @returns `undefined` where that server has none there
  */
 export async function readRecord(link: NatsLink, sequence: number): Promise<LogRecord | undefined> {
+  return readRecordBy(link, { seq: sequence });
+}
+
+/** Reads the record that a query names, as `readRecord` does. */
+export async function readRecordBy(
+  link: NatsLink,
+  query: SeqMsgRequest | NextMsgRequest,
+): Promise<LogRecord | undefined> {
   const { streams } = await manager(link);
-  const message = await streams.getMessage(STREAM_NAME, { seq: sequence });
+  // The library has the search for the next one for direct gets alone, and the server for both.
+  const message = await streams.getMessage(STREAM_NAME, query as SeqMsgRequest);
   if (!message) return undefined;
-  const { subject, time, data, header: headers } = message;
+  const { seq: sequence, subject, time, data, header: headers } = message;
   return toRecord({ sequence, timeMs: time.getTime(), subject, data, headers }, link.seal);
+}
+
+/**
+ * Reads the first record from a sequence on, as `readRecord` does.
+ *
+ * @returns `undefined` where the server that leads the stream has none
+ */
+export async function readNextRecord(
+  link: NatsLink,
+  sequence: number,
+): Promise<LogRecord | undefined> {
+  return readRecordBy(link, { seq: sequence, next_by_subj: toSubject('>') });
 }
 
 /**
@@ -109,7 +130,8 @@ export async function nextSequences(
   // The server answers in the order of the requests. One that has `through` at the first is not one
   // that lacks it at the others.
   const [end, ...found] = await Promise.all([
-    get({ seq: through }),
+    // What was erased is passed over.
+    get({ seq: through, next_by_subj: toSubject('>') }),
     ...subjects.map((subject) => get({ seq: after + 1, next_by_subj: subject })),
   ]);
   if (!end) throw new Error(`The stream has no record ${through}.`);

@@ -52,7 +52,8 @@ export function desiredStream(config: StreamConfiguration): Partial<StreamConfig
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.Old,
     allow_direct: true,
-    deny_delete: true,
+    // Erasures delete single events. A stream that denies it does so for ever: servers never switch that off again.
+    deny_delete: false,
     deny_purge: true,
     max_age: streamMaxAgeSeconds * NANOSECONDS_PER_SECOND,
     max_bytes: streamMaxBytes === 0 ? -1 : streamMaxBytes,
@@ -140,13 +141,15 @@ async function reconcile(
     logger.info({ stream }, 'creating the stream');
     return streams.add({ ...desired, ...(firstMetadata && { metadata: { ...firstMetadata } }) });
   }
-  const changed = { ...desired };
+  const wanted = { ...desired };
+  // A server never lets it be switched off again.
+  if (found.config.deny_delete) wanted.deny_delete = true;
   // An older server, which a setting may allow, limits consumers when it creates a stream and never later.
-  if (natsServerFault(link.connection.info?.version ?? '')) delete changed.max_consumers;
-  const changes = differences(found.config, changed);
+  if (natsServerFault(link.connection.info?.version ?? '')) delete wanted.max_consumers;
+  const changes = differences(found.config, wanted);
   if (changes.length === 0) return found;
   logger.info({ stream, changes }, 'updating the stream');
-  return streams.update(stream, { ...found.config, ...changed });
+  return streams.update(stream, { ...found.config, ...wanted });
 }
 
 function differences(found: StreamConfig, desired: Partial<StreamConfig>): string[] {

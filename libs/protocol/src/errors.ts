@@ -33,6 +33,16 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'The name is in use on this connection, or names an event with other content.',
   },
+  not_erasable: {
+    status: 409,
+    retryable: false,
+    meaning: 'The stream is of an earlier version and deletes no event.',
+  },
+  erased: {
+    status: 410,
+    retryable: false,
+    meaning: 'The event was stored and has been erased since.',
+  },
   precondition_failed: {
     status: 412,
     retryable: false,

@@ -1,5 +1,5 @@
 import type { Follow, InboxPattern } from './inbox-state.ts';
-import { isReserved } from './inbox-topics.ts';
+import { isReservedTopic } from './reserved-topics.ts';
 import { matches } from './topics.ts';
 import { TypeFilter } from './type-filter.ts';
 
@@ -64,7 +64,7 @@ export class InboxFilter {
   }
 
   #judge(topic: string): TopicRule {
-    if (isReserved(topic)) return { isOwn: false, follows: [], mutes: [] };
+    if (isReservedTopic(topic)) return { isOwn: false, follows: [], mutes: [] };
     const { topics, follows, mutes } = this.#rules;
     const matching = <T extends InboxPattern>(list: readonly T[]) =>
       list.filter(({ pattern }) => matches(pattern, topic));

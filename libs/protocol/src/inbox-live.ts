@@ -3,7 +3,7 @@ import type { CloudEvent } from './events.ts';
 import { INBOX_COUNT_MAX, type InboxCounts } from './inbox-counts.ts';
 import type { CountsData, InboxData } from './inbox-data.ts';
 import { InboxFilter, type ItemHeader } from './inbox-filter.ts';
-import { isReserved } from './inbox-topics.ts';
+import { isInboxTopic } from './reserved-topics.ts';
 
 /** Most items behind the last counts that are remembered. */
 export const LIVE_ITEMS_MAX = 2 * (INBOX_COUNT_MAX + 1);
@@ -43,7 +43,7 @@ export function followInbox(
   const { sequence } = parseCursor(cursor);
   const { topic, type } = event;
   // Nobody vouches for an event without a publisher.
-  if (isReserved(topic)) {
+  if (isInboxTopic(topic)) {
     return event.publisher === undefined ? live : takeChange(live, event.data as InboxData);
   }
   if (sequence <= sequenceOf(live.counts)) return live;

@@ -3,6 +3,7 @@ import { asTidemarkError, TidemarkError } from './errors.ts';
 import { encodeEvent, parseEvent } from './events.ts';
 import { parseExact } from './exact-json.ts';
 import { refuseCostlyText } from './json-text.ts';
+import { isReservedTopic } from './reserved-topics.ts';
 import { contextInHeaders, isSampled, type TraceCarrier, withContext } from './trace-context.ts';
 
 /** An event without its content: what the log knows of it beside its JSON. */
@@ -58,6 +59,9 @@ export type DecodedEvent =
 export function decodeStored(message: StoredMessage): DecodedEvent {
   const { topic, payload, headers, trust } = message;
   if (topic === undefined) return { valid: false, reason: 'the subject holds no topic' };
+  if (trust !== 'sealed' && isReservedTopic(topic)) {
+    return { valid: false, reason: 'no service has written to this reserved topic' };
+  }
   const origin = sampledOrigin(headers);
   if (trust === 'sealed' && !origin) return { valid: true, json: payload };
   try {

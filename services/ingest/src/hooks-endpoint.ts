@@ -13,7 +13,7 @@ import {
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
 import { readHookBody, requireJson } from './hook-submission.ts';
 import type { Hook } from './hooks/hook.ts';
-import type { Publishing } from './publishing.ts';
+import { isRefusedRepeat, type Publishing } from './publishing.ts';
 
 export interface HooksEndpointOptions extends ProgressLimits {
   readonly limits: Limits;
@@ -91,10 +91,14 @@ export function hooksEndpoint(options: HooksEndpointOptions): Endpoint {
         return { submission: await readHookBody(request.headers, body, { hook, context }) };
       });
     } catch (error) {
-      const { code, message: reason } = asTidemarkError(error);
-      if (code !== 'conflict') throw error;
+      const known = asTidemarkError(error);
+      if (!isRefusedRepeat(known)) throw error;
+      const { code, message: reason } = known;
       // Senders write into a repeat how often they have sent it, and would go on for days after a refusal.
-      const refusal = { message: 'webhook repeated with other content', code };
+      const refusal = {
+        message: `webhook repeated ${code === 'erased' ? 'after its erasure' : 'with other content'}`,
+        code,
+      };
       refusalLog.tell({ subject: user }, refusal, () => ({ reason }));
     } finally {
       held.release();

@@ -8,7 +8,6 @@ import {
   type EventDefaults,
   highestCursor,
   readTraceContext,
-  refuseReserved,
   TidemarkError,
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
@@ -110,7 +109,6 @@ export class Publishing {
       { parent },
       async (span) => {
         const checked = await read({ ...this.#defaults(user), context, runStep });
-        for (const { topic } of checked.submission.events) refuseReserved(topic);
         span.setAttribute('tidemark.events', checked.submission.events.length);
         return checked;
       },
@@ -149,9 +147,10 @@ async function append(
   const errors = outcomes.map((one) => {
     return one.status === 'rejected' ? asTidemarkError(one.reason) : undefined;
   });
-  // A conflict tells that all other events are stored, so a failure that may pass comes first.
-  const failure = errors.find((error) => error && error.code !== 'conflict');
+  // A repeat that is refused tells that all other events are stored, so a failure that may pass comes first.
+  const failure = errors.find((error) => error && !isRefusedRepeat(error));
   if (failure) throw failure;
+  const [refused] = errors.flatMap((error) => error ?? []);
   const faults = errors.flatMap((error, index) => {
     return error ? [{ path: `[${index}]`, message: error.message }] : [];
   });
@@ -160,12 +159,17 @@ async function append(
   if (first) {
     const found = [...published, ...errors.flatMap((error) => error?.details ?? [])];
     const cursor = highestCursor(found.flatMap(({ cursor }) => cursor ?? []));
-    throw new TidemarkError('conflict', first.message, {
+    throw new TidemarkError(refused?.code ?? 'conflict', first.message, {
       ...(submission.batch && { faults }),
       ...(cursor !== undefined && { cursor }),
     });
   }
   return published;
+}
+
+/** Whether the stream has had another event, or one that was erased, under these names. */
+export function isRefusedRepeat({ code }: TidemarkError): boolean {
+  return code === 'conflict' || code === 'erased';
 }
 
 function toPublished(

@@ -16,8 +16,8 @@ import {
   parseEvent,
   parseExact,
   refuseCostlyText,
-  refuseExpired,
   refuseManyAttributes,
+  requirePublishable,
   STRUCTURED_TYPE,
   splitArray,
   TidemarkError,
@@ -185,7 +185,7 @@ export function readEvent(
   }
   refuseManyAttributes(input, path);
   const event = parseEvent({ ...withContext({ ...input }, context), publisher }, path);
-  refuseExpired(event, nowMs, path);
+  requirePublishable(event, nowMs, path);
   return event;
 }
 

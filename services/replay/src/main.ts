@@ -2,11 +2,15 @@ import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tide
 import { Steps } from '@tidemark/fairness';
 import {
   EventAppender,
+  eraseFromStream,
   Feed,
   followRevocations,
   type NatsLink,
+  nextOfTopic,
+  readNextRecord,
   readRecord,
   readStateReaching,
+  requireErasable,
   writeLineage,
 } from '@tidemark/nats';
 import {
@@ -26,6 +30,8 @@ import {
 import type { Metrics } from '@tidemark/telemetry';
 import { ArchiveStore } from './archive/archive-store.ts';
 import { ExpirySweep } from './archive/expiry-sweep.ts';
+import { erasureEndpoints } from './erasing/endpoints.ts';
+import { Eraser } from './erasing/eraser.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Reads } from './history/reads.ts';
 import { Waits } from './history/waits.ts';
@@ -68,6 +74,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     batchMax: config.projectionBatchMax,
     stream: {
       readRecord: (sequence) => readRecord(link, sequence),
+      reachesBeyond: async (sequence) => (await readNextRecord(link, sequence)) !== undefined,
       writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
     },
     onWritten: (events, missing) => waits.noteWritten(events, missing),
@@ -95,6 +102,14 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
 
   const served = { store, projector, shared, stallWatch, waits, steps, ownTopics, tombstones };
   const inbox = openInbox(parts, config, served);
+  const eraser = new Eraser({
+    store,
+    logger,
+    stream: {
+      eraseEvent: (sequence) => eraseFromStream(link, sequence),
+      nextOfTopic: (topic, from) => nextOfTopic(link, topic, from),
+    },
+  });
   const front = createFront(parts, config, { ...served, ...inbox });
   await front.listen();
   await link.connect(signal);
@@ -125,12 +140,14 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       return after;
     },
     onRecord: (record) => projector.receiveRecord(record),
+    onErased: (hole) => projector.skipErased(hole),
   });
   feed.start();
   const sweep = new ExpirySweep(store, logger);
+  eraser.start();
 
   // A step of its own for each part, so that one that fails does not keep the archive from being closed.
-  for (const part of [keeper, feed, following, projector, sweep, ...shared.start()]) {
+  for (const part of [keeper, feed, following, projector, sweep, eraser, ...shared.start()]) {
     onStop(() => part.stop());
   }
   // Before the link, which waits for NATS.
@@ -165,7 +182,7 @@ function openInbox(
     ...parts,
     service: 'replay',
     timeoutMs: config.appendTimeoutMs,
-    // Each change of an inbox holds a place among the reads.
+    // Each change of an inbox holds a place among the reads. Few erasures are under way at a time.
     pendingMax: config.readsMax,
   });
   const options = {
@@ -202,6 +219,7 @@ function createFront(
       }),
       ...inboxEndpoints(options, inbox),
     ],
+    adminEndpoints: erasureEndpoints({ ...options, requireErasable: () => requireErasable(link) }),
     checks: {
       projection: () => projector.caughtUp && !stallWatch.stalled,
       archive: () => projector.writable,

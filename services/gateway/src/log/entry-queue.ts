@@ -38,6 +38,11 @@ export class EntryQueue {
     else this.#items.push(entry);
   }
 
+  /** Puts an entry in the place of the one with its sequence, which must be there. */
+  replace(entry: EventEntry): void {
+    this.#items[this.#start + this.indexAfter(entry.sequence - 1)] = entry;
+  }
+
   shift(): EventEntry | undefined {
     const first = this.first;
     if (!first) return undefined;

@@ -34,6 +34,9 @@ const TYPE_BYTES_PER_CHARACTER = 2;
 /** Larger frames get memory of their own. Node's pool would leave the rest of its blocks unused. */
 const POOLED_BYTES_MAX = 1024;
 
+/** The JSON of an event that was erased. */
+const NOTHING = new Uint8Array();
+
 /** Counts the memory of entries. */
 export interface Account {
   /** @param bytes less than 0 for memory that is free again */
@@ -65,6 +68,18 @@ export class EventEntry implements LogEvent, Position {
     this.timeMs = event.timeMs;
     this.json = event.json;
     this.deliveryTrace = deliveryTrace;
+  }
+
+  /** An entry that keeps the place of one whose event is erased. No reader is given it. */
+  static blankFor({ epoch, sequence, topic, timeMs }: EventEntry): EventEntry {
+    const blank = new EventEntry(epoch, { sequence, topic, timeMs, json: NOTHING });
+    blank.#expiresMs = Number.NEGATIVE_INFINITY;
+    return blank;
+  }
+
+  /** Whether it only keeps the place of an event. */
+  get erased(): boolean {
+    return this.json === NOTHING;
   }
 
   /** Its CloudEvents type, which is read from the JSON once, and only where somebody filters by types. */

@@ -1,8 +1,10 @@
 import {
+  type Erasure,
   type GapReason,
   type Lineage,
   type LogBounds,
   type LogEvent,
+  type SequenceRange,
   toPresent,
 } from '@tidemark/protocol';
 import { type DeliveryTrace, EventEntry } from './event-entry.ts';
@@ -148,6 +150,20 @@ export class EventLog {
     this.#wakeHeadWaiters();
   }
 
+  /** Moves the head past events that were erased before the feed came to them. */
+  skipErased({ from, to }: SequenceRange): void {
+    this.#checkSequence(from);
+    this.tail.advanceHead(to);
+    this.#wakeHeadWaiters();
+  }
+
+  /** Erases events from the tail, as a record at a sequence says. */
+  eraseEvents(erasure: Erasure, record: number): void {
+    const { topic, sequences } = erasure;
+    if (topic !== undefined) this.tail.eraseTopic(topic, record);
+    else for (const sequence of sequences) this.tail.eraseEvent(sequence);
+  }
+
   /** Moves the head past a message that is not a valid event. */
   skipInvalid(sequence: number): void {
     this.#checkSequence(sequence);
@@ -168,8 +184,7 @@ export class EventLog {
   }
 
   /**
-   * Nothing is deleted from the middle of the stream, so a jump means that retention was faster than
-   * the feed. The tail restarts, and every reader goes on from its own position in the archive.
+   * What was erased is skipped, so a jump means that retention was faster than the feed. The tail restarts, and every reader goes on from its own position in the archive.
    */
   #checkSequence(sequence: number): void {
     if (sequence > this.tail.head + 1) this.#restart(this.#lineage, undefined, sequence - 1);

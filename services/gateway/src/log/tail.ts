@@ -1,6 +1,6 @@
 import type { TypeFilter } from '@tidemark/protocol';
 import { EntryQueue } from './entry-queue.ts';
-import type { Account, EventEntry } from './event-entry.ts';
+import { type Account, EventEntry } from './event-entry.ts';
 import type { PatternSet } from './pattern-set.ts';
 import { Topic } from './topic.ts';
 import { TopicIndex } from './topic-index.ts';
@@ -108,6 +108,23 @@ export class Tail {
     return topic;
   }
 
+  /** Erases the event of a sequence, if the tail has it. Whoever is about to write it still does. */
+  eraseEvent(sequence: number): void {
+    const entry = this.#entries.at(this.#entries.indexAfter(sequence - 1));
+    if (entry?.sequence !== sequence || entry.erased) return;
+    const blank = EventEntry.blankFor(entry);
+    this.#entries.replace(blank);
+    this.topics.get(entry.topic)?.entries.replace(blank);
+    entry.endCharge();
+    blank.chargeTo(this.#account);
+  }
+
+  /** Erases the events of a topic before a sequence. */
+  eraseTopic(name: string, before: number): void {
+    const entries = this.topics.get(name)?.entries.after(0) ?? [];
+    for (const { sequence } of entries) if (sequence < before) this.eraseEvent(sequence);
+  }
+
   /** Moves the head past a message that is not a valid event. */
   advanceHead(sequence: number): void {
     this.#head = sequence;
@@ -123,10 +140,11 @@ export class Tail {
     this.#head = sequence;
   }
 
-  /** The entries after one sequence, up to and including another. */
+  /** The entries after one sequence, up to and including another, without those that were erased. */
   between(after: number, through: number): readonly EventEntry[] {
     const count = this.#entries.indexAfter(through) - this.#entries.indexAfter(after);
-    return this.#entries.after(after).slice(0, Math.max(count, 0));
+    const entries = this.#entries.after(after).slice(0, Math.max(count, 0));
+    return entries.filter(({ erased }) => !erased);
   }
 
   /** Whether all of its entries were stored before that time. False without an entry. */

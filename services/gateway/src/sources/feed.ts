@@ -6,6 +6,7 @@ import {
   readRecord,
   waitForStream,
 } from '@tidemark/nats';
+import { ERASURES_TOPIC, type LogEvent, readErasure } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Counters } from '../counters/counters.ts';
 import type { DeliveryTrace } from '../log/event-entry.ts';
@@ -43,6 +44,7 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
       counters.feedEvents++;
       log.appendEvent(decoded.event, deliveryTrace);
       deliveryTrace?.completed();
+      if (decoded.event.topic === ERASURES_TOPIC) erase(log, decoded.event);
       return;
     }
     const { sequence } = record;
@@ -70,10 +72,17 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
       return log.begin(stream, end);
     },
     onRecord: appendRecord,
+    onErased: (hole) => log.skipErased(hole),
   });
   feed.start();
   onStreamChange(link, logger, () => void followEpoch(link, { log, feed, logger, signal }));
   return feed;
+}
+
+/** Carries out a record. Only services write to its topic; what cannot be read is of a later version. */
+function erase(log: EventLog, { sequence, json }: LogEvent): void {
+  const erasure = readErasure(JSON.parse(Buffer.from(json).toString()));
+  if (erasure) log.eraseEvents(erasure, sequence);
 }
 
 interface Followed {

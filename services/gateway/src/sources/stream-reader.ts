@@ -3,7 +3,7 @@ import {
   type NatsLink,
   nextSequences,
   OrderedConsumer,
-  readRecord,
+  readNextRecord,
   readStateReaching,
   readStreamState,
   type StreamState,
@@ -135,18 +135,17 @@ export class StreamReader implements StreamTier {
     const { firstSequence, lastSequence } = await this.#state();
     let low = firstSequence;
     let high = lastSequence + 1;
-    let expired = 0;
     let earlier = 0;
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2);
-      const record = await readRecord(this.#link, middle);
-      if (!record) expired = middle;
-      if (record && record.timeMs < timeMs) earlier = middle;
-      if (record && record.timeMs >= timeMs) high = middle;
-      else low = middle + 1;
-    }
-    if (expired > 0 && expired >= (await this.#state()).firstSequence) {
-      throw new Error('A server that leads the stream no more has answered.');
+      // What was erased, or has expired meanwhile, is passed over.
+      const record = await readNextRecord(this.#link, middle);
+      if (!record) throw new Error('A server that leads the stream no more has answered.');
+      if (record.timeMs >= timeMs) high = middle;
+      else {
+        earlier = record.sequence;
+        low = earlier + 1;
+      }
     }
     return { sequence: low - 1, found: earlier === low - 1 };
   }

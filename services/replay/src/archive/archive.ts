@@ -14,6 +14,7 @@ import { Selection } from '../selection/selection.ts';
 import { SelectionCache } from '../selection/selection-cache.ts';
 import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
 import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/dictionary.ts';
+import { ErasureTable, type KnownErasure } from '../sqlite/erasure-table.ts';
 import { type EventKeys, EventTable } from '../sqlite/event-table.ts';
 import { ExpiryTable } from '../sqlite/expiry-table.ts';
 import { type ArchivedHeader, HeaderTable } from '../sqlite/header-table.ts';
@@ -32,6 +33,8 @@ export class Archive {
   readonly path: string;
   /** Names the file, from its beginning on. */
   readonly id: string;
+  /** The erasures that it knows. */
+  readonly erasures: ErasureTable;
   readonly #database: Database;
   readonly #dictionaries: Dictionaries;
   readonly #table: EventTable;
@@ -66,7 +69,12 @@ export class Archive {
     this.#headers = new HeaderTable(this.#database);
     this.#index = new KeyIndex(this.#database);
     this.#expiry = new ExpiryTable(this.#database);
-    this.#writer = new Writer(this.#database, this.#dictionaries, this.#expiry);
+    this.erasures = new ErasureTable(this.#database);
+    this.#writer = new Writer(this.#database, {
+      dictionaries: this.#dictionaries,
+      expiry: this.#expiry,
+      erasures: this.erasures,
+    });
     this.#missing = this.#database.prepare(
       `SELECT max(from_sequence, @after + 1) AS "from", min(to_sequence, @through) AS "to"
        FROM missing WHERE to_sequence > @after AND from_sequence <= @through
@@ -190,6 +198,23 @@ export class Archive {
     if (sequences.length === 0) return 0;
     this.#revision++;
     return this.#writer.removeEvents(sequences);
+  }
+
+  /** Whether an event is erased by a record that the archive knows, also one that it never had. */
+  isErased(event: { readonly sequence: number; readonly topic: string }): boolean {
+    return this.erasures.covers(event);
+  }
+
+  /**
+   * Removes events of an erasure, as many as one step may.
+   *
+   * @returns how many; 0 where none is left
+   * @throws the error of SQLite, such as on a full disk
+   */
+  eraseStep(erasure: KnownErasure): number {
+    const removed = this.#writer.eraseStep(erasure);
+    if (removed > 0) this.#revision++;
+    return removed;
   }
 
   /**

@@ -72,6 +72,7 @@ function streamOf(messages: Messages, { first = 1, lineage = { epoch: 'log' } as
             trust: 'none',
           };
         },
+        reachesBeyond: async (sequence) => sequence < messages.length,
         async writeLineage(next) {
           written.push(next);
           return { ...bounds, ...next };
@@ -196,7 +197,11 @@ describe('log that lost its end', () => {
   test('server that lacks what it said it has: nothing is decided', async () => {
     fill(range(1, 50));
     const { bounds } = streamOf(range(1, 60));
-    const stream = { readRecord: async () => undefined, writeLineage: async () => bounds };
+    const stream = {
+      readRecord: async () => undefined,
+      reachesBeyond: async () => false,
+      writeLineage: async () => bounds,
+    };
     await expect(judgeEpoch(archive, bounds, stream, logger)).rejects.toThrow('within its bounds');
   });
 });

@@ -2,8 +2,10 @@ import { type LogRecord, leaveEpoch } from '@tidemark/nats';
 import {
   type ArchivedEvent,
   decodeStored,
+  eventExpiryMs,
   type Lineage,
   type LogBounds,
+  NEVER_MS,
   toPresent,
 } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -13,6 +15,8 @@ import type { Archive } from '../archive/archive.ts';
 export interface JudgedStream {
   /** `undefined` where the stream has no record there. */
   readonly readRecord: (sequence: number) => Promise<LogRecord | undefined>;
+  /** Whether the stream has a record behind a sequence, so that one which is not there was erased. */
+  readonly reachesBeyond: (sequence: number) => Promise<boolean>;
   /**
    * Writes the lineage of the log, and answers the bounds of the stream in its last epoch. Fails where the
    * stream is no longer in the epoch that was judged.
@@ -21,7 +25,10 @@ export interface JudgedStream {
 }
 
 /** The archive, as far as an epoch is judged by it. */
-export type JudgedArchive = Pick<Archive, 'bounds' | 'lastEvent'>;
+export type JudgedArchive = Pick<Archive, 'bounds' | 'lastEvent' | 'isErased'>;
+
+/** Most erased events that are passed over in search of one that can be compared. */
+const ERASED_MAX = 100;
 
 /**
  * Decides, before the archive is aligned, whether the log goes on in its epoch. The log lost its end where
@@ -36,9 +43,10 @@ export type JudgedArchive = Pick<Archive, 'bounds' | 'lastEvent'>;
 export async function judgeEpoch(
   archive: JudgedArchive,
   stream: LogBounds,
-  { readRecord, writeLineage }: JudgedStream,
+  judged: JudgedStream,
   logger: Logger,
 ): Promise<LogBounds> {
+  const { readRecord, writeLineage } = judged;
   const found = archive.bounds;
   if (!found) return stream;
   const isSame = found.epoch === stream.epoch;
@@ -50,7 +58,7 @@ export async function judgeEpoch(
   const end =
     isOlder || isSame ? found.lastSequence : Math.min(present?.sequence ?? 0, stream.lastSequence);
   const kept = { ...found, lastSequence: end };
-  const compared = await lastInCommon(archive, kept, stream, readRecord);
+  const compared = await lastInCommon(archive, kept, stream, judged);
   const through = await beforeUnknown(archive, { ...stream, lastSequence: compared }, readRecord);
   const isWhole = through === end;
   if (isWhole && !isOlder) return stream;
@@ -65,16 +73,24 @@ async function lastInCommon(
   archive: JudgedArchive,
   { firstSequence, lastSequence }: LogBounds,
   stream: LogBounds,
-  readRecord: JudgedStream['readRecord'],
+  { readRecord, reachesBeyond }: JudgedStream,
 ): Promise<number> {
   const end = Math.min(lastSequence, stream.lastSequence);
   const start = Math.max(firstSequence, stream.firstSequence) - 1;
   const isSame = async (event: ArchivedEvent | undefined): Promise<boolean> => {
     // Messages that are no events are not in the archive. `beforeUnknown` looks at them.
-    if (!event) return true;
-    const record = await readRecord(event.sequence);
-    if (record) return isOf(record, event);
-    throw new Error(`The stream has no record ${event.sequence}, which lies within its bounds.`);
+    let compared = event;
+    for (let erased = 0; compared && erased < ERASED_MAX; erased++) {
+      const { sequence } = compared;
+      const record = await readRecord(sequence);
+      if (record) return isOf(record, compared);
+      if (!(await reachesBeyond(sequence))) {
+        throw new Error(`The stream has no record ${sequence}, which lies within its bounds.`);
+      }
+      // It was erased, and the archive has yet to learn that: the event before it tells as much.
+      compared = archive.lastEvent({ after: start, through: sequence - 1 });
+    }
+    return true;
   };
   if (await isSame(archive.lastEvent({ after: start, through: end }))) return end;
   let same = start;
@@ -108,9 +124,19 @@ async function beforeUnknown(
   for (let sequence = first; sequence <= end; sequence++) {
     const record = await readRecord(sequence);
     if (record?.topic === undefined) continue;
-    if (decodeStored(record).valid) return sequence - 1;
+    const stored = decodeStored(record);
+    if (!stored.valid || mayBeRemoved(archive, { ...record, ...stored })) continue;
+    return sequence - 1;
   }
   return through;
+}
+
+/** Whether the archive may have had an event that it lacks: one that expires, or is erased. */
+function mayBeRemoved(
+  archive: JudgedArchive,
+  { sequence, topic = '', json }: Pick<LogRecord, 'sequence' | 'topic'> & { json: Uint8Array },
+): boolean {
+  return eventExpiryMs(json) !== NEVER_MS || archive.isErased({ sequence, topic });
 }
 
 /** An earlier version may have read the same message in another way; then its time tells. */

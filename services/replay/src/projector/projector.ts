@@ -151,8 +151,7 @@ export class Projector {
   receiveRecord(record: LogRecord): void {
     if (this.#state !== 'following' || record.sequence <= this.#received) return;
     if (record.sequence > this.#received + 1) {
-      // Nothing is ever deleted from the middle of this stream, so a jump means that retention
-      // removed events before they were archived.
+      // What was erased is skipped, so a jump means that retention removed events before they were archived.
       this.#missing.push({ from: this.#received + 1, to: record.sequence - 1 });
     }
     this.#received = record.sequence;
@@ -161,6 +160,11 @@ export class Projector {
     const { batchMax } = this.#options;
     if (this.#events.length >= batchMax || this.#length >= BATCH_LENGTH_MAX) this.writeBatch();
     else this.#scheduled ??= setImmediate(() => this.writeBatch());
+  }
+
+  /** Moves on past events that were erased before they came here. */
+  skipErased({ from, to }: SequenceRange): void {
+    if (this.#state === 'following' && from === this.#received + 1) this.#received = to;
   }
 
   /** Writes what has been received. */

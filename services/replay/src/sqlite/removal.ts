@@ -4,7 +4,7 @@ import type { Order } from './log-range.ts';
 
 /** Most events and bytes of JSON that one step removes: some 10 ms. */
 export const STEP_EVENTS_MAX = 500;
-const STEP_BYTES_MAX = 1024 * 1024;
+export const STEP_BYTES_MAX = 1024 * 1024;
 
 const COLUMNS = ['topic', 'type', 'source'] as const;
 

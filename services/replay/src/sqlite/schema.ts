@@ -12,10 +12,29 @@ const EXPIRING = `
   ) STRICT;
   CREATE INDEX expiring_by_time ON expiring (expires_ms);`;
 
+/**
+ * The erasures that the archive knows, by the sequences of their records, and the single events that they name. An
+ * event is named also where the archive does not have it: another archive may, which fills this one.
+ */
+const ERASURES = `
+  CREATE TABLE erasures (
+    record INTEGER PRIMARY KEY,
+    topic TEXT,
+    events INTEGER NOT NULL DEFAULT 0,
+    state INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX erasures_by_topic ON erasures (topic, record);
+  CREATE INDEX erasures_by_state ON erasures (state, record);
+  CREATE TABLE erased (
+    sequence INTEGER PRIMARY KEY,
+    record INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX erased_by_record ON erased (record);`;
+
 /** What makes a file of each earlier version one of the next. */
 export const UPGRADES: Readonly<Record<number, string>> = {
   1: `ALTER TABLE position ADD COLUMN earlier TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2;`,
-  2: `${EXPIRING} PRAGMA user_version = 3;`,
+  2: `${EXPIRING} ${ERASURES} PRAGMA user_version = 3;`,
 };
 
 /** Pages in the write-ahead log at which they are moved into the file: 16 MiB. */
@@ -84,6 +103,7 @@ export const SCHEMA = `
   CREATE INDEX events_by_type ON events (type_id);
   CREATE INDEX events_by_source ON events (source_id);
   ${EXPIRING}
+  ${ERASURES}
 
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};

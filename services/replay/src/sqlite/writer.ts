@@ -1,15 +1,19 @@
 import {
   type ArchivedEvent,
   type CloudEvent,
+  ERASURES_TOPIC,
+  type Erasure,
   expiryMs,
   formatEarlier,
   type Lineage,
   type LogBounds,
   NEVER_MS,
+  readErasure,
   type SequenceRange,
 } from '@tidemark/protocol';
 import type { Database, Statement } from 'better-sqlite3';
 import type { Dictionaries } from './dictionary.ts';
+import type { ErasureTable, KnownErasure } from './erasure-table.ts';
 import type { ExpiryTable } from './expiry-table.ts';
 import { removeAfter, removeEvents } from './removal.ts';
 
@@ -19,6 +23,8 @@ export interface IndexedEvent extends ArchivedEvent {
   readonly source: string;
   /** When it expires, in ms since 1970; absent: never. */
   readonly expiresMs?: number;
+  /** What it erases, where it is the record of an erasure. */
+  readonly erasure?: Erasure;
 }
 
 /**
@@ -27,9 +33,15 @@ export interface IndexedEvent extends ArchivedEvent {
  * @throws SyntaxError where the JSON is none
  */
 export function toIndexed(event: Omit<ArchivedEvent, 'topic'>): IndexedEvent {
-  const { topic, type, source, expires } = JSON.parse(event.json) as CloudEvent;
-  const expiresMs = expiryMs(expires);
-  return { ...event, topic, type, source, ...(expiresMs !== NEVER_MS && { expiresMs }) };
+  const parsed = JSON.parse(event.json) as CloudEvent;
+  const { topic, type, source } = parsed;
+  const expiresMs = expiryMs(parsed.expires);
+  const erasure = topic === ERASURES_TOPIC ? readErasure(parsed) : undefined;
+  return {
+    ...{ ...event, topic, type, source },
+    ...(expiresMs !== NEVER_MS && { expiresMs }),
+    ...(erasure && { erasure }),
+  };
 }
 
 export interface Batch {
@@ -53,20 +65,29 @@ export interface Filling {
   readonly bounds: LogBounds;
 }
 
+/** The tables that the writer keeps beside that of the events. */
+export interface WriterTables {
+  readonly dictionaries: Dictionaries;
+  readonly expiry: ExpiryTable;
+  readonly erasures: ErasureTable;
+}
+
 /** Makes every change to the archive; each is one transaction. */
 export class Writer {
   readonly #database: Database;
   readonly #dictionaries: Dictionaries;
   readonly #expiry: ExpiryTable;
+  readonly #erasures: ErasureTable;
   readonly #insert: Statement<[number, number, number, number, number, string]>;
   readonly #insertMissing: Statement<[number, number]>;
   readonly #moveEnd: Statement<[number, string, number]>;
   #lastTimeMs: number;
 
-  constructor(database: Database, dictionaries: Dictionaries, expiry: ExpiryTable) {
+  constructor(database: Database, { dictionaries, expiry, erasures }: WriterTables) {
     this.#database = database;
     this.#dictionaries = dictionaries;
     this.#expiry = expiry;
+    this.#erasures = erasures;
     this.#insert = database.prepare(
       `INSERT INTO events (sequence, time_ms, topic_id, type_id, source_id, json)
        VALUES (?, ?, ?, ?, ?, ?)`,
@@ -99,6 +120,7 @@ export class Writer {
       this.#database
         .prepare('UPDATE position SET epoch = ?, earlier = ?')
         .run(epoch, formatEarlier(earlier));
+      this.#erasures.repeatAll();
     });
   }
 
@@ -108,6 +130,7 @@ export class Writer {
       this.#setLastSequence(bounds, through);
       for (const event of events) this.#insertEvent(event);
       for (const { from, to } of missing) this.#insertMissing.run(from, to);
+      this.#noteErasures(events);
       this.#writeCounts();
     });
   }
@@ -121,21 +144,31 @@ export class Writer {
   fillPart({ from, to, events, bounds }: Filling): boolean {
     return this.#transact(() => {
       this.#setLastSequence(bounds, bounds.lastSequence);
-      const hole = this.#database
-        .prepare<[number, number], SequenceRange>(
-          `DELETE FROM missing WHERE from_sequence <= ? AND to_sequence >= ?
-           RETURNING from_sequence AS "from", to_sequence AS "to"`,
-        )
-        .get(from, to);
-      if (!hole) return false;
-      if (hole.from < from) this.#insertMissing.run(hole.from, from - 1);
-      if (to < hole.to) this.#insertMissing.run(to + 1, hole.to);
+      if (!this.#cutMissing({ from, to })) return false;
       this.#database
         .prepare('UPDATE position SET first_sequence = min(first_sequence, ?)')
         .run(from);
-      this.#insertBetween(events, { before: from, after: to });
+      // The other archive may not know of an erasure yet that this one has carried out.
+      const kept = events.filter((event) => !this.#erasures.covers(event));
+      this.#insertBetween(kept, { before: from, after: to });
+      this.#noteErasures(events);
       this.#writeCounts();
       return true;
+    });
+  }
+
+  /**
+   * Removes what is erased, as much as one step may.
+   *
+   * @returns how many events were removed; 0 where none is left, which is noted
+   */
+  eraseStep(erasure: KnownErasure): number {
+    return this.#transact(() => {
+      const removed = removeEvents(this.#database, this.#erasures.listStep(erasure));
+      const state = removed === 0 ? 'stream' : 'archive';
+      this.#erasures.note(erasure.record, state, removed);
+      this.#clearCaches();
+      return removed;
     });
   }
 
@@ -148,6 +181,7 @@ export class Writer {
   truncateStep(sequence: number, bounds: LogBounds): { removed: number; lastSequence: number } {
     return this.#transact(() => {
       const { removed, lastSequence } = removeAfter(this.#database, sequence);
+      this.#erasures.forgetAfter(lastSequence);
       this.#setLastSequence(bounds, lastSequence);
       this.#clearCaches();
       this.#lastTimeMs = this.#readLastTimeMs();
@@ -162,6 +196,31 @@ export class Writer {
       this.#clearCaches();
       return removed;
     });
+  }
+
+  /** Notes the records among events that were just stored. What they erase is no longer missing. */
+  #noteErasures(events: readonly IndexedEvent[]): void {
+    for (const { sequence: record, erasure } of events) {
+      if (!erasure) continue;
+      this.#erasures.add(record, erasure);
+      for (const sequence of this.#erasures.sequencesOf(record)) {
+        this.#cutMissing({ from: sequence, to: sequence });
+      }
+    }
+  }
+
+  /** Takes a part out of a missing range. @returns whether all of it was missing */
+  #cutMissing({ from, to }: SequenceRange): boolean {
+    const hole = this.#database
+      .prepare<[number, number], SequenceRange>(
+        `DELETE FROM missing WHERE from_sequence <= ? AND to_sequence >= ?
+         RETURNING from_sequence AS "from", to_sequence AS "to"`,
+      )
+      .get(from, to);
+    if (!hole) return false;
+    if (hole.from < from) this.#insertMissing.run(hole.from, from - 1);
+    if (to < hole.to) this.#insertMissing.run(to + 1, hole.to);
+    return true;
   }
 
   /**

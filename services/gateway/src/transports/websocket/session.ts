@@ -8,8 +8,7 @@ import {
   completeEvent,
   parseClientMessage,
   parseEvent,
-  refuseExpired,
-  refuseReserved,
+  requirePublishable,
   TidemarkError,
   withContext,
 } from '@tidemark/protocol';
@@ -178,8 +177,7 @@ export class WebSocketSession {
     const nowMs = Date.now();
     const completed = completeEvent(input, { publisher, nowMs, newId });
     const event = { ...parseEvent(completed, 'event'), publisher };
-    refuseExpired(event, nowMs, 'event');
-    refuseReserved(event.topic);
+    requirePublishable(event, nowMs, 'event');
     requirePermission(this.#principal, 'publish', event.topic);
     if (this.#publishing >= limits.publishesMax) {
       throw connectionLimit('publishes', `${limits.publishesMax} events that wait for the stream`);

@@ -1,0 +1,53 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { TidemarkError, toSubject } from '@tidemark/protocol';
+import type { NatsLink } from './link.ts';
+import { manager, readInfo, readRecordBy, STREAM_NAME } from './stream-state.ts';
+
+/** The error of NATS for a sequence without a message, for which the client library has no name. */
+const SEQUENCE_NOT_FOUND = 10043;
+
+/**
+ * Requires that events can be deleted from the stream. Servers never allow it for a stream that once denied it.
+ *
+ * @throws TidemarkError `not_erasable`, or `unavailable` where there is no stream; the error of NATS
+ */
+export async function requireErasable(link: NatsLink): Promise<void> {
+  const info = await readInfo(link, STREAM_NAME);
+  if (!info) throw new TidemarkError('unavailable', 'There is no stream.');
+  if (!info.config.deny_delete) return;
+  throw new TidemarkError(
+    'not_erasable',
+    'The stream was created by an earlier version, with deny_delete, which NATS never takes back. A stream that is restored from a backup, or promoted from a new mirror, allows erasures (RELIABILITY.md).',
+  );
+}
+
+/**
+ * Deletes an event from the stream, and overwrites its bytes on the disk. An event that is not there, or not any
+ * more, is no error. It takes the server some 5 ms.
+ *
+ * @throws the error of NATS
+ */
+export async function eraseFromStream(link: NatsLink, sequence: number): Promise<void> {
+  const { streams } = await manager(link);
+  try {
+    await streams.deleteMessage(STREAM_NAME, sequence, true);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === SEQUENCE_NOT_FOUND) return;
+    throw error;
+  }
+}
+
+/**
+ * Finds the first event of a topic that the stream has, from a sequence on.
+ *
+ * @returns its sequence; `undefined` where there is none
+ * @throws the error of NATS
+ */
+export async function nextOfTopic(
+  link: NatsLink,
+  topic: string,
+  from: number,
+): Promise<number | undefined> {
+  const record = await readRecordBy(link, { seq: from, next_by_subj: toSubject(topic) });
+  return record?.sequence;
+}
