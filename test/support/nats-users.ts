@@ -22,8 +22,8 @@ const ownership = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
 ]);
 const revocation = `$KV.TIDEMARK_REVOCATIONS.${revocationKey({ subject: 'mallory' })}`;
 const buckets = [revocation, '$KV.TIDEMARK_TICKETS.x', `$JS.API.STREAM.MSG.GET.${TICKETS}`];
-/** Only replay writes to the inboxes of users. */
-const inboxes = ['tidemark.events.inbox.alice'];
+/** Only replay writes to the inboxes of users, and the records of erasures. */
+const reserved = ['tidemark.events.inbox.alice', 'tidemark.events.tidemark.erasures'];
 const nobodys = ['$SYS.REQ.SERVER.PING', '_INBOX.other.x', 'any.thing', '$JS.API.STREAM.CREATE.X'];
 const internal = [
   'tidemark.control.disconnect',
@@ -41,13 +41,13 @@ export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
     `tidemark.api.STREAM.INFO.${EVENTS}`,
   ],
   ingest: [
-    ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys, ...inboxes],
+    ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys, ...reserved],
     `$JS.API.CONSUMER.CREATE.${EVENTS}`,
     `tidemark.api.CONSUMER.CREATE.${EVENTS}`,
     `tidemark.api.STREAM.DELETE.${EVENTS}`,
   ],
   // Readers believe what is announced.
-  gateway: [...deletions, ...ownership, ...nobodys, ...inboxes, 'tidemark.archives.announce'],
+  gateway: [...deletions, ...ownership, ...nobodys, ...reserved, 'tidemark.archives.announce'],
   replay: [
     ...[...deletions, ...buckets, ...nobodys],
     'tidemark.events.forged',

@@ -7,11 +7,14 @@ import {
   type CountsData,
   changeInbox,
   encodeInbox,
+  formatCursor,
   INBOX_EVENT_TYPE,
   INBOX_IDS_MAX,
   type InboxChange,
   type InboxData,
   type InboxState,
+  type LogBounds,
+  type Position,
   parseCursor,
   TidemarkError,
 } from '@tidemark/protocol';
@@ -101,17 +104,14 @@ export class InboxChanges {
   }
 
   async #attemptAll(request: ChangeRequest): Promise<ChangeResult> {
-    let hasLeft: string | undefined;
+    let told: Told | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const inbox = this.#options.inboxes.open(request.owner);
       try {
-        return await this.#attempt(request, inbox, hasLeft);
+        return await this.#attempt(request, inbox, told);
       } catch (error) {
-        const { code, details } = asTidemarkError(error);
-        if (code !== 'precondition_failed') throw error;
-        if (details.cursor) await this.#waitFor(details.cursor);
-        // The stream holds no event of this inbox any more, and the archive does.
-        else hasLeft = inbox.last && cursorOf(inbox, inbox.last.sequence);
+        told = toldBy(error, inbox);
+        if (told.last) await this.#waitFor(formatCursor(told.last));
       }
     }
     throw new TidemarkError('unavailable', 'Other devices change this inbox all the time.', {
@@ -123,7 +123,7 @@ export class InboxChanges {
   async #attempt(
     request: ChangeRequest,
     inbox: Inbox,
-    hasLeft: string | undefined,
+    told: Told | undefined,
   ): Promise<ChangeResult> {
     const { id, toChange } = request;
     const { now } = this.#options;
@@ -140,7 +140,7 @@ export class InboxChanges {
     const { cursor } = await this.#append(
       inbox,
       { topics: inbox.topics, ...data, counts, change: request.described },
-      { hasLeft, parent: request.parent },
+      { told, parent: request.parent },
     );
     // So that the user's next request finds it here. The change is stored in any case.
     await this.#reaches(cursor);
@@ -154,15 +154,13 @@ export class InboxChanges {
    * @throws TidemarkError `unavailable`
    */
   async repeat(inbox: Inbox, data: InboxData): Promise<boolean> {
-    const last = inbox.last && cursorOf(inbox, inbox.last.sequence);
-    for (const hasLeft of [undefined, last]) {
+    let told: Told | undefined;
+    for (let attempt = 0; attempt < 2; attempt++) {
       try {
-        await this.#append(inbox, data, { hasLeft });
+        await this.#append(inbox, data, { told });
         return true;
       } catch (error) {
-        const { code, details } = asTidemarkError(error);
-        if (code !== 'precondition_failed') throw error;
-        if (details.cursor) return false;
+        told = toldBy(error, inbox);
       }
     }
     return false;
@@ -171,16 +169,16 @@ export class InboxChanges {
   /**
    * Stores what an inbox holds.
    *
-   * @param hasLeft the cursor of the last event of the inbox, where the stream no longer has it
+   * @param told what the stream answered to the attempt before
    * @throws TidemarkError as `EventAppender.append`
    */
   #append(
-    { owner, last, ...inbox }: Inbox,
+    inbox: Inbox,
     data: InboxData,
-    { hasLeft, parent }: { readonly hasLeft?: string | undefined; readonly parent?: Span },
+    { told, parent }: { readonly told?: Told | undefined; readonly parent?: Span },
   ): Promise<AppendedEvent> {
-    const isEmpty = !last || cursorOf(inbox, last.sequence) === hasLeft;
-    const precondition: Precondition = isEmpty ? 'empty' : last;
+    const { owner } = inbox;
+    const precondition = preconditionOf(inbox, told);
     const event: CloudEvent = {
       specversion: '1.0',
       id: randomUUID(),
@@ -222,4 +220,37 @@ export class InboxChanges {
 function withId(state: InboxState, id: string | undefined): InboxState {
   if (id === undefined) return state;
   return { ...state, recent: [...state.recent, id].slice(-INBOX_IDS_MAX) };
+}
+
+/** What the stream answered to a condition that did not hold. */
+interface Told {
+  /** The last event that the topic of the inbox has in the stream; absent where it has none. */
+  readonly last?: Position;
+  /** The last one that the archive had then. */
+  readonly archived: number;
+}
+
+/** @throws the error where it is another one */
+function toldBy(error: unknown, { last }: Inbox): Told {
+  const { code, details } = asTidemarkError(error);
+  if (code !== 'precondition_failed') throw error;
+  const { cursor } = details;
+  return { archived: last?.sequence ?? 0, ...(cursor && { last: parseCursor(cursor) }) };
+}
+
+/**
+ * The event that a change follows. The archive has it, unless the stream has removed it since, or it is one that
+ * nobody vouches for and that is in no archive.
+ */
+function preconditionOf({ last, bounds }: Inbox, told: Told | undefined): Precondition {
+  const sequence = last?.sequence ?? 0;
+  const hasLeft = told !== undefined && !told.last && told.archived === sequence;
+  if (told?.last && isForeign(told.last, sequence, bounds)) return told.last;
+  return last && !hasLeft ? last : 'empty';
+}
+
+/** Whether the archive has passed an event without keeping it. */
+function isForeign(position: Position, last: number, { epoch, lastSequence }: LogBounds): boolean {
+  const isPassed = position.epoch === epoch && position.sequence <= lastSequence;
+  return isPassed && position.sequence > last;
 }
