@@ -19,7 +19,6 @@ const SHARED = [
   'max_bytes',
   'max_msg_size',
   'max_msgs_per_subject',
-  'deny_delete',
   'deny_purge',
   'allow_rollup_hdrs',
   'discard',

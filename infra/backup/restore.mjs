@@ -124,7 +124,8 @@ async function restoreEvents(request, { found, known }) {
   const restored = await restoreStream(request, {
     name: EVENTS,
     found,
-    meanwhile: { subjects: [`${EVENTS}.restoring`], metadata: UNREADABLE },
+    // One of an earlier version denies deletions, which no server takes back later.
+    meanwhile: { subjects: [`${EVENTS}.restoring`], metadata: UNREADABLE, deny_delete: false },
   });
   const through = await lastSequence(connection, restored);
   if (through < restored.state.last_seq) {

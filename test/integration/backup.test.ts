@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
@@ -7,6 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { cached, NEWEST } from '../../infra/launcher/nats-server.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
 import { type Listener, TRANSPORTS } from '../support/clients.ts';
+import { erase } from '../support/erasures.ts';
 import type { NatsServerOptions } from '../support/nats-server.ts';
 import { type CommandResult, runOperator } from '../support/operator.ts';
 import { makeToken } from '../support/services.ts';
@@ -23,6 +24,7 @@ import {
   withNats,
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
+import { askPage } from './replay-setup.ts';
 
 /* A backup that is made under load, and everything lost after it. */
 
@@ -72,6 +74,48 @@ async function start(nats: NatsServerOptions = {}): Promise<Kept> {
       await system.nats.restart(binary);
     },
   };
+}
+
+test('erasures that are newer than the backup: applied again after the restore, and a stream of an earlier version then allows them', async () => {
+  const { system, folder, backUp, restore, loseEverything } = await start();
+  const backup = join(folder, 'backup');
+  const stored = await system.publisher.storeAll(series(TOPIC, 1, 20));
+  await system.publisher.storeAll(series('whole', 1, 5));
+  expect(await erase(system.replay, { cursor: stored[0]?.cursor })).toMatchObject({ events: 1 });
+  expect((await backUp(backup)).code).toBe(0);
+  // As the version before has made the stream.
+  const manifest = join(backup, 'manifest.json');
+  const text = await readFile(manifest, 'utf8');
+  await writeFile(manifest, text.replaceAll('"deny_delete": false', '"deny_delete": true'));
+  for (const target of [{ cursor: stored[9]?.cursor }, { topic: 'whole' }]) {
+    expect(await erase(system.replay, target)).toMatchObject({ status: 200, complete: true });
+  }
+  const file = join(folder, 'erasures.ndjson');
+  const token = { TIDEMARK_TOKEN: await makeToken('admin history:>', 'operator') };
+  const url = ['--url', system.replay.url];
+  expect((await runOperator('erasures', ['--save', file, ...url], token)).output).toContain(
+    '3 records',
+  );
+  await loseEverything();
+  expect((await restore(backup)).code).toBe(0);
+  await system.nats.restart();
+  await system.replay.restart();
+  await until(async () => (await idsOf(system, TOPIC)).length === 19);
+  expect(await idsOf(system, TOPIC)).toContain('10');
+  const applied = await runOperator('erasures', ['--apply', file, ...url], token);
+  expect(applied.output).toContain('3 erasures are recorded again');
+  await until(async () => (await idsOf(system, TOPIC)).length === 18);
+  expect(await idsOf(system, TOPIC)).not.toContain('10');
+  expect(await idsOf(system, 'whole')).toEqual([]);
+  const again = await runOperator('erasures', ['--apply', file, ...url], token);
+  expect(again.code).toBe(0);
+  const wrong = await runOperator('erasures', ['--apply', file, '--save', file, ...url], token);
+  expect(wrong).toMatchObject({ code: 1, output: expect.stringContaining('One of') });
+});
+
+async function idsOf({ replay }: System, topic: string): Promise<unknown[]> {
+  const { items } = await askPage(replay, `/v1/events?topics=${topic}`);
+  return items.map(({ event }) => event.id);
 }
 
 test('backup and restore: made under load, all lost: who is within it goes on, who is beyond it is told what is lost', async () => {

@@ -88,6 +88,8 @@ function streams(names = [EVENTS, REVOCATIONS, TICKETS]) {
     const found = await Promise.all(names.map((name) => manager.streams.info(name)));
     return found.map(({ config, created, state }) => ({
       ...{ config, created, first: Math.max(state.first_seq, 1) },
+      // No answer may be taken for the request to delete a message.
+      deleted: state.num_deleted ?? 0,
       ...(config.name !== EVENTS && { last: state.last_seq }),
     }));
   });
@@ -149,6 +151,7 @@ test('gateway: what it lets a consumer send: deletes no stream, and is no announ
   const forged = JSON.stringify({ ...announced, instance: 'forged', archive: 'forged' });
   for (const [payload, replies] of [
     ['', FORBIDDEN.gateway],
+    ['{"seq":1}', [`$JS.API.STREAM.MSG.DELETE.${EVENTS}`]],
     [forged, ['tidemark.archives.announce']],
   ] as const) {
     const { seq } = await jetstream(gateway).publish('tidemark.events.any', payload);

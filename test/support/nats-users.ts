@@ -16,6 +16,8 @@ const deletions = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
   `$JS.API.STREAM.PURGE.${stream}`,
   `$JS.API.STREAM.MSG.DELETE.${stream}`,
 ]);
+/** Replay deletes what is erased. */
+const erasing = `$JS.API.STREAM.MSG.DELETE.${EVENTS}`;
 const ownership = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
   `$JS.API.STREAM.CREATE.${stream}`,
   `$JS.API.STREAM.UPDATE.${stream}`,
@@ -23,7 +25,11 @@ const ownership = [EVENTS, REVOCATIONS, TICKETS].flatMap((stream) => [
 const revocation = `$KV.TIDEMARK_REVOCATIONS.${revocationKey({ subject: 'mallory' })}`;
 const buckets = [revocation, '$KV.TIDEMARK_TICKETS.x', `$JS.API.STREAM.MSG.GET.${TICKETS}`];
 /** Only replay writes to the inboxes of users, and the records of erasures. */
-const reserved = ['tidemark.events.inbox.alice', 'tidemark.events.tidemark.erasures'];
+const reserved = [
+  'tidemark.events.inbox.alice',
+  'tidemark.events.tidemark.erasures',
+  'tidemark.events.tidemark.x',
+];
 const nobodys = ['$SYS.REQ.SERVER.PING', '_INBOX.other.x', 'any.thing', '$JS.API.STREAM.CREATE.X'];
 const internal = [
   'tidemark.control.disconnect',
@@ -35,13 +41,14 @@ const internal = [
 /** Subjects that a user may not publish to. */
 export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
   publisher: [
-    ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys],
+    ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys, ...reserved],
     'tidemark.events.orders.1',
     `$JS.API.STREAM.INFO.${EVENTS}`,
     `tidemark.api.STREAM.INFO.${EVENTS}`,
   ],
   ingest: [
     ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys, ...reserved],
+    `tidemark.api.STREAM.MSG.DELETE.${EVENTS}`,
     `$JS.API.CONSUMER.CREATE.${EVENTS}`,
     `tidemark.api.CONSUMER.CREATE.${EVENTS}`,
     `tidemark.api.STREAM.DELETE.${EVENTS}`,
@@ -49,8 +56,9 @@ export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
   // Readers believe what is announced.
   gateway: [...deletions, ...ownership, ...nobodys, ...reserved, 'tidemark.archives.announce'],
   replay: [
-    ...[...deletions, ...buckets, ...nobodys],
+    ...[...deletions.filter((one) => one !== erasing), ...buckets, ...nobodys],
     'tidemark.events.forged',
+    'tidemark.events.tidemark.x',
     'tidemark.control.disconnect',
   ],
 };

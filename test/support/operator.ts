@@ -12,7 +12,7 @@ export interface CommandResult {
 
 /** Runs a command of `infra/backup` as an operator does: a user who may do everything at NATS. */
 export function runOperator(
-  command: 'backup' | 'restore' | 'mirror' | 'promote',
+  command: 'backup' | 'restore' | 'mirror' | 'promote' | 'erasures',
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<CommandResult> {

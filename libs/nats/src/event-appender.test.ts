@@ -270,6 +270,28 @@ test('append, a duplicate, and another message is where the original was: sent a
   expect(attempts()).toBe(2);
 });
 
+test('append, a duplicate, and its original was erased: refused; one that has left the stream: a duplicate', async () => {
+  const appends = [stored(3, { duplicate: true })];
+  const erased = await appenderWith({ appends, beyond: found(4) });
+  await expect(erased.appender.append(EVENT)).rejects.toMatchObject({ code: 'erased' });
+  const retained = { appends, beyond: found(5), state: { first_seq: 5, last_seq: 7 } };
+  const left = await appenderWith(retained);
+  expect(await left.appender.append(EVENT)).toMatchObject({ duplicate: true });
+});
+
+test('append, refused, and the event that its condition names was erased in a replicated stream: told', async () => {
+  const { appender } = await appenderWith({
+    appends: [WRONG],
+    last: [found(5)],
+    replicas: 3,
+    beyond: found(8),
+  });
+  await expect(appender.append(EVENT, condition(7))).rejects.toMatchObject({
+    code: 'precondition_failed',
+    details: { cursor: `${EPOCH}-5` },
+  });
+});
+
 test('append, a duplicate, and the leader cannot be asked for the original: unavailable', async () => {
   const { appender } = await appenderWith({
     appends: [stored(3, { duplicate: true })],

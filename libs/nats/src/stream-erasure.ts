@@ -17,7 +17,7 @@ export async function requireErasable(link: NatsLink): Promise<void> {
   if (!info.config.deny_delete) return;
   throw new TidemarkError(
     'not_erasable',
-    'The stream was created by an earlier version, with deny_delete, which NATS never takes back. A stream that is restored from a backup, or promoted from a new mirror, allows erasures (RELIABILITY.md).',
+    'The stream was created by an earlier version, with deny_delete, which NATS never takes back. A stream that is restored from a backup, or promoted from a new mirror, allows erasures (infra/README.md).',
   );
 }
 

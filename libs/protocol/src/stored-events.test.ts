@@ -39,6 +39,18 @@ describe('stored events', () => {
     expect(eventIn(read(payload))).toEqual(EVENT);
   });
 
+  test('a topic of the servers: an event with a seal, and none without', () => {
+    const payload = Buffer.from(JSON.stringify({ ...EVENT, topic: 'tidemark.erasures' }));
+    const parts = { topic: 'tidemark.erasures', payload, headers: NO_HEADERS };
+    expect(decodeStored({ ...parts, trust: 'sealed' }).valid).toBe(true);
+    for (const trust of ['earlier', 'none'] as const) {
+      expect(decodeStored({ ...parts, trust })).toMatchObject({
+        valid: false,
+        reason: expect.stringContaining('reserved'),
+      });
+    }
+  });
+
   test('without a seal: what section 3 forbids: a reason; what readers may read differently: gone', () => {
     const text = JSON.stringify(EVENT);
     const withData = (json: string) => text.replace('}', `,"data":${json}}`);

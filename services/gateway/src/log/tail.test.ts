@@ -229,6 +229,43 @@ describe('tail', () => {
     }
   });
 
+  test('erased entries: no reader gets them, their memory is free, and later ones leave in order', () => {
+    fc.assert(
+      fc.property(
+        fc.array(stored, { minLength: 1, maxLength: 40 }),
+        fc.array(fc.nat(50), { maxLength: 5 }),
+        fc.boolean(),
+        (events, picked, wholeTopic) => {
+          const { tail, all } = fill(events, { bytesMax: 1_000_000, eventsMax: 30 });
+          const kept = all.filter(({ sequence }) => sequence > tail.floor);
+          const gone = new Set<number>();
+          for (const index of picked) {
+            const entry = kept[index % kept.length];
+            if (!entry) continue;
+            const erased = wholeTopic
+              ? kept.filter((one) => one.topic === entry.topic && one.sequence < tail.head)
+              : [entry];
+            for (const { sequence } of erased) gone.add(sequence);
+            if (wholeTopic) tail.eraseTopic(entry.topic, tail.head);
+            else tail.eraseEvent(entry.sequence);
+          }
+          tail.eraseEvent(tail.head + 1);
+          const shown = kept.filter(({ sequence }) => !gone.has(sequence));
+          expect(readOn(tail, new PatternSet(['>']), tail.floor, 3)).toEqual(shown);
+          const wanted = shown.filter((entry) => matches('n.*', entry.topic));
+          expect(readOn(tail, new PatternSet(['n.*']), tail.floor, 3)).toEqual(wanted);
+          expect(tail.between(tail.floor, tail.head)).toEqual(shown);
+          expect(tail.length).toBe(kept.length);
+          const { bytes } = tail;
+          tail.reset(tail.head);
+          const full = fill(events, { bytesMax: 1_000_000, eventsMax: 30 }).tail.bytes;
+          const freed = kept.filter(({ sequence }) => gone.has(sequence));
+          expect(full - bytes).toBe(freed.reduce((sum, { json }) => sum + json.length, 0));
+        },
+      ),
+    );
+  });
+
   test('reset: everything is forgotten', () => {
     const { tail } = fill([{ topic: 'a', bytes: 9, skipped: 0 }], {
       bytesMax: 10_000,

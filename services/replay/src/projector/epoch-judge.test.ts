@@ -6,6 +6,7 @@ import type { Lineage, LogBounds } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Archive } from '../archive/archive.ts';
+import { toIndexed } from '../sqlite/writer.ts';
 import { judgeEpoch } from './epoch-judge.ts';
 
 const logger = createLogger('test', 'silent');
@@ -46,7 +47,10 @@ function toEvent(number: number, sequence: number) {
 }
 
 /** A stream with these messages, from a first sequence on. */
-function streamOf(messages: Messages, { first = 1, lineage = { epoch: 'log' } as Lineage } = {}) {
+function streamOf(
+  messages: Messages,
+  { first = 1, lineage = { epoch: 'log' } as Lineage, erased = [] as number[] } = {},
+) {
   const bounds: LogBounds = { ...lineage, firstSequence: first, lastSequence: messages.length };
   let requests = 0;
   const written: Lineage[] = [];
@@ -58,6 +62,7 @@ function streamOf(messages: Messages, { first = 1, lineage = { epoch: 'log' } as
         async readRecord(sequence): Promise<LogRecord | undefined> {
           requests++;
           if (sequence < first || sequence > messages.length) return undefined;
+          if (erased.includes(sequence)) return undefined;
           const number = messages[sequence - 1] ?? 0;
           const { json, timeMs } = toEvent(number, sequence);
           const payload = Buffer.from(number === 0 ? 'no event' : json);
@@ -117,6 +122,58 @@ describe('log that is whole', () => {
     const lineage = { epoch: 'log.a', earlier: [{ epoch: 'log', through: 3 }] };
     const later = streamOf(range(1, 3), { lineage });
     expect(await later.judge()).toBe(later.bounds);
+  });
+});
+
+describe('events that are gone by intention', () => {
+  test('erased from the stream, and the archive has yet to learn that: the same epoch', async () => {
+    fill(range(1, 50));
+    const { judge, bounds } = streamOf(range(1, 60), { erased: [47, 48, 49, 50] });
+    expect(await judge()).toBe(bounds);
+  });
+
+  test('erased from the stream, and the log lost its end too: the loss is found', async () => {
+    fill(range(1, 50));
+    const messages = [...range(1, 30), ...range(1001, 1040)];
+    const { judge, written } = streamOf(messages, { erased: [49, 50] });
+    await judge();
+    expect(written).toMatchObject([{ earlier: [{ epoch: 'log', through: 30 }] }]);
+  });
+
+  test('removed from the archive, and still in the stream: the same epoch', async () => {
+    fill(range(1, 50));
+    const sequence = 51;
+    const json = JSON.stringify({ topic: 'tidemark.erasures', type: 'tidemark.erasure' });
+    const names = { topic: 'tidemark.erasures', type: 'tidemark.erasure', source: '/s' };
+    const erasure = { sequences: [49, 50] };
+    archive.appendEvents([{ sequence, timeMs: 510, json, ...names, erasure }], [], sequence);
+    const known = archive.erasures.firstIn('archive');
+    if (known) archive.eraseStep(known);
+    // The archive ends with its record, and then with what it has removed.
+    archive.truncateAfter(50);
+    archive.erasures.add(52, erasure);
+    const { judge, bounds } = streamOf(range(1, 60));
+    expect(await judge()).toBe(bounds);
+  });
+
+  test('an event that expires, which the archive has removed at its end: the same epoch', async () => {
+    archive.begin({ epoch: 'log' }, 1);
+    const expires = '2001-01-01T00:00:00Z';
+    const parts = { specversion: '1.0', id: '1', source: '/s', type: 't', topic: 'a', expires };
+    const json = JSON.stringify(parts);
+    const event = toIndexed({ sequence: 1, timeMs: 10, json });
+    archive.appendEvents([event], [], 1);
+    expect(archive.removeExpired()).toBe(1);
+    const payload = Buffer.from(json);
+    const names = { subject: 'tidemark.events.a', topic: 'a', headers: new Map() };
+    const record: LogRecord = { sequence: 1, timeMs: 10, payload, ...names, trust: 'none' };
+    const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 1 };
+    const stream = {
+      readRecord: async () => record,
+      reachesBeyond: async () => false,
+      writeLineage: () => Promise.reject(new Error('Nothing was lost.')),
+    };
+    expect(await judgeEpoch(archive, bounds, stream, logger)).toBe(bounds);
   });
 });
 

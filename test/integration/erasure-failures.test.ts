@@ -1,0 +1,134 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { STREAM_NAME } from '@tidemark/nats';
+import { parseCursor } from '@tidemark/protocol';
+import { afterEach, expect, test } from 'vitest';
+import { erase, filesWith } from '../support/erasures.ts';
+import { startNatsServer } from '../support/nats-server.ts';
+import { startService } from '../support/services.ts';
+import {
+  ids,
+  type System,
+  series,
+  startSystem,
+  storeArchived,
+  streamState,
+  withNats,
+} from '../support/system.ts';
+import { until } from '../support/until.ts';
+import { askPage, untilProjected } from './replay-setup.ts';
+
+/* Erasures (PROTOCOL.md section 13.3) while services are away, are killed, or come too late. */
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function start(): Promise<System> {
+  const system = await startSystem();
+  cleanups.push(() => system.stop());
+  return system;
+}
+
+/** Reads a topic from the beginning, at a gateway and at the replay service. */
+async function expectEverywhere(system: System, topic: string, expected: readonly string[]) {
+  const listener = system.listen('websocket', { topics: topic, after: 'earliest' });
+  await until(() => listener.live);
+  expect(listener.ids).toEqual(expected);
+  expect(listener.gaps).toEqual([]);
+  await listener.stop();
+  const { items, gaps } = await askPage(system.replay, `/v1/events?topics=${topic}&limit=1000`);
+  expect(items.map(({ event }) => event.id)).toEqual(expected);
+  expect(gaps).toEqual([]);
+}
+
+test('replay, killed in the middle of an erasure: goes on with it at its next start', async () => {
+  const system = await start();
+  await storeArchived(system, series('big', 1, 4000));
+  const records = system.listen('websocket', { topics: 'tidemark.erasures' });
+  await until(() => records.live);
+  const answer = erase(system.replay, { topic: 'big' }).catch(() => undefined);
+  const left = async () => (await streamState(system.nats.url)).messages;
+  await until(() => records.ids.length === 1);
+  await system.replay.kill();
+  await answer;
+  expect(await left()).toBeGreaterThan(1);
+  await system.replay.restart();
+  await until(async () => (await left()) === 1);
+  await until(() => filesWith('lorem ipsum', system, [system.replay]).length === 0);
+  await expectEverywhere(system, 'big', []);
+});
+
+test('everybody was away while events were erased: their holes are neither gaps nor losses', async () => {
+  const system = await start();
+  const stored = await storeArchived(system, series('holes', 1, 60));
+  const other = await system.startReplay();
+  await other.waitUntilReady();
+  // It has the first half, and will find holes at its end.
+  await other.kill();
+  await system.gateway.kill();
+  stored.push(...(await storeArchived(system, series('holes', 61, 120))));
+  const gone = [59, 60, 61, 62, 80, 90, 91, 92, 119, 120];
+  for (const n of gone) {
+    const answer = await erase(system.replay, { cursor: stored[n - 1]?.cursor });
+    expect(answer).toMatchObject({ status: 200, events: 1, complete: true });
+  }
+  await storeArchived(system, series('holes', 121, 130));
+  await system.gateway.restart();
+  await other.restart();
+  // A young archive reads the stream from its beginning.
+  const young = await system.startReplay();
+  await young.waitUntilReady();
+  const expected = ids(1, 130).filter((id) => !gone.includes(Number(id)));
+  const { last } = await streamState(system.nats.url);
+  for (const replay of [other, young]) {
+    await untilProjected(replay, last);
+    await until(async () => {
+      const { items, gaps } = await askPage(replay, '/v1/events?topics=holes&limit=1000');
+      expect(gaps).toEqual([]);
+      return items.length === expected.length;
+    });
+  }
+  await expectEverywhere(system, 'holes', expected);
+  for (const replay of [system.replay, other, young]) {
+    const texts = replay.logs.map(({ msg }) => msg);
+    expect(texts).not.toContain('the log lost its end: it has a new epoch');
+  }
+});
+
+test('a gateway that lost NATS while its last events were erased: goes on without a gap, and so does ingest', async () => {
+  const system = await start();
+  const listener = system.listen('sse', { topics: 'cut' });
+  await until(() => listener.live);
+  const stored = await storeArchived(system, series('cut', 1, 20));
+  await until(() => listener.ids.length === 20);
+  const epoch = parseCursor(stored[0]?.cursor ?? '').epoch;
+  for (const n of [18, 19, 20]) await erase(system.replay, { cursor: stored[n - 1]?.cursor });
+  await system.nats.kill();
+  await system.nats.restart();
+  const startMs = performance.now();
+  const [next] = await system.publisher.storeInOrder(series('cut', 21, 21));
+  // Ingest does not take the erased event, which it had stored last, for a loss.
+  expect(performance.now() - startMs).toBeLessThan(10_000);
+  expect(parseCursor(next?.cursor ?? '').epoch).toBe(epoch);
+  await until(() => listener.ids.length === 21);
+  expect(listener.gaps).toEqual([]);
+  await expectEverywhere(system, 'cut', [...ids(1, 17), '21']);
+});
+
+test('a stream that denies deletions: 409 that says so, nothing is recorded, and all else works', async () => {
+  const nats = await startNatsServer();
+  cleanups.push(() => nats.stop());
+  await withNats(nats.url, async (connection) => {
+    const { streams } = await jetstreamManager(connection);
+    const subjects = ['tidemark.events.>'];
+    await streams.add({ name: STREAM_NAME, subjects, deny_delete: true, deny_purge: true });
+  });
+  const replay = await startService('replay', { natsUrl: nats.url });
+  cleanups.push(() => replay.stop());
+  const { last } = await streamState(nats.url);
+  const answer = await erase(replay, { topic: 'any' });
+  expect(answer).toMatchObject({ status: 409, code: 'not_erasable' });
+  expect((await streamState(nats.url)).last).toBe(last);
+  expect(replay.logs.filter(({ msg }) => msg === 'the stream could not be set up')).toEqual([]);
+});
