@@ -6,6 +6,7 @@ import { readReplayConfiguration } from '@tidemark/config';
 import {
   type Backlog,
   CONSUMER_HEARTBEAT_MS,
+  eraseFromStream,
   Feed,
   NatsLink,
   OrderedConsumer,
@@ -227,3 +228,88 @@ async function overheadBytes(): Promise<number> {
   const digits = `${streamSequence}${consumerSequence}${pending}`.length;
   return subject.length + reply.length - digits + `${1000}${100}${0}`.length;
 }
+
+describe('holes', () => {
+  /** Erases some of the last messages. @returns the sequence before all of them, and what is gone */
+  async function storeWithHoles(count: number): Promise<{ before: number; gone: Set<number> }> {
+    // An older message shows that retention has taken none.
+    await store(1);
+    const before = stored;
+    await store(count);
+    const gone = new Set<number>();
+    for (let n = 1; n < count; n += n % 40 === 1 ? 1 : 39) gone.add(before + n);
+    for (const sequence of gone) await eraseFromStream(link, sequence);
+    return { before, gone };
+  }
+
+  function expected(before: number, gone: ReadonlySet<number>): number[] {
+    const all = Array.from({ length: stored - before }, (_, index) => before + index + 1);
+    return all.filter((sequence) => !gone.has(sequence));
+  }
+
+  test.each([
+    ['on arrival', undefined],
+    ['in turns', { nowMs: () => 0, schedule: (task) => setImmediate(() => task.run(1)) }],
+  ] as [string, Scheduler | undefined][])(
+    'feed that processes %s, erased messages: told of each once, in order with the records, for few requests',
+    async (_, scheduler) => {
+      const { before, gone } = await storeWithHoles(2500);
+      const told: number[] = [];
+      const read: number[] = [];
+      const asked = vi.spyOn(link.knownEnd, 'check');
+      const feed = new Feed({
+        link,
+        logger,
+        ...(scheduler && { scheduler }),
+        onStart: () => before,
+        onRecord: ({ sequence }) => read.push(sequence),
+        onErased: ({ from, to }) => {
+          expect(from).toBe(Math.max(before, ...told.slice(-1), ...read.slice(-1)) + 1);
+          for (let sequence = from; sequence <= to; sequence++) told.push(sequence);
+        },
+      });
+      cleanups.push(() => feed.stop());
+      feed.start();
+      await until(() => read.at(-1) === stored);
+      expect(read).toEqual(expected(before, gone));
+      expect(told).toEqual([...gone]);
+      expect(asked.mock.calls.length).toBeLessThan(12);
+      // Live, with nothing behind it.
+      const next = stored + 1;
+      await store(3);
+      await until(() => read.at(-1) === next + 2);
+    },
+  );
+
+  test.each([
+    ['was left by retention: nobody is told, and the records arrive', 'retention'],
+    ['cannot be judged: the consumer is lost where it came to it', 'fault'],
+  ])('a hole that %s', async (_, why) => {
+    const { before, gone } = await storeWithHoles(200);
+    const sequences: number[] = [];
+    const lost: string[] = [];
+    const consumer = new OrderedConsumer(link, {
+      start: { after: before + 1 },
+      timeoutMs: 5000,
+      holes: {
+        judge: async () => {
+          if (why === 'fault') throw new Error('NATS is away.');
+          return { firstSequence: Number.MAX_SAFE_INTEGER, forArrived: true };
+        },
+        onErased: () => expect.unreachable(),
+      },
+      onRecord: ({ sequence }) => sequences.push(sequence),
+      onLost: (reason) => lost.push(reason),
+    });
+    cleanups.push(() => consumer.close());
+    await consumer.open();
+    if (why === 'fault') {
+      await until(() => lost.length === 1);
+      expect(lost[0]).toContain('NATS is away');
+      expect(sequences.every((sequence) => sequence < Math.min(...[...gone].slice(2)))).toBe(true);
+    } else {
+      await until(() => sequences.at(-1) === stored);
+      expect(sequences).toEqual(expected(before + 1, gone));
+    }
+  });
+});

@@ -159,6 +159,7 @@ export class OrderedConsumer implements Backlog {
   }
 
   run(deadlineMs: number): boolean {
+    if (this.#held) return false;
     const { scheduler } = this.#options;
     const messages = this.#waiting;
     // The server is silent while no request is open. Its time begins with the next request.
