@@ -1,11 +1,24 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseDuration } from './duration.mjs';
+import { makePrivate, makeWritable } from './folders.mjs';
 import { takeLock } from './lock.mjs';
 import { readable } from './log-lines.mjs';
 import { freePorts } from './ports.mjs';
@@ -46,6 +59,59 @@ test('lock: its holder killed: free', async () => {
   await once(holder, 'exit');
   expect(await takeLock(folder, 'test')).toBeDefined();
 });
+
+test('lock: another user has taken what its name may be among temporary files: it is free', async () => {
+  const hash = createHash('sha256')
+    .update(`test ${realpathSync(folder)}`)
+    .digest('hex');
+  const other = createServer().listen(join(tmpdir(), `tidemark-${hash.slice(0, 16)}.sock`));
+  await once(other, 'listening');
+  expect(await takeLock(folder, 'test')).toBeDefined();
+  other.close();
+});
+
+const REMEDY = 'do something else';
+const OTHER_USER = 12_345;
+
+test('data folder: a link that somebody has left under the name of the probe: what it leads to stays', () => {
+  const victim = join(folder, 'victim');
+  writeFileSync(victim, 'mine');
+  symlinkSync(victim, join(folder, `.writable-${process.pid}`));
+  makeWritable(folder, REMEDY);
+  expect(readFileSync(victim, 'utf8')).toBe('mine');
+});
+
+test.skipIf(!process.getuid)('data folder: of another user: refused, and unchanged', () => {
+  const data = join(folder, 'data');
+  mkdirSync(data, { mode: 0o777 });
+  chmodSync(data, 0o777);
+  const me = process.getuid?.() ?? 0;
+  chown(data, me || OTHER_USER);
+  expect(() => makePrivate(data, REMEDY, OTHER_USER + 1)).toThrow(/belongs to another user/);
+  expect(statSync(data).mode & 0o777).toBe(0o777);
+});
+
+// Only root can give files to others.
+test.skipIf(process.getuid?.() !== 0).each(['token-secret', 'archive.db', 'link'])(
+  'data folder: others could write there, and one has left %s: refused',
+  (name) => {
+    const data = join(folder, 'data');
+    mkdirSync(data);
+    chown(data, OTHER_USER);
+    const left = join(data, name);
+    if (name === 'link') symlinkSync('/etc/hostname', left);
+    else writeFileSync(left, 'x');
+    chown(left, OTHER_USER);
+    makePrivate(data, REMEDY, OTHER_USER);
+    chown(left, OTHER_USER + 1);
+    expect(() => makePrivate(data, REMEDY, OTHER_USER)).toThrow(/belongs to another user/);
+    expect(statSync(data).mode & 0o777).toBe(0o700);
+  },
+);
+
+function chown(path: string, user: number): void {
+  lchownSync(path, user, -1);
+}
 
 test('ports: zeros: different free ports', async () => {
   const wanted = ['one', 'two'].map((name) => ({

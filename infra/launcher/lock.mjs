@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from './failure.mjs';
 
+/** Systems take 103 bytes or more. */
+const SOCKET_PATH_BYTES_MAX = 100;
+
 /**
  * Takes a lock that a crash releases: a listening socket, which ends with its process. A file with a
  * process id would remain and could name an unrelated process.
@@ -26,12 +29,17 @@ export async function takeLock(folder, purpose) {
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** @param {string} folder @param {string} purpose */
+/**
+ * In the folder itself, where only those can take it who may write there. In the folder for temporary files, which
+ * all users share, another user could hold every lock.
+ *
+ * @param {string} folder @param {string} purpose
+ */
 function socketPath(folder, purpose) {
-  // Hashed, because the path of a Unix socket has at most about 100 bytes.
-  const hash = createHash('sha256')
-    .update(`${purpose} ${realpathSync(folder)}`)
-    .digest('hex');
+  const real = realpathSync(folder);
+  const own = join(real, `.lock-${purpose}.sock`);
+  if (process.platform !== 'win32' && Buffer.byteLength(own) <= SOCKET_PATH_BYTES_MAX) return own;
+  const hash = createHash('sha256').update(`${purpose} ${real}`).digest('hex');
   const name = `tidemark-${hash.slice(0, 16)}`;
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, Failure } from './failure.mjs';
 
@@ -27,7 +27,8 @@ export function createSecretFile(file) {
   // Written to another name and renamed, so that a crash leaves no half-written secret.
   const aside = `${file}.${process.pid}`;
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
-  writeFileSync(aside, `${secret}\n`, { mode: 0o600 });
+  rmSync(aside, { force: true });
+  writeFileSync(aside, `${secret}\n`, { mode: 0o600, flag: 'wx' });
   renameSync(aside, file);
   return secret;
 }
