@@ -2,7 +2,7 @@ import type { Confirm, Response } from '@tidemark/http';
 import { parseCursor } from '@tidemark/protocol';
 import { type HistoryPage, readPage } from './pages.ts';
 import type { HistoryQuery } from './query.ts';
-import { type HistoryRange, type HistorySource, resolveRange } from './range.ts';
+import { type HistoryRange, type HistorySource, presentRange } from './range.ts';
 import type { Read } from './reads.ts';
 import { treeBytes } from './wait-tree.ts';
 import type { Waits } from './waits.ts';
@@ -48,7 +48,8 @@ export async function waitForPage(
     options.waits.reads.use({ flow, signal }, async () => {
       takeBytes(treeBytes(criteria.patterns));
       const after = { kind: 'cursor', position: parseCursor(page.next) } as const;
-      const range = await resolveRange({ ...query, after }, options);
+      // Not `resolveRange`: a cursor beyond the end would ask NATS each time, and in a cluster for seconds.
+      const range = presentRange({ ...query, after }, options);
       const limits = { limitMax: options.pageEventsMax, runStep, takeBytes };
       return { range, page: await readPage(range, query, limits) };
     });

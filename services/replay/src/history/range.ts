@@ -68,6 +68,11 @@ export async function resolveRange(
   source: HistorySource,
 ): Promise<HistoryRange> {
   await waitForArchive(source, furthestPosition(query));
+  return presentRange(query, source);
+}
+
+/** Finds the range of a query in what the archive has now. */
+export function presentRange(query: HistoryQuery, source: HistorySource): HistoryRange {
   const snapshot = source.store.snapshot();
   const { archive, bounds } = snapshot;
   const { before, fromMs, toMs } = query;
