@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeToken } from '../support/services.ts';
 import { type Answer, type IngestSetup, sequenceOf, startIngest } from './ingest-setup.ts';
 
 const BATCH = { 'content-type': 'application/cloudevents-batch+json' };
@@ -153,6 +154,25 @@ describe('ingest, conditional append', () => {
     const zero = cursor.replace(/-\d+$/, '-0');
     const start = await setup.post(event('4', 'conditions.empty'), ifMatch(zero));
     expect(start).toMatchObject({ status: 412, body: { cursor: null } });
+  });
+
+  test('conditions on a topic that the token does not permit: the same 403, whatever is there', async () => {
+    const { cursor } = (await setup.post(event('1', 'hidden.full'))).body;
+    const token = await makeToken('publish:open', 'mallory');
+    const answers = [];
+    for (const options of [ifEmpty, ifMatch(cursor), ifMatch('x-1')]) {
+      for (const topic of ['hidden.full', 'hidden.none']) {
+        const { status, headers, body } = await setup.post(event('2', topic), {
+          ...options,
+          token,
+        });
+        const { message, ...rest } = body;
+        expect(message).toContain(topic);
+        answers.push({ status, position: headers.get('tidemark-position'), ...rest });
+      }
+    }
+    const same = { status: 403, position: null, code: 'forbidden', retryable: false };
+    expect(answers).toEqual(answers.map(() => same));
   });
 
   test('sent again after a lost answer, others have written since: told as a duplicate', async () => {
