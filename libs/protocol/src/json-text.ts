@@ -78,7 +78,7 @@ export function refuseCostlyText(
   // The text may hold what does not count.
   const bytesMax = EVENT_BYTES_MAX + ADDED_BYTES_MAX;
   if (!whole || length <= bytesMax) return;
-  const message = `The event has more than the ${bytesMax} bytes that are allowed as JSON.`;
+  const message = `There are more than the ${bytesMax} bytes that an event may have as JSON.`;
   const faults = path === undefined ? undefined : [{ path, message }];
   throw new TidemarkError('too_large', message, {
     limit: 'event_bytes',
@@ -90,17 +90,28 @@ export function refuseCostlyText(
  * Refuses the text of a client's message that is certain to be refused once it is parsed. Only its event may have a
  * structure. All else that a message has are texts and lists of texts.
  *
+ * @param noteId is given the text of the message's `id`, as JSON, where one was found before what is refused
  * @throws TidemarkError `invalid_message`, or for the event in it what `refuseCostlyText` throws
  * @throws SyntaxError for a name that is no JSON
  */
-export function refuseCostlyMessage(text: string): void {
+export function refuseCostlyMessage(
+  text: string,
+  noteId: (json: string) => void = () => undefined,
+): void {
   let names = 0;
   let items = 0;
+  let string = '';
   let name = '';
   const visitTop = (code: number, at: number, end: number) => {
     if (code === OPEN_ARRAY) throw wrongMessage('must be an object');
-    if (code === QUOTE) name = text.slice(at, end + 1);
-    if (code === COLON && ++names > MESSAGE_NAMES_MAX) {
+    if (code === QUOTE) {
+      string = text.slice(at, end + 1);
+      if (name === '"id"') noteId(string);
+    }
+    if (code === COMMA) name = '';
+    if (code !== COLON) return;
+    name = string;
+    if (++names > MESSAGE_NAMES_MAX) {
       throw wrongMessage(`has more than ${MESSAGE_NAMES_MAX} names`);
     }
   };
@@ -113,7 +124,7 @@ export function refuseCostlyMessage(text: string): void {
       throw wrongMessage(`has more than ${MESSAGE_ITEMS_MAX} items in its lists`);
     }
   };
-  refuseCostlyText(text, { depth: 2, whole: false, path: 'event' }, (code, at, { depth, end }) => {
+  refuseCostlyText(text, { depth: 2, whole: true, path: 'event' }, (code, at, { depth, end }) => {
     if (depth === 1) visitTop(code, at, end);
     else if (!isEvent(name)) visitRest(code, depth);
     else if (depth === 2 && code === OPEN_ARRAY) throw refused('event', 'must be a JSON object');

@@ -119,19 +119,35 @@ export interface RejectedMessage {
 /** Reads a text message of a client. It throws nothing, because bad input does not end a connection. */
 export function parseClientMessage(text: string): ClientMessage | RejectedMessage {
   let input: unknown;
+  let idText = '';
   try {
-    refuseCostlyMessage(text);
+    refuseCostlyMessage(text, (json) => {
+      idText = json;
+    });
     input = parseExact(text);
   } catch (cause) {
-    if (cause instanceof TidemarkError) return { error: cause };
+    if (cause instanceof TidemarkError) return rejected(cause, idOf(idText));
     return { error: new TidemarkError('invalid_json', 'The message is not JSON.', { cause }) };
   }
   try {
     return toMessage(input);
   } catch (error) {
     if (!(error instanceof TidemarkError)) throw error;
-    const named = id.safeParse((input as { id?: unknown } | null)?.id);
-    return named.success ? { id: named.data, error } : { error };
+    return rejected(error, (input as { id?: unknown } | null)?.id);
+  }
+}
+
+/** The error with the message's id, where it is one. */
+function rejected(error: TidemarkError, named: unknown): RejectedMessage {
+  const { success, data } = id.safeParse(named);
+  return success ? { id: data, error } : { error };
+}
+
+function idOf(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
   }
 }
 

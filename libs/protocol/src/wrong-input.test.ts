@@ -92,6 +92,18 @@ test('client message, a large one that is right, its names in any spelling: is r
   expect(parseClientMessage(text)).toEqual({ type: 'publish', id: 'a', event: JSON.parse(event) });
 });
 
+test('client message whose event is certain to be too large: told by its id, and not parsed', () => {
+  const text = filled(
+    '{"type":"publish","id":"a\\u0062","event":{"type":"a","data":[',
+    ITEMS.objects,
+    ']}}',
+  );
+  expect(refusal(() => parseClientMessage(text), 25)).toMatchObject({
+    id: 'ab',
+    error: { code: 'too_large' },
+  });
+});
+
 const range = '"after":0,"through":1,"eventsMax":1,"bytesMax":1';
 test('archive messages that are wrong in very many places: one short error, little work', () => {
   for (const [read, begin, end] of [
