@@ -43,9 +43,9 @@ describe('costly text', () => {
     const texts = ['"', '\\', '"\\"', '{"a":', '[', ',', '"a"', '\\\\"'].map((piece) => {
       return piece.repeat(1_000_000 / piece.length);
     });
-    const startMs = performance.now();
+    const before = process.threadCpuUsage();
     for (const text of texts) look(text);
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(1000);
   });
 
   test('property: any small JSON, with white space before it: accepted', () => {

@@ -7,6 +7,7 @@ import { systemClock } from '../scheduling/clock.ts';
 import { LogHead, type LogHeadOptions } from './log-head.ts';
 
 const SEARCHES_MAX = 200;
+const POLL = { timeout: 10_000 };
 const END = { epoch: 'e', firstSequence: 1, lastSequence: 7 };
 
 const direct = <T>(step: () => Promise<T>): Promise<T> => step();
@@ -50,12 +51,12 @@ describe('head of the log', () => {
       }),
     );
     const greedy = Array.from({ length: 100 }, () => head.find(['mine'], applicant('greedy')));
-    await expect.poll(() => begun.length).toBe(16);
+    await expect.poll(() => begun.length, POLL).toBe(16);
     const other = head.find(['theirs'], applicant('other'));
     await setImmediate();
     await setImmediate();
     ends.shift()?.();
-    await expect.poll(() => begun.at(-1)).toBe('theirs');
+    await expect.poll(() => begun.at(-1), POLL).toBe('theirs');
     expect(begun).toHaveLength(17);
     const all = Promise.all([other, ...greedy]);
     const ending = setInterval(() => ends.splice(0).forEach((end) => void end()), 1);
@@ -75,7 +76,7 @@ describe('head of the log', () => {
       return 3;
     });
     const greedy = Array.from({ length: 100 }, () => head.find(['many'], applicant('greedy')));
-    await expect.poll(() => steps).toBeGreaterThan(0);
+    await expect.poll(() => steps, POLL).toBeGreaterThan(0);
     const before = steps;
     await head.find(['one'], applicant('other'));
     expect(steps - before).toBeLessThan(100);
