@@ -237,7 +237,8 @@ function isOwnExtension(name: string): boolean {
 }
 
 function isPlainExtension(name: string, value: unknown): boolean {
-  return name !== 'data_base64' && EXTENSION_NAME.test(name) && extensionFault(value) === undefined;
+  if (NOT_EXTENSIONS.has(name)) return false;
+  return EXTENSION_NAME.test(name) && extensionFault(value) === undefined;
 }
 
 function isBounded(value: unknown): value is string {
