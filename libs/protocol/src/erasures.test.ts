@@ -5,10 +5,10 @@ import {
   type Erasure,
   parseErasureRequest,
   readErasure,
-  requirePublishable,
   toErasureEvent,
 } from './erasures.ts';
 import { encodeEvent, parseEvent } from './events.ts';
+import { requirePublishable } from './reserved-topics.ts';
 
 const PARTS = { id: '1', reason: 'r', by: 'operator', nowMs: 0 };
 
@@ -65,7 +65,7 @@ describe('erasures', () => {
     const event = { specversion: '1.0', id: '1', source: '/s', type: 't' } as const;
     for (const topic of ['tidemark.erasures', 'tidemark.x.y']) {
       expect(() => requirePublishable({ ...event, topic }, 0)).toThrow(
-        expect.objectContaining({ code: 'invalid_topic' }),
+        expect.objectContaining({ code: 'forbidden' }),
       );
     }
     for (const topic of ['tidemark', 'tidemarks.a', 'a.tidemark.b']) {
