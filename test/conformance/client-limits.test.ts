@@ -28,6 +28,13 @@ const MESSAGES_PER_SECOND = 50;
 const MESSAGE_BYTES_PER_SECOND = 200_000;
 const PAGE_BYTES = 32 * 1024 ** 2;
 
+/** What each counts, in bytes (PROTOCOL.md section 8.2). */
+const BYTES_AT_LEAST = {
+  subscriptions: 24 * 1024,
+  'WebSocket handshakes': 8 * 1024,
+  'SSE handshakes': 15 * 1024,
+};
+
 /** More than the buffers of a socket take. */
 const LARGE = series('limits.large', 1, 150).map((one) => ({ ...one, data: 'x'.repeat(250_000) }));
 
@@ -277,6 +284,61 @@ describe('one user', () => {
     expect(await limitHits(gateway, 'message_bytes_per_second')).toBeGreaterThan(1);
     for (const client of [...talkers, other]) await client.close();
   });
+
+  const nextOf = {
+    subscriptions: (user: string) => subscribeOnce(user),
+    'WebSocket handshakes': async (user: string) => {
+      const client = await open({ address: anyAddress(), user });
+      await client.first('welcome');
+      await client.close();
+    },
+    'SSE handshakes': async (user: string) => {
+      const answer = await sse({ address: anyAddress(), user });
+      expect(answer.status).toBe(200);
+      await answer.body?.cancel();
+    },
+  };
+  let addresses = 0;
+  function anyAddress(): string {
+    addresses++;
+    return `198.18.${addresses >> 8}.${addresses & 255}`;
+  }
+  let subscriber: WebSocketClient | undefined;
+  let subscribed = 0;
+  async function subscribeOnce(user: string): Promise<void> {
+    subscriber ??= await open({ address: nextAddress(), user });
+    const id = `again-${subscribed++}`;
+    const after = new Date(Date.now() - 1000).toISOString();
+    subscriber.send({ type: 'subscribe', id, topics: ['limits.x'], after });
+    await subscriber.first('live', id);
+    subscriber.send({ type: 'unsubscribe', id });
+    await subscriber.first('unsubscribed', id);
+  }
+
+  test.each(Object.entries(nextOf))(
+    '%s, again and again: those beyond the rate of bytes of the user wait, and nobody else',
+    async (name, next) => {
+      const other = await open({ address: nextAddress(), user: 'calm' });
+      await other.first('welcome');
+      const startMs = performance.now();
+      let count = 0;
+      while (performance.now() - startMs < 3000) {
+        await next(`asks for ${name}`);
+        count++;
+      }
+      // The first second's bytes are free.
+      const bytes = count * BYTES_AT_LEAST[name as keyof typeof nextOf];
+      expect(bytes).toBeLessThan(1.5 * 4 * MESSAGE_BYTES_PER_SECOND);
+      expect(count).toBeGreaterThan(10);
+      const pingMs = performance.now();
+      other.send({ type: 'ping' });
+      await other.first('pong');
+      expect(performance.now() - pingMs).toBeLessThan(500);
+      await other.close();
+      await subscriber?.close();
+      subscriber = undefined;
+    },
+  );
 
   test('patterns of a user: too much memory on all connections: refused; over SSE an error; an end makes room', async () => {
     const user = 'greedy';

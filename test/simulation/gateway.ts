@@ -177,6 +177,7 @@ export class SimulatedGateway {
         connectionPatternsMax: Number.POSITIVE_INFINITY,
       },
       newId: () => 'id',
+      charge: () => {},
       report: { resumed: () => {}, limited: () => {}, refused: () => {} },
       catchUpLimit: { begin: async (_id, _start, subscribe) => subscribe() },
       onTrace: () => {},

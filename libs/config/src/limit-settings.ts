@@ -244,7 +244,7 @@ export const gatewayLimits = {
     min: 1024,
     unit: 'bytes',
     meaning:
-      'Most bytes of WebSocket messages of one user in a second; beyond it the gateway reads from the user later.',
+      'Most bytes of WebSocket messages of one user in a second, with what subscriptions and handshakes cost (PROTOCOL.md 8.2); beyond it the gateway reads from the user later.',
   },
   messagesPerSecondMax: {
     variable: 'TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX',

@@ -22,6 +22,7 @@ import { LogHead, SEARCHES_MAX } from './sources/log-head.ts';
 import { StreamReader } from './sources/stream-reader.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { headEndpoint } from './transports/head-endpoint.ts';
+import { MessageBytes } from './transports/message-bytes.ts';
 import { sseEndpoint } from './transports/sse/endpoint.ts';
 import { serveWebSockets } from './transports/websocket/endpoint.ts';
 
@@ -63,6 +64,7 @@ runService({
       core,
       logger,
       registry,
+      messageBytes: new MessageBytes(configuration.messageBytesPerSecondMax),
       ...access,
       reports: new Reports(parts),
       appender: new EventAppender(link, {

@@ -148,8 +148,9 @@ export class StartResolver {
     return { sequence: Math.min(sequence, archived) };
   }
 
+  /** Read after this call, in one request for all who ask at one time. */
   #bounds(): Promise<LogBounds> {
-    return this.#stream.bounds().catch(throwUnavailable);
+    return this.#end.read().catch(throwUnavailable);
   }
 }
 

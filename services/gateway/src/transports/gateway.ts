@@ -17,6 +17,7 @@ import type { Admission, ConnectRequest } from '../access/admission.ts';
 import type { ConnectionContext } from '../connections/context.ts';
 import type { Registry } from '../connections/registry.ts';
 import type { Reports } from '../observability/reports/reports.ts';
+import type { MessageBytes } from './message-bytes.ts';
 
 /** The parts of the gateway that both transports need. */
 export interface Gateway {
@@ -32,6 +33,8 @@ export interface Gateway {
   readonly confirm: Confirm;
   readonly admission: Admission;
   readonly limits: Limits;
+  /** The rate of bytes of each user, on all connections. */
+  readonly messageBytes: MessageBytes;
   /** Limits the events that a user publishes. */
   readonly publishes: Rate;
   /** Shares what may wait for the stream. */

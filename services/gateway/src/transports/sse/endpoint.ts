@@ -4,6 +4,7 @@ import { type Endpoint, endRequestSpan, type Request, type Response, spanOf } fr
 import { asTidemarkError, type SubscriptionRequest } from '@tidemark/protocol';
 import type { Span } from '@tidemark/telemetry';
 import { goingAwayError } from '../../connections/registry.ts';
+import { awaitRate, HANDSHAKE_COST_BYTES, SUBSCRIBE_COST_BYTES } from '../costs.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { readBodyRequest, readQueryRequest } from './requests.ts';
 import { endWithError, openStream, startSession } from './session.ts';
@@ -33,12 +34,13 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     },
     methods: {
       GET: (request, response, principal) =>
-        countRefusals(() => {
-          connect({ request, response, principal, asked: readQueryRequest(request) });
-        }),
+        countRefusals(() =>
+          connectInTurn({ request, response, principal, asked: readQueryRequest(request) }),
+        ),
       POST: (request, response, principal) =>
         countRefusals(async () => {
-          connect({ request, response, principal, asked: await readBodyRequest(request) });
+          const asked = await readBodyRequest(request);
+          await connectInTurn({ request, response, principal, asked });
         }),
     },
   };
@@ -51,6 +53,24 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       reports.countRefused('sse', error);
       throw error;
     }
+  }
+
+  /** Connects when the user is next, as for WebSockets: thousands of clients may connect at once. */
+  async function connectInTurn(exchange: Exchange): Promise<void> {
+    const { request, principal, asked } = exchange;
+    const { socket } = request;
+    const bytes = HANDSHAKE_COST_BYTES.sse + SUBSCRIBE_COST_BYTES[asked.start.kind];
+    await awaitRate(gateway, socket, { user: principal.subject, bytes });
+    const flow = { user: principal.subject, connection: socket };
+    await new Promise<void>((resolve, reject) => {
+      gateway.core.userWork.enqueue(() => {
+        try {
+          resolve(socket.destroyed ? undefined : connect(exchange));
+        } catch (error) {
+          reject(error);
+        }
+      }, flow);
+    });
   }
 
   function connect({ request, response, principal, asked }: Exchange): void {

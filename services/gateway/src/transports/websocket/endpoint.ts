@@ -19,10 +19,10 @@ import { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import { Connection } from '../../connections/connection.ts';
 import type { Member } from '../../connections/registry.ts';
 import { traceDeliveries } from '../../observability/reports/deliveries.ts';
+import { awaitRate, HANDSHAKE_COST_BYTES } from '../costs.ts';
 import { admit, type Gateway } from '../gateway.ts';
 import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
-import { MessageBytes } from './message-bytes.ts';
 import { type Backlog, readMessages } from './message-reader.ts';
 import { watchParts } from './part-watch.ts';
 import { WebSocketSession } from './session.ts';
@@ -50,7 +50,6 @@ export interface WebSocketLimits {
   readonly publishesMax: number;
   readonly connectionPatternsMax: number;
   readonly messagesPerSecondMax: number;
-  readonly messageBytesPerSecondMax: number;
 }
 
 /** Serves `GET /v1/ws` (PROTOCOL.md section 6) on the upgrades of an HTTP server. */
@@ -73,7 +72,6 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
     refuseUpgrade(socket, error, { headers: VERSION });
   });
   const backlog = { bytes: 0 };
-  const messageBytes = new MessageBytes(limits.messageBytesPerSecondMax);
   http.onUpgrade(async (request, socket, head) => {
     // Without a listener, a peer that resets its socket during the check would end the process.
     const ignore = (): void => {};
@@ -95,17 +93,19 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
       const address = gateway.addressOf(request);
       webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         startSession(webSocket, {
-          ...{ socket, address, principal, gateway, limits, backlog, messageBytes },
+          ...{ socket, address, principal, gateway, limits, backlog },
           handshake: span,
         });
       });
     };
     try {
       const principal = await check(request, gateway);
+      const { subject: user } = principal;
+      await awaitRate(gateway, socket, { user, bytes: HANDSHAKE_COST_BYTES.websocket });
       const span = gateway.reports.handshake(readTraceContext(request.headers), startMs);
       handshake = span;
       // Queued like messages, because thousands of clients may connect at once.
-      const flow = { user: principal.subject, connection: socket };
+      const flow = { user, connection: socket };
       gateway.core.userWork.enqueue(() => {
         try {
           accept(principal, span);
@@ -138,11 +138,10 @@ interface AcceptedRequest {
   readonly limits: WebSocketLimits;
   readonly handshake: Span;
   readonly backlog: Backlog;
-  readonly messageBytes: MessageBytes;
 }
 
 function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
-  const { socket, address, principal, gateway, limits, handshake, backlog, messageBytes } = request;
+  const { socket, address, principal, gateway, limits, handshake, backlog } = request;
   const { core, registry, logger, reports } = gateway;
   const id = randomUUID();
   handshake.setAttribute('tidemark.connection', id);
@@ -179,6 +178,9 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     limits,
     catchUpLimit,
     newId: randomUUID,
+    charge: (bytes) => {
+      gateway.messageBytes.take(principal.subject, bytes, core.clock.nowMs());
+    },
     report,
     onTrace: () => {
       const about = { connection: id, transport: 'websocket' };
@@ -193,7 +195,6 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     member,
     messagesPerSecondMax: limits.messagesPerSecondMax,
     backlog,
-    messageBytes,
   });
   // `ws` closes by itself after a protocol error (1002, 1007, 1009). This logs the reason.
   webSocket.on('error', (error: Error & { code?: string }) => {

@@ -2,7 +2,6 @@ import type { WebSocket } from 'ws';
 import type { Connection } from '../../connections/connection.ts';
 import type { Member } from '../../connections/registry.ts';
 import type { Gateway } from '../gateway.ts';
-import type { MessageBytes } from './message-bytes.ts';
 import { MessageRate, type Verdict } from './message-rate.ts';
 import type { WebSocketSession } from './session.ts';
 
@@ -27,7 +26,6 @@ export interface MessageReaderOptions {
   readonly member: Member;
   readonly messagesPerSecondMax: number;
   readonly backlog: Backlog;
-  readonly messageBytes: MessageBytes;
 }
 
 /**
@@ -40,7 +38,7 @@ export interface MessageReaderOptions {
  */
 export function readMessages(webSocket: WebSocket, options: MessageReaderOptions): () => void {
   const { gateway, connection, session, member, messagesPerSecondMax, backlog } = options;
-  const { messageBytes } = options;
+  const { messageBytes } = gateway;
   const { clock, userWork } = gateway.core;
   const rate = new MessageRate(messagesPerSecondMax, clock.nowMs());
   const countMessage = (): Verdict => {
@@ -88,7 +86,7 @@ export function readMessages(webSocket: WebSocket, options: MessageReaderOptions
     waitingBytes += length;
     backlog.bytes += length;
     if (!hasRoom()) webSocket.pause();
-    const restMs = messageBytes.take(connection.flow.user, length, clock.nowMs());
+    const restMs = messageBytes.takeMessage(connection.flow.user, length, clock.nowMs());
     if (restMs > 0) rest(restMs);
     userWork.enqueue(() => {
       waitingBytes -= length;

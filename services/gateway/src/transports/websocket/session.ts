@@ -16,6 +16,7 @@ import { type Span, sampledContextOf } from '@tidemark/telemetry';
 import type { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import type { Connection } from '../../connections/connection.ts';
 import type { ConnectionReport } from '../../observability/reports/connection-report.ts';
+import { SUBSCRIBE_COST_BYTES } from '../costs.ts';
 import type { Gateway } from '../gateway.ts';
 import { Coverage } from './coverage.ts';
 import { textFrame, webSocketEncoder } from './encoder.ts';
@@ -43,6 +44,8 @@ export interface SessionOptions {
   readonly address: string;
   readonly limits: SessionLimits;
   readonly newId: () => string;
+  /** Counts what a message costs, in bytes of the user's rate. */
+  readonly charge: (bytes: number) => void;
   readonly report: SessionReport;
   /** Called when the client asks for traces to show its deliveries. */
   readonly onTrace: () => void;
@@ -127,7 +130,8 @@ export class WebSocketSession {
   }
 
   async #subscribe({ id, trace, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
-    const { connection, limits, onTrace, catchUpLimit } = this.#options;
+    const { connection, limits, onTrace, catchUpLimit, charge } = this.#options;
+    charge(SUBSCRIBE_COST_BYTES[subscribing.start.kind]);
     for (const pattern of subscribing.patterns) {
       requirePermission(this.#principal, 'subscribe', pattern);
     }

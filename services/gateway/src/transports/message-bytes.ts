@@ -17,7 +17,8 @@ interface Bucket {
 /**
  * Message bytes: how fast the gateway reads from all connections of one user, as a token bucket for each that
  * holds the bytes of one second. A user beyond it is read from later. Its messages are not refused, so a client
- * that publishes much is slowed by its own socket.
+ * that publishes much is slowed by its own socket. What messages and handshakes cost the service beyond their
+ * bytes counts as bytes too.
  *
  * Users who send nothing are forgotten with the map that they are in: whoever sends moves to the newer one.
  */
@@ -36,11 +37,20 @@ export class MessageBytes {
    *
    * @returns for how many milliseconds nothing more should be read from its connection
    */
+  takeMessage(user: string, bytes: number, nowMs: number): number {
+    return this.take(user, bytes + MESSAGE_COST_BYTES, nowMs);
+  }
+
+  /**
+   * Counts something else, in bytes.
+   *
+   * @returns for how many milliseconds the user should wait
+   */
   take(user: string, bytes: number, nowMs: number): number {
     const bucket = this.#bucketOf(user, nowMs);
     const perMs = this.#perSecondMax / SECOND_MS;
     const refill = (nowMs - bucket.atMs) * perMs;
-    const left = Math.min(this.#perSecondMax, bucket.left + refill) - bytes - MESSAGE_COST_BYTES;
+    const left = Math.min(this.#perSecondMax, bucket.left + refill) - bytes;
     bucket.left = Math.max(left, -WAIT_MAX_MS * perMs);
     bucket.atMs = nowMs;
     return bucket.left >= 0 ? 0 : Math.ceil(-bucket.left / perMs);
