@@ -139,7 +139,8 @@ export const gateway = {
     min: 1,
     max: 256,
     unit: 'reads',
-    meaning: 'Most reads from stream and archive at the same time; further ones wait.',
+    meaning:
+      'Most reads from stream and archive at the same time, half of them for one user; further ones wait.',
   },
   coldReadTimeoutMs: {
     variable: 'TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS',

@@ -1,4 +1,4 @@
-import { Permits } from '@tidemark/fairness';
+import { UserPermits } from '@tidemark/fairness';
 import type { Budget } from '@tidemark/http';
 import type { ConnectionContext } from './connections/context.ts';
 import { PatternBudget, type PatternLimits } from './connections/pattern-budget.ts';
@@ -50,7 +50,8 @@ export function createCore(options: CoreOptions): ConnectionContext {
   });
   const { topics } = log.tail;
   const hub = new Hub({ topics, clock, counters, tasks, writeBuffer, wallMs });
-  const reads = new Permits({ max: options.coldReadsMax, nowMs });
+  const { coldReadsMax: max } = options;
+  const reads = new UserPermits({ max, perUserMax: Math.ceil(max / 2), nowMs });
   const starts = new StartResolver({ stream, archive, clock });
   const lastStarts = new LastStarts({
     archive,

@@ -1,4 +1,4 @@
-import type { Applicant, Flow, Permits } from '@tidemark/fairness';
+import type { Applicant, Flow, Permits, UserPermits } from '@tidemark/fairness';
 import { type ArchiveLack, isBusy, type LastFound, type LastSearchLimits } from '@tidemark/nats';
 import { type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
@@ -91,7 +91,7 @@ export interface ColdReadsOptions {
   readonly clock: Clock;
   readonly counters: Counters;
   /** Bounds the reads in progress. Further ones wait for their turn. */
-  readonly reads: Permits;
+  readonly reads: Permits | UserPermits;
   /** How long a read retries while NATS is connected and no tier answers. */
   readonly waitMs: number;
 }
