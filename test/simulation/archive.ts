@@ -27,6 +27,7 @@ export class ModelArchive implements ArchiveSource {
   readonly #history: History;
   /** Whether its service is of a version that knows no filter by types. */
   readonly #ignoresTypes: boolean;
+  readonly #isElsewhere: (range: SequenceRange) => boolean;
   #bounds: LogBounds | undefined;
   /** Whether it follows the stream. */
   #open = false;
@@ -35,9 +36,19 @@ export class ModelArchive implements ArchiveSource {
   /** The last sequence that it has received, written or not. */
   #received = 0;
 
-  constructor(history: History, ignoresTypes: boolean) {
+  constructor(
+    history: History,
+    ignoresTypes: boolean,
+    isElsewhere: (range: SequenceRange) => boolean,
+  ) {
     this.#history = history;
     this.#ignoresTypes = ignoresTypes;
+    this.#isElsewhere = isElsewhere;
+  }
+
+  /** Whether it has any event of a range, readable or not. */
+  holdsAny({ from, to }: SequenceRange): boolean {
+    return this.#records.slice(from, to + 1).some((record) => record !== undefined);
   }
 
   /** Whether it belongs to an epoch. */
@@ -230,7 +241,13 @@ export class ModelArchive implements ArchiveSource {
     if (Math.max(reach, asOf) > lastSequence) {
       throw new TidemarkError('unavailable', 'Not reached yet.');
     }
-    const filter = new TypeFilter((!this.#ignoresTypes && types) || ['*']);
+    const lacked = this.#missing
+      .filter(({ from }) => from <= asOf)
+      .map(({ from, to }) => ({ from, to: Math.min(to, asOf) }));
+    if (lacked.some(this.#isElsewhere)) throw new TidemarkError('unavailable', 'Elsewhere.');
+    // One of a version that knows no filter by types does not know this request either.
+    if (this.#ignoresTypes) throw new TidemarkError('not_found', 'No operation last.');
+    const filter = new TypeFilter(types ?? ['*']);
     const newest = new Map<string, number>();
     for (let sequence = 1; sequence <= asOf; sequence++) {
       const record = this.#records[sequence];
@@ -240,9 +257,7 @@ export class ModelArchive implements ArchiveSource {
     // One topic in a step, so that the archive grows between two of them.
     const [topic, next] = [...newest.keys()].sort().filter((name) => name > place.topic);
     const sequence = topic === undefined ? undefined : newest.get(topic);
-    const missing = this.#missing
-      .filter(({ from }) => through === undefined && from <= asOf)
-      .map(({ from, to }) => ({ from, to: Math.min(to, asOf) }));
+    const missing = through === undefined ? lacked : [];
     return {
       through: asOf,
       sequences: sequence === undefined ? [] : [sequence],

@@ -6,7 +6,14 @@ import type { LogVersion } from './versions.ts';
 export type Received =
   | Exclude<ServerMessage, { readonly type: 'heartbeat' }>
   | { readonly type: 'heartbeat'; readonly cursor?: string }
-  | { readonly type: 'event'; readonly cursor: string; readonly json: Buffer };
+  | { readonly type: 'event'; readonly cursor: string; readonly json: Buffer }
+  /** An event before the start; `cursor` is empty where nothing tells it. */
+  | {
+      readonly type: 'last';
+      readonly id: string;
+      readonly cursor: string;
+      readonly json: Buffer;
+    };
 
 export type Receive = (message: Received, version: LogVersion) => void;
 
@@ -15,6 +22,7 @@ export interface Decoder {
   decode(bytes: Buffer, version: LogVersion): void;
 }
 
+const LAST = /^\{"type":"last","id":"([^"]+)","cursor":"([^"]+)","event":/;
 const EVENT = /^\{"type":"event","cursor":"([^"]+)","event":/;
 
 /** Decodes unmasked, unfragmented text frames (RFC 6455 section 5.2), each one JSON message. */
@@ -33,9 +41,7 @@ export class WebSocketDecoder implements Decoder {
       if (event?.[1]) {
         const json = frame.subarray(event[0].length, -1);
         this.#receive({ type: 'event', cursor: event[1], json }, version);
-      } else {
-        this.#receive(JSON.parse(frame.toString()), version);
-      }
+      } else this.#receive(readLast(frame) ?? JSON.parse(frame.toString()), version);
     }
   }
 
@@ -55,6 +61,12 @@ export class WebSocketDecoder implements Decoder {
     this.#rest = rest.subarray(end);
     return rest.subarray(start, end);
   }
+}
+
+function readLast(frame: Buffer): Received | undefined {
+  const [head, id, cursor] = LAST.exec(frame.toString('latin1', 0, 200)) ?? [];
+  if (head === undefined || id === undefined || cursor === undefined) return undefined;
+  return { type: 'last', id, cursor, json: frame.subarray(head.length, -1) };
 }
 
 /** Decodes event stream blocks (WHATWG HTML section 9.2.6) into the messages of the WebSocket. */
@@ -105,10 +117,17 @@ export class SseDecoder implements Decoder {
     if (name !== undefined && name !== 'position') {
       return { type: name, id: '', ...JSON.parse(String(data)) };
     }
-    if (cursor === undefined) return data ? { type: 'event', cursor: '', json: data } : undefined;
+    if (cursor === undefined) return data && this.#readUnnamed(data, name);
     if (data && name === undefined) return { type: 'event', cursor, json: data };
     if (this.#subscribed) return { type: 'heartbeat', cursor };
     this.#subscribed = true;
     return { type: 'subscribed', id: '', cursor };
+  }
+
+  /** Without an id it is a last event, or the position before them. */
+  #readUnnamed(data: Buffer, name: string | undefined): Received {
+    if (name === undefined) return { type: 'last', id: '', cursor: '', json: data };
+    this.#subscribed = true;
+    return { type: 'subscribed', id: '', cursor: JSON.parse(String(data)).cursor };
   }
 }

@@ -105,12 +105,13 @@ export class Device {
 
   #receive(message: Received, version: LogVersion): void {
     if (message.type === 'event') this.#receiveEvent(message, version);
+    else if (message.type === 'last') this.#receiveLast(message);
     else if (message.type === 'heartbeat') this.#receiveHeartbeat(message.cursor, version);
     else if ('id' in message && message.id !== undefined) this.#receiveNamed(message, version);
   }
 
   #receiveNamed(
-    message: Exclude<Received, { type: 'event' | 'heartbeat' }>,
+    message: Exclude<Received, { type: 'event' | 'last' | 'heartbeat' }>,
     version: LogVersion,
   ): void {
     const moves = this.transport === 'sse';
@@ -161,6 +162,14 @@ export class Device {
       const cursors = readers.map((reader) => `${reader.id}@${reader.cursor?.sequence}`);
       return `${this.name} got ${cursor} ${topic} again (${cursors.join(' ')})`;
     });
+  }
+
+  #receiveLast({ id, cursor, json }: Extract<Received, { type: 'last' }>): void {
+    const record = this.#history.find(json);
+    if (!record) throw new Error(`${this.name} received what nobody stored.`);
+    const right = cursor === '' || parseCursor(cursor).sequence === record.sequence;
+    ensure(right, 'cursor', () => `${this.name} got ${record.sequence} as ${cursor}`);
+    this.#named(id).receiveLast(record);
   }
 
   #receiveHeartbeat(cursor: string | undefined, version: LogVersion): void {

@@ -144,6 +144,37 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: '',
   },
   {
+    mistake: 'live events overtake last events of an overlapping subscription',
+    file: 'connections/connection.ts',
+    text: 'after > head || last !== undefined',
+    replacement: 'after > head',
+  },
+  {
+    mistake: 'a heartbeat tells a cursor within last events',
+    file: 'connections/connection.ts',
+    text: 'if (this.#readers.some(({ hasLast }) => hasLast)) return undefined;',
+    replacement: '',
+  },
+  {
+    mistake: 'last events that a full socket did not take count as written',
+    file: 'connections/catch-up-reader.ts',
+    text: '(through) => last?.advance(through)',
+    replacement: '() => last?.advance(page.through)',
+  },
+  {
+    mistake: 'keeps its last events through the loss of some of them',
+    file: 'connections/connection.ts',
+    text: 'if (subscription.last && change && change.sequence < subscription.after) {',
+    replacement: 'if (subscription.last && change && change.sequence < 0) {',
+  },
+  {
+    mistake: 'each step of a search for last events is as of another position',
+    part: 'libs/nats',
+    file: 'archive-client.ts',
+    text: '...(first && { through: first.through }), place',
+    replacement: 'place',
+  },
+  {
     mistake: 'overlapping readers stay apart',
     file: 'connections/connection.ts',
     text: 'if (!reader.overlaps(patterns)) continue;',

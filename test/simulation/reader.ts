@@ -51,6 +51,20 @@ export interface ReaderOptions {
   readonly truth: Truth;
 }
 
+/** The last events that a reader waits for. */
+interface AwaitedLast {
+  /** They are the newest ones up to this sequence. */
+  readonly through: number;
+  /** The log as it was known when they began to come. */
+  readonly version: LogVersion;
+  /** The sequence of the one that came, by topic. */
+  readonly came: Map<string, number>;
+  /** What the archive lacked, and told. */
+  readonly lost: { readonly from: number; readonly to: number }[];
+  /** The sequence of the one that came before. */
+  before: number;
+}
+
 export type ReaderState = 'away' | 'asked' | 'confirmed';
 
 /**
@@ -86,6 +100,8 @@ export class Reader {
   /** Whether its start comes from a stream that has lost its end, which its gateway has yet to see. */
   #isAhead = false;
   #asked: Asked | undefined;
+  /** Set from `subscribed` until the last events before its start have come. */
+  #last: AwaitedLast | undefined;
   /** Set when `subscribed` had another cursor than was asked for. A gap has to follow at once. */
   #owedGap: { readonly from: Position; readonly to: Position } | undefined;
 
@@ -130,6 +146,9 @@ export class Reader {
   }
 
   leave(): void {
+    // Within the last events there is no cursor to come back with.
+    if (this.#last) this.cursor = undefined;
+    this.#last = undefined;
     this.state = 'away';
     this.closing = false;
     this.#asked = undefined;
@@ -158,10 +177,65 @@ export class Reader {
     }
     this.#checkStart(asked, to, version);
     this.cursor = to;
+    if (start.kind === 'last') {
+      const through = to.sequence;
+      this.#last = { through, version, came: new Map(), lost: [], before: 0 };
+    }
     // A start beyond what the gateway knows comes from the stream.
     const { stored } = asked;
     this.#isAhead = isSameLog(stored.epoch, to.epoch) && stored.view > version.view;
     this.#view = this.#isAhead ? stored.view : version.view;
+  }
+
+  /** Called for each of the last events before its start. */
+  receiveLast(record: StoredRecord): void {
+    const last = this.#last;
+    const { sequence, topic } = record;
+    ensure(this.state === 'confirmed' && last !== undefined, 'last', () => {
+      return `${this.id} got ${sequence} as a last event, and waits for none`;
+    });
+    if (!last) return;
+    const isWanted = this.matches(record) && sequence <= last.through;
+    ensure(isWanted, 'last', () => `${this.id} got ${sequence} ${topic} as of ${last.through}`);
+    ensure(sequence > last.before, 'last', () => `${this.id} got ${sequence} after ${last.before}`);
+    ensure(!last.came.has(topic), 'last', () => `${this.id} got two last events of ${topic}`);
+    last.came.set(topic, sequence);
+    last.before = sequence;
+    this.received++;
+  }
+
+  /** Whether the next gap is about what the last events may lack. */
+  #isLastGap({ sequence }: Position, reason: string): boolean {
+    return this.#last !== undefined && reason === 'expired' && sequence <= this.#last.through;
+  }
+
+  #passLastGap(from: Position, to: Position, version: LogVersion): void {
+    this.#checkGone(version, from.sequence, to.sequence);
+    this.#last?.lost.push({ from: from.sequence + 1, to: to.sequence });
+  }
+
+  /** Called for whatever comes behind the last events: all have come then. */
+  #endLast(version: LogVersion): void {
+    const last = this.#last;
+    this.#last = undefined;
+    if (!last) return;
+    const { history } = this.#truth;
+    // A log that lost its end meanwhile tells that by a gap, or has another state of each topic.
+    if (!isSameView(last.version, version) || !isSameView(version, history.version)) return;
+    const newest = new Map<string, StoredRecord>();
+    for (const record of history.range(version, 0, last.through)) {
+      const isLost = last.lost.some(({ from, to }) => {
+        return record.sequence >= from && record.sequence <= to;
+      });
+      if (this.matches(record) && !isLost) newest.set(record.topic, record);
+    }
+    for (const [topic, record] of newest) {
+      const came = last.came.get(topic);
+      const right = came === record.sequence || this.#truth.gone(record);
+      ensure(right, 'last', () => {
+        return `${this.id} got ${came} of ${topic}, and the last as of ${last.through} is ${record.sequence}`;
+      });
+    }
   }
 
   /** Called for each event on its connection. @returns whether the event is for this reader */
@@ -172,6 +246,7 @@ export class Reader {
     if (!cursor) throw new Error('A confirmed reader has a cursor.');
     const isSame = isSameLog(cursor.epoch, position.epoch);
     if (isSame && position.sequence <= cursor.sequence) return false;
+    this.#endLast(version);
     const has = this.#truth.history.has(version, record);
     // An archive that has yet to be aligned may still give what the log has lost.
     const seen = has ? version : { ...version, view: record.view, blind: EVERYWHERE };
@@ -187,6 +262,11 @@ export class Reader {
   passGap(gap: { from: string; to: string; reason: string }, version: LogVersion): void {
     const from = parseCursor(gap.from);
     const to = this.#read(gap.to, version);
+    if (this.#isLastGap(to, gap.reason)) {
+      this.#passLastGap(from, to, version);
+      return;
+    }
+    this.#endLast(version);
     if (this.#owedGap) {
       const owed = this.#owedGap;
       this.#owedGap = undefined;
@@ -228,6 +308,7 @@ export class Reader {
   passHeartbeat(cursor: string, version: LogVersion): void {
     if (this.state !== 'confirmed' || !this.cursor) return;
     const position = this.#read(cursor, version);
+    this.#endLast(version);
     const isSame = isSameLog(position.epoch, this.cursor.epoch);
     if (isSame && position.sequence <= this.cursor.sequence) return;
     this.#pass(position.sequence, position, version, 'heartbeat');
@@ -239,6 +320,7 @@ export class Reader {
     ensure(this.state === 'confirmed', 'live', () => `${this.id} is live and was never confirmed`);
     ensure(!this.live, 'live', () => `${this.id} was told live twice`);
     this.live = true;
+    this.#endLast(version);
     const position = this.#read(cursor, version);
     const behind =
       this.cursor !== undefined &&

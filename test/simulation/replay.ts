@@ -1,4 +1,4 @@
-import type { ArchiveAnnouncement } from '@tidemark/protocol';
+import type { ArchiveAnnouncement, SequenceRange } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import {
   type JudgedArchive,
@@ -34,7 +34,9 @@ export class SimulatedReplay {
   constructor(world: World, name: string) {
     this.#world = world;
     this.name = name;
-    this.archive = new ModelArchive(world.history, world.random.chance(0.2));
+    const isElsewhere = (range: SequenceRange) =>
+      world.replays.some((other) => other !== this && other.archive.holdsAny(range));
+    this.archive = new ModelArchive(world.history, world.random.chance(0.2), isElsewhere);
     this.#clock = new LoopClock(world.clock);
     this.#access = new StreamAccess(world, this.#clock, name);
     this.#clock.after(CHECK_MS, () => void this.#checkStream());

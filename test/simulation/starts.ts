@@ -14,9 +14,17 @@ export function ownStart(position: Position): Start {
 
 /** A start of any kind, also one that no server gave. */
 export function anyStart({ random, history, clock }: World): Start {
-  const kind = random.pick(['latest', 'earliest', 'time', 'cursor', 'beyond', 'other'] as const);
+  const kind = random.pick([
+    'latest',
+    'earliest',
+    'last',
+    'time',
+    'cursor',
+    'beyond',
+    'other',
+  ] as const);
   const { epoch } = history.version;
-  if (kind === 'latest' || kind === 'earliest') return { kind };
+  if (kind === 'latest' || kind === 'earliest' || kind === 'last') return { kind };
   if (kind === 'time') {
     return { kind, timeMs: Math.floor(clock.nowMs - random.pick([0, 100, 2000, 20_000])) };
   }

@@ -4,6 +4,7 @@ import { deep } from './deep.ts';
 import { fairness } from './fairness.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
 import { idleMemory } from './idle-memory.ts';
+import { last } from './last.ts';
 import { latency } from './latency.ts';
 import { narrow } from './narrow.ts';
 import { stalled } from './stalled.ts';
@@ -23,6 +24,7 @@ export const cases: readonly BenchCase[] = [
   stormTail,
   stormCold,
   deep,
+  last,
   stalled,
   fairness,
 ];
