@@ -41,7 +41,7 @@ const value = fc.oneof(
 );
 const parameter = fc.oneof(
   fc.tuple(fc.constantFrom('topics'), fc.oneof(topic, value)),
-  fc.tuple(fc.constantFrom('after', 'before'), fc.oneof(cursor, value)),
+  fc.tuple(fc.constantFrom('after', 'before', 'atLeast'), fc.oneof(cursor, value)),
   fc.tuple(fc.constantFrom('from', 'to', 'type', 'types', 'source', 'limit', 'order'), value),
   fc.tuple(fc.constantFrom('deliver', 'trace', 'ticket', 'access_token'), value),
   fc.tuple(fc.oneof(fc.constantFrom('__proto__', 'topics[]', 'topics[a]'), text), value),

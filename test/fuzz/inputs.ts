@@ -163,6 +163,7 @@ export const message = spoil(
         topics: fc.oneof(fc.array(topic, { maxLength: 4 }), json),
         types: fc.oneof(fc.array(fc.oneof(topic, text), { maxLength: 4 }), json),
         after: fc.oneof(cursor, json),
+        atLeast: fc.oneof(cursor, json),
         deliver: fc.oneof(fc.constantFrom('all', 'latest'), text),
         trace: fc.oneof(fc.boolean(), text),
         token: text,
