@@ -22,6 +22,14 @@ export interface Dictionaries {
   readonly sources: Dictionary;
 }
 
+/** A page of names: from `from` on, below `below` and after `after`, in byte order. */
+interface NamePage {
+  readonly from: string;
+  readonly below: string;
+  readonly after: string;
+  readonly limit: number;
+}
+
 /** Events that were counted since the last write of the counts. */
 interface PendingCount {
   firstSequence: number;
@@ -36,7 +44,7 @@ const COLUMNS = `id, name, first_sequence AS firstSequence, last_sequence AS las
 export class Dictionary {
   readonly #find: Statement<[string], DictionaryEntry>;
   readonly #name: Statement<[number], string>;
-  readonly #range: Statement<[string, string, string, number], DictionaryEntry>;
+  readonly #range: Statement<[NamePage], DictionaryEntry>;
   readonly #insert: Statement<[string, number, number]>;
   readonly #count: Statement<[PendingCount & { readonly id: number }]>;
   readonly #ids = new Map<string, number>();
@@ -47,9 +55,11 @@ export class Dictionary {
     this.#name = database
       .prepare<[number], string>(`SELECT name FROM ${table} WHERE id = ?`)
       .pluck();
+    // One lower bound, where the index is entered. With two, SQLite would begin each page at the first of them.
     this.#range = database.prepare(
       `SELECT ${COLUMNS} FROM ${table}
-       WHERE name >= ? AND name < ? AND name > ? ORDER BY name LIMIT ?`,
+       WHERE name >= max(@from, @after) AND name < @below AND +name > @after
+       ORDER BY name LIMIT @limit`,
     );
     this.#insert = database.prepare(
       `INSERT INTO ${table} (name, first_sequence, last_sequence, event_count) VALUES (?, ?, ?, 0)`,
@@ -73,13 +83,8 @@ export class Dictionary {
   }
 
   /** At most `limit` names from `from` on, below `below` and after `after`, in byte order. */
-  listEntries(names: {
-    from: string;
-    below: string;
-    after: string;
-    limit: number;
-  }): DictionaryEntry[] {
-    return this.#range.all(names.from, names.below, names.after, names.limit);
+  listEntries(names: NamePage): DictionaryEntry[] {
+    return this.#range.all(names);
   }
 
   /**
