@@ -150,12 +150,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'after > head',
   },
   {
-    mistake: 'a heartbeat tells a cursor within last events',
-    file: 'connections/connection.ts',
-    text: 'if (this.#readers.some(({ hasLast }) => hasLast)) return undefined;',
-    replacement: '',
-  },
-  {
     mistake: 'last events that a full socket did not take count as written',
     file: 'connections/catch-up-reader.ts',
     text: '(through) => last?.advance(through)',

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { createCore } from '../core.ts';
 import type { Sink } from '../fan-out/sink.ts';
 import type { Clock } from '../scheduling/clock.ts';
+import type { ArchiveTier } from '../sources/cold-reads.ts';
 import { sseEncoder } from '../transports/sse/encoder.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionObserver } from './observer.ts';
@@ -29,7 +30,7 @@ const unused = async (): Promise<never> => {
   throw new Error('unused');
 };
 
-function coreWith(bounds: LogBounds, ownClock = clock) {
+function coreWith(bounds: LogBounds, ownClock = clock, archive: Partial<ArchiveTier> = {}) {
   return createCore({
     stream: {
       connected: true,
@@ -44,6 +45,7 @@ function coreWith(bounds: LogBounds, ownClock = clock) {
       findLast: unused,
       readEvents: unused,
       sequenceBefore: unused,
+      ...archive,
     },
     clock: ownClock,
     tail: { bytesMax: 1_000_000, eventsMax: 1000 },
@@ -64,6 +66,39 @@ test('gateway that lags: the position of a client that is ahead of it does not g
     start: { kind: 'cursor', position: { epoch: 'log', sequence: 42 } },
   });
   expect(connection.position()).toEqual({ epoch: 'log', sequence: 42 });
+});
+
+test('last events that an archive has yet to give: no position to come back with, also not that of others', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
+  const turns: (() => void)[] = [];
+  const ownClock: Clock = { ...clock, soon: (turn) => void turns.push(turn) };
+  let give = (): void => {};
+  const context = coreWith(bounds, ownClock, {
+    findLast: async () => ({ through: 50, sequences: [7], missing: [] }),
+    readEvents: () => {
+      return new Promise((resolve) => {
+        give = () => resolve({ entries: [], through: 7 });
+      });
+    },
+  });
+  context.log.begin(bounds);
+  const connection = new Connection({ context, user: 'u', sink, encoder: sseEncoder, observer });
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 50; round++) {
+      while (turns.length > 0) turns.shift()?.();
+      await Promise.resolve();
+    }
+  };
+  const position = { epoch: 'log', sequence: 50 };
+  const start = { kind: 'cursor', position } as const;
+  await connection.subscribe('other', { patterns: ['b'], deliver: 'all', start });
+  expect(connection.position()).toEqual(position);
+  await connection.subscribe('s', { patterns: ['a'], deliver: 'all', start: { kind: 'last' } });
+  await settle();
+  expect(connection.position()).toBeUndefined();
+  give();
+  await settle();
+  expect(connection.position()).toEqual(position);
 });
 
 test('latest, an event is lost for which another was skipped: told back to before the skipped one', async () => {
