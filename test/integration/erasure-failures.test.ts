@@ -105,6 +105,8 @@ test('a gateway that lost NATS while its last events were erased: goes on withou
   const epoch = parseCursor(stored[0]?.cursor ?? '').epoch;
   for (const n of [18, 19, 20]) await erase(system.replay, { cursor: stored[n - 1]?.cursor });
   await system.nats.kill();
+  const away = await erase(system.replay, { cursor: stored[0]?.cursor });
+  expect(away).toMatchObject({ status: 503, code: 'unavailable' });
   await system.nats.restart();
   const startMs = performance.now();
   const [next] = await system.publisher.storeInOrder(series('cut', 21, 21));

@@ -1,6 +1,7 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { TidemarkError, toSubject } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
+import { unavailable } from './refusals.ts';
 import { manager, readInfo, readRecordBy, STREAM_NAME } from './stream-state.ts';
 
 /** The error of NATS for a sequence without a message, for which the client library has no name. */
@@ -9,11 +10,14 @@ const SEQUENCE_NOT_FOUND = 10043;
 /**
  * Requires that events can be deleted from the stream. Servers never allow it for a stream that once denied it.
  *
- * @throws TidemarkError `not_erasable`, or `unavailable` where there is no stream; the error of NATS
+ * @throws TidemarkError `not_erasable`, or `unavailable` where the stream does not answer
  */
 export async function requireErasable(link: NatsLink): Promise<void> {
-  const info = await readInfo(link, STREAM_NAME);
-  if (!info) throw new TidemarkError('unavailable', 'There is no stream.');
+  if (!link.connected) throw unavailable('NATS is away.');
+  const info = await readInfo(link, STREAM_NAME).catch((cause) => {
+    throw unavailable('The stream does not answer.', cause);
+  });
+  if (!info) throw unavailable('There is no stream.');
   if (!info.config.deny_delete) return;
   throw new TidemarkError(
     'not_erasable',
