@@ -398,3 +398,20 @@ test('metrics: requests, changes and appends', async () => {
 async function metricsOf({ url }: Service): Promise<string> {
   return (await fetch(`${url}/metrics`)).text();
 }
+
+test('an item that expires: is counted until then, and the counts tell when', async () => {
+  const { name, device } = newUser();
+  await publish(`user.${name}.a`);
+  const expires = new Date(Date.now() + 2500).toISOString();
+  const item = await publish(`user.${name}.a`, { expires });
+  const before = await device.counts(`?atLeast=${item}`);
+  expect(before).toMatchObject({ unread: 2, until: expires });
+  await new Promise((resolve) => setTimeout(resolve, Date.parse(expires) - Date.now() + 20));
+  const page = await device.page();
+  expect(page).toMatchObject({ unread: 1 });
+  expect(page.until).toBeUndefined();
+  expect(page.items).toHaveLength(1);
+  expect(await device.ask('/marks', { mark: 'read', cursors: [item] })).toMatchObject({
+    status: 404,
+  });
+});

@@ -65,7 +65,7 @@ export interface AppendedEvent {
 }
 
 /**
- * Appends events to the stream for ingest and the gateway, with conditions, spans and metrics. The cursor
+ * Appends events to the stream for ingest, gateway and replay, with conditions, spans and metrics. The cursor
  * of the answer has the epoch in which the stream stored the event.
  *
  * @example
@@ -146,6 +146,18 @@ export class EventAppender {
     } finally {
       endTimer();
     }
+  }
+
+  /**
+   * The cursor of the last event of a topic that the stream holds, as the server says that leads it; `null` where the
+   * stream holds none.
+   *
+   * @throws TidemarkError `unavailable`
+   */
+  async lastCursor(topic: string): Promise<string | null> {
+    if (!this.#knownLineage()) await this.#waitForLineage();
+    const sequence = await this.#appender.lastSequence(topic, this.#budget());
+    return sequence === 0 ? null : this.#cursorOf(sequence);
   }
 
   async #append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {

@@ -1,3 +1,5 @@
+import { NEVER_MS } from './expiry.ts';
+import type { ItemHeader } from './inbox-filter.ts';
 import { type InboxState, isUnread, itemState } from './inbox-state.ts';
 
 /** Most items that are counted; beyond them the counts say that there are more. */
@@ -20,6 +22,7 @@ export class InboxCounter {
   #unseen = 0;
   #unread = 0;
   #more = false;
+  #nextExpiryMs = NEVER_MS;
 
   /** @param nowMs milliseconds since 1970 */
   constructor(state: InboxState, nowMs: number) {
@@ -31,10 +34,16 @@ export class InboxCounter {
     return { unseen: this.#unseen, unread: this.#unread, more: this.#more };
   }
 
+  /** When the first of the counted items expires, in milliseconds since 1970; `NEVER_MS` where none does. */
+  get nextExpiryMs(): number {
+    return this.#nextExpiryMs;
+  }
+
   /** @returns whether older items can change the counts */
-  add(sequence: number): boolean {
+  add({ sequence, expiresMs = NEVER_MS }: Pick<ItemHeader, 'sequence' | 'expiresMs'>): boolean {
     const item = itemState(this.#state, sequence, this.#nowMs);
     if (!isUnread(item)) return true;
+    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresMs);
     if (this.#unread < INBOX_COUNT_MAX) this.#unread++;
     else this.#more = true;
     if (!item.seen && this.#unseen < INBOX_COUNT_MAX) this.#unseen++;

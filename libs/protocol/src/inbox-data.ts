@@ -17,7 +17,7 @@ export interface MarkData {
 export interface CountsData extends InboxCounts {
   /** Where in the log they hold. */
   readonly cursor: string;
-  /** The RFC 3339 time from which on they may change without an event; absent where nothing is hidden for a time. */
+  /** The RFC 3339 time from which on they may change without an event; absent where nothing is hidden for a time or expires. */
   readonly until?: string;
 }
 

@@ -11,6 +11,8 @@ export interface ItemHeader {
   readonly sequence: number;
   readonly topic: string;
   readonly type: string;
+  /** Milliseconds since 1970; absent where it never expires. */
+  readonly expiresMs?: number;
 }
 
 /** What of an inbox decides which events are its items. */

@@ -126,7 +126,7 @@ function optimised(log: Log, nowMs: number) {
   const rest = Array.from({ length: Math.max(0, log.end - after) }, (_, index) => log.end - index);
   for (const sequence of [...rest, ...others]) {
     const event = log.events[sequence - 1]?.event;
-    if (event && filter.accepts({ ...event, sequence })) counter.add(sequence);
+    if (event && filter.accepts({ ...event, sequence })) counter.add({ sequence });
   }
   return counter.counts;
 }
@@ -223,9 +223,10 @@ test('live counts: an event on the topic that no service wrote: counts for nothi
 
 test('counts: beyond the most: capped, and the rest is known to be there', () => {
   const counter = new InboxCounter(EMPTY_INBOX, NOW);
-  for (let sequence = 2000; sequence > 2000 - INBOX_COUNT_MAX; sequence--) counter.add(sequence);
+  for (let sequence = 2000; sequence > 2000 - INBOX_COUNT_MAX; sequence--)
+    counter.add({ sequence });
   expect(counter.counts).toEqual({ unseen: 999, unread: 999, more: false });
-  expect(counter.add(1)).toBe(false);
+  expect(counter.add({ sequence: 1 })).toBe(false);
   expect(counter.counts).toEqual({ unseen: 999, unread: 999, more: true });
 });
 
@@ -251,4 +252,50 @@ test('state: written and read again: the same; what the log lost: the last befor
   expect(decodeInbox(data, () => undefined).follows).toEqual([
     { pattern: 'a', since: 0, types: ['x'] },
   ]);
+});
+
+test('counts and live counts: what expires is counted until then, and the counts tell when', () => {
+  const counter = new InboxCounter(markedRead(3), NOW);
+  counter.add({ sequence: 5, expiresMs: NOW + 20 });
+  counter.add({ sequence: 4, expiresMs: NOW + 10 });
+  counter.add({ sequence: 3, expiresMs: NOW + 5 });
+  expect(counter.nextExpiryMs).toBe(NOW + 10);
+  const counts = { unseen: 0, unread: 0, more: false, cursor: toCursor(5) };
+  const event = {
+    specversion: '1.0',
+    id: '1',
+    source: '/x',
+    type: 'x',
+    topic: 'user.me.a',
+  } as const;
+  const expires = new Date(NOW + 10).toISOString();
+  const live = followInbox(beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, counts), {
+    ...{ cursor: toCursor(6), event: { ...event, expires } },
+  });
+  expect(liveCounts(live, NOW + 9)).toMatchObject({ unread: 1, stale: false });
+  expect(liveCounts(live, NOW + 10)).toMatchObject({ unread: 0, stale: false });
+});
+
+function markedRead(upTo: number): InboxState {
+  return { ...EMPTY_INBOX, read: { upTo, except: [] } };
+}
+
+test('live counts: a change that was counted before the counts that it replaces: stale, because items between are not known', () => {
+  const log = new Log();
+  log.change({ kind: 'read', upTo: 0 });
+  log.item('user.me.a', 'one');
+  const older = log.counts(NOW);
+  log.item('user.me.a', 'one');
+  const live = beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, log.counts(NOW));
+  const data = { topics: OWN, ...encodeInbox(EMPTY_INBOX, toCursor), counts: older };
+  const event = {
+    specversion: '1.0',
+    id: '1',
+    source: '/x',
+    type: 'x',
+    topic: 'inbox.me',
+  } as const;
+  const late = { ...event, publisher: 'me', data };
+  expect(liveCounts(followInbox(live, { cursor: toCursor(3), event: late }), NOW).stale).toBe(true);
+  expect(followInbox(live, { cursor: toCursor(2), event: late })).toBe(live);
 });

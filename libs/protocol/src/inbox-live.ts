@@ -1,5 +1,6 @@
 import { parseCursor } from './cursors.ts';
 import type { CloudEvent } from './events.ts';
+import { expiryMs, NEVER_MS } from './expiry.ts';
 import { INBOX_COUNT_MAX, type InboxCounts } from './inbox-counts.ts';
 import type { CountsData, InboxData } from './inbox-data.ts';
 import { InboxFilter, type ItemHeader } from './inbox-filter.ts';
@@ -17,8 +18,10 @@ export interface LiveInbox {
   readonly counts: CountsData;
   /** Events behind the counts that may be items, ascending, each once. */
   readonly newer: readonly ItemHeader[];
-  /** Events up to this sequence have been forgotten, because they were too many. */
+  /** Items up to this sequence are not remembered: they were counted by the server, or were too many. */
   readonly forgotten: number;
+  /** Changes of the inbox up to this sequence are in the counts. */
+  readonly changed: number;
 }
 
 /** The present counts of a live inbox. */
@@ -29,7 +32,8 @@ export interface LiveCounts extends InboxCounts {
 
 /** Begins at counts of a server. The subscription must begin at their cursor, or before it. */
 export function beginLiveInbox(rules: LiveRules, counts: CountsData): LiveInbox {
-  return { rules, counts, newer: [], forgotten: 0 };
+  const sequence = sequenceOf(counts);
+  return { rules, counts, newer: [], forgotten: sequence, changed: sequence };
 }
 
 /**
@@ -44,11 +48,13 @@ export function followInbox(
   const { topic, type } = event;
   // Nobody vouches for an event without a publisher.
   if (isInboxTopic(topic)) {
-    return event.publisher === undefined ? live : takeChange(live, event.data as InboxData);
+    if (event.publisher === undefined || sequence <= live.changed) return live;
+    return takeChange({ ...live, changed: sequence }, event.data as InboxData);
   }
   if (sequence <= sequenceOf(live.counts)) return live;
   if (live.newer.some((one) => one.sequence === sequence)) return live;
-  const newer = [...live.newer, { sequence, topic, type }].sort(bySequence);
+  const item = { sequence, topic, type, expiresMs: expiryMs(event.expires) };
+  const newer = [...live.newer, item].sort(bySequence);
   const [oldest] = newer;
   if (newer.length <= LIVE_ITEMS_MAX || !oldest) return { ...live, newer };
   return { ...live, newer: newer.slice(1), forgotten: Math.max(live.forgotten, oldest.sequence) };
@@ -69,7 +75,9 @@ export function liveCounts(live: LiveInbox, nowMs: number): LiveCounts {
   }));
   const filter = new InboxFilter({ ...rules, follows });
   // What is behind the counts is beyond every mark, so that it is neither seen nor read.
-  const added = newer.filter((item) => filter.accepts(item)).length;
+  const added = newer.filter((item) => {
+    return (item.expiresMs ?? NEVER_MS) > nowMs && filter.accepts(item);
+  }).length;
   const isOver = until !== undefined && Date.parse(until) <= nowMs;
   const total = unread + added;
   return {
@@ -82,8 +90,8 @@ export function liveCounts(live: LiveInbox, nowMs: number): LiveCounts {
 
 function takeChange(live: LiveInbox, data: InboxData): LiveInbox {
   const { counts, topics, follows, mutes } = data;
-  // An event without counts repeats what is known. Older counts are those of an event that came late.
-  if (!counts || sequenceOf(counts) < sequenceOf(live.counts)) return live;
+  // An event without counts repeats what is known.
+  if (!counts) return live;
   const newer = live.newer.filter(({ sequence }) => sequence > sequenceOf(counts));
   return { ...live, rules: { topics, follows, mutes }, counts, newer };
 }

@@ -1,3 +1,4 @@
+import { NEVER_MS } from './expiry.ts';
 import { type InboxMark, isMarked, markOne, markUpTo, NO_MARK } from './inbox-marks.ts';
 import { TypeFilter } from './type-filter.ts';
 
@@ -194,8 +195,8 @@ export function isUnread({ read, archived, snoozedUntilMs }: ItemState): boolean
   return !read && !archived && snoozedUntilMs === undefined;
 }
 
-/** The first time after now (ms since 1970) at which an item comes back by itself. */
-export function nextReturnMs({ snoozed }: InboxState, nowMs: number): number | undefined {
+/** The first time after now (ms since 1970) at which an item comes back by itself; `NEVER_MS` where none does. */
+export function nextReturnMs({ snoozed }: InboxState, nowMs: number): number {
   const times = snoozed.map(({ untilMs }) => untilMs).filter((untilMs) => untilMs > nowMs);
-  return times.length === 0 ? undefined : Math.min(...times);
+  return Math.min(...times, NEVER_MS);
 }

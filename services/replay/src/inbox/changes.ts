@@ -19,6 +19,7 @@ import {
   TidemarkError,
 } from '@tidemark/protocol';
 import type { Metrics, Span } from '@tidemark/telemetry';
+import type { HistorySource } from '../history/range.ts';
 import type { Progress } from '../projector/progress.ts';
 import { cursorOf, type Inbox, type Inboxes, type InboxOwner } from './inboxes.ts';
 import { compactBehind, countItems, type ItemsOptions } from './items.ts';
@@ -30,10 +31,12 @@ const ATTEMPTS_MAX = 8;
 /** How long one attempt waits until the archive has the change of another device, or its own. */
 const ARCHIVE_WAIT_MS = 2000;
 
-export interface ChangesOptions extends Omit<ItemsOptions, 'runStep'> {
+export interface ChangesOptions
+  extends Omit<ItemsOptions, 'runStep'>,
+    Pick<HistorySource, 'readBounds'> {
   readonly inboxes: Inboxes;
-  readonly appender: EventAppender;
-  readonly progress: Progress;
+  readonly appender: Pick<EventAppender, 'append' | 'lastCursor'>;
+  readonly progress: Pick<Progress, 'waitForSequence'>;
   readonly metrics: Metrics;
   /** Limits the changes of one user. */
   readonly rate: Rate;
@@ -131,7 +134,11 @@ export class InboxChanges {
     const moment = { end: inbox.bounds.lastSequence, nowMs: now() };
     const isRepeat = id !== undefined && state.recent.includes(id);
     const wanted = isRepeat ? state : changeInbox(state, await toChange(inbox), moment);
-    if (wanted === state) return { changed: null, ...(await this.#count(inbox, request)) };
+    if (wanted === state) {
+      // Of an older state nobody can say that the change makes no difference. A repeat is certain.
+      if (!isRepeat) await this.#requireNewest(inbox);
+      return { changed: null, ...(await this.#count(inbox, request)) };
+    }
     const next = withId(await this.#compact(inbox, wanted, request), id);
     const changed = this.#options.inboxes.withState(inbox, next);
     const data = encodeInbox(next, (sequence) => cursorOf(inbox, sequence));
@@ -172,13 +179,14 @@ export class InboxChanges {
    * @param told what the stream answered to the attempt before
    * @throws TidemarkError as `EventAppender.append`
    */
-  #append(
+  async #append(
     inbox: Inbox,
     data: InboxData,
     { told, parent }: { readonly told?: Told | undefined; readonly parent?: Span },
   ): Promise<AppendedEvent> {
     const { owner } = inbox;
     const precondition = preconditionOf(inbox, told);
+    if (precondition === 'empty') await this.#requireReaching(inbox);
     const event: CloudEvent = {
       specversion: '1.0',
       id: randomUUID(),
@@ -190,6 +198,33 @@ export class InboxChanges {
       data,
     };
     return this.#options.appender.append(event, { precondition, ...(parent && { parent }) });
+  }
+
+  /** @throws TidemarkError `precondition_failed` where the stream has a newer change */
+  async #requireNewest(inbox: Inbox): Promise<void> {
+    const { owner, last, bounds } = inbox;
+    const cursor = await this.#options.appender.lastCursor(owner.topic);
+    if (cursor === null) return this.#requireReaching(inbox);
+    const newest = parseCursor(cursor);
+    const known = last?.sequence ?? 0;
+    const isSame = newest.epoch === bounds.epoch && newest.sequence === known;
+    if (isSame || isForeign(newest, known, bounds)) return;
+    throw new TidemarkError('precondition_failed', 'Another change came first.', { cursor });
+  }
+
+  /**
+   * Requires that the archive has all that has left the stream: a stream without a change of the inbox says nothing of
+   * those that it no longer has.
+   *
+   * @throws TidemarkError `unavailable`
+   */
+  async #requireReaching({ bounds }: Pick<Inbox, 'bounds'>): Promise<void> {
+    const stream = await this.#options.readBounds(0);
+    const isBehind = bounds.lastSequence + 1 < stream.firstSequence;
+    if (stream.epoch === bounds.epoch && !isBehind) return;
+    throw new TidemarkError('unavailable', 'The archive is behind the stream.', {
+      retryAfterSeconds: 1,
+    });
   }
 
   #count(inbox: Inbox, { runStep }: Pick<ChangeRequest, 'runStep'>): Promise<CountsData> {

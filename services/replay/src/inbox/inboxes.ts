@@ -42,7 +42,7 @@ export interface Inbox extends ArchiveSnapshot {
 }
 
 export interface InboxesOptions extends Pick<HistorySource, 'isElsewhere'> {
-  readonly store: ArchiveStore;
+  readonly store: Pick<ArchiveStore, 'snapshot'>;
   readonly ownTopics: OwnTopics;
 }
 

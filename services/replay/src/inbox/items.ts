@@ -4,6 +4,7 @@ import {
   InboxCounter,
   InboxFilter,
   type InboxMark,
+  NEVER_MS,
   nextReturnMs,
   unreadCandidates,
 } from '@tidemark/protocol';
@@ -102,17 +103,17 @@ export async function countItems(
 ): Promise<CountsData> {
   const { state, filter, bounds } = inbox;
   const counter = new InboxCounter(state, nowMs);
-  const count: Count = (header) => !filter.accepts(header) || counter.add(header.sequence);
+  const count: Count = (header) => !filter.accepts(header) || counter.add(header);
   const { after, others } = unreadCandidates(state);
   const limits = new LookLimits();
   const isOpen = await countBehind(inbox, { after, count, limits }, options);
   if (limits.ended) counter.noteMore();
   else if (isOpen) await countEach(inbox, { sequences: others, count }, options);
-  const untilMs = nextReturnMs(state, nowMs);
+  const untilMs = Math.min(counter.nextExpiryMs, nextReturnMs(state, nowMs));
   return {
     ...counter.counts,
     cursor: cursorOf(inbox, bounds.lastSequence),
-    ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }),
+    ...(untilMs !== NEVER_MS && { until: new Date(untilMs).toISOString() }),
   };
 }
 

@@ -6,12 +6,21 @@ import type { LogRange, Order } from './log-range.ts';
 /** An event without its content: `json` is empty. */
 export interface ArchivedHeader extends ArchivedEvent {
   readonly type: string;
+  /** Milliseconds since 1970; absent where it never expires. */
+  readonly expiresMs?: number;
 }
 
-type HeaderRow = readonly [sequence: number, timeMs: number, topic: string, type: string];
+type HeaderRow = readonly [
+  sequence: number,
+  timeMs: number,
+  topic: string,
+  type: string,
+  expiresMs: number | null,
+];
 
-const HEADERS = `SELECT e.sequence, e.time_ms, t.name, y.name FROM events e
-  CROSS JOIN topics t ON t.id = e.topic_id CROSS JOIN types y ON y.id = e.type_id`;
+const HEADERS = `SELECT e.sequence, e.time_ms, t.name, y.name, x.expires_ms FROM events e
+  CROSS JOIN topics t ON t.id = e.topic_id CROSS JOIN types y ON y.id = e.type_id
+  LEFT JOIN expiring x ON x.sequence = e.sequence`;
 
 /** Reads events without their content, which costs the same for large events as for small ones. */
 export class HeaderTable extends EventTable {
@@ -21,11 +30,11 @@ export class HeaderTable extends EventTable {
   constructor(database: Database) {
     super(database);
     // See `EventTable` for the plus.
-    this.#header = database.prepare<[number], HeaderRow>(`${HEADERS} WHERE sequence = +?`).raw();
+    this.#header = database.prepare<[number], HeaderRow>(`${HEADERS} WHERE e.sequence = +?`).raw();
     const scan = (order: Order) =>
       database
         .prepare<[number, number], HeaderRow>(
-          `${HEADERS} WHERE sequence > ? AND sequence <= ? ORDER BY sequence ${order}`,
+          `${HEADERS} WHERE e.sequence > ? AND e.sequence <= ? ORDER BY e.sequence ${order}`,
         )
         .raw();
     this.#scan = { asc: scan('asc'), desc: scan('desc') };
@@ -47,6 +56,7 @@ export class HeaderTable extends EventTable {
   }
 }
 
-function toHeader([sequence, timeMs, topic, type]: HeaderRow): ArchivedHeader {
-  return { sequence, timeMs, topic, type, json: '' };
+function toHeader([sequence, timeMs, topic, type, expiresMs]: HeaderRow): ArchivedHeader {
+  const header = { sequence, timeMs, topic, type, json: '' };
+  return expiresMs === null ? header : { ...header, expiresMs };
 }
