@@ -46,6 +46,10 @@ export default defineConfig({
       ...(process.env.TEST_CLIENTS === 'installed'
         ? [project('clients', ['test/clients/**/*.test.ts'], 120_000)]
         : []),
+      // So are these. `npm run check` runs those that need no other service.
+      ...(process.env.TEST_DOCUMENTS === 'installed'
+        ? [project('documents', ['test/documents/**/*.test.ts'], 300_000)]
+        : []),
       project('simulation', ['test/simulation/**/*.test.ts'], 60_000),
     ],
   },

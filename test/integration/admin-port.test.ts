@@ -7,6 +7,12 @@ import { type System, startSystem } from '../support/system.ts';
 
 const NAMES = ['gateway', 'ingest', 'replay'] as const;
 
+/** What these tests read of the documents. */
+interface Documents {
+  readonly paths: object;
+  readonly channels: object;
+}
+
 let system: System;
 const ports = new Map<string, number>();
 
@@ -54,6 +60,18 @@ describe.each(NAMES)('admin port: %s', (name) => {
       expect(await status(`${base}/healthz`)).toBe(200);
       expect(await status(`${base}/readyz`)).toBe(200);
     }
+  });
+
+  test('documents: describe what is on their port, and nothing else', async () => {
+    const read = async (base: string, kind: string): Promise<Documents> =>
+      (await (await fetch(`${base}/${kind}.json`)).json()) as Documents;
+    const isAdmin = (path: string) => path === '/metrics' || path.startsWith('/v1/admin/');
+    const own = Object.keys((await read(service(name).url, 'openapi')).paths);
+    expect(own.filter(isAdmin)).toEqual([]);
+    const paths = Object.keys((await read(adminUrl(name), 'openapi')).paths);
+    expect(paths).toContain('/metrics');
+    expect(paths.filter((path) => path.startsWith('/v1/') && !isAdmin(path))).toEqual([]);
+    expect((await read(adminUrl(name), 'asyncapi')).channels).toEqual({});
   });
 
   test('what is not for admin: is not on the admin port', async () => {

@@ -47,17 +47,18 @@ export const PARTS: Readonly<Record<string, Part>> = {
     packages: ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
   },
   'libs/http': {
-    contents: 'application, server, authentication, limits, errors, health',
+    contents:
+      'application, server, authentication, limits, errors, health; `contract` makes the documents',
     libs: ['protocol', 'config', 'fairness', 'telemetry', 'auth'],
-    packages: ['express', 'rate-limiter-flexible'],
+    packages: ['express', 'rate-limiter-flexible', 'zod'],
   },
   'libs/service': {
     contents: 'the life of a service process, and what every service is built from',
-    libs: ['config', 'telemetry', 'auth', 'nats', 'http'],
-    packages: [],
+    libs: ['protocol', 'config', 'telemetry', 'auth', 'nats', 'http'],
+    packages: ['zod'],
   },
   'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: ['zod'] },
-  'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws'] },
+  'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws', 'zod'] },
   'services/replay': {
     contents: 'the stream to SQLite, history, the archive',
     libs: 'all',

@@ -8,6 +8,7 @@ import { runMain } from '../../infra/launcher/failure.mjs';
 import { setUp } from '../../infra/launcher/setup.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
 import { asksForClients, provideClients } from './clients.mjs';
+import { asksForDocuments, provideDocumentTools } from './documents.mjs';
 import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-servers.mjs';
 import { count, failures, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
@@ -16,7 +17,7 @@ import { count, failures, format, lacking, NOTHING, readReport, sum, total } fro
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
  * and those that speak to NATS themselves against the oldest one that is supported. `--all` adds
  * what takes long: every integration test on the oldest server, and the images. It also adds the clients
- * that others wrote, which `--project clients` runs alone. `--newest` leaves the oldest server out.
+ * that others wrote, which `--project clients` runs alone, and Schemathesis (`--project documents`). `--newest` leaves the oldest server out.
  */
 
 /** The tests of what differs between versions of nats-server: its API, and how it fails. */
@@ -42,6 +43,9 @@ async function test() {
 
   if (all || asksForClients(given)) {
     Object.assign(process.env, await provideClients(process.env, console.log));
+  }
+  if (all || asksForDocuments(given)) {
+    Object.assign(process.env, await provideDocumentTools(process.env, console.log));
   }
 
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-logged-'));

@@ -7,6 +7,7 @@ import { TidemarkError } from '@tidemark/protocol';
 import { Metrics } from '@tidemark/telemetry';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { createApp, type Endpoint } from './app.ts';
 import { createAuthentication } from './authentication.ts';
 import { readBody } from './body.ts';
@@ -15,34 +16,46 @@ import { HttpServer } from './server.ts';
 const secret = 'a secret of more than thirty-two bytes';
 const BODY_BYTES_MAX = 1000;
 
+const described = { summary: 'For a test', answers: { 200: { means: 'It works.' } } };
+
 const endpoints: Endpoint[] = [
   {
     path: '/v1/echo',
     methods: {
-      GET: (request, response, { subject }) => {
-        response.json({ subject, query: request.query });
+      GET: {
+        ...described,
+        serve: (request, response, { subject }) => {
+          response.json({ subject, query: request.query });
+        },
       },
-      POST: async (request, response) => {
-        const body = await readBody(request, { bytesMax: BODY_BYTES_MAX });
-        response.end(body);
+      POST: {
+        ...described,
+        serve: async (request, response) => {
+          const body = await readBody(request, { bytesMax: BODY_BYTES_MAX });
+          response.end(body);
+        },
       },
     },
   },
   {
     path: '/v1/errors/:code',
     methods: {
-      GET: (request, response, principal) => {
-        const { code } = request.params;
-        if (code === 'bug') throw new TypeError('inner text');
-        if (code === 'late') {
-          response.write('{"half":');
-          throw new Error('too late');
-        }
-        if (code === 'forbidden') requirePermission(principal, 'publish', 'orders.1');
-        if (code === 'limit') {
-          throw new TidemarkError('limit_exceeded', 'Slower.', { retryAfterSeconds: 7 });
-        }
-        throw new TidemarkError('unavailable', 'Later.');
+      GET: {
+        ...described,
+        path: z.object({ code: z.string() }),
+        serve: (request, response, principal) => {
+          const { code } = request.params;
+          if (code === 'bug') throw new TypeError('inner text');
+          if (code === 'late') {
+            response.write('{"half":');
+            throw new Error('too late');
+          }
+          if (code === 'forbidden') requirePermission(principal, 'publish', 'orders.1');
+          if (code === 'limit') {
+            throw new TidemarkError('limit_exceeded', 'Slower.', { retryAfterSeconds: 7 });
+          }
+          throw new TidemarkError('unavailable', 'Later.');
+        },
       },
     },
   },

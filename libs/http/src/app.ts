@@ -4,18 +4,18 @@ import { TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Authenticate } from './authentication.ts';
+import type { Channel } from './contract/asyncapi.ts';
+import { type Credential, type Description, POSTPONED } from './contract/description.ts';
 import { answerErrors, toErrorResponse } from './error-response.ts';
 import type { CheckHost } from './hosts.ts';
 import type { Limits } from './limits.ts';
 import { beginSpan, observe } from './observation.ts';
 import { type Origins, shareWith } from './origins.ts';
+import { documentPages, healthPages, metricsPage, type OpenPage } from './pages.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
 /** The paths that web pages may use. Health and metrics are not among them. */
 const API_PATHS = '/v1';
-
-/** The errors that end by themselves while the client waits. */
-const POSTPONED: ReadonlySet<string> = new Set(['unavailable', 'limit_exceeded']);
 
 /** An HTTP method that an endpoint may have. */
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -27,18 +27,27 @@ export type Serve = (
   principal: Principal,
 ) => void | Promise<void>;
 
+/** A method of an endpoint: what serves it, and its description for the service's document. */
+export interface Operation extends Description {
+  readonly serve: Serve;
+}
+
+/** How an endpoint answers OPTIONS requests, with the description of the answers. */
+export interface OptionsOperation extends Description {
+  /** @returns false for a request that it does not answer, which is then answered with 405 */
+  readonly answer: (request: Request, response: Response) => boolean;
+}
+
 /** A path with its methods. Each needs a token, and other methods are answered with 405. */
 export interface Endpoint {
   readonly path: string;
-  readonly methods: Readonly<Partial<Record<Method, Serve>>>;
-  /**
-   * Answers an OPTIONS request, which needs no token.
-   *
-   * @returns false for a request that it does not answer, which is then answered with 405
-   */
-  readonly answerOptions?: (request: Request, response: Response) => boolean;
+  readonly methods: Readonly<Partial<Record<Method, Operation>>>;
+  /** Answers OPTIONS requests, which need no token. */
+  readonly options?: OptionsOperation;
   /** Replaces the application's authentication. */
   readonly authenticate?: (request: Request) => Promise<Principal>;
+  /** What that takes; a token if absent. */
+  readonly credentials?: readonly Credential[];
   /**
    * Answers when authentication fails with `unavailable` or `limit_exceeded`. Without it the answer has
    * the error's status.
@@ -50,6 +59,10 @@ export interface Endpoint {
 export interface AppOptions {
   /** What `/healthz` says; absent there if absent. */
   readonly version?: string;
+  /** What the documents are about. */
+  readonly service?: string;
+  /** What the AsyncAPI document has besides; no channels if absent. */
+  readonly channels?: readonly Channel[];
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Makes a span of each request; no spans if absent. */
@@ -85,8 +98,9 @@ export interface Apps {
 /** Creates one application with the endpoints, the admin endpoints, health, readiness and metrics. */
 export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
+  const { checkHost, channels } = options;
   const endpoints = [...options.endpoints, ...(options.adminEndpoints ?? [])];
-  return build(endpoints, { metrics: true, checkHost: options.checkHost });
+  return build(endpoints, { metrics: true, checkHost, channels });
 }
 
 /**
@@ -101,10 +115,12 @@ export function createApps(
 ): Apps {
   if (adminPort === 0) return { app: createApp(options) };
   const build = builder(options);
+  const { checkHost, channels } = options;
   return {
-    app: build(options.endpoints, { metrics: false, checkHost: options.checkHost }),
+    app: build(options.endpoints, { metrics: false, checkHost, channels }),
     admin: build(options.adminEndpoints ?? [], {
       metrics: true,
+      channels: [],
       checkHost: options.checkAdminHost,
     }),
   };
@@ -113,15 +129,21 @@ export function createApps(
 interface Shown {
   readonly metrics: boolean;
   readonly checkHost: CheckHost | undefined;
+  readonly channels: AppOptions['channels'];
 }
 
 function builder(options: AppOptions) {
   const observation = observe(options);
-  return (endpoints: readonly Endpoint[], { metrics, checkHost }: Shown) => {
+  return (endpoints: readonly Endpoint[], { metrics, checkHost, channels = [] }: Shown) => {
     const app = createBare(observation);
     if (checkHost) app.use((request, _response, next) => next(checkHost(request)));
-    addHealth(app, options);
-    if (metrics) addMetrics(app, options);
+    const open = [...healthPages(options), ...(metrics ? [metricsPage(options)] : [])];
+    for (const page of [
+      ...open,
+      ...documentPages({ ...options, channels }, [...open, ...endpoints]),
+    ]) {
+      addPage(app, page);
+    }
     app.use(API_PATHS, shareWith(options.origins ?? new Set()));
     for (const endpoint of endpoints) addEndpoint(app, endpoint, options.authenticate);
     app.use((request) => {
@@ -159,30 +181,7 @@ function createBare(observation: RequestHandler): Express {
   return app;
 }
 
-function addHealth(app: Express, { checks, version }: AppOptions): void {
-  addOpen(app, '/healthz', (_request, response) => {
-    response.json({ status: 'ok', version });
-  });
-  addOpen(app, '/readyz', (_request, response) => answerReadiness(response, checks));
-}
-
-/** Collecting takes milliseconds, and needs no token. So many requests at one time get one answer. */
-function addMetrics(app: Express, { metrics, metricsCacheMs = 0 }: AppOptions): void {
-  const { registry } = metrics;
-  let collected: Promise<string> | undefined;
-  let collectedMs = 0;
-  addOpen(app, '/metrics', async (_request, response) => {
-    const nowMs = performance.now();
-    if (!collected || nowMs - collectedMs >= metricsCacheMs) {
-      collected = registry.metrics();
-      collectedMs = nowMs;
-    }
-    const text = await collected;
-    response.set('Content-Type', registry.contentType).end(text);
-  });
-}
-
-function addOpen(app: Express, path: string, serve: RequestHandler): void {
+function addPage(app: Express, { path, serve }: OpenPage): void {
   app
     .route(path)
     .get(serve)
@@ -190,9 +189,9 @@ function addOpen(app: Express, path: string, serve: RequestHandler): void {
 }
 
 function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): void {
-  const { path, methods, authenticate = common, postpone, answerOptions } = endpoint;
+  const { path, methods, authenticate = common, postpone, options } = endpoint;
   const route = app.route(path);
-  for (const [method, serve] of Object.entries(methods)) {
+  for (const [method, { serve }] of Object.entries(methods)) {
     route[method.toLowerCase() as Lowercase<Method>](async (request, response) => {
       let principal: Principal;
       try {
@@ -208,9 +207,9 @@ function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): vo
       await serve(request, response, principal);
     });
   }
-  if (answerOptions) {
+  if (options) {
     route.options((request, response, next) => {
-      if (!answerOptions(request, response)) next();
+      if (!options.answer(request, response)) next();
     });
   }
   route.all(refuseMethod(Object.keys(methods)));
@@ -225,10 +224,4 @@ function refuseMethod(allowed: readonly string[]): RequestHandler {
       `${request.path} takes ${allow}, not ${request.method}.`,
     );
   };
-}
-
-function answerReadiness(response: Response, checks: AppOptions['checks']): void {
-  const results = Object.entries(checks).map(([name, check]) => [name, check()] as const);
-  const ready = results.every(([, result]) => result);
-  response.status(ready ? 200 : 503).json({ ready, checks: Object.fromEntries(results) });
 }

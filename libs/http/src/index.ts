@@ -5,6 +5,8 @@ export * from './app.ts';
 export * from './authentication.ts';
 export * from './body.ts';
 export * from './connection-limiter.ts';
+export type { Channel, ChannelMessage } from './contract/asyncapi.ts';
+export type { Answer, Credential, Description } from './contract/description.ts';
 export * from './error-response.ts';
 export * from './hosts.ts';
 export * from './limits.ts';

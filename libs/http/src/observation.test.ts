@@ -24,6 +24,8 @@ class RecordingTracer extends Tracer {
   }
 }
 
+const described = { summary: 'For a test', answers: { 200: { means: 'It works.' } } };
+
 async function serve(options: { tracer?: Tracer; metrics?: Metrics; metricsCacheMs?: number }) {
   const app = createApp({
     logger,
@@ -33,7 +35,12 @@ async function serve(options: { tracer?: Tracer; metrics?: Metrics; metricsCache
       if (headers.authorization === undefined) throw new TidemarkError('unauthenticated', 'No.');
       return { subject: 'alice', grants: [], admin: false, expiresAtMs: 0 };
     },
-    endpoints: [{ path: '/v1/a', methods: { GET: (_, response) => void response.end() } }],
+    endpoints: [
+      {
+        path: '/v1/a',
+        methods: { GET: { ...described, serve: (_, response) => void response.end() } },
+      },
+    ],
     ...options,
   });
   http = new HttpServer(app, logger);

@@ -37,7 +37,13 @@ async function run(allowed: string): Promise<Running> {
     endpoints: [
       {
         path: '/v1/who',
-        methods: { GET: (_request, response, { subject }) => void response.json({ subject }) },
+        methods: {
+          GET: {
+            summary: 'For a test',
+            answers: { 200: { means: 'It works.' } },
+            serve: (_request, response, { subject }) => void response.json({ subject }),
+          },
+        },
       },
     ],
   });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseTime } from './cursors.ts';
 import { TidemarkError } from './errors.ts';
+import { TIME_JSON, withJson } from './schemas.ts';
 
 /** Longest `sub`, `jti` or connection id that an admin call may name. */
 const NAME_LENGTH_MAX = 256;
@@ -17,12 +18,17 @@ export type DisconnectTarget = { readonly subject: string } | { readonly connect
 
 const name = z.string().min(1).max(NAME_LENGTH_MAX);
 
-const revocation = z.union([
+/** The body of a revocation. */
+export const revocationShape = z.union([
   z.strictObject({ jti: name }),
-  z.strictObject({ sub: name, issuedBefore: z.string().optional() }),
+  z.strictObject({ sub: name, issuedBefore: withJson(z.string(), TIME_JSON).optional() }),
 ]);
 
-const target = z.union([z.strictObject({ sub: name }), z.strictObject({ connection: name })]);
+/** The body of a disconnect. */
+export const disconnectShape = z.union([
+  z.strictObject({ sub: name }),
+  z.strictObject({ connection: name }),
+]);
 
 /**
  * Reads the body of a revocation: `{"jti"}`, `{"sub"}` or `{"sub", "issuedBefore"}`.
@@ -30,7 +36,7 @@ const target = z.union([z.strictObject({ sub: name }), z.strictObject({ connecti
  * @throws TidemarkError `invalid_query` or `invalid_time`
  */
 export function parseRevocation(input: unknown): Revocation {
-  const { success, data } = revocation.safeParse(input);
+  const { success, data } = revocationShape.safeParse(input);
   if (!success) throw wrong('{"jti"}, {"sub"} or {"sub", "issuedBefore"}');
   if ('jti' in data) return { tokenId: data.jti };
   const { sub: subject, issuedBefore } = data;
@@ -45,7 +51,7 @@ export function parseRevocation(input: unknown): Revocation {
  * @throws TidemarkError `invalid_query`
  */
 export function parseDisconnectTarget(input: unknown): DisconnectTarget {
-  const { success, data } = target.safeParse(input);
+  const { success, data } = disconnectShape.safeParse(input);
   if (!success) throw wrong('{"sub"} or {"connection"}');
   return 'sub' in data ? { subject: data.sub } : { connection: data.connection };
 }

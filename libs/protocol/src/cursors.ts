@@ -23,7 +23,8 @@ export type Start =
   | { readonly kind: 'cursor'; readonly position: Position }
   | { readonly kind: 'time'; readonly timeMs: number };
 
-const CURSOR = /^([a-z0-9.]{1,40})-(0|[1-9][0-9]{0,15})$/;
+/** The form of a cursor. */
+export const CURSOR = /^([a-z0-9.]{1,40})-(0|[1-9][0-9]{0,15})$/;
 const TIME =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 

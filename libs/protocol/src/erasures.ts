@@ -3,6 +3,7 @@ import { type Position, parseCursor } from './cursors.ts';
 import { TidemarkError } from './errors.ts';
 import { ATTRIBUTE_LENGTH_MAX, type CloudEvent } from './events.ts';
 import { isRecordsTopic } from './reserved-topics.ts';
+import { CURSOR_JSON, TOPIC_JSON, withJson } from './schemas.ts';
 import { parseTopic } from './topics.ts';
 
 /** The topic of the records of erasures, which only replay writes. */
@@ -47,9 +48,10 @@ export interface ErasureRecord {
 
 const name = z.string().min(1).max(ATTRIBUTE_LENGTH_MAX);
 const reason = z.string().min(1).max(REASON_LENGTH_MAX);
-const request = z.union([
-  z.strictObject({ cursor: z.string(), reason }),
-  z.strictObject({ topic: z.string(), reason }),
+/** The body of a request. */
+export const erasureShape = z.union([
+  z.strictObject({ cursor: withJson(z.string(), CURSOR_JSON), reason }),
+  z.strictObject({ topic: withJson(z.string(), TOPIC_JSON), reason }),
   z.strictObject({ source: name, id: name, reason }),
 ]);
 
@@ -69,7 +71,7 @@ const record = z.object({
  * @throws TidemarkError `invalid_query`, `invalid_cursor` or `invalid_topic`
  */
 export function parseErasureRequest(input: unknown): ErasureRequest {
-  const { success, data } = request.safeParse(input);
+  const { success, data } = erasureShape.safeParse(input);
   if (!success) {
     throw new TidemarkError(
       'invalid_query',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isTime } from './cursors.ts';
 import { type Fault, TidemarkError } from './errors.ts';
 import { isKeptNumber, stringifyExact } from './exact-json.ts';
+import { TIME_JSON, TOPIC_JSON, withJson } from './schemas.ts';
 import { isTopic, TOPIC_RULE } from './topics.ts';
 
 /** Largest event, in bytes of its JSON in UTF-8, without the attributes that servers set. */
@@ -68,14 +69,45 @@ const attributes = z.looseObject({
   id: bounded,
   source: bounded.regex(URI_REFERENCE, 'must be a URI reference'),
   type: bounded,
-  topic: z.string().refine(isTopic, `must be a topic: ${TOPIC_RULE}`).optional(),
-  time: z.string().refine(isTime, 'must be an RFC 3339 time').optional(),
-  expires: z.string().refine(isTime, 'must be an RFC 3339 time').optional(),
+  topic: withJson(
+    z.string().refine(isTopic, `must be a topic: ${TOPIC_RULE}`),
+    TOPIC_JSON,
+  ).optional(),
+  time: withJson(z.string().refine(isTime, 'must be an RFC 3339 time'), TIME_JSON).optional(),
+  expires: withJson(z.string().refine(isTime, 'must be an RFC 3339 time'), TIME_JSON).optional(),
   subject: text.optional(),
   datacontenttype: text.regex(MEDIA_TYPE, 'must be a media type').optional(),
   dataschema: text.regex(URI, 'must be an absolute URI').optional(),
   data_base64: base64.optional(),
 });
+
+/** What an extension attribute may hold. */
+const EXTENSION_JSON = {
+  anyOf: [
+    { type: 'string' },
+    { type: 'boolean' },
+    { type: 'integer', minimum: -(2 ** 31), maximum: 2 ** 31 - 1 },
+  ],
+};
+
+/** A CloudEvent as JSON, as the documents of the services show it (PROTOCOL.md section 3). */
+export const eventShape = attributes.extend({ data: z.unknown().optional() }).meta({
+  id: 'CloudEvent',
+  description:
+    'A CloudEvent 1.0. Without `topic` the type is the topic. Attributes that are null count as absent.',
+  propertyNames: { pattern: '^(?:data_base64|[a-z0-9]{1,64})$' },
+  additionalProperties: EXTENSION_JSON,
+});
+
+/** An event that ingest completes: it may lack `id`, `source`, `time` and `specversion`. */
+export const bareEventShape = eventShape
+  .partial({ id: true, source: true, specversion: true })
+  .meta({
+    id: 'BareEvent',
+    description: 'An event that may lack `id`, `source`, `time` and `specversion`.',
+    propertyNames: { pattern: '^(?:data_base64|[a-z0-9]{1,64})$' },
+    additionalProperties: EXTENSION_JSON,
+  });
 
 /**
  * The same rules as predicates. Every gateway checks every event of the stream. These take 0.5 µs, the

@@ -1,7 +1,7 @@
 import type { Position } from './cursors.ts';
 import { formatCursor } from './cursors.ts';
 import type { ErrorBody } from './errors.ts';
-import type { GapReason, ServerMessage } from './messages.ts';
+import type { GapReason, ServerMessage } from './server-messages.ts';
 
 /*
  * The text of what the gateway sends, for both transports. Event texts are split around the JSON

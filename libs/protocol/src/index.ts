@@ -21,6 +21,8 @@ export * from './log-bounds.ts';
 export * from './messages.ts';
 export * from './pattern-matcher.ts';
 export * from './reserved-topics.ts';
+export * from './schemas.ts';
+export * from './server-messages.ts';
 export * from './stored-events.ts';
 export * from './stored-revocations.ts';
 export * from './topic-tokens.ts';

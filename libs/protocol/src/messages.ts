@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { parseCursor, parseStart, type Start } from './cursors.ts';
-import { type ErrorBody, TidemarkError } from './errors.ts';
+import { TidemarkError } from './errors.ts';
 import { parseExact } from './exact-json.ts';
 import { refuseCostlyMessage } from './json-text.ts';
+import { CURSOR_JSON, PATTERNS_JSON, START_JSON, TYPES_JSON, withJson } from './schemas.ts';
 import { textList } from './text-list.ts';
 import { parsePatterns } from './topics.ts';
 import { typeList } from './type-filter.ts';
@@ -40,50 +41,6 @@ export type ClientMessage =
   | { readonly type: 'authenticate'; readonly token: string }
   | { readonly type: 'ping' };
 
-/** Why a part of the log will not come (PROTOCOL.md section 5). */
-export type GapReason =
-  /** Retention removed it from the stream, and the archive does not have it. */
-  | 'expired'
-  /** The cursor belongs to another stream. */
-  | 'epoch'
-  /** The cursor lies beyond the end of the log: the log lost its end in a crash. */
-  | 'future';
-
-/** A message to a WebSocket client, except `event` (PROTOCOL.md section 6). */
-export type ServerMessage =
-  | {
-      readonly type: 'welcome';
-      readonly connection: string;
-      readonly heartbeatMs: number;
-      readonly limits: Readonly<Record<string, number>>;
-    }
-  | { readonly type: 'subscribed'; readonly id: string; readonly cursor: string }
-  | { readonly type: 'unsubscribed'; readonly id: string }
-  | { readonly type: 'live'; readonly id: string; readonly cursor: string }
-  | {
-      readonly type: 'gap';
-      readonly id: string;
-      readonly from: string;
-      readonly to: string;
-      readonly reason: GapReason;
-    }
-  | {
-      readonly type: 'skipped';
-      readonly id: string;
-      readonly count: number;
-      readonly cursor: string;
-    }
-  | { readonly type: 'heartbeat'; readonly cursor?: string }
-  | { readonly type: 'authenticated' }
-  | { readonly type: 'pong' }
-  | {
-      readonly type: 'published';
-      readonly id: string;
-      readonly cursor: string;
-      readonly duplicate: boolean;
-    }
-  | ({ readonly type: 'error'; readonly id?: string } & ErrorBody);
-
 /** Control, format and private characters, and those that separate lines or are half a character. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
 
@@ -93,17 +50,19 @@ const id = z
   .max(SUBSCRIPTION_ID_LENGTH_MAX)
   .refine((text) => !UNPRINTABLE.test(text), 'must have printable characters only');
 
-const subscription = z.strictObject({
-  topics: textList(),
-  types: typeList.optional(),
-  after: z.string().nullish(),
-  atLeast: z.string().optional(),
+/** What a subscription is asked for with: in the body of an SSE request, and in a `subscribe` message. */
+export const subscriptionShape = z.strictObject({
+  topics: withJson(textList(), PATTERNS_JSON),
+  types: withJson(typeList, TYPES_JSON).optional(),
+  after: withJson(z.string().nullish(), { anyOf: [START_JSON, { type: 'null' }] }),
+  atLeast: withJson(z.string().optional(), CURSOR_JSON),
   deliver: z.enum(DELIVER).optional(),
   trace: z.boolean().optional(),
 });
 
-const shapes = z.discriminatedUnion('type', [
-  subscription.extend({ type: z.literal('subscribe'), id }),
+/** The messages of a WebSocket client (PROTOCOL.md section 6.2). */
+export const clientMessageShape = z.discriminatedUnion('type', [
+  subscriptionShape.extend({ type: z.literal('subscribe'), id }),
   z.strictObject({ type: z.literal('unsubscribe'), id }),
   z.strictObject({ type: z.literal('publish'), id, event: z.unknown() }),
   z.strictObject({ type: z.literal('authenticate'), token: z.string().min(1) }),
@@ -152,7 +111,7 @@ function idOf(json: string): unknown {
 }
 
 function toMessage(input: unknown): ClientMessage {
-  const parsed = shapes.safeParse(input);
+  const parsed = clientMessageShape.safeParse(input);
   if (!parsed.success) throw invalid(parsed.error);
   const message = parsed.data;
   if (message.type !== 'subscribe') return message;
@@ -169,7 +128,7 @@ export function parseSubscriptionRequest(
   input: unknown,
   lastEventId: string | undefined,
 ): SubscriptionRequest {
-  const parsed = subscription.safeParse(input);
+  const parsed = subscriptionShape.safeParse(input);
   if (!parsed.success) throw invalid(parsed.error);
   const { data } = parsed;
   if (!lastEventId) return toRequest(data);
@@ -178,7 +137,7 @@ export function parseSubscriptionRequest(
   return toRequest({ ...rest, after: lastEventId });
 }
 
-function toRequest(given: z.infer<typeof subscription>): SubscriptionRequest {
+function toRequest(given: z.infer<typeof subscriptionShape>): SubscriptionRequest {
   return {
     patterns: parsePatterns(given.topics),
     ...(given.types && { types: given.types }),

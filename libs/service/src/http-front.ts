@@ -1,4 +1,5 @@
 import {
+  type Channel,
   ConnectionLimiter,
   createApps,
   type Endpoint,
@@ -25,6 +26,8 @@ export interface FrontConfiguration extends ServerOptions, AdminPort {
 export interface FrontOptions {
   readonly endpoints: readonly Endpoint[];
   readonly adminEndpoints?: readonly Endpoint[];
+  /** What `/asyncapi.json` describes. */
+  readonly channels: readonly Channel[];
   /** The checks of `/readyz`, which `revocations` is added to. The service is ready while all are true. */
   readonly checks: Readonly<Record<string, () => boolean>>;
 }
@@ -45,13 +48,15 @@ export interface HttpFront {
 export function createHttpFront(
   parts: ServiceParts,
   configuration: FrontConfiguration,
-  { endpoints, adminEndpoints = [], checks }: FrontOptions,
+  { endpoints, adminEndpoints = [], channels, checks }: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { checkHost } = parts;
   const { app, admin } = createApps(
     {
       version: VERSION,
+      service: parts.name,
+      channels,
       logger,
       metrics,
       tracer,

@@ -33,6 +33,8 @@ export type CommonConfiguration = NatsConfiguration &
 
 /** The parts that every service is built from. */
 export interface ServiceParts extends Lifetime {
+  /** `ingest`, `gateway` or `replay`. */
+  readonly name: string;
   readonly metrics: Metrics;
   readonly limits: Limits;
   /** Not connected yet. The service connects it when its port listens. */
@@ -90,6 +92,7 @@ export function createParts(
   );
   return {
     ...lifetime,
+    name,
     metrics,
     limits,
     revocations,

@@ -6,7 +6,7 @@ import {
   type Feed,
   followArchives,
 } from '@tidemark/nats';
-import { createHttpFront, createParts, runService } from '@tidemark/service';
+import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
 import { Registry } from './connections/registry.ts';
@@ -23,7 +23,9 @@ import { StreamReader } from './sources/stream-reader.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { headEndpoint } from './transports/head-endpoint.ts';
 import { MessageBytes } from './transports/message-bytes.ts';
+import { sseChannel } from './transports/sse/descriptions.ts';
 import { sseEndpoint } from './transports/sse/endpoint.ts';
+import { webSocketChannel } from './transports/websocket/channel.ts';
 import { serveWebSockets } from './transports/websocket/endpoint.ts';
 
 /** Sockets in addition to those of connections: for handshakes, tickets and admin requests. */
@@ -102,6 +104,7 @@ runService({
         access.ticketEndpoint,
       ],
       adminEndpoints: access.adminEndpoints,
+      channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
       checks: {
         feed: () => feed?.reading ?? false,
         open: () => !registry.closing,

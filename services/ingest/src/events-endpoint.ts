@@ -8,16 +8,16 @@ import {
   readBody,
 } from '@tidemark/http';
 import { asTidemarkError, highestCursor, POSITION_HEADER, TidemarkError } from '@tidemark/protocol';
+import { type DescribedLimits, describePublish, handshakeDescription } from './descriptions.ts';
 import { readPreconditions } from './precondition.ts';
 import { readBodyless } from './preferences.ts';
 import type { Checked, Publishing } from './publishing.ts';
 import { readSubmission, type SubmissionContext } from './submission.ts';
 import { type WebhookOptions, webhookHandshake } from './webhook-handshake.ts';
 
-export interface EventsEndpointOptions extends ProgressOptions, WebhookOptions {
+export interface EventsEndpointOptions extends ProgressOptions, WebhookOptions, DescribedLimits {
   readonly publishing: Publishing;
   readonly confirm: Confirm;
-  readonly bodyBytesMax: number;
 }
 
 /** `POST /v1/events`: checks all events, appends them, and answers with their cursors. */
@@ -55,12 +55,15 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
 
   return {
     path: '/v1/events',
-    answerOptions: webhookHandshake(options),
+    options: { ...handshakeDescription, answer: webhookHandshake(options) },
     methods: {
-      POST: async (request, response, principal) => {
-        const held = publishing.openBody(principal.subject);
-        const sent = { request, response, principal };
-        await publishing.counted(() => accept(sent, held.take)).finally(held.release);
+      POST: {
+        ...describePublish(options),
+        serve: async (request, response, principal) => {
+          const held = publishing.openBody(principal.subject);
+          const sent = { request, response, principal };
+          await publishing.counted(() => accept(sent, held.take)).finally(held.release);
+        },
       },
     },
   };

@@ -11,15 +11,15 @@ import {
   readBody,
 } from '@tidemark/http';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
+import { type DescribedLimits, describeHook } from './descriptions.ts';
 import { readHookBody, requireJson } from './hook-submission.ts';
 import type { Hook } from './hooks/hook.ts';
 import { isRefusedRepeat, type Publishing } from './publishing.ts';
 
-export interface HooksEndpointOptions extends ProgressLimits {
+export interface HooksEndpointOptions extends ProgressLimits, DescribedLimits {
   readonly limits: Limits;
   readonly hooks: ReadonlyMap<string, Hook>;
   readonly publishing: Publishing;
-  readonly bodyBytesMax: number;
   /** What all senders together may send at one time. */
   readonly bodiesBytesPerUserMax: number;
   readonly refusedAddresses: RefusedAddresses;
@@ -110,9 +110,13 @@ export function hooksEndpoint(options: HooksEndpointOptions): Endpoint {
     path: '/v1/hooks/:name',
     authenticate: (request) =>
       publishing.counted(() => refusedAddresses.guard(request, () => receive(request))),
+    credentials: [],
     methods: {
-      POST: (request, response, principal) =>
-        publishing.counted(() => store(request, response, principal)),
+      POST: {
+        ...describeHook(options),
+        serve: (request, response, principal) =>
+          publishing.counted(() => store(request, response, principal)),
+      },
     },
   };
 }

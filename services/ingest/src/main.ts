@@ -1,6 +1,6 @@
 import { readIngestConfiguration, tables } from '@tidemark/config';
 import { EventAppender, followRevocations } from '@tidemark/nats';
-import { createHttpFront, createParts, runService } from '@tidemark/service';
+import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
 import { Appends } from './appends.ts';
 import { eventsEndpoint } from './events-endpoint.ts';
 import { readHooks } from './hooks/configuration.ts';
@@ -28,6 +28,7 @@ runService({
         eventsEndpoint({ ...configuration, ...parts, publishing }),
         hooksEndpoint({ ...configuration, ...parts, publishing, hooks }),
       ],
+      channels: [eventsChannel({ receives: false, sends: true })],
       checks: {
         nats: () => link.connected,
         stream: () => appender.streamKnown,

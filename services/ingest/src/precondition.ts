@@ -4,10 +4,11 @@ import { parseCursor, TidemarkError } from '@tidemark/protocol';
 
 /** An ETag, which a proxy that compresses answers makes weak. A cursor names the same event in either form. */
 const TAG = '(?:W/)?"([^"]*)"';
-const TAGS = new RegExp(`^\\s*${TAG}\\s*(?:,\\s*${TAG}\\s*)*$`);
+/** The form of an `If-Match`. */
+export const TAGS = new RegExp(`^\\s*${TAG}\\s*(?:,\\s*${TAG}\\s*)*$`);
 
 /** Most cursors of one `If-Match`. Each may be a question to the stream. */
-const CURSORS_MAX = 8;
+export const CURSORS_MAX = 8;
 
 /**
  * Reads `If-Match: "<cursor>"`, which may have a list, or `If-None-Match: *` (RFC 9110 section 13.1), of which

@@ -12,6 +12,7 @@ import {
 } from '@tidemark/protocol';
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { Appends, ConditionalRequest } from './appends.ts';
+import type { PublishedEvent } from './descriptions.ts';
 import {
   createPublisherLimits,
   type PublisherLimitOptions,
@@ -43,9 +44,6 @@ export interface Checked {
   readonly submission: Submission;
   readonly preconditions?: readonly Precondition[] | undefined;
 }
-
-/** What a publisher is told of a stored event. */
-export type PublishedEvent = Pick<CloudEvent, 'id' | 'source' | 'topic'> & AppendedEvent;
 
 /** Publishing: what every endpoint that takes events shares. The limits are those of all endpoints together. */
 export class Publishing {

@@ -22,6 +22,7 @@ import {
 import {
   createHttpFront,
   createParts,
+  eventsChannel,
   type HttpFront,
   type Lifetime,
   runService,
@@ -220,6 +221,7 @@ function createFront(
       ...inboxEndpoints(options, inbox),
     ],
     adminEndpoints: erasureEndpoints({ ...options, requireErasable: () => requireErasable(link) }),
+    channels: [eventsChannel({ receives: true, sends: false })],
     checks: {
       projection: () => projector.caughtUp && !stallWatch.stalled,
       archive: () => projector.writable,

@@ -6,6 +6,7 @@ import type { TicketStore } from '@tidemark/nats';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { AccessLookups } from './access-lookups.ts';
+import { ticketDescription } from './descriptions.ts';
 
 interface TicketParts {
   readonly tickets: TicketStore;
@@ -21,16 +22,20 @@ export function ticketEndpoint(
   return {
     path: '/v1/tickets',
     methods: {
-      async POST({ socket }, response, principal) {
-        // All users share the bucket, so one user alone could fill it.
-        await tickets.consume(principal.subject);
-        const { ticket, expiresAtMs } = await lookups.run(
-          { name: `user ${principal.subject}`, socket },
-          () => store.issue(principal),
-        );
-        // It gives somebody else the operator's rights, once.
-        if (principal.admin) audit.info({ by: principal.subject }, 'ticket issued to an operator');
-        response.status(201).json({ ticket, expiresAt: new Date(expiresAtMs).toISOString() });
+      POST: {
+        ...ticketDescription,
+        async serve({ socket }, response, principal) {
+          // All users share the bucket, so one user alone could fill it.
+          await tickets.consume(principal.subject);
+          const { ticket, expiresAtMs } = await lookups.run(
+            { name: `user ${principal.subject}`, socket },
+            () => store.issue(principal),
+          );
+          // It gives somebody else the operator's rights, once.
+          if (principal.admin)
+            audit.info({ by: principal.subject }, 'ticket issued to an operator');
+          response.status(201).json({ ticket, expiresAt: new Date(expiresAtMs).toISOString() });
+        },
       },
     },
   };

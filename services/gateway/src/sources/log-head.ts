@@ -1,7 +1,7 @@
 import { type Applicant, Permits } from '@tidemark/fairness';
 import type { Budget } from '@tidemark/http';
 import type { ArchiveClient } from '@tidemark/nats';
-import { formatCursor, type LogBounds, TidemarkError } from '@tidemark/protocol';
+import { formatCursor, type Head, type LogBounds, TidemarkError } from '@tidemark/protocol';
 import type { Clock } from '../scheduling/clock.ts';
 import type { StreamTier } from './cold-reads.ts';
 import { StreamEnd } from './stream-end.ts';
@@ -16,13 +16,6 @@ export const SEARCHES_MAX = 2000;
 const END_WAIT_MS = 2000;
 const ARCHIVE_WAIT_MS = 2000;
 const RETRY_MS = 50;
-
-/** The end of the log and, where topics are asked for, the newest of their events up to there. */
-export interface Head {
-  readonly cursor: string;
-  /** `null` where no event matches; absent where no topics are asked for. */
-  readonly last?: string | null;
-}
 
 export interface LogHeadOptions {
   readonly stream: Pick<StreamTier, 'bounds' | 'connected'>;

@@ -1,9 +1,34 @@
 import { requireGrant, requirePermission } from '@tidemark/auth';
-import type { Endpoint } from '@tidemark/http';
-import { POSITION_HEADER, parsePatternList, TidemarkError } from '@tidemark/protocol';
+import type { Description, Endpoint } from '@tidemark/http';
+import {
+  CURSOR_JSON,
+  headShape,
+  PATTERNS_JSON,
+  POSITION_HEADER,
+  parsePatternList,
+  TidemarkError,
+  withJson,
+} from '@tidemark/protocol';
+import { z } from 'zod';
 import type { LogHead } from '../sources/log-head.ts';
 
-const KNOWN = ['topics', 'access_token'];
+const query = z.object({ topics: withJson(z.string().optional(), PATTERNS_JSON) });
+
+const KNOWN = [...Object.keys(query.shape), 'access_token'];
+
+const description: Description = {
+  summary: 'The end of the log, and the newest event of some topics',
+  details: 'Section 4.1.',
+  query,
+  answers: {
+    200: {
+      means: 'The head.',
+      content: { 'application/json': headShape },
+      headers: z.object({ [POSITION_HEADER]: withJson(z.string(), CURSOR_JSON) }),
+    },
+  },
+  errors: ['invalid_pattern'],
+};
 
 /** `GET /v1/head` (PROTOCOL.md section 4.1). */
 export function headEndpoint(
@@ -14,17 +39,20 @@ export function headEndpoint(
     path: '/v1/head',
     authenticate,
     methods: {
-      async GET(request, response, principal) {
-        const patterns = readPatterns(request.url);
-        requireGrant(principal, 'subscribe', 'history');
-        for (const pattern of patterns ?? []) requirePermission(principal, 'subscribe', pattern);
-        const leaving = new AbortController();
-        response.once('close', () => leaving.abort(new Error('The client is gone.')));
-        const flow = { user: principal.subject, connection: request.socket };
-        const found = patterns
-          ? await head.find(patterns, { flow, signal: leaving.signal })
-          : await head.read();
-        response.set(POSITION_HEADER, found.cursor).json(found);
+      GET: {
+        ...description,
+        async serve(request, response, principal) {
+          const patterns = readPatterns(request.url);
+          requireGrant(principal, 'subscribe', 'history');
+          for (const pattern of patterns ?? []) requirePermission(principal, 'subscribe', pattern);
+          const leaving = new AbortController();
+          response.once('close', () => leaving.abort(new Error('The client is gone.')));
+          const flow = { user: principal.subject, connection: request.socket };
+          const found = patterns
+            ? await head.find(patterns, { flow, signal: leaving.signal })
+            : await head.read();
+          response.set(POSITION_HEADER, found.cursor).json(found);
+        },
       },
     },
   };

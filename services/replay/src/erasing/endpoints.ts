@@ -20,6 +20,7 @@ import {
 import type { Logger } from '@tidemark/telemetry';
 import { type HistorySource, requireLost, waitForArchive } from '../history/range.ts';
 import type { KnownErasure } from '../sqlite/erasure-table.ts';
+import { eraseDescription, erasureDescription, type Status } from './descriptions.ts';
 import { findEvents } from './search.ts';
 
 /** Most bytes of a body: three texts. */
@@ -40,16 +41,6 @@ export interface ErasuresOptions extends HistorySource {
   readonly confirm: Confirm;
   /** Requires that the stream deletes events. @throws TidemarkError `not_erasable` */
   readonly requireErasable: () => Promise<void>;
-}
-
-/** What an operator is told of an erasure. */
-interface Status {
-  /** The cursor of its record; `null` where there is nothing to erase. */
-  readonly cursor: string | null;
-  /** How many events have been removed from the archive of this service. */
-  readonly events: number;
-  /** Whether nothing is left of them, in this archive and in the stream. */
-  readonly complete: boolean;
 }
 
 const NOTHING: Status = { cursor: null, events: 0, complete: true };
@@ -91,8 +82,8 @@ export function erasureEndpoints(options: ErasuresOptions): Endpoint[] {
     response.json(toStatus(known, bounds.epoch));
   };
   return [
-    { path: '/v1/admin/erasures', methods: { POST: post } },
-    { path: '/v1/admin/erasures/:cursor', methods: { GET: get } },
+    { path: '/v1/admin/erasures', methods: { POST: { ...eraseDescription, serve: post } } },
+    { path: '/v1/admin/erasures/:cursor', methods: { GET: { ...erasureDescription, serve: get } } },
   ];
 }
 

@@ -15,6 +15,12 @@ import {
   toPresent,
 } from '@tidemark/protocol';
 import { type AtLeastOptions, waitForAtLeast } from './at-least.ts';
+import {
+  describeEvents,
+  describeTopics,
+  eventDescription,
+  headDescription,
+} from './descriptions.ts';
 import { Exports, type ExportsOptions } from './export.ts';
 import { findHead } from './head.ts';
 import { isWaiting, waitForPage } from './long-poll.ts';
@@ -51,43 +57,55 @@ export function historyEndpoints(options: HistoryOptions): Endpoint[] {
     {
       path: '/v1/events',
       methods: {
-        GET: (request, response, principal) => {
-          const asExport = request.accepts(['application/json', NDJSON]) === NDJSON;
-          const exchange = { request, response, principal };
-          return reads.serve(asExport ? 'export' : 'page', exchange, (read) =>
-            answerEvents(read, options, { ...(asExport && { exports }) }),
-          );
+        GET: {
+          ...describeEvents(options),
+          serve: (request, response, principal) => {
+            const asExport = request.accepts(['application/json', NDJSON]) === NDJSON;
+            const exchange = { request, response, principal };
+            return reads.serve(asExport ? 'export' : 'page', exchange, (read) =>
+              answerEvents(read, options, { ...(asExport && { exports }) }),
+            );
+          },
         },
       },
     },
     {
       path: '/v1/events/:cursor',
       methods: {
-        GET: (request, response, principal) => {
-          const exchange = { request, response, principal };
-          return reads.serve('event', exchange, (read) => answerEvent(read, options));
+        GET: {
+          ...eventDescription,
+          serve: (request, response, principal) => {
+            const exchange = { request, response, principal };
+            return reads.serve('event', exchange, (read) => answerEvent(read, options));
+          },
         },
       },
     },
     {
       path: '/v1/head',
       methods: {
-        GET: (request, response, principal) => {
-          const exchange = { request, response, principal };
-          return reads.serve('head', exchange, async (read) => {
-            const head = await findHead(read, options);
-            response.set(POSITION_HEADER, head.cursor);
-            await writeJson(response, Buffer.from(JSON.stringify(head)), options);
-          });
+        GET: {
+          ...headDescription,
+          serve: (request, response, principal) => {
+            const exchange = { request, response, principal };
+            return reads.serve('head', exchange, async (read) => {
+              const head = await findHead(read, options);
+              response.set(POSITION_HEADER, head.cursor);
+              await writeJson(response, Buffer.from(JSON.stringify(head)), options);
+            });
+          },
         },
       },
     },
     {
       path: '/v1/topics',
       methods: {
-        GET: (request, response, principal) => {
-          const exchange = { request, response, principal };
-          return reads.serve('topics', exchange, (read) => answerTopics(read, options, sealer));
+        GET: {
+          ...describeTopics(options),
+          serve: (request, response, principal) => {
+            const exchange = { request, response, principal };
+            return reads.serve('topics', exchange, (read) => answerTopics(read, options, sealer));
+          },
         },
       },
     },

@@ -1,17 +1,10 @@
 import { requireGrant, requirePermission } from '@tidemark/auth';
-import { formatCursor, type NewestStep } from '@tidemark/protocol';
+import { formatCursor, type Head, type NewestStep } from '@tidemark/protocol';
 import { NewestMatch } from '../serving/newest-match.ts';
 import { type AtLeastOptions, waitForAtLeast } from './at-least.ts';
 import { parseHeadQuery } from './query.ts';
 import type { HistorySource } from './range.ts';
 import type { Read } from './reads.ts';
-
-/** The end of the archive and, where topics are asked for, the newest of their events up to there. */
-export interface Head {
-  readonly cursor: string;
-  /** `null` where no event matches; absent where no topics are asked for. */
-  readonly last?: string | null;
-}
 
 /**
  * Finds the head that a request asks for.

@@ -1,18 +1,26 @@
 import assert from 'node:assert';
 import { closest } from '@tidemark/config';
 import {
+  CURSOR_JSON,
   type Fault,
   formatCursor,
+  HIDDEN_JSON,
+  PATTERNS_JSON,
   type Position,
   parseCursor,
   parsePatternList,
   parseStart,
   parseTime,
   parseTopic,
+  START_JSON,
   type Start,
   splitTypes,
+  TIME_JSON,
   TidemarkError,
+  TOPIC_JSON,
+  TYPES_JSON,
   typeList,
+  withJson,
 } from '@tidemark/protocol';
 import { z } from 'zod';
 import type { Criteria } from '../selection/filters.ts';
@@ -79,39 +87,50 @@ export interface HeadQuery {
 export const TOKEN_NAME = 'access_token';
 
 const text = z.string('must be given once').min(1, { error: 'must not be empty', abort: true });
-const token = z.unknown().optional();
+const token = withJson(z.unknown().optional(), HIDDEN_JSON);
 const types = text.transform(splitTypes).pipe(typeList);
 
-const historyParameters = z.strictObject({
-  topics: text.optional(),
-  after: text.optional(),
-  before: text.optional(),
-  from: text.optional(),
-  to: text.optional(),
-  type: types.optional(),
+/** Of `GET /v1/events`. */
+export const historyParameters = z.strictObject({
+  topics: withJson(text.optional(), { ...PATTERNS_JSON, default: ['>'] }),
+  after: withJson(text.optional(), START_JSON),
+  before: withJson(text.optional(), CURSOR_JSON),
+  from: withJson(text.optional(), TIME_JSON),
+  to: withJson(text.optional(), TIME_JSON),
+  type: withJson(types.optional(), TYPES_JSON),
   source: text.optional(),
   limit: text.optional(),
-  order: text.pipe(z.enum(['asc', 'desc'], 'must be asc or desc')).optional(),
-  atLeast: text.optional(),
+  order: withJson(text.pipe(z.enum(['asc', 'desc'], 'must be asc or desc')).optional(), {
+    type: 'string',
+    enum: ['asc', 'desc'],
+  }),
+  atLeast: withJson(text.optional(), CURSOR_JSON),
   wait: text.regex(/^\d{1,4}s$/, 'must be seconds, such as 30s').optional(),
   [TOKEN_NAME]: token,
 });
 
-const topicsParameters = z.strictObject({
-  topics: text.optional(),
-  after: text.optional(),
-  atLeast: text.optional(),
+/** Of `GET /v1/topics`. */
+export const topicsParameters = z.strictObject({
+  topics: withJson(text.optional(), PATTERNS_JSON),
+  after: withJson(text.optional(), {
+    type: 'string',
+    pattern: `${String(TOPIC_JSON.pattern).slice(0, -1)}(?:${SEALED_MARK}.*)?$`,
+    description: 'The next of a page, or a topic.',
+  }),
+  atLeast: withJson(text.optional(), CURSOR_JSON),
   limit: text.optional(),
   [TOKEN_NAME]: token,
 });
 
-const headParameters = z.strictObject({
-  topics: text.optional(),
-  atLeast: text.optional(),
+/** Of `GET /v1/head`. */
+export const headParameters = z.strictObject({
+  topics: withJson(text.optional(), PATTERNS_JSON),
+  atLeast: withJson(text.optional(), CURSOR_JSON),
   [TOKEN_NAME]: token,
 });
 
-const noParameters = z.strictObject({ [TOKEN_NAME]: token });
+/** Of what takes none. */
+export const noParameters = z.strictObject({ [TOKEN_NAME]: token });
 
 /**
  * Reads the query of `GET /v1/events`.

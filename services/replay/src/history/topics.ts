@@ -4,6 +4,7 @@ import type { Archive } from '../archive/archive.ts';
 import type { ArchiveSnapshot } from '../archive/archive-store.ts';
 import { type NameRange, narrowed, topicRanges } from '../selection/topic-ranges.ts';
 import type { DictionaryEntry } from '../sqlite/dictionary.ts';
+import type { TopicsPage } from './descriptions.ts';
 import { PAGE_EVENTS_DEFAULT, SEALED_MARK, type TopicsQuery } from './query.ts';
 import type { PlaceSealer } from './sealed-place.ts';
 import type { RunStep } from './walk.ts';
@@ -12,18 +13,6 @@ import type { RunStep } from './walk.ts';
 const NAMES_PER_READ = 200;
 const STEP_MS = 4;
 export const PAGE_STEPS_MAX = 32;
-
-export interface TopicsPage {
-  readonly items: readonly {
-    readonly topic: string;
-    readonly count: number;
-    readonly first: string;
-    readonly last: string;
-  }[];
-  /** What to pass as `after`, `null` when nothing is left. */
-  readonly next: string | null;
-  readonly complete: boolean;
-}
 
 export interface TopicsOptions {
   readonly principal: Principal;

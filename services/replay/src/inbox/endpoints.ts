@@ -25,6 +25,13 @@ import { type HistorySource, waitForArchive } from '../history/range.ts';
 import type { Read, Reads } from '../history/reads.ts';
 import { type ChangeResult, InboxChanges } from './changes.ts';
 import {
+  countsDescription,
+  describeItems,
+  followDescription,
+  followsDescription,
+  marksDescription,
+} from './descriptions.ts';
+import {
   cursorOf,
   type Inbox,
   Inboxes,
@@ -93,20 +100,44 @@ export function inboxEndpoints(
 ): Endpoint[] {
   const endpoint = new InboxEndpoint(options, inboxes, changes);
   return [
-    { path: '/v1/inbox', methods: { GET: endpoint.serve('inbox', (read) => endpoint.list(read)) } },
+    {
+      path: '/v1/inbox',
+      methods: {
+        GET: {
+          ...describeItems(options),
+          serve: endpoint.serve('inbox', (read) => endpoint.list(read)),
+        },
+      },
+    },
     {
       path: '/v1/inbox/counts',
-      methods: { GET: endpoint.serve('inbox counts', (read) => endpoint.count(read)) },
+      methods: {
+        GET: {
+          ...countsDescription,
+          serve: endpoint.serve('inbox counts', (read) => endpoint.count(read)),
+        },
+      },
     },
     {
       path: '/v1/inbox/marks',
-      methods: { POST: endpoint.serve('inbox marks', (read) => endpoint.mark(read)) },
+      methods: {
+        POST: {
+          ...marksDescription,
+          serve: endpoint.serve('inbox marks', (read) => endpoint.mark(read)),
+        },
+      },
     },
     {
       path: '/v1/inbox/follows',
       methods: {
-        GET: endpoint.serve('inbox follows', (read) => endpoint.listFollows(read)),
-        POST: endpoint.serve('inbox follow', (read) => endpoint.follow(read)),
+        GET: {
+          ...followsDescription,
+          serve: endpoint.serve('inbox follows', (read) => endpoint.listFollows(read)),
+        },
+        POST: {
+          ...followDescription,
+          serve: endpoint.serve('inbox follow', (read) => endpoint.follow(read)),
+        },
       },
     },
   ];

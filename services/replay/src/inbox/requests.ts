@@ -1,15 +1,22 @@
 import {
+  CURSOR_JSON,
   type Fault,
   FOLLOW_CHANGES,
+  HIDDEN_JSON,
   ITEM_MARKS,
+  PATTERN_JSON,
+  PATTERNS_JSON,
   type Position,
   parseCursor,
   parsePattern,
   parsePatternList,
   parseTime,
   splitTypes,
+  TIME_JSON,
   TidemarkError,
+  TYPES_JSON,
   typeList,
+  withJson,
 } from '@tidemark/protocol';
 import { z } from 'zod';
 import {
@@ -26,22 +33,28 @@ export const CURSORS_MAX = 100;
 
 const ID_LENGTH_MAX = 64;
 
+const STATE_NAMES = Object.keys(STATES) as (keyof typeof STATES)[];
+const GROUPS = ['topic', 'subject'] as const;
+
 const text = z.string('must be given once').min(1, { error: 'must not be empty', abort: true });
 const common = {
   sub: text.optional(),
-  atLeast: text.optional(),
-  [TOKEN_NAME]: z.unknown().optional(),
+  atLeast: withJson(text.optional(), CURSOR_JSON),
+  [TOKEN_NAME]: withJson(z.unknown().optional(), HIDDEN_JSON),
 };
 
-const countsParameters = z.strictObject(common);
-const itemsParameters = z.strictObject({
+/** Of `GET /v1/inbox/counts` and `GET /v1/inbox/follows`. */
+export const countsParameters = z.strictObject(common);
+
+/** Of `GET /v1/inbox`. */
+export const itemsParameters = z.strictObject({
   ...common,
-  state: text.pipe(z.enum(Object.keys(STATES) as (keyof typeof STATES)[])).optional(),
-  topics: text.optional(),
-  types: text.transform(splitTypes).pipe(typeList).optional(),
-  group: text.pipe(z.enum(['topic', 'subject'])).optional(),
+  state: withJson(text.pipe(z.enum(STATE_NAMES)).optional(), { type: 'string', enum: STATE_NAMES }),
+  topics: withJson(text.optional(), PATTERNS_JSON),
+  types: withJson(text.transform(splitTypes).pipe(typeList).optional(), TYPES_JSON),
+  group: withJson(text.pipe(z.enum(GROUPS)).optional(), { type: 'string', enum: GROUPS }),
   limit: text.optional(),
-  before: text.optional(),
+  before: withJson(text.optional(), CURSOR_JSON),
 });
 
 const id = z
@@ -50,13 +63,14 @@ const id = z
   .max(ID_LENGTH_MAX)
   .regex(/^[\x21-\x7e]+$/, 'must be printable characters without spaces');
 
-const marking = z
+/** The body of `POST /v1/inbox/marks`. */
+export const markingShape = z
   .strictObject({
     id: id.optional(),
     mark: z.enum(ITEM_MARKS),
-    upTo: z.string().optional(),
-    cursors: z.array(z.string()).min(1).max(CURSORS_MAX).optional(),
-    until: z.string().optional(),
+    upTo: withJson(z.string(), CURSOR_JSON).optional(),
+    cursors: z.array(withJson(z.string(), CURSOR_JSON)).min(1).max(CURSORS_MAX).optional(),
+    until: withJson(z.string(), TIME_JSON).optional(),
   })
   .superRefine(({ mark, upTo, cursors, until }, context) => {
     const refuse = (path: string, message: string) => {
@@ -72,11 +86,12 @@ const marking = z
     }
   });
 
-const following = z.strictObject({
+/** The body of `POST /v1/inbox/follows`. */
+export const followingShape = z.strictObject({
   id: id.optional(),
   change: z.enum(FOLLOW_CHANGES),
-  pattern: z.string(),
-  types: typeList.optional(),
+  pattern: withJson(z.string(), PATTERN_JSON),
+  types: withJson(typeList, TYPES_JSON).optional(),
 });
 
 /** What every request about an inbox may say. */
@@ -125,7 +140,7 @@ export interface Marking {
 
 /** @throws TidemarkError `invalid_query`, `invalid_cursor` or `invalid_time` */
 export function parseMarking(body: unknown): Marking {
-  const { id: given, ...described } = parseBody(marking, body);
+  const { id: given, ...described } = parseBody(markingShape, body);
   const { mark, upTo, cursors = [], until } = described;
   return {
     id: given,
@@ -149,7 +164,7 @@ export interface Following {
 
 /** @throws TidemarkError `invalid_query` or `invalid_pattern` */
 export function parseFollowing(body: unknown): Following {
-  const { id: given, ...described } = parseBody(following, body);
+  const { id: given, ...described } = parseBody(followingShape, body);
   const { change, pattern, types } = described;
   return { id: given, change, pattern: parsePattern(pattern), types, described };
 }

@@ -4,6 +4,7 @@ import { type NatsLink, type RecordSeal, RevocationStore, requestDisconnect } fr
 import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { AccessLookups, Asker } from '../access-lookups.ts';
+import { disconnectDescription, liftDescription, revokeDescription } from '../descriptions.ts';
 
 /** Most bytes of a body, which names one token, user or connection. */
 const BODY_BYTES_MAX = 4096;
@@ -49,8 +50,17 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
     response.status(202).end();
   };
   return [
-    { path: '/v1/admin/revocations', methods: { POST: revoke, DELETE: lift } },
-    { path: '/v1/admin/disconnect', methods: { POST: disconnect } },
+    {
+      path: '/v1/admin/revocations',
+      methods: {
+        POST: { ...revokeDescription, serve: revoke },
+        DELETE: { ...liftDescription, serve: lift },
+      },
+    },
+    {
+      path: '/v1/admin/disconnect',
+      methods: { POST: { ...disconnectDescription, serve: disconnect } },
+    },
   ];
 }
 

@@ -6,6 +6,7 @@ import type { Span } from '@tidemark/telemetry';
 import { goingAwayError } from '../../connections/registry.ts';
 import { awaitRate, HANDSHAKE_COST_BYTES, SUBSCRIBE_COST_BYTES } from '../costs.ts';
 import { admit, type Gateway } from '../gateway.ts';
+import { getDescription, postDescription } from './descriptions.ts';
 import { readBodyRequest, readQueryRequest } from './requests.ts';
 import { endWithError, openStream, startSession } from './session.ts';
 
@@ -26,6 +27,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
   };
   return {
     path: PATH,
+    credentials: ['token', 'ticket'],
     authenticate: (request) => countRefusals(() => gateway.authenticateConnection(request)),
     postpone(request, response, error) {
       reports.reportRefused(about(request, spanOf(response)), error);
@@ -33,15 +35,21 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       if (body) endWithError(body, error);
     },
     methods: {
-      GET: (request, response, principal) =>
-        countRefusals(() =>
-          connectInTurn({ request, response, principal, asked: readQueryRequest(request) }),
-        ),
-      POST: (request, response, principal) =>
-        countRefusals(async () => {
-          const asked = await readBodyRequest(request);
-          await connectInTurn({ request, response, principal, asked });
-        }),
+      GET: {
+        ...getDescription,
+        serve: (request, response, principal) =>
+          countRefusals(() =>
+            connectInTurn({ request, response, principal, asked: readQueryRequest(request) }),
+          ),
+      },
+      POST: {
+        ...postDescription,
+        serve: (request, response, principal) =>
+          countRefusals(async () => {
+            const asked = await readBodyRequest(request);
+            await connectInTurn({ request, response, principal, asked });
+          }),
+      },
     },
   };
 

@@ -1,27 +1,42 @@
 import { closest } from '@tidemark/config';
 import { type Request, readJson } from '@tidemark/http';
 import {
+  CURSOR_JSON,
   DELIVER,
   type Deliver,
   formatCursor,
+  PATTERNS_JSON,
   parseCursor,
   parsePatternList,
   parseStart,
   parseSubscriptionRequest,
   refuseCostlyMessage,
+  START_JSON,
   type Start,
   type SubscriptionRequest,
   splitTypes,
   TidemarkError,
+  TYPES_JSON,
   typesFault,
   withAtLeast,
+  withJson,
 } from '@tidemark/protocol';
+import { z } from 'zod';
 
 /** Room for the most and longest patterns and types, with their quotes. */
 const BODY_BYTES_MAX = 64 * 1024;
 
-/** What a subscription is asked for with: in the query of a GET, in the body of a POST. */
-const FIELDS = ['topics', 'types', 'after', 'atLeast', 'deliver', 'trace'];
+/** The query of a GET. A POST has the same in its body. */
+export const queryShape = z.object({
+  topics: withJson(z.string(), PATTERNS_JSON),
+  types: withJson(z.string().optional(), TYPES_JSON),
+  after: withJson(z.string().optional(), START_JSON),
+  atLeast: withJson(z.string().optional(), CURSOR_JSON),
+  deliver: z.enum(DELIVER).optional(),
+  trace: z.enum(['true', 'false']).optional(),
+});
+
+const FIELDS = Object.keys(queryShape.shape);
 
 /** Where clients put the cursor that they cannot send as a header. The first that is there counts. */
 const LAST_EVENT_IDS = ['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id'];

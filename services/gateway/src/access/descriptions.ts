@@ -1,0 +1,43 @@
+import type { Description } from '@tidemark/http';
+import { disconnectShape, revocationShape, TIME_JSON, withJson } from '@tidemark/protocol';
+import { z } from 'zod';
+
+/* What tickets and admin calls take and answer, for the OpenAPI document (PROTOCOL.md sections 8.3 and 13). */
+
+const ticketShape = z
+  .strictObject({ ticket: z.string(), expiresAt: withJson(z.string(), TIME_JSON) })
+  .meta({ id: 'Ticket' });
+
+/** Of `POST /v1/tickets`. */
+export const ticketDescription: Description = {
+  summary: 'A ticket, which stands for the token in one URL',
+  details: 'Section 8.3.',
+  answers: { 201: { means: 'The ticket.', content: { 'application/json': ticketShape } } },
+};
+
+const revocationBody = { 'application/json': revocationShape };
+
+/** Of `POST /v1/admin/revocations`. */
+export const revokeDescription: Description = {
+  summary: 'Revokes tokens',
+  details: 'Section 13.1. The token has the scope word `admin`.',
+  body: revocationBody,
+  answers: { 204: { means: 'The revocation is stored.' } },
+  errors: ['invalid_json', 'invalid_time', 'too_large'],
+};
+
+/** Of `DELETE /v1/admin/revocations`. */
+export const liftDescription: Description = {
+  ...revokeDescription,
+  summary: 'Takes a revocation back',
+  answers: { 204: { means: 'There is no such revocation any more.' } },
+};
+
+/** Of `POST /v1/admin/disconnect`. */
+export const disconnectDescription: Description = {
+  summary: 'Closes connections on every gateway',
+  details: 'Section 13.2. The token has the scope word `admin`.',
+  body: { 'application/json': disconnectShape },
+  answers: { 202: { means: 'The request has been sent to the gateways.' } },
+  errors: ['invalid_json', 'too_large'],
+};
