@@ -4,6 +4,7 @@ import { deep } from './deep.ts';
 import { fairness } from './fairness.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
 import { idleMemory } from './idle-memory.ts';
+import { inbox } from './inbox.ts';
 import { last } from './last.ts';
 import { latency } from './latency.ts';
 import { narrow } from './narrow.ts';
@@ -26,5 +27,6 @@ export const cases: readonly BenchCase[] = [
   deep,
   last,
   stalled,
+  inbox,
   fairness,
 ];

@@ -244,12 +244,13 @@ export class Archive {
 
   /**
    * A selection that nobody else uses and that is not kept: for one request of one user, whose patterns are hardly
-   * those of the next one.
+   * those of the next one. Which way it reads follows from the number of names alone, so that a busy machine makes no
+   * difference.
    *
    * @param read `headers`: its events are `ArchivedHeader`s
    */
   selectOnce(criteria: Criteria, read: 'events' | 'headers'): Selection {
-    const filters = createFilters(criteria, this.#dictionaries);
+    const filters = createFilters(criteria, this.#dictionaries, Number.POSITIVE_INFINITY);
     const common = { filters, end: () => this.#end, hidden: () => this.#hidden() };
     return read === 'events'
       ? new Selection(this.#table, this.#index, common)

@@ -32,14 +32,22 @@ export interface Filter {
   readonly accepts: (keys: EventKeys) => boolean;
 }
 
-/** The criteria as conditions on ids. A criterion that every event meets needs no filter. */
-export function createFilters(criteria: Criteria, dictionaries: Dictionaries): Filter[] {
+/**
+ * The criteria as conditions on ids. A criterion that every event meets needs no filter.
+ *
+ * @param resolveMs how long names are looked for before events are scanned instead
+ */
+export function createFilters(
+  criteria: Criteria,
+  dictionaries: Dictionaries,
+  resolveMs = RESOLVED_MS_MAX,
+): Filter[] {
   const { patterns, types: typeNames, source } = criteria;
   const { topics, types, sources } = dictionaries;
   const filters: Filter[] = [];
-  if (!patterns.includes('>')) filters.push(topicFilter(patterns, topics));
+  if (!patterns.includes('>')) filters.push(topicFilter(patterns, topics, resolveMs));
   const typeFilter = new TypeFilter(typeNames ?? ['*']);
-  if (!typeFilter.isAll) filters.push(typesFilter(typeFilter, types));
+  if (!typeFilter.isAll) filters.push(typesFilter(typeFilter, types, resolveMs));
   if (source !== undefined) filters.push(nameFilter('source', [source], sources));
   return filters;
 }
@@ -51,20 +59,20 @@ function nameFilter(column: Column, names: readonly string[], dictionary: Dictio
   );
 }
 
-function topicFilter(patterns: readonly string[], topics: Dictionary): Filter {
+function topicFilter(patterns: readonly string[], topics: Dictionary, resolveMs: number): Filter {
   if (patterns.every(isLiteral)) return nameFilter('topic', patterns, topics);
   const matcher = new PatternMatcher(patterns);
   const matches = (topic: string): boolean => matcher.matches(topic);
-  const entries = findMatching(topicRanges(patterns), matches, topics);
+  const entries = findMatching(topicRanges(patterns), matches, { dictionary: topics, resolveMs });
   return entries ? entriesFilter('topic', entries) : verdictFilter('topic', matches, topics);
 }
 
-function typesFilter(filter: TypeFilter, types: Dictionary): Filter {
+function typesFilter(filter: TypeFilter, types: Dictionary, resolveMs: number): Filter {
   const { exact, prefixes } = filter;
   if (prefixes.length === 0) return nameFilter('type', exact, types);
   const matches = (type: string): boolean => filter.accepts(type);
   const named = exact.flatMap((type) => types.findEntry(type) ?? []);
-  const found = findMatching(prefixes.map(typeRange), matches, types);
+  const found = findMatching(prefixes.map(typeRange), matches, { dictionary: types, resolveMs });
   return found
     ? entriesFilter('type', [...named, ...found])
     : verdictFilter('type', matches, types);
@@ -100,9 +108,9 @@ function verdictFilter(
 function findMatching(
   ranges: readonly NameRange[],
   matches: (name: string) => boolean,
-  dictionary: Dictionary,
+  { dictionary, resolveMs }: { readonly dictionary: Dictionary; readonly resolveMs: number },
 ): DictionaryEntry[] | undefined {
-  const deadlineMs = performance.now() + RESOLVED_MS_MAX;
+  const deadlineMs = performance.now() + resolveMs;
   const found: DictionaryEntry[] = [];
   let looked = 0;
   for (const range of ranges) {
