@@ -49,6 +49,12 @@ export class InboxFilter {
     return [...new Set([...topics, ...follows.map(({ pattern }) => pattern)])];
   }
 
+  /** Whether the type of an event makes a difference. */
+  get usesTypes(): boolean {
+    const { follows, mutes } = this.#rules;
+    return [...follows, ...mutes].some(({ types }) => types !== undefined);
+  }
+
   accepts({ sequence, topic, type }: ItemHeader): boolean {
     const { isOwn, follows, mutes } = this.#ruleOf(topic);
     if (mutes.some((types) => types?.accepts(type) ?? true)) return false;

@@ -9,7 +9,12 @@ import type {
 import { parseEarlier } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Database, Statement } from 'better-sqlite3';
-import { type Criteria, createFilters, type Filter } from '../selection/filters.ts';
+import {
+  type Criteria,
+  createFilters,
+  type Filter,
+  MERGED_NAMES_MAX,
+} from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
 import { SelectionCache } from '../selection/selection-cache.ts';
 import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
@@ -17,7 +22,7 @@ import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/d
 import { ErasureTable, type KnownErasure } from '../sqlite/erasure-table.ts';
 import { type EventKeys, EventTable } from '../sqlite/event-table.ts';
 import { ExpiryTable } from '../sqlite/expiry-table.ts';
-import { type ArchivedHeader, HeaderTable } from '../sqlite/header-table.ts';
+import { type ArchivedHeader, HeaderIndex, HeaderTable } from '../sqlite/header-table.ts';
 import { KeyIndex } from '../sqlite/key-index.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
 import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
@@ -39,6 +44,8 @@ export class Archive {
   readonly #dictionaries: Dictionaries;
   readonly #table: EventTable;
   readonly #headers: HeaderTable;
+  readonly #headerIndex: HeaderIndex;
+  readonly #topicIndex: HeaderIndex;
   readonly #index: KeyIndex;
   readonly #expiry: ExpiryTable;
   readonly #wallMs: () => number;
@@ -67,6 +74,8 @@ export class Archive {
     };
     this.#table = new EventTable(this.#database);
     this.#headers = new HeaderTable(this.#database);
+    this.#headerIndex = new HeaderIndex(this.#database, { typed: true });
+    this.#topicIndex = new HeaderIndex(this.#database, { typed: false });
     this.#index = new KeyIndex(this.#database);
     this.#expiry = new ExpiryTable(this.#database);
     this.erasures = new ErasureTable(this.#database);
@@ -247,14 +256,14 @@ export class Archive {
    * those of the next one. Which way it reads follows from the number of names alone, so that a busy machine makes no
    * difference.
    *
-   * @param read `headers`: its events are `ArchivedHeader`s
+   * @param read `headers`: its events are `ArchivedHeader`s; `topics`: the same, and their types may be empty
    */
-  selectOnce(criteria: Criteria, read: 'events' | 'headers'): Selection {
+  selectOnce(criteria: Criteria, read: 'events' | 'headers' | 'topics'): Selection {
     const filters = createFilters(criteria, this.#dictionaries, Number.POSITIVE_INFINITY);
     const common = { filters, end: () => this.#end, hidden: () => this.#hidden() };
-    return read === 'events'
-      ? new Selection(this.#table, this.#index, common)
-      : new Selection(this.#headers, this.#index, { ...common, eventKeysMax: 0 });
+    if (read === 'events') return new Selection(this.#table, this.#index, common);
+    const index = read === 'headers' ? this.#headerIndex : this.#topicIndex;
+    return new Selection(this.#headers, index, { ...common, eventKeysMax: MERGED_NAMES_MAX });
   }
 
   /** The conditions that events meet the criteria by, with the names as they are now. */

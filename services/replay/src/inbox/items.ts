@@ -41,7 +41,7 @@ export interface InboxWalk {
   readonly after: number;
   readonly through: number;
   readonly order: Order;
-  readonly read: 'events' | 'headers';
+  readonly read: 'events' | 'headers' | 'topics';
   /** Asked before each step; `undefined` ends the walk. */
   readonly limits: () => { readonly eventsMax: number; readonly bytesMax: number } | undefined;
 }
@@ -133,7 +133,8 @@ async function countBehind(
   options: ItemsOptions,
 ): Promise<boolean> {
   const { filter, bounds } = inbox;
-  const range = { after, through: bounds.lastSequence, order: 'desc', read: 'headers' } as const;
+  const read = filter.usesTypes ? 'headers' : 'topics';
+  const range = { after, through: bounds.lastSequence, order: 'desc', read } as const;
   const wanted = { ...range, patterns: filter.patterns, limits: limits.next };
   for await (const { events } of walkInbox(inbox, wanted, options)) {
     limits.note(events.length);

@@ -1,24 +1,19 @@
 import type { ArchivedEvent } from '@tidemark/protocol';
 import type { Database, Statement } from 'better-sqlite3';
 import { EventTable } from './event-table.ts';
+import { KeyIndex, type KeyReader } from './key-index.ts';
 import type { LogRange, Order } from './log-range.ts';
 
-/** An event without its content: `json` is empty. */
+/** An event without its content: `json` is empty, and `timeMs` is 0, because nobody asks for it. */
 export interface ArchivedHeader extends ArchivedEvent {
   readonly type: string;
   /** Milliseconds since 1970; absent where it never expires. */
   readonly expiresMs?: number;
 }
 
-type HeaderRow = readonly [
-  sequence: number,
-  timeMs: number,
-  topic: string,
-  type: string,
-  expiresMs: number | null,
-];
+type HeaderRow = readonly [sequence: number, topic: string, type: string, expiresMs: number | null];
 
-const HEADERS = `SELECT e.sequence, e.time_ms, t.name, y.name, x.expires_ms FROM events e
+const HEADERS = `SELECT e.sequence, t.name, y.name, x.expires_ms FROM events e
   CROSS JOIN topics t ON t.id = e.topic_id CROSS JOIN types y ON y.id = e.type_id
   LEFT JOIN expiring x ON x.sequence = e.sequence`;
 
@@ -56,7 +51,57 @@ export class HeaderTable extends EventTable {
   }
 }
 
-function toHeader([sequence, timeMs, topic, type, expiresMs]: HeaderRow): ArchivedHeader {
-  const header = { sequence, timeMs, topic, type, json: '' };
+function toHeader([sequence, topic, type, expiresMs]: HeaderRow): ArchivedHeader {
+  const header = { sequence, timeMs: 0, topic, type, json: '' };
   return expiresMs === null ? header : { ...header, expiresMs };
+}
+
+type TopicHeaderRow = readonly [sequence: number, type: string, expiresMs: number | null];
+
+/** Least and most headers in one read of a topic. */
+const HEADERS_MIN = 16;
+const HEADERS_MAX = 4096;
+
+/**
+ * Reads single topics like `KeyIndex`, without the content of events. Many headers in one read take a third of the time
+ * of as many reads of one.
+ */
+export class HeaderIndex extends KeyIndex {
+  readonly #readers: Readonly<Record<Order, KeyReader<ArchivedHeader>>>;
+
+  /** @param typed whether types are read; they are empty otherwise, and the index on topics alone is enough */
+  constructor(database: Database, { typed }: { readonly typed: boolean }) {
+    super(database);
+    const sql = typed
+      ? `SELECT e.sequence, y.name, x.expires_ms FROM events e INDEXED BY events_by_topic
+         CROSS JOIN types y ON y.id = e.type_id`
+      : `SELECT e.sequence, '', x.expires_ms FROM events e INDEXED BY events_by_topic`;
+    this.#readers = {
+      asc: headerReader(database, sql, 'asc'),
+      desc: headerReader(database, sql, 'desc'),
+    };
+  }
+
+  override eventReader(order: Order): KeyReader<ArchivedHeader> {
+    return this.#readers[order];
+  }
+}
+
+function headerReader(database: Database, sql: string, order: Order): KeyReader<ArchivedHeader> {
+  const statement = database
+    .prepare<[number, number, number, number], TopicHeaderRow>(
+      `${sql} LEFT JOIN expiring x ON x.sequence = e.sequence
+       WHERE e.topic_id = ? AND e.sequence > ? AND e.sequence <= ?
+       ORDER BY e.sequence ${order} LIMIT ?`,
+    )
+    .raw();
+  return {
+    readItems({ id, name: topic }, { after, through }, limit) {
+      const rows = statement.all(id, after, through, limit);
+      return rows.map((row) => toHeader([row[0], topic, row[1], row[2]]));
+    },
+    sequenceOf: ({ sequence }) => sequence,
+    firstLimit: (wanted) => Math.min(Math.max(HEADERS_MIN, wanted), HEADERS_MAX),
+    nextLimit: ({ length }) => Math.min(length * 2, HEADERS_MAX),
+  };
 }
