@@ -155,6 +155,14 @@ describe('erasure of one event', () => {
       const head = JSON.parse((await ask(service, '/v1/head?topics=last', scope)).text);
       expect(head.last).toBe(cursors[1]);
     }
+    for (const { url } of system.gateways) {
+      const listener = await caughtUp(
+        system.listen('sse', { topics: 'last', after: 'last', urls: [url] }),
+      );
+      const last = listener.received.flatMap((one) => (one.type === 'last' ? one.event.id : []));
+      expect(last).toEqual(['2']);
+      await listener.stop();
+    }
     const post = (match: string) =>
       fetch(`${system.ingest.url}/v1/events`, {
         method: 'POST',

@@ -122,6 +122,18 @@ describe('after', () => {
     }
   });
 
+  test('after last, from tail and archive, and in history: the newest that has not expired', async () => {
+    for (const { url } of system.gateways) {
+      const listener = await caughtUp(
+        system.listen('websocket', { topics: 'short.>', after: 'last', urls: [url] }),
+      );
+      const last = listener.received.flatMap((one) => (one.type === 'last' ? one.event.id : []));
+      expect(last).toEqual([String(ALL - 1)]);
+    }
+    const { items } = await askPage(system.replay, '/v1/events?topics=short.>&after=last');
+    expect(items.map(({ event: { id } }) => id)).toEqual([String(ALL - 1)]);
+  });
+
   test('a cursor of one that has expired: is a start like any other', async () => {
     const listener = await caughtUp(
       system.listen('sse', { topics: 'short.>', after: cursors[1] ?? '' }),

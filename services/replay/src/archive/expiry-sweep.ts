@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '@tidemark/telemetry';
 import type { ArchiveStore } from './archive-store.ts';
 
-/** How often it looks for what has expired. */
-const SWEEP_MS = 250;
+/** How often it looks for what has expired. A removal makes searches of several steps begin anew, so it is seldom. */
+const SWEEP_MS = 5000;
 
 /** Least time between two flushes, which write to the disk. */
 const FLUSH_MS = 60_000;

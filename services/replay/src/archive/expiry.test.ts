@@ -194,7 +194,7 @@ describe('expiry', () => {
       const bytes = () =>
         readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
       expect(bytes().join('')).toContain('short-lived-secret');
-      await vi.waitFor(() => expect(bytes().join('')).not.toContain('short-lived-secret'), 5000);
+      await vi.waitFor(() => expect(bytes().join('')).not.toContain('short-lived-secret'), 15_000);
       expect(expiring.archive.topics.findEntry('a')).toBeUndefined();
     } finally {
       sweep.stop();
