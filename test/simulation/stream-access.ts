@@ -79,7 +79,14 @@ export class StreamAccess {
     this.#world.note(() => `the log has the lineage ${JSON.stringify(lineage)}`);
     for (const { feed } of this.#world.gateways) void feed.followEpoch();
     this.#world.publisher.followEpoch();
-    return this.state();
+    const { history, profile } = this.#world;
+    const { createdMs } = history;
+    const known = this.knownEnd.sequence;
+    // The server that leads the stream has made the change, and answers with what is so then.
+    const answer = { ...history.bounds(), createdMs, replicated: profile.cluster, leader: 's1' };
+    await this.hop('answer the lineage');
+    this.knownEnd.check(answer, known);
+    return answer;
   }
 
   pause(ms: number): Promise<void> {
