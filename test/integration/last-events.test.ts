@@ -234,7 +234,7 @@ describe('last events', () => {
     }
     leaving.abort();
     const state = text.slice(0, text.lastIndexOf('"topic":"large.0"'));
-    expect(state).toMatch(/^retry: \d+\nevent: position\ndata: \{"cursor":"[^"]+"\}\n\n/);
+    expect(state).toMatch(/^retry: \d+\n(?::\n)*event: position\ndata: \{"cursor":"[^"]+"\}\n\n/);
     expect(state).not.toMatch(/^id/m);
     expect(text).toMatch(/event: live\ndata: .*\nid: /);
   });

@@ -156,12 +156,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: '() => last?.advance(page.through)',
   },
   {
-    mistake: 'keeps its last events through the loss of some of them',
-    file: 'connections/connection.ts',
-    text: 'if (subscription.last && change && change.sequence < subscription.after) {',
-    replacement: 'if (subscription.last && change && change.sequence < 0) {',
-  },
-  {
     mistake: 'each step of a search for last events is as of another position',
     part: 'libs/nats',
     file: 'archive-client.ts',

@@ -101,6 +101,32 @@ test('last events that an archive has yet to give: no position to come back with
   expect(connection.position()).toEqual(position);
 });
 
+test('last events that the log loses before they came: the subscription ends; with those that it keeps it goes on', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
+  for (const { kept, errors } of [
+    { kept: 49, errors: 1 },
+    { kept: 50, errors: 0 },
+  ]) {
+    const context = coreWith(bounds, clock, {
+      findLast: async () => ({ through: 50, sequences: [7, 50], missing: [] }),
+      readEvents: () => new Promise(() => {}),
+    });
+    context.log.begin({ ...bounds, lastSequence: 60 });
+    let written = '';
+    const write = (bytes: Uint8Array) => {
+      written += Buffer.from(bytes).toString();
+      return true;
+    };
+    const recording = { ...sink, write };
+    const options = { context, user: 'u', sink: recording, encoder: sseEncoder, observer };
+    const connection = new Connection(options);
+    await connection.subscribe('s', { patterns: ['a'], deliver: 'all', start: { kind: 'last' } });
+    context.log.begin({ ...bounds, lastSequence: kept });
+    expect(written.split('"code":"unavailable"')).toHaveLength(errors + 1);
+    expect(connection.has('s')).toBe(errors === 0);
+  }
+});
+
 test('latest, an event is lost for which another was skipped: told back to before the skipped one', async () => {
   const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 0 };
   const turns: (() => void)[] = [];
