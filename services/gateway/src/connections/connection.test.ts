@@ -56,7 +56,7 @@ function coreWith(bounds: LogBounds, ownClock = clock, archive: Partial<ArchiveT
 
 test('gateway that lags: the position of a client that is ahead of it does not go back', async () => {
   const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
-  const context = coreWith(bounds);
+  const context = coreWith(bounds, { ...clock, soon: setImmediate });
   // The feed has brought 10 of the 50 events.
   context.log.begin({ ...bounds, lastSequence: 10 });
   const connection = new Connection({ context, user: 'u', sink, encoder: sseEncoder, observer });
@@ -66,6 +66,43 @@ test('gateway that lags: the position of a client that is ahead of it does not g
     start: { kind: 'cursor', position: { epoch: 'log', sequence: 42 } },
   });
   expect(connection.position()).toEqual({ epoch: 'log', sequence: 42 });
+});
+
+test('one answer that resolves the starts of many: they begin in turns, and another user comes between', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
+  const turns: (() => void)[] = [];
+  let nowMs = 0;
+  const begun: string[] = [];
+  const spending = {
+    ...observer,
+    subscribed: ({ id }: { readonly id: string }) => {
+      nowMs++;
+      begun.push(id);
+      return undefined;
+    },
+  };
+  const context = coreWith(bounds, {
+    ...clock,
+    nowMs: () => nowMs,
+    soon: (turn) => void turns.push(turn),
+  });
+  context.log.begin(bounds);
+  const open = (user: string) =>
+    new Connection({ context, user, sink, encoder: sseEncoder, observer: spending });
+  const latest = { patterns: ['a'], deliver: 'all', start: { kind: 'latest' } } as const;
+  const all = ['greedy', 'modest'].flatMap((user) => {
+    const connection = open(user);
+    const count = user === 'greedy' ? 50 : 1;
+    return Array.from({ length: count }, (_, n) => connection.subscribe(`${user} ${n}`, latest));
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(begun).toEqual([]);
+  turns.shift()?.();
+  expect(begun.length).toBeLessThan(5);
+  while (turns.length > 0) turns.shift()?.();
+  await Promise.all(all);
+  expect(begun).toHaveLength(51);
+  expect(begun.indexOf('modest 0')).toBeLessThan(3);
 });
 
 test('last events that an archive has yet to give: no position to come back with, also not that of others', async () => {
@@ -93,8 +130,10 @@ test('last events that an archive has yet to give: no position to come back with
   const start = { kind: 'cursor', position } as const;
   await connection.subscribe('other', { patterns: ['b'], deliver: 'all', start });
   expect(connection.position()).toEqual(position);
-  await connection.subscribe('s', { patterns: ['a'], deliver: 'all', start: { kind: 'last' } });
+  const last = { patterns: ['a'], deliver: 'all', start: { kind: 'last' } } as const;
+  const subscribed = connection.subscribe('s', last);
   await settle();
+  await subscribed;
   expect(connection.position()).toBeUndefined();
   give();
   await settle();

@@ -134,24 +134,26 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       subscription.stopResolving = () => leaving.abort(new Error('Nobody waits for this start.'));
       return { flow: this.flow, signal: leaving.signal };
     };
-    let resolved: ResolvedStart;
-    let last: LastEvents | undefined;
+    const ask = (): ResolvedStart | Promise<ResolvedStart> => {
+      const { starts, lastStarts } = this.context;
+      if (start.kind !== 'last') return starts.resolve(start, this.#log, applicant);
+      const { atLeast } = start;
+      return lastStarts.resolve({ patterns: wanted, atLeast }, this.#log, applicant());
+    };
     try {
-      let generation: number;
-      do {
-        ({ generation } = this.#log);
-        const answer =
-          start.kind === 'last'
-            ? this.context.lastStarts.resolve(
-                { patterns: wanted, atLeast: start.atLeast },
-                this.#log,
-                applicant(),
-              )
-            : this.context.starts.resolve(start, this.#log, applicant);
+      for (let settled = false; !settled; ) {
+        const { generation } = this.#log;
+        const settle = (resolved: ResolvedStart): boolean => {
+          if (generation !== this.#log.generation) return false;
+          // Else it was unsubscribed meanwhile.
+          if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
+          return true;
+        };
+        const answer = ask();
         // No await where the tail knows the start, so that messages keep the order of events.
-        resolved = answer instanceof Promise ? await answer : answer;
-      } while (generation !== this.#log.generation);
-      last = resolved.last && this.#holdLast(resolved.last.sequences);
+        settled =
+          answer instanceof Promise ? await this.#inTurn(settle, await answer) : settle(answer);
+      }
     } catch (error) {
       // Unsubscribed meanwhile: a newer subscription may have the id, and the error would name it.
       if (!this.#resolving.includes(subscription)) return;
@@ -161,12 +163,19 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     } finally {
       subscription.stopResolving = undefined;
     }
-    if (!this.#resolving.includes(subscription)) {
-      last?.release();
-      return;
-    }
-    subscription.last = last;
-    this.#begin(subscription, resolved);
+  }
+
+  /** Goes on when the user is next: one answer of the stream may resolve the starts of thousands. */
+  #inTurn<T, R>(act: (input: T) => R, input: T): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.context.userWork.enqueue(() => {
+        try {
+          resolve(act(input));
+        } catch (error) {
+          reject(error);
+        }
+      }, this.flow);
+    });
   }
 
   /** @throws TidemarkError `limit_exceeded` */
@@ -316,8 +325,10 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return sequence;
   }
 
+  /** @throws TidemarkError `limit_exceeded` where there is no room for its last events */
   #begin(subscription: Subscription, { sequence, gap, last }: ResolvedStart): void {
     const { id } = subscription;
+    subscription.last = last && this.#holdLast(last.sequences);
     this.#resolving = without(this.#resolving, subscription);
     subscription.after = sequence;
     this.#log.reserveStart(sequence);
