@@ -43,9 +43,9 @@ describe('costly text', () => {
     const texts = ['"', '\\', '"\\"', '{"a":', '[', ',', '"a"', '\\\\"'].map((piece) => {
       return piece.repeat(1_000_000 / piece.length);
     });
-    const before = process.threadCpuUsage();
+    const before = process.cpuUsage();
     for (const text of texts) look(text);
-    expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
   });
 
   test('property: any small JSON, with white space before it: accepted', () => {
@@ -72,9 +72,9 @@ describe('split array', () => {
     expect(splitArray('[1,2,3,4]', 3)).toEqual(['1', '2', '3', '4']);
     expect(splitArray('[1,2,3,4,5', 3)).toEqual(['1', '2', '3', '4']);
     const text = `[${'1,'.repeat(500_000)}1]`;
-    const before = process.threadCpuUsage();
+    const before = process.cpuUsage();
     expect(splitArray(text, 1_000)).toHaveLength(1_001);
-    expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(5);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(5);
   });
 
   test.each(['{}', '1', '"[]"', '', 'x[]'])('%s: is no array', (text) => {

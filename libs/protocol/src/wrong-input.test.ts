@@ -31,9 +31,9 @@ function filled(begin: string, item: (n: number) => string, end: string): string
 function leastMs(work: () => void): number {
   return Math.min(
     ...Array.from({ length: 5 }, () => {
-      const before = process.threadCpuUsage();
+      const before = process.cpuUsage();
       work();
-      const { user, system } = process.threadCpuUsage(before);
+      const { user, system } = process.cpuUsage(before);
       return (user + system) / 1000;
     }),
   );

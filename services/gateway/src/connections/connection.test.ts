@@ -146,7 +146,8 @@ test('last events that the log loses before they came: the subscription ends; wi
     { kept: 49, errors: 1 },
     { kept: 50, errors: 0 },
   ]) {
-    const context = coreWith(bounds, clock, {
+    const running = { ...clock, soon: queueMicrotask };
+    const context = coreWith(bounds, running, {
       findLast: async () => ({ through: 50, sequences: [7, 50], missing: [] }),
       readEvents: () => new Promise(() => {}),
     });
