@@ -215,8 +215,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a start resolved in another log is used',
     file: 'connections/connection.ts',
-    text: 'while (generation !== this.#log.generation)',
-    replacement: 'while (generation < 0)',
+    text: 'if (generation !== this.#log.generation) return false;',
+    replacement: 'if (generation < 0) return false;',
   },
   {
     mistake: 'a live subscription goes on after its unsubscribe',
