@@ -125,7 +125,7 @@ export class ArchiveClient {
    * @param runStep makes each of the requests that the search takes, when its user is next; at once if absent
    */
   async findNewest(
-    { epoch, patterns, through }: Omit<NewestQuery, 'after'>,
+    { epoch, patterns, through }: Omit<NewestQuery, 'after' | 'found'>,
     user?: string,
     runStep: <T>(step: () => Promise<T>) => Promise<T> = (step) => step(),
   ): Promise<number> {
@@ -136,15 +136,16 @@ export class ArchiveClient {
       if (!archive) throw unavailable(cause);
       tried.add(archive);
       try {
-        let newest = 0;
+        let found = 0;
         for (let after: string | null = ''; after !== null; ) {
-          const query: NewestQuery = { epoch, patterns, through, after };
+          const query: NewestQuery = { epoch, patterns, through, after, found };
           const answer = await runStep(() => this.#request(archive, 'newest', query, user));
           const step = parseNewestStep(toText(answer));
-          newest = Math.max(newest, step.sequence);
+          // A replay of an older version answers with what this one step has found.
+          found = Math.max(found, step.sequence);
           after = step.next;
         }
-        return newest;
+        return found;
       } catch (error) {
         cause = error;
       }

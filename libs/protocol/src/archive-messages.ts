@@ -46,11 +46,13 @@ export interface NewestQuery {
   readonly through: number;
   /** Topics after this one, in the order of their names; all where it is empty. */
   readonly after: string;
+  /** What the steps before have found. */
+  readonly found?: number;
 }
 
-/** What one step of that search has found. */
+/** What that search has found after one more step. */
 export interface NewestStep {
-  /** The sequence of the newest event among the topics of this step; 0 without one. */
+  /** The sequence of the newest event among the topics of this step and of those before; 0 without one. */
   readonly sequence: number;
   /** The topic to go on after; `null` where the search is complete. */
   readonly next: string | null;
@@ -172,6 +174,7 @@ const newestQuery = z.object({
   patterns: textList(),
   through: sequence,
   after: z.string(),
+  found: sequence.exactOptional(),
 });
 
 const place = z.object({ topic: z.string(), before: sequence.exactOptional() });

@@ -31,12 +31,11 @@ export async function findHead(
     through: lastSequence,
     isElsewhere: (range) => isElsewhere(epoch, range),
   });
-  let newest = 0;
-  for (let after: string | null = ''; after !== null; ) {
-    const from: string = after;
-    const step: NewestStep = await runStep(() => search.step(from));
-    newest = Math.max(newest, step.sequence);
-    after = step.next;
+  let step: NewestStep = { sequence: 0, next: '' };
+  while (step.next !== null) {
+    const { sequence: found, next: after } = step;
+    step = await runStep(() => search.step({ after, found }));
   }
-  return { cursor, last: newest === 0 ? null : formatCursor({ epoch, sequence: newest }) };
+  const { sequence } = step;
+  return { cursor, last: sequence === 0 ? null : formatCursor({ epoch, sequence }) };
 }

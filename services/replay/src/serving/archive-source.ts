@@ -40,7 +40,7 @@ export function createArchiveSource(
   return {
     bounds: () => store.snapshot().bounds,
     readPage: (query) => readPage(store, query),
-    findNewest({ epoch, patterns, through, after }) {
+    findNewest({ epoch, patterns, through, after, found }) {
       const { archive, bounds } = snapshotIn(store, epoch);
       if (through > bounds.lastSequence) {
         throw new TidemarkError('unavailable', 'The archive has not reached that event yet.');
@@ -50,7 +50,7 @@ export function createArchiveSource(
         patterns,
         through,
         isElsewhere: (range) => isElsewhere(epoch, range),
-      }).step(after);
+      }).step({ after, ...(found !== undefined && { found }) });
     },
     findLast: (query) => findLast(store, query, options),
     readEvents: (query) => readEvents(store, query),

@@ -1,4 +1,5 @@
 import {
+  type NewestQuery,
   type NewestStep,
   PatternMatcher,
   type SequenceRange,
@@ -39,18 +40,18 @@ export class NewestMatch {
   /**
    * Makes one short step.
    *
-   * @param after topics after this one, in the order of their names
-   * @throws TidemarkError `unavailable` when the stream was replaced meanwhile, or where a newer event may be in
-   *   another archive
+   * @throws TidemarkError `unavailable` when the stream was replaced meanwhile, or by the last step where a newer event
+   *   may be in another archive
    */
-  step(after: string): NewestStep {
+  step({ after, found = 0 }: Pick<NewestQuery, 'after' | 'found'>): NewestStep {
     const { archive, patterns, through, isElsewhere } = this.#options;
     if (!archive.open) {
       throw new TidemarkError('unavailable', 'The stream was replaced during the query.');
     }
     const step = patterns.includes('>')
       ? { sequence: archive.lastEvent({ after: 0, through })?.sequence ?? 0, next: null }
-      : this.#searchTopics(after);
+      : this.#searchTopics(after, found);
+    if (step.next !== null) return step;
     if (archive.missingRanges({ after: step.sequence, through }).some(isElsewhere)) {
       throw new TidemarkError('unavailable', 'The newest event may be in another archive.', {
         retryAfterSeconds: 1,
@@ -59,10 +60,10 @@ export class NewestMatch {
     return step;
   }
 
-  #searchTopics(after: string): NewestStep {
+  #searchTopics(after: string, found: number): NewestStep {
     const { archive, through } = this.#options;
     const endMs = performance.now() + STEP_MS;
-    let sequence = 0;
+    let sequence = found;
     for (const topics of this.#listTopics(after)) {
       for (const topic of topics) {
         if (topic.lastSequence <= sequence || !this.#matcher.matches(topic.name)) continue;
