@@ -26,7 +26,10 @@ function store(topics: readonly string[]): void {
 function newest(
   patterns: readonly string[],
   through: number,
-  { between = () => {}, isElsewhere = () => false } = {},
+  {
+    between = () => {},
+    isElsewhere = () => false,
+  }: { between?: () => void; isElsewhere?: () => boolean } = {},
 ): { sequence: number; steps: number } {
   const search = new NewestMatch({ archive, patterns, through, isElsewhere });
   let steps = 0;
