@@ -237,11 +237,13 @@ export class CatchUpReader implements Task, HeadWaiter {
   #beginRead(after: number): AwaitedRead {
     const { epoch, tail } = this.#log;
     const leaving = new AbortController();
+    // The floor rises while the page is read. A page up to the floor would end below it, again and again.
+    const through = tail.floor + Math.floor((tail.head - tail.floor) / 2);
     const query = {
       epoch,
       patterns: this.patterns,
       after,
-      through: tail.floor,
+      through,
       eventsMax: this.#pageEvents,
     };
     const reader = { flow: this.#owner.flow, signal: leaving.signal };

@@ -1,0 +1,116 @@
+import type { LogEvent } from '@tidemark/protocol';
+import { Connection, type Subscribing } from '../../services/gateway/src/connections/connection.ts';
+import { createCore } from '../../services/gateway/src/core.ts';
+import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
+import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
+import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
+import { webSocketEncoder } from '../../services/gateway/src/transports/websocket/encoder.ts';
+
+/** A gateway's core without NATS: a stream that holds all events, a tail that holds the last, and no archive. */
+export class Stage {
+  readonly #events: LogEvent[] = [];
+  readonly #turns: (() => void)[] = [];
+  readonly #core;
+  /** Called for each read of the stream, before it is answered. */
+  onRead: () => void = () => {};
+
+  constructor(tailEvents: number) {
+    const clock: Clock = {
+      nowMs: () => 0,
+      soon: (turn) => void this.#turns.push(turn),
+      after: () => () => {},
+    };
+    const bounds = async () => ({
+      epoch: 'e',
+      firstSequence: 1,
+      lastSequence: this.#events.length,
+    });
+    const away = async (): Promise<never> => {
+      throw new Error('There is no archive.');
+    };
+    this.#core = createCore({
+      stream: {
+        connected: true,
+        bounds,
+        boundsReaching: bounds,
+        readSlice: async ({ patterns, after, through, eventsMax }) => {
+          this.onRead();
+          const range = this.#events.slice(after, through);
+          const entries = range.filter((event) => patterns.matches(event.topic));
+          const read = entries.slice(0, eventsMax).map((event) => new EventEntry('e', event));
+          const isAll = read.length === entries.length;
+          return { entries: read, through: isAll ? through : (read.at(-1)?.sequence ?? through) };
+        },
+        sequenceBefore: away,
+      },
+      archive: {
+        bounds: away,
+        readPage: away,
+        findLast: away,
+        readEvents: away,
+        sequenceBefore: away,
+      },
+      clock,
+      tail: { bytesMax: 1e9, eventsMax: tailEvents },
+      coldReadsMax: 4,
+      coldWaitMs: 1000,
+    });
+    this.#core.log.begin({ epoch: 'e', firstSequence: 1, lastSequence: 0 });
+  }
+
+  publish(event: { readonly topic: string; readonly type: string }): void {
+    const sequence = this.#events.length + 1;
+    const text = JSON.stringify({ id: String(sequence), data: { type: 'none' }, ...event });
+    const stored = { sequence, topic: event.topic, timeMs: 0, json: Buffer.from(text) };
+    this.#events.push(stored);
+    this.#core.log.appendEvent(stored);
+  }
+
+  async settle(): Promise<void> {
+    for (let quiet = 0; quiet < 50; quiet++) {
+      for (let turn = this.#turns.shift(); turn; turn = this.#turns.shift()) {
+        quiet = 0;
+        turn();
+      }
+      await Promise.resolve();
+    }
+  }
+
+  /** @returns the connection, and the sequences that were written to it, in order */
+  connect(wishes: readonly Pick<Subscribing, 'patterns' | 'types'>[], after: number) {
+    const texts: string[] = [];
+    const sink: Sink = {
+      writable: true,
+      unsentBytes: 0,
+      takenBytes: 0,
+      write: (bytes) => texts.push(Buffer.from(bytes).toString()) > 0,
+      ping: () => {},
+      close: () => {},
+    };
+    const connection = new Connection({
+      context: this.#core,
+      user: 'u',
+      sink,
+      encoder: webSocketEncoder,
+      observer: {
+        subscribed: () => undefined,
+        unsubscribed: () => {},
+        gap: () => {},
+        closing: () => {},
+      },
+    });
+    const position = { epoch: 'e', sequence: after };
+    const start = { kind: 'cursor', position } as const;
+    for (const [index, one] of wishes.entries()) {
+      void connection.subscribe(String(index), { ...one, start, deliver: 'all' });
+    }
+    const received = () => {
+      return texts.flatMap((text) => {
+        return [...text.matchAll(/"event","cursor":"e-(\d+)"/g)].map(([, cursor]) =>
+          Number(cursor),
+        );
+      });
+    };
+    return { connection, received, live: () => texts.join('').split('"type":"live"').length - 1 };
+  }
+}
