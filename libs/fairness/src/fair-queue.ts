@@ -28,6 +28,11 @@ export class FairQueue<T> {
     return this.#size;
   }
 
+  /** Whose item is taken next; `undefined` where nothing waits. */
+  get nextUser(): string | undefined {
+    return this.#size === 0 ? undefined : this.#users.next().key;
+  }
+
   add(item: T, flow: Flow): void {
     const user = this.#userOf(flow.user);
     const connection = user.content.open(flow.connection, () => []);

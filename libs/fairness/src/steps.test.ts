@@ -56,6 +56,15 @@ describe('steps', () => {
     expect(done).toHaveLength(3 + 5);
   });
 
+  test('another user is next: the loop comes round, so that what was done can leave', () => {
+    const { steps, done, work, turnLoop } = setUp();
+    for (const name of ['a', 'b', 'c']) steps.run(work(name, 1), { flow: flow(name) });
+    turnLoop();
+    expect(done).toEqual(['a']);
+    turnLoop();
+    expect(done).toEqual(['a', 'b']);
+  });
+
   test('nobody wants the result: it is not worked for', async () => {
     const { steps, done, work, finish } = setUp();
     const leaving = new AbortController();

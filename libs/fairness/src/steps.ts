@@ -18,7 +18,7 @@ export interface StepOwner {
 /** The time that a user's work may take before the next user's. */
 const QUANTUM_MS = 5;
 
-/** After this time the loop looks at its sockets. Work that was begun is not interrupted. */
+/** After this time, or before the next user's step, the loop looks at its sockets. Work that was begun is not interrupted. */
 const SLICE_MS = 5;
 
 /**
@@ -86,6 +86,8 @@ export class Steps {
       const since = now;
       now = nowMs();
       this.#queue.charge(next.flow, now - since);
+      // What was done for one user leaves before another one's step begins.
+      if (this.#queue.nextUser !== next.flow.user) break;
     } while (now < endMs);
     if (this.#queue.size > 0) this.#schedule();
   }

@@ -245,9 +245,11 @@ export class Archive {
     const { patterns, types, source } = criteria;
     const needed = { from: Math.min(from, this.#end), revision: this.#revision };
     return this.#selections.get(JSON.stringify([patterns, types, source]), needed, () => {
+      const sinceMs = performance.now();
       const filters = createFilters(criteria, this.#dictionaries);
       const hidden = () => this.#hidden();
-      return new Selection(this.#table, this.#index, { filters, end: () => this.#end, hidden });
+      const end = () => this.#end;
+      return new Selection(this.#table, this.#index, { filters, end, sinceMs, hidden });
     });
   }
 
@@ -259,8 +261,9 @@ export class Archive {
    * @param read `headers`: its events are `ArchivedHeader`s; `topics`: the same, and their types may be empty
    */
   selectOnce(criteria: Criteria, read: 'events' | 'headers' | 'topics'): Selection {
+    const sinceMs = performance.now();
     const filters = createFilters(criteria, this.#dictionaries, Number.POSITIVE_INFINITY);
-    const common = { filters, end: () => this.#end, hidden: () => this.#hidden() };
+    const common = { filters, end: () => this.#end, sinceMs, hidden: () => this.#hidden() };
     if (read === 'events') return new Selection(this.#table, this.#index, common);
     const index = read === 'headers' ? this.#headerIndex : this.#topicIndex;
     return new Selection(this.#headers, index, { ...common, eventKeysMax: MERGED_NAMES_MAX });

@@ -10,6 +10,9 @@ import { PageBuilder, type ReadRequest, type SelectionPage } from './page-builde
 /** How long one synchronous step works. The seeks of a merge may add as much to its first step. */
 export const STEP_MS = 5;
 
+/** What is left of the first step at least, where most of it went to the making of the selection. */
+const FIRST_STEP_MS_MIN = 1;
+
 /** Rows that a scan reads from the file before it looks at the clock. */
 const SCAN_ROWS = 256;
 
@@ -54,6 +57,8 @@ export interface SelectionOptions {
   readonly filters: readonly Filter[];
   /** The last sequence that may be read now. */
   readonly end: () => number;
+  /** When the making of the selection began: that is a part of its first step. */
+  readonly sinceMs: number;
   /** Tells which events must not be shown any more; `undefined` while there are none. */
   readonly hidden?: () => Hidden | undefined;
   /** Most topics whose whole events are read ahead; 8 if absent. */
@@ -80,10 +85,13 @@ export class Selection {
   readonly #end: () => number;
   readonly #hidden: () => Hidden | undefined;
   readonly #eventKeysMax: number;
+  /** Set until the first step. */
+  #sinceMs: number | undefined;
   #kept: KeptMerge | undefined;
 
   constructor(table: EventTable, index: KeyIndex, options: SelectionOptions) {
-    const { filters, end, hidden, eventKeysMax = EVENT_KEYS_MAX } = options;
+    const { filters, end, sinceMs, hidden, eventKeysMax = EVENT_KEYS_MAX } = options;
+    this.#sinceMs = sinceMs;
     this.#eventKeysMax = eventKeysMax;
     this.#table = table;
     this.#index = index;
@@ -107,7 +115,10 @@ export class Selection {
   }
 
   #step(request: ReadRequest): SelectionPage {
-    const deadlineMs = performance.now() + STEP_MS;
+    const nowMs = performance.now();
+    const sinceMs = this.#sinceMs ?? nowMs;
+    this.#sinceMs = undefined;
+    const deadlineMs = Math.max(sinceMs + STEP_MS, nowMs + FIRST_STEP_MS_MIN);
     const isOver = (): boolean => performance.now() >= deadlineMs;
     if (isEmpty(request) || this.#filters.some(({ entries }) => entries?.length === 0)) {
       return { events: [], remaining: emptyRest(request, request.order) };
