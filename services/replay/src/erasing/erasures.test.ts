@@ -43,10 +43,16 @@ function append(events: readonly IndexedEvent[], missing: { from: number; to: nu
 }
 
 function read({ archive }: { archive: Archive } = store): number[] {
-  const { events } = archive
-    .select({ patterns: ['>'] })
-    .readPage({ after: 0, through: 10_000, order: 'asc', eventsMax: 10_000, bytesMax: 1 << 24 });
-  return events.map(({ sequence }) => sequence);
+  const selection = archive.select({ patterns: ['>'] });
+  const read: number[] = [];
+  // A step ends by the clock, so there may be several.
+  for (let left = { after: 0, through: 10_000 }; left.after < left.through; ) {
+    const step = { ...left, order: 'asc', eventsMax: 10_000, bytesMax: 1 << 24 } as const;
+    const { events, remaining } = selection.readPage(step);
+    read.push(...events.map(({ sequence }) => sequence));
+    left = remaining;
+  }
+  return read;
 }
 
 /** Carries out everything in the archive. */
