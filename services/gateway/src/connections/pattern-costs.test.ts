@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { leastMs } from '../../../../test/support/least-ms.ts';
 import { createCore } from '../core.ts';
 import type { Sink } from '../fan-out/sink.ts';
 import { EventEntry } from '../log/event-entry.ts';
@@ -28,17 +29,6 @@ const sink: Sink = {
 
 function patterns(count: number, from = 0): string[] {
   return Array.from({ length: count }, (_, index) => `${HEAD}.*.x${from + index}.z`);
-}
-
-/** The least of several times, in ms, because others use the machine too. */
-function leastMs(times: number, work: () => void): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let count = 0; count < times; count++) {
-    const startMs = performance.now();
-    work();
-    least = Math.min(least, performance.now() - startMs);
-  }
-  return least;
 }
 
 function fillTail(topics: number): Tail {
