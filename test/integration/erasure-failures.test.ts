@@ -25,8 +25,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function start(): Promise<System> {
-  const system = await startSystem();
+async function start(env: Record<string, string> = {}): Promise<System> {
+  const system = await startSystem({ env });
   cleanups.push(() => system.stop());
   return system;
 }
@@ -64,6 +64,18 @@ async function storeRecord({ nats }: System, erasure: Erasure): Promise<void> {
   stopping.abort();
   await link.close();
 }
+
+test('events that have left the stream: they are erased from the archive, and that is complete', async () => {
+  const system = await start({ TIDEMARK_STREAM_MAX_BYTES: '100000' });
+  const stored = await storeArchived(system, series('left', 1, 5));
+  for (let n = 1; (await streamState(system.nats.url)).first < 6; n += 100) {
+    await storeArchived(system, series('more', n, n + 99));
+  }
+  expect(await erase(system.replay, { cursor: stored[1]?.cursor })).toMatchObject({
+    ...{ status: 200, events: 1, complete: true },
+  });
+  expect(await erase(system.replay, { topic: 'left' })).toMatchObject({ status: 200, events: 4 });
+}, 30_000);
 
 test('replay, killed in the middle of an erasure: goes on with it at its next start', async () => {
   const system = await start();

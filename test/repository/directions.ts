@@ -109,6 +109,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'history',
     'inbox',
     'erasing',
+    'rebuilding',
   ],
 };
 

@@ -4,8 +4,12 @@ import type { NatsLink } from './link.ts';
 import { unavailable } from './refusals.ts';
 import { manager, readInfo, readRecordBy, STREAM_NAME } from './stream-state.ts';
 
-/** The error of NATS for a sequence without a message, for which the client library has no name. */
+/** The error of NATS for a message that was deleted before, for which the client library has no name. */
 const SEQUENCE_NOT_FOUND = 10043;
+
+/** That for every fault of a deletion, and how it describes a message that has left the stream (2.12.0 and 2.15.2). */
+const DELETE_FAILED = 10057;
+const NO_MESSAGE = 'no message found';
 
 /**
  * Requires that events can be deleted from the stream. Servers never allow it for a stream that once denied it.
@@ -36,9 +40,14 @@ export async function eraseFromStream(link: NatsLink, sequence: number): Promise
   try {
     await streams.deleteMessage(STREAM_NAME, sequence, true);
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === SEQUENCE_NOT_FOUND) return;
-    throw error;
+    if (!isAbsent(error)) throw error;
   }
+}
+
+function isAbsent(error: unknown): boolean {
+  if (!(error instanceof JetStreamApiError)) return false;
+  if (error.code === SEQUENCE_NOT_FOUND) return true;
+  return error.code === DELETE_FAILED && error.apiError().description === NO_MESSAGE;
 }
 
 /**

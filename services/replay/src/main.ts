@@ -46,6 +46,8 @@ import { InboxKeeper } from './inbox/keeper.ts';
 import { type OwnTopics, parseOwnTopics } from './inbox/own-topics.ts';
 import { Projector } from './projector/projector.ts';
 import { StallWatch } from './projector/stall-watch.ts';
+import { rebuildEndpoints } from './rebuilding/endpoints.ts';
+import { Rebuilder } from './rebuilding/rebuilder.ts';
 import { parseTombstones } from './serving/last-search.ts';
 import { SharedArchive } from './serving/shared-archive.ts';
 import { StreamKeeper } from './stream/stream-keeper.ts';
@@ -111,7 +113,13 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       nextOfTopic: (topic, from) => nextOfTopic(link, topic, from),
     },
   });
-  const front = createFront(parts, config, { ...served, ...inbox });
+  const rebuilder = new Rebuilder({
+    ...parts,
+    store,
+    openFeed: (reading) => new Feed({ link, logger, ...reading }),
+    onExchanged: () => shared.announce(),
+  });
+  const front = createFront(parts, config, { ...served, ...inbox, rebuilder });
   await front.listen();
   await link.connect(signal);
   // What was archived was in the stream, whatever a server answers now.
@@ -148,7 +156,8 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   eraser.start();
 
   // A step of its own for each part, so that one that fails does not keep the archive from being closed.
-  for (const part of [keeper, feed, following, projector, sweep, eraser, ...shared.start()]) {
+  const others = [following, projector, sweep, eraser, ...shared.start()];
+  for (const part of [rebuilder, keeper, feed, ...others]) {
     onStop(() => part.stop());
   }
   // Before the link, which waits for NATS.
@@ -205,9 +214,10 @@ function openInbox(
 function createFront(
   parts: ServiceParts,
   config: ReplayConfiguration,
-  { projector, shared, stallWatch, waits, options, inbox }: Served & ServedInbox,
+  served: Served & ServedInbox & { readonly rebuilder: Rebuilder },
 ): HttpFront {
   const { link } = parts;
+  const { projector, shared, stallWatch, waits, options, inbox, rebuilder } = served;
   // History is answered from the file, even while NATS is away. Only the revoked tokens must have been
   // read once.
   return createHttpFront(parts, config, {
@@ -220,7 +230,10 @@ function createFront(
       }),
       ...inboxEndpoints(options, inbox),
     ],
-    adminEndpoints: erasureEndpoints({ ...options, requireErasable: () => requireErasable(link) }),
+    adminEndpoints: [
+      ...erasureEndpoints({ ...options, requireErasable: () => requireErasable(link) }),
+      ...rebuildEndpoints(rebuilder, parts),
+    ],
     channels: [eventsChannel({ receives: true, sends: false })],
     checks: {
       projection: () => projector.caughtUp && !stallWatch.stalled,

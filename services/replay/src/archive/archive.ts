@@ -1,4 +1,5 @@
 import assert from 'node:assert';
+import { renameSync } from 'node:fs';
 import type {
   ArchivedEvent,
   ArchiveHoldings,
@@ -6,9 +7,7 @@ import type {
   LogBounds,
   SequenceRange,
 } from '@tidemark/protocol';
-import { parseEarlier } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
-import type { Database, Statement } from 'better-sqlite3';
 import {
   type Criteria,
   createFilters,
@@ -17,16 +16,14 @@ import {
 } from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
 import { SelectionCache } from '../selection/selection-cache.ts';
-import { openDatabase, readIdentity } from '../sqlite/database-file.ts';
-import { type Dictionaries, Dictionary, type DictionaryEntry } from '../sqlite/dictionary.ts';
-import { ErasureTable, type KnownErasure } from '../sqlite/erasure-table.ts';
-import { type EventKeys, EventTable } from '../sqlite/event-table.ts';
-import { ExpiryTable } from '../sqlite/expiry-table.ts';
-import { type ArchivedHeader, HeaderIndex, HeaderTable } from '../sqlite/header-table.ts';
-import { KeyIndex } from '../sqlite/key-index.ts';
+import type { Dictionary, DictionaryEntry } from '../sqlite/dictionary.ts';
+import type { ErasureTable, KnownErasure } from '../sqlite/erasure-table.ts';
+import type { EventKeys } from '../sqlite/event-table.ts';
+import type { ArchivedHeader } from '../sqlite/header-table.ts';
 import type { LogRange } from '../sqlite/log-range.ts';
 import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
-import { type IndexedEvent, Writer } from '../sqlite/writer.ts';
+import type { IndexedEvent } from '../sqlite/writer.ts';
+import { ArchiveFile } from './archive-file.ts';
 
 /**
  * One SQLite file: the events of one epoch of the stream, complete between its bounds except for the
@@ -36,23 +33,10 @@ import { type IndexedEvent, Writer } from '../sqlite/writer.ts';
  */
 export class Archive {
   readonly path: string;
-  /** Names the file, from its beginning on. */
-  readonly id: string;
-  /** The erasures that it knows. */
-  readonly erasures: ErasureTable;
-  readonly #database: Database;
-  readonly #dictionaries: Dictionaries;
-  readonly #table: EventTable;
-  readonly #headers: HeaderTable;
-  readonly #headerIndex: HeaderIndex;
-  readonly #topicIndex: HeaderIndex;
-  readonly #index: KeyIndex;
-  readonly #expiry: ExpiryTable;
   readonly #wallMs: () => number;
-  readonly #writer: Writer;
-  readonly #missing: Statement<[LogRange], SequenceRange>;
-  readonly #longestMissing: Statement<[{ through: number; rangesMax: number }], SequenceRange>;
+  readonly #logger: Logger;
   readonly #selections = new SelectionCache();
+  #file: ArchiveFile;
   #revision = 0;
   #bounds: LogBounds | undefined;
   /** The last sequence in the file: beyond that of the bounds while a part of the file is to be removed. */
@@ -64,39 +48,19 @@ export class Archive {
    */
   constructor(path: string, logger: Logger, wallMs: () => number = Date.now) {
     this.path = path;
+    this.#logger = logger;
     this.#wallMs = wallMs;
-    this.#database = openDatabase(path, logger);
-    this.id = readIdentity(this.#database);
-    this.#dictionaries = {
-      topics: new Dictionary(this.#database, 'topics'),
-      types: new Dictionary(this.#database, 'types'),
-      sources: new Dictionary(this.#database, 'sources'),
-    };
-    this.#table = new EventTable(this.#database);
-    this.#headers = new HeaderTable(this.#database);
-    this.#headerIndex = new HeaderIndex(this.#database, { typed: true });
-    this.#topicIndex = new HeaderIndex(this.#database, { typed: false });
-    this.#index = new KeyIndex(this.#database);
-    this.#expiry = new ExpiryTable(this.#database);
-    this.erasures = new ErasureTable(this.#database);
-    this.#writer = new Writer(this.#database, {
-      dictionaries: this.#dictionaries,
-      expiry: this.#expiry,
-      erasures: this.erasures,
-    });
-    this.#missing = this.#database.prepare(
-      `SELECT max(from_sequence, @after + 1) AS "from", min(to_sequence, @through) AS "to"
-       FROM missing WHERE to_sequence > @after AND from_sequence <= @through
-       ORDER BY from_sequence`,
-    );
-    this.#longestMissing = this.#database.prepare(
-      `SELECT * FROM (
-         SELECT from_sequence AS "from", min(to_sequence, @through) AS "to" FROM missing
-         WHERE from_sequence <= @through ORDER BY to_sequence - from_sequence DESC LIMIT @rangesMax
-       ) ORDER BY "from"`,
-    );
-    this.#bounds = readBounds(this.#database);
-    this.#fileEnd = this.#bounds?.lastSequence ?? 0;
+    this.#file = this.#openFile();
+  }
+
+  /** Names the file, from its beginning on. */
+  get id(): string {
+    return this.#file.id;
+  }
+
+  /** The erasures that it knows. */
+  get erasures(): ErasureTable {
+    return this.#file.erasures;
   }
 
   /** Whether the file still has events beyond the archive's bounds, which `truncateAfter` removes. */
@@ -110,7 +74,7 @@ export class Archive {
   }
 
   get topics(): Dictionary {
-    return this.#dictionaries.topics;
+    return this.#file.dictionaries.topics;
   }
 
   /** Grows with each part that is filled or removed: what was selected before may be wrong since then. */
@@ -119,21 +83,21 @@ export class Archive {
   }
 
   get open(): boolean {
-    return this.#database.open;
+    return this.#file.database.open;
   }
 
   /** Gives a new archive to an epoch, from its first sequence on. */
   begin({ epoch, earlier }: Lineage, firstSequence: number): void {
     const range = { firstSequence, lastSequence: firstSequence - 1 };
     this.#bounds = { epoch, ...(earlier && { earlier }), ...range };
-    this.#writer.begin(this.#bounds);
+    this.#file.writer.begin(this.#bounds);
     this.#fileEnd = this.#bounds.lastSequence;
   }
 
   /** Goes on in the next epoch of the log, which must share all that the archive holds. */
   enterEpoch({ epoch, earlier }: Lineage): void {
     assert(!this.truncating, 'A part of the archive has to be removed before its epoch ends.');
-    this.#writer.enterEpoch({ epoch, ...(earlier && { earlier }) });
+    this.#file.writer.enterEpoch({ epoch, ...(earlier && { earlier }) });
     const { firstSequence, lastSequence } = this.#requireBounds();
     this.#bounds = { epoch, ...(earlier && { earlier }), firstSequence, lastSequence };
   }
@@ -151,7 +115,7 @@ export class Archive {
   ): void {
     const bounds = this.#requireBounds();
     assert(!this.truncating, 'A part of the archive has to be removed before it grows.');
-    this.#writer.appendBatch({ events, missing, through, bounds });
+    this.#file.writer.appendBatch({ events, missing, through, bounds });
     this.#bounds = { ...bounds, lastSequence: through };
     this.#fileEnd = through;
   }
@@ -166,7 +130,7 @@ export class Archive {
   fillPart({ from, to }: SequenceRange, events: readonly IndexedEvent[]): boolean {
     const bounds = this.#requireBounds();
     if (this.truncating || to > bounds.lastSequence) return false;
-    if (!this.#writer.fillPart({ from, to, events, bounds })) return false;
+    if (!this.#file.writer.fillPart({ from, to, events, bounds })) return false;
     this.#bounds = { ...bounds, firstSequence: Math.min(bounds.firstSequence, from) };
     this.#revision++;
     return true;
@@ -185,7 +149,7 @@ export class Archive {
     const firstSequence = Math.min(bounds.firstSequence, end + 1);
     this.#bounds = { ...bounds, firstSequence, lastSequence: end };
     const file = { ...bounds, lastSequence: this.#fileEnd };
-    const { removed, lastSequence } = this.#writer.truncateStep(end, file);
+    const { removed, lastSequence } = this.#file.writer.truncateStep(end, file);
     this.#fileEnd = lastSequence;
     this.#revision++;
     return removed;
@@ -203,10 +167,10 @@ export class Archive {
    * @throws the error of SQLite, such as on a full disk
    */
   removeExpired(): number {
-    const sequences = this.#expiry.listExpired(this.#wallMs(), STEP_EVENTS_MAX);
+    const sequences = this.#file.expiry.listExpired(this.#wallMs(), STEP_EVENTS_MAX);
     if (sequences.length === 0) return 0;
     this.#revision++;
-    return this.#writer.removeEvents(sequences);
+    return this.#file.writer.removeEvents(sequences);
   }
 
   /** Whether an event is erased by a record that the archive knows, also one that it never had. */
@@ -221,7 +185,7 @@ export class Archive {
    * @throws the error of SQLite, such as on a full disk
    */
   eraseStep(erasure: KnownErasure): number {
-    const removed = this.#writer.eraseStep(erasure);
+    const removed = this.#file.writer.eraseStep(erasure);
     if (removed > 0) this.#revision++;
     return removed;
   }
@@ -232,7 +196,7 @@ export class Archive {
    * @returns false where somebody reads the log at the moment, such as a backup
    */
   flushRemoved(): boolean {
-    const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+    const [result] = this.#file.database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
     return result?.busy === 0;
   }
 
@@ -246,10 +210,10 @@ export class Archive {
     const needed = { from: Math.min(from, this.#end), revision: this.#revision };
     return this.#selections.get(JSON.stringify([patterns, types, source]), needed, () => {
       const sinceMs = performance.now();
-      const filters = createFilters(criteria, this.#dictionaries);
+      const filters = createFilters(criteria, this.#file.dictionaries);
       const hidden = () => this.#hidden();
       const end = () => this.#end;
-      return new Selection(this.#table, this.#index, { filters, end, sinceMs, hidden });
+      return new Selection(this.#file.table, this.#file.index, { filters, end, sinceMs, hidden });
     });
   }
 
@@ -262,22 +226,22 @@ export class Archive {
    */
   selectOnce(criteria: Criteria, read: 'events' | 'headers' | 'topics'): Selection {
     const sinceMs = performance.now();
-    const filters = createFilters(criteria, this.#dictionaries, Number.POSITIVE_INFINITY);
+    const filters = createFilters(criteria, this.#file.dictionaries, Number.POSITIVE_INFINITY);
     const common = { filters, end: () => this.#end, sinceMs, hidden: () => this.#hidden() };
-    if (read === 'events') return new Selection(this.#table, this.#index, common);
-    const index = read === 'headers' ? this.#headerIndex : this.#topicIndex;
-    return new Selection(this.#headers, index, { ...common, eventKeysMax: MERGED_NAMES_MAX });
+    if (read === 'events') return new Selection(this.#file.table, this.#file.index, common);
+    const index = read === 'headers' ? this.#file.headerIndex : this.#file.topicIndex;
+    return new Selection(this.#file.headers, index, { ...common, eventKeysMax: MERGED_NAMES_MAX });
   }
 
   /** The conditions that events meet the criteria by, with the names as they are now. */
   filtersFor(criteria: Criteria): Filter[] {
-    return createFilters(criteria, this.#dictionaries);
+    return createFilters(criteria, this.#file.dictionaries);
   }
 
   /** The last sequence of a topic up to a sequence; 0 where it has none. */
   lastOfTopic(topic: DictionaryEntry, through: number): number {
     const hidden = this.#hidden();
-    const reader = this.#index.sequenceReader('topic', 'desc');
+    const reader = this.#file.index.sequenceReader('topic', 'desc');
     const before = (end: number) => reader.readItems(topic, { after: 0, through: end }, 1)[0] ?? 0;
     let last = topic.lastSequence <= through ? topic.lastSequence : before(through);
     while (last > 0 && hidden?.(last)) last = before(last - 1);
@@ -286,13 +250,13 @@ export class Archive {
 
   /** The last sequence of a topic before another one; 0 where it has none. */
   previousOfTopic(topic: DictionaryEntry, sequence: number): number {
-    const reader = this.#index.sequenceReader('topic', 'desc');
+    const reader = this.#file.index.sequenceReader('topic', 'desc');
     return reader.readItems(topic, { after: 0, through: sequence - 1 }, 1)[0] ?? 0;
   }
 
   /** The sequences of a topic up to a sequence, at most `limit`, the newest first. */
   newestOfTopic(topic: DictionaryEntry, through: number, limit: number): number[] {
-    const reader = this.#index.sequenceReader('topic', 'desc');
+    const reader = this.#file.index.sequenceReader('topic', 'desc');
     return reader.readItems(topic, { after: 0, through }, limit);
   }
 
@@ -303,23 +267,23 @@ export class Archive {
 
   /** What filters look at, of a sequence that an index has named. */
   keysOf(sequence: number): EventKeys {
-    return this.#table.readKeys(sequence);
+    return this.#file.table.readKeys(sequence);
   }
 
   /** Runs reads as one transaction, which halves the time of single rows. */
   readConsistently<T>(read: () => T): T {
-    return this.#table.readConsistently(read);
+    return this.#file.table.readConsistently(read);
   }
 
   findEvent(sequence: number): ArchivedEvent | undefined {
     if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
-    return this.#table.findEvent(sequence);
+    return this.#file.table.findEvent(sequence);
   }
 
   /** An event without its content. */
   findHeader(sequence: number): ArchivedHeader | undefined {
     if (sequence > this.#end || this.#hidden()?.(sequence)) return undefined;
-    return this.#headers.findEvent(sequence);
+    return this.#file.headers.findEvent(sequence);
   }
 
   /**
@@ -351,20 +315,20 @@ export class Archive {
     const { after } = range;
     let sequence: number | undefined = Math.min(range.through, this.#end) + 1;
     do {
-      sequence = this.#table.firstSequence({ after, through: sequence - 1 }, 'desc');
+      sequence = this.#file.table.firstSequence({ after, through: sequence - 1 }, 'desc');
     } while (sequence !== undefined && hidden?.(sequence));
-    return sequence === undefined ? undefined : this.#table.findEvent(sequence);
+    return sequence === undefined ? undefined : this.#file.table.findEvent(sequence);
   }
 
   /** What the archive holds, with at most `rangesMax` missing ranges; `undefined` without an epoch. */
   holdings(rangesMax: number): ArchiveHoldings | undefined {
-    const missing = this.#longestMissing.all({ through: this.#end, rangesMax });
+    const missing = this.#file.longestMissing.all({ through: this.#end, rangesMax });
     return this.#bounds && { ...this.#bounds, missing };
   }
 
   /** The parts of a range that the archive lacks, in order. */
   missingRanges({ after, through }: LogRange): SequenceRange[] {
-    return this.#missing.all({ after, through: Math.min(through, this.#end) });
+    return this.#file.missing.all({ after, through: Math.min(through, this.#end) });
   }
 
   /**
@@ -373,14 +337,14 @@ export class Archive {
    */
   sequenceBefore(timeMs: number): number {
     const everything = { after: 0, through: this.#end };
-    const first = this.#table.firstSequence(everything, 'asc');
-    const last = this.#table.firstSequence(everything, 'desc');
+    const first = this.#file.table.firstSequence(everything, 'asc');
+    const last = this.#file.table.firstSequence(everything, 'desc');
     if (first === undefined || last === undefined) return 0;
     let low = first;
     let high = last + 1;
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2);
-      const storedMs = this.#table.storedMs(middle);
+      const storedMs = this.#file.table.storedMs(middle);
       if (storedMs === undefined || storedMs >= timeMs) high = middle;
       else low = middle + 1;
     }
@@ -393,17 +357,45 @@ export class Archive {
    */
   sequenceUntil(timeMs: number): number {
     const rest = { after: this.sequenceBefore(timeMs), through: this.#end };
-    const next = this.#table.firstSequence(rest, 'asc');
+    const next = this.#file.table.firstSequence(rest, 'asc');
     return next === undefined ? this.#end : next - 1;
   }
 
+  /**
+   * Goes on with the file of another archive, which takes the place and the name of its own. Whoever reads this one
+   * notices that its revision has grown. Both must end at the same sequence. A process that is killed meanwhile leaves
+   * one of the two files under the name, whole.
+   *
+   * @throws the error of the file system; this archive then goes on with its own file
+   */
+  adopt(other: Archive): void {
+    const end = ({ bounds }: Archive) => [bounds?.epoch, bounds?.lastSequence];
+    assert.deepEqual(end(other), end(this), 'The two archives end at different places.');
+    // Closed, each of them is one file without companions.
+    other.close();
+    this.#file.database.close();
+    try {
+      renameSync(other.path, this.path);
+    } finally {
+      this.#revision++;
+      this.#file = this.#openFile();
+    }
+  }
+
   close(): void {
-    this.#database.close();
+    this.#file.database.close();
+  }
+
+  #openFile(): ArchiveFile {
+    const file = new ArchiveFile(this.path, this.#logger);
+    this.#bounds = file.readBounds();
+    this.#fileEnd = this.#bounds?.lastSequence ?? 0;
+    return file;
   }
 
   /** Tells which events must not be shown any more; `undefined` while there are none. */
   #hidden(): ((sequence: number) => boolean) | undefined {
-    return this.#expiry.expiredAt(this.#wallMs());
+    return this.#file.expiry.expiredAt(this.#wallMs());
   }
 
   /** The last sequence that is served. */
@@ -415,17 +407,4 @@ export class Archive {
     assert(this.#bounds, 'The archive belongs to no epoch yet.');
     return this.#bounds;
   }
-}
-
-function readBounds(database: Database): LogBounds | undefined {
-  const row = database
-    .prepare<[], Omit<LogBounds, 'earlier'> & { readonly earlier: string }>(
-      `SELECT epoch, first_sequence AS firstSequence, sequence AS lastSequence, earlier
-       FROM position`,
-    )
-    .get();
-  if (!row) return undefined;
-  const { earlier: text, ...bounds } = row;
-  const earlier = parseEarlier(text);
-  return earlier.length === 0 ? bounds : { ...bounds, earlier };
 }

@@ -14,7 +14,7 @@ import {
 } from './schema.ts';
 
 /** Files that SQLite keeps beside a database which was not closed. */
-const COMPANIONS = ['-wal', '-shm'] as const;
+export const COMPANIONS = ['-wal', '-shm'] as const;
 
 const SET_ASIDE_MAX = 1000;
 

@@ -148,6 +148,32 @@ export class ErasureTable {
       .run(STATES.indexOf(state), removed, record);
   }
 
+  /**
+   * Takes over how far erasures are in another archive of the log, as many as one step may: how many events they removed,
+   * and which are complete. Here they must have been carried out.
+   *
+   * @param after only those whose records lie after this sequence
+   * @returns the last of them; `undefined` where there are no more
+   */
+  takeProgress(other: ErasureTable, after: number): number | undefined {
+    const rows = other.#database
+      .prepare<[number, number], Row>(
+        `SELECT ${COLUMNS} FROM erasures WHERE record > ? ORDER BY record LIMIT ?`,
+      )
+      .all(after, STEP_EVENTS_MAX);
+    const update = this.#database.prepare(
+      'UPDATE erasures SET events = ?, state = max(state, ?) WHERE record = ?',
+    );
+    const complete = STATES.indexOf('complete');
+    const take = this.#database.transaction(() => {
+      for (const { record, events, state } of rows) {
+        update.run(events, state === complete ? complete : 0, record);
+      }
+    });
+    take();
+    return rows.at(-1)?.record;
+  }
+
   /** All of them are to be carried out again: the stream may be another copy, which knows nothing of them. */
   repeatAll(): void {
     this.#pending = true;
