@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem({ env: { TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '100000' } });
+  system = await startSystem({ env: { TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '1000000' } });
 });
 afterAll(() => system.stop());
 
