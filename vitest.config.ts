@@ -7,6 +7,7 @@ const UNIT_TESTS = [
   '{libs,services}/*/src/**/*.test.ts',
   'test/bench/load/*.test.ts',
   'test/capacity/**/*.test.ts',
+  'test/inbox-model/*.test.ts',
   'test/soak/*.test.ts',
   'test/chaos/**/*.test.ts',
 ];
