@@ -1,8 +1,11 @@
-import { followInbox, type InboxChange } from '@tidemark/protocol';
+import { type Erasure, followInbox, type InboxChange, toErasureEvent } from '@tidemark/protocol';
 import { Tracer } from '@tidemark/telemetry';
 import { expect } from 'vitest';
+import { findEvents } from '../../services/replay/src/erasing/search.ts';
+import type { IndexedEvent } from '../../services/replay/src/sqlite/writer.ts';
 import { failed, toCursor } from './log.ts';
 import { changePlainly } from './plain.ts';
+import type { Replica } from './replica.ts';
 import type { Step } from './steps.ts';
 import type { World } from './world.ts';
 
@@ -59,9 +62,9 @@ async function change(
 /** Makes a step happen. */
 export async function perform(world: World, one: Step): Promise<void> {
   if ('item' in one) {
-    const { item: topic, type, expiresIn } = one;
+    const { item: topic, type, id, expiresIn } = one;
     const expires = expiresIn && { expires: new Date(world.nowMs + expiresIn).toISOString() };
-    world.append({ topic, type, ...expires, data: {} });
+    world.append({ topic, type, id: `item-${id}`, ...expires, data: {} });
   } else if ('follow' in one) {
     const { pattern, types } = one.of;
     await change(
@@ -83,6 +86,9 @@ export async function perform(world: World, one: Step): Promise<void> {
       const untilMs = one.mark === 'snoozed' ? { untilMs: world.nowMs + one.forMs } : {};
       return { kind: one.mark, sequences, ...untilMs } as InboxChange;
     });
+  } else if ('erase' in one) await erase(world, one);
+  else if ('erasing' in one) {
+    for (let count = 0; count < one.erasing; count++) await world.replicas[one.at]?.erase();
   } else if ('project' in one) world.replicas[one.at]?.project(one.project);
   else if ('rebuild' in one) world.replicas[one.at]?.rebuild();
   else if ('drop' in one) world.first = Math.min(world.end + 1, world.first + one.drop);
@@ -91,7 +97,7 @@ export async function perform(world: World, one: Step): Promise<void> {
 }
 
 /** The client gets the next events, and some once more. */
-function receive(
+export function receive(
   world: World,
   { receive: count, again }: { receive: number; again: number },
 ): void {
@@ -99,7 +105,38 @@ function receive(
   const from = Math.max(0, world.received - again);
   const through = Math.min(world.end, world.received + count);
   for (const { sequence, json } of world.log.slice(from, through)) {
+    if (world.deleted.has(sequence)) {
+      if (sequence > world.received) world.missed.add(sequence);
+      continue;
+    }
     world.live = followInbox(world.live, { cursor: toCursor(sequence), event: JSON.parse(json) });
   }
   world.received = Math.max(world.received, through);
+}
+
+/** An operator erases an event, its topic, or all with its source and id, at a service that has read everything. */
+async function erase(
+  world: World,
+  { at, erase: by, back }: { at: number; erase: 'cursor' | 'topic' | 'names'; back: number },
+): Promise<void> {
+  const target = world.log[world.end - 1 - back];
+  if (!target || /^(inbox|tidemark)\./.test(target.topic)) return;
+  const replica = world.replicas[at] ?? failed();
+  replica.project(world.end - replica.end);
+  const { sequence, topic } = target;
+  if (by === 'topic') return record(world, { topic });
+  const sequences = by === 'cursor' ? [sequence] : await findNamed(replica, target);
+  if (sequences.length > 0) record(world, { sequences });
+}
+
+async function findNamed({ archive, options }: Replica, target: IndexedEvent): Promise<number[]> {
+  const bounds = archive.bounds ?? failed();
+  const { source, id } = JSON.parse(target.json);
+  return findEvents({ archive, bounds }, { source, id }, options.runStep);
+}
+
+function record(world: World, erasure: Erasure): void {
+  const id = `erasure-${world.end}`;
+  const event = toErasureEvent({ id, erasure, reason: 'asked to', by: 'operator', nowMs: 0 });
+  world.erasures.set(world.append(event), erasure);
 }

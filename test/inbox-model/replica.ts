@@ -7,6 +7,7 @@ import {
 } from '@tidemark/protocol';
 import { createLogger, Metrics } from '@tidemark/telemetry';
 import { Archive } from '../../services/replay/src/archive/archive.ts';
+import { Eraser } from '../../services/replay/src/erasing/eraser.ts';
 import { InboxChanges } from '../../services/replay/src/inbox/changes.ts';
 import { Inboxes } from '../../services/replay/src/inbox/inboxes.ts';
 import { EPOCH, toCursor } from './log.ts';
@@ -21,6 +22,7 @@ export class Replica {
   readonly #world: World;
   readonly inboxes: Inboxes;
   readonly changes: InboxChanges;
+  readonly eraser: Eraser;
   readonly owner = { subject: ME, topic: inboxTopic(ME) ?? '', permits: () => true };
   readonly options = { isElsewhere: () => false, runStep: async <T>(work: () => T) => work() };
 
@@ -58,6 +60,24 @@ export class Replica {
         lastCursor: async (topic) => this.#held(topic),
       },
     });
+    this.eraser = new Eraser({
+      store: this,
+      logger,
+      stream: {
+        eraseEvent: async (sequence) => this.#delete(sequence),
+        nextOfTopic: async (topic, from) =>
+          world.log.find(
+            (one) =>
+              one.sequence >= from && one.topic === topic && !world.deleted.has(one.sequence),
+          )?.sequence,
+        append: async (notice) => world.append(notice),
+      },
+    });
+  }
+
+  /** Does some of what erasures ask for. @returns whether there may be more */
+  erase(): Promise<boolean> {
+    return this.eraser.step().catch(() => false);
   }
 
   get end(): number {
@@ -67,7 +87,8 @@ export class Replica {
   project(count: number): void {
     const events = this.#world.log.slice(this.end, this.end + Math.max(0, count));
     const last = events.at(-1);
-    if (last) this.archive.appendEvents(events, [], last.sequence);
+    const kept = events.filter(({ sequence }) => !this.#world.deleted.has(sequence));
+    if (last) this.archive.appendEvents(kept, [], last.sequence);
   }
 
   /** A new archive, which gets all of the log that the old one had. */
@@ -91,8 +112,18 @@ export class Replica {
 
   #held(topic: string): string | null {
     const { log, first } = this.#world;
+    // Inboxes are not erased here.
     const last = log.findLast((one) => one.topic === topic)?.sequence ?? 0;
     return last >= first ? toCursor(last) : null;
+  }
+
+  /** An archive that has yet to read of an erasure gets what is erased from the stream first. */
+  #delete(sequence: number): void {
+    const world = this.#world;
+    const end = Math.min(...world.replicas.map((one) => one.end));
+    if (!world.recordsOf(sequence).some((record) => record <= end))
+      throw new Error('NATS is away.');
+    world.deleted.add(sequence);
   }
 
   #newArchive(): Archive {

@@ -16,6 +16,7 @@ export const step = fc.oneof(
     arbitrary: fc.record({
       item: fc.constantFrom(...TOPICS),
       type: fc.constantFrom(...TYPES),
+      id: fc.nat(5),
       expiresIn: fc.option(fc.integer({ min: 1, max: 300 }), { nil: undefined }),
     }),
   },
@@ -46,6 +47,15 @@ export const step = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ at: which, project: fc.integer({ min: 1, max: 8 }) }) },
   { weight: 3, arbitrary: fc.record({ receive: fc.nat(6), again: fc.nat(4) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      at: which,
+      erase: fc.constantFrom('cursor', 'topic', 'names'),
+      back: fc.nat(15),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ at: which, erasing: fc.integer({ min: 1, max: 4 }) }) },
   fc.record({ at: which, rebuild: fc.constant(true) }),
   fc.record({ drop: fc.nat(20) }),
   fc.record({ passMs: fc.integer({ min: 1, max: 200 }) }),

@@ -128,8 +128,8 @@ describe('erasure of one event', () => {
       expect(items).toEqual([{ topic: 'one', count: 29, first: cursors[0], last: cursors[29] }]);
     }
     const after = await streamState(system.nats.url);
-    // One is gone, and its record has come.
-    expect(after).toMatchObject({ messages: before.messages, last: before.last + 1 });
+    // One is gone, and its record and its notice have come.
+    expect(after).toMatchObject({ messages: before.messages + 1, last: before.last + 2 });
   });
 
   test('its cursor: goes on as a start, over both transports and for history', async () => {
@@ -194,8 +194,8 @@ describe('erasure of one event', () => {
     const cursors = await storeSecrets('record', 2);
     const listener = await caughtUp(system.listen('websocket', { topics: 'tidemark.>' }));
     const { cursor } = await erase(system.replay, { cursor: cursors[0] }, { reason: 'Art. 17' });
-    await until(() => listener.events.length === 1);
-    const [received] = listener.events;
+    await until(() => listener.events.length === 2);
+    const [received, notice] = listener.events;
     expect(received).toMatchObject({
       cursor,
       event: {
@@ -205,7 +205,12 @@ describe('erasure of one event', () => {
         data: { sequences: [parseCursor(cursors[0] ?? '').sequence], reason: 'Art. 17' },
       },
     });
-    expect(JSON.stringify(received)).not.toContain('secret');
+    expect(notice?.event).toMatchObject({
+      topic: 'tidemark.erased.record',
+      type: 'tidemark.erased',
+      data: { record: cursor, cursors: [cursors[0]] },
+    });
+    expect(JSON.stringify([received, notice])).not.toContain('secret');
     const status = await ask(system.replay, `/v1/admin/erasures/${cursor}`, { scope: 'admin' });
     expect(JSON.parse(status.text)).toEqual({ cursor, events: 1, complete: true });
     const audit = system.replay.logs.filter(({ msg }) => msg === 'erasing');

@@ -26,6 +26,7 @@ const FIXTURE = new URL(
 const DOWNGRADE = `
   ALTER TABLE position DROP COLUMN earlier;
   DROP TABLE identity;
+  DROP TABLE notices;
   DROP TABLE expiring;
   DROP TABLE erasures;
   DROP TABLE erased;

@@ -17,6 +17,12 @@ test.each([
   ['history:orders.> inbox:alice', 'history', 'orders.7', true],
   ['history:orders.> inbox:alice', 'inbox', 'alice', true],
   ['admin', 'publish', 'orders.42', false],
+  ['subscribe:orders.>', 'subscribe', 'tidemark.erased.orders.*', true],
+  ['history:orders.>', 'history', 'tidemark.erased.orders.7', true],
+  ['subscribe:orders.>', 'subscribe', 'tidemark.erased.>', false],
+  ['subscribe:orders.>', 'history', 'tidemark.erased.orders.7', false],
+  ['subscribe:orders.>', 'subscribe', 'tidemark.erasures', false],
+  ['publish:orders.>', 'publish', 'tidemark.erased.orders.7', false],
 ] as const)('permits: scope %j, asked %s:%s: %s', (scope, action, pattern, expected) => {
   expect(permits(principal(scope), action, pattern)).toBe(expected);
 });

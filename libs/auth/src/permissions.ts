@@ -1,4 +1,4 @@
-import { covers, inboxTopic, isPattern, TidemarkError } from '@tidemark/protocol';
+import { covers, inboxTopic, isPattern, subjectOfNotices, TidemarkError } from '@tidemark/protocol';
 
 /** What a token may permit on a pattern of topics. */
 export const ACTIONS = ['subscribe', 'publish', 'history', 'inbox'] as const;
@@ -51,13 +51,16 @@ export function withInbox(subject: string, grants: readonly Grant[]): readonly G
 }
 
 /**
- * Whether one granted pattern covers the whole pattern. Several grants that cover it only together are
+ * Whether one granted pattern covers the whole pattern. Whoever may read a pattern may also read the notices of what was
+ * erased there. Several grants that cover it only together are
  * not enough, because the answer would then depend on topics that do not exist yet.
  */
 export function permits(principal: Principal, action: Action, pattern: string): boolean {
-  return principal.grants.some(
-    (grant) => grant.action === action && covers(grant.pattern, pattern),
-  );
+  const mayHaveNotices = action === 'subscribe' || action === 'history';
+  const noticed = mayHaveNotices ? subjectOfNotices(pattern) : undefined;
+  const isGranted = (wanted: string) =>
+    principal.grants.some((grant) => grant.action === action && covers(grant.pattern, wanted));
+  return isGranted(pattern) || (noticed !== undefined && isGranted(noticed));
 }
 
 /**

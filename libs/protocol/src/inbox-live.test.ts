@@ -1,10 +1,18 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { toNoticeEvent } from './erasure-notices.ts';
 import type { CloudEvent } from './events.ts';
 import { INBOX_COUNT_MAX, InboxCounter, unreadCandidates } from './inbox-counts.ts';
 import { type CountsData, decodeInbox, encodeInbox, type InboxData } from './inbox-data.ts';
 import { InboxFilter } from './inbox-filter.ts';
-import { beginLiveInbox, followInbox, type LiveInbox, liveCounts } from './inbox-live.ts';
+import {
+  beginLiveInbox,
+  followInbox,
+  type LiveInbox,
+  liveCounts,
+  RECOUNT_WITHIN_MS,
+  renewLiveInbox,
+} from './inbox-live.ts';
 import { markOne, markUpTo } from './inbox-marks.ts';
 import { changeInbox, EMPTY_INBOX, type InboxChange, type InboxState } from './inbox-state.ts';
 
@@ -298,4 +306,62 @@ test('live counts: a change that was counted before the counts that it replaces:
   const late = { ...event, publisher: 'me', data };
   expect(liveCounts(followInbox(live, { cursor: toCursor(3), event: late }), NOW).stale).toBe(true);
   expect(followInbox(live, { cursor: toCursor(2), event: late })).toBe(live);
+});
+
+/** The notice that events, or all of a topic, were erased by the record before it. */
+function notice(log: Log, topic: string, sequences?: readonly number[]): Logged {
+  const record = toCursor(log.end + 1);
+  const cursors = sequences && { cursors: sequences.map(toCursor) };
+  const event = toNoticeEvent({ topic, record, ...cursors }, { recordedMs: 0, nowMs: 0 });
+  return { cursor: toCursor(log.end + 2), event: event ?? expect.fail() };
+}
+
+function follow(log: Log): LiveInbox {
+  const live = beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, log.counts(NOW));
+  for (const topic of ['user.me.a', 'user.me.a', 'user.me.b']) log.item(topic, 'one');
+  return log.events.slice(-3).reduce(followInbox, live);
+}
+
+test('live counts: an item behind the counts is erased: it counts no more, and nobody has to be asked', () => {
+  const log = new Log();
+  log.item('user.me.a', 'one');
+  let live = follow(log);
+  for (let times = 0; times < 2; times++) live = followInbox(live, notice(log, 'user.me.a', [2]));
+  expect(liveCounts(live, NOW)).toEqual({ unseen: 3, unread: 3, more: false, stale: false });
+});
+
+test('live counts: an item that the counts may include is erased: they are stale, and many clients ask one by one', () => {
+  const log = new Log();
+  log.item('user.me.a', 'one');
+  for (const erased of [[1], [1, 3], undefined]) {
+    const live = followInbox(follow(log), notice(log, 'user.me.a', erased));
+    expect(liveCounts(live, NOW)).toMatchObject({ stale: true, askWithinMs: RECOUNT_WITHIN_MS });
+    const counts = { unseen: 1, unread: 1, more: false, cursor: toCursor(log.end + 2) };
+    const renewed = renewLiveInbox(live, live.rules, counts);
+    expect(liveCounts(renewed, NOW)).toEqual({ unseen: 1, unread: 1, more: false, stale: false });
+    // A service that has not read of the erasure yet is asked once more.
+    const late = { ...counts, cursor: toCursor(log.end) };
+    expect(liveCounts(renewLiveInbox(live, live.rules, late), NOW).stale).toBe(true);
+  }
+});
+
+test('live counts: an erased item comes behind its notice: stale and not wrong', () => {
+  const log = new Log();
+  const live = beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, log.counts(NOW));
+  log.item('user.me.a', 'one');
+  const [item] = log.events;
+  const told = followInbox(live, notice(log, 'user.me.a', [1]));
+  const { stale, askWithinMs } = liveCounts(followInbox(told, item ?? expect.fail()), NOW);
+  expect({ stale, askWithinMs }).toEqual({ stale: true, askWithinMs: undefined });
+});
+
+test('live counts: renewed while events arrive: those behind the new counts are added, and changes are kept', () => {
+  const log = new Log();
+  const live = follow(log);
+  const counts = { unseen: 0, unread: 0, more: false, cursor: toCursor(2) };
+  const renewed = renewLiveInbox(live, live.rules, counts);
+  expect(liveCounts(renewed, NOW)).toMatchObject({ unread: 1, stale: false });
+  log.change({ kind: 'read', upTo: 3 });
+  const changed = followInbox(live, log.events.at(-1) ?? expect.fail());
+  expect(renewLiveInbox(changed, live.rules, counts)).toBe(changed);
 });

@@ -2,6 +2,7 @@ export * from './admin.ts';
 export * from './archive-messages.ts';
 export * from './binary-mode.ts';
 export * from './cursors.ts';
+export * from './erasure-notices.ts';
 export * from './erasures.ts';
 export * from './errors.ts';
 export * from './event-type.ts';

@@ -111,6 +111,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     stream: {
       eraseEvent: (sequence) => eraseFromStream(link, sequence),
       nextOfTopic: (topic, from) => nextOfTopic(link, topic, from),
+      append: (notice) => inbox.options.appender.append(notice),
     },
   });
   const rebuilder = new Rebuilder({

@@ -178,6 +178,11 @@ export class Archive {
     return this.erasures.covers(event);
   }
 
+  /** Whether it still has events that are erased. History shows them for a moment; counts must not. */
+  get erasing(): boolean {
+    return this.erasures.firstIn('archive') !== undefined;
+  }
+
   /**
    * Removes events of an erasure, as many as one step may.
    *

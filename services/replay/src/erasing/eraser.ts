@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { asTidemarkError, type CloudEvent, formatCursor, toNoticeEvent } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveStore } from '../archive/archive-store.ts';
-import type { KnownErasure } from '../sqlite/erasure-table.ts';
+import type { KnownErasure, OwedNotice } from '../sqlite/erasure-table.ts';
 
 /** Events that one step deletes from the stream, which takes some 5 ms for each. */
 const DELETIONS_PER_STEP = 16;
@@ -17,17 +18,20 @@ export interface ErasedStream {
   readonly eraseEvent: (sequence: number) => Promise<void>;
   /** The first event of a topic from a sequence on. */
   readonly nextOfTopic: (topic: string, from: number) => Promise<number | undefined>;
+  /** Appends the notice of an erasure. @throws TidemarkError as `EventAppender.append` */
+  readonly append: (notice: CloudEvent) => Promise<unknown>;
 }
 
 /** What the eraser works on. */
 export interface EraserOptions {
-  readonly store: ArchiveStore;
+  readonly store: Pick<ArchiveStore, 'archive'>;
   readonly stream: ErasedStream;
   readonly logger: Logger;
 }
 
 /**
- * Carries out the erasures whose records the archive has: first the archive, then its disk, then the stream. Each
+ * Carries out the erasures whose records the archive has: first the archive, then its disk, then the stream. What was
+ * removed from the archive is told to the readers of its topics, by notices that the archive keeps until then. Each
  * replay service does so; what another one has done already is no error. The archive notes how far each erasure has
  * come, so that a process that was killed goes on with it.
  */
@@ -40,6 +44,8 @@ export class Eraser {
   #unflushed = true;
   /** The record of the erasure that had the last step in the stream: others are next. */
   #turn = 0;
+  /** When the next notice is told: one that fails must not keep anything from being erased. */
+  #tellAtMs = 0;
 
   constructor(options: EraserOptions) {
     this.#options = options;
@@ -56,15 +62,15 @@ export class Eraser {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const waitMs = await this.#step()
+      const waitMs = await this.step()
         .then((more) => (more ? 0 : IDLE_MS))
         .catch((error) => this.#fail(error));
       await pause(waitMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** @returns whether there may be more to do at once */
-  async #step(): Promise<boolean> {
+  /** Does a part of what there is to do. @returns whether there may be more to do at once */
+  async step(): Promise<boolean> {
     const { archive } = this.#options.store;
     // While a part is to be removed, the file has records that the log has lost.
     if (!archive.open || archive.truncating) return false;
@@ -74,6 +80,7 @@ export class Eraser {
       archive.eraseStep(removing);
       return true;
     }
+    if (await this.#tellNext(archive)) return true;
     const { erasures } = archive;
     const deleting = erasures.firstIn('stream', this.#turn) ?? erasures.firstIn('stream');
     if (!deleting) return false;
@@ -81,6 +88,25 @@ export class Eraser {
     this.#unflushed = false;
     this.#turn = deleting.record;
     await this.#deleteStep(archive, deleting);
+    return true;
+  }
+
+  /** @returns whether a notice was owed, and is told */
+  async #tellNext(archive: Archive): Promise<boolean> {
+    if (performance.now() < this.#tellAtMs) return false;
+    const owed = archive.erasures.nextNotice();
+    if (!owed) return false;
+    const notice = toNotice(archive, owed);
+    try {
+      if (notice) await this.#options.stream.append(notice);
+    } catch (error) {
+      // Another replay service has told the same in other words.
+      if (asTidemarkError(error).code !== 'conflict') {
+        this.#tellAtMs = performance.now() + this.#fail(error);
+        return false;
+      }
+    }
+    if (archive.open) archive.erasures.dropNotice(owed.id);
     return true;
   }
 
@@ -117,4 +143,17 @@ export class Eraser {
     this.#options.logger.error({ err: error, retryMs: FAILED_MS }, 'an erasure is not complete');
     return FAILED_MS;
   }
+}
+
+/** @returns `undefined` where there is nobody to be told */
+function toNotice(
+  archive: Archive,
+  { record, topic, sequences }: OwedNotice,
+): CloudEvent | undefined {
+  const { epoch = '' } = archive.bounds ?? {};
+  const toCursor = (sequence: number) => formatCursor({ epoch, sequence });
+  return toNoticeEvent(
+    { topic, record: toCursor(record), ...(sequences && { cursors: sequences.map(toCursor) }) },
+    { recordedMs: archive.findEvent(record)?.timeMs ?? 0, nowMs: Date.now() },
+  );
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Erasure, toErasureEvent } from '@tidemark/protocol';
+import { type CloudEvent, type Erasure, TidemarkError, toErasureEvent } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Archive } from '../archive/archive.ts';
@@ -70,11 +70,19 @@ function contents(): string {
 }
 
 /** A stream with these sequences, all of one topic. */
-function streamOf(sequences: Set<number>, fails: () => boolean = () => false): ErasedStream {
+function streamOf(
+  sequences: Set<number>,
+  fails: () => boolean = () => false,
+  notices: CloudEvent[] = [],
+): ErasedStream {
   return {
     async eraseEvent(sequence) {
       if (fails()) throw new Error('NATS is away.');
       sequences.delete(sequence);
+    },
+    async append(notice) {
+      if (fails()) throw new TidemarkError('unavailable', 'NATS is away.');
+      notices.push(notice);
     },
     async nextOfTopic(_, from) {
       return [...sequences].sort((a, b) => a - b).find((sequence) => sequence >= from);
@@ -207,5 +215,80 @@ describe('eraser', () => {
     const copy = new Set([1, 2]);
     await run(streamOf(copy), complete);
     expect(copy).toEqual(new Set([2]));
+  });
+});
+
+describe('notices', () => {
+  const recordedMs = Date.now();
+  const recent = (event: IndexedEvent) => ({ ...event, timeMs: recordedMs });
+  const complete = (sequence: number) => () => {
+    expect(store.archive.erasures.find(sequence)?.state).toBe('complete');
+    expect(store.archive.erasures.nextNotice()).toBeUndefined();
+  };
+
+  test('each topic: is told what was removed, without anything of it', async () => {
+    append([event(1, 'a'), event(2, 'b'), event(3, 'a'), event(4, 'c')]);
+    append([recent(record(5, { sequences: [1, 2, 3] })), recent(record(6, { topic: 'c' }))]);
+    append([recent(record(7, { sequences: [1] })), recent(record(8, { topic: 'nothing' }))]);
+    const notices: CloudEvent[] = [];
+    await run(
+      streamOf(new Set(), () => false, notices),
+      complete(8),
+    );
+    expect(notices.map(({ topic, data }) => [topic, data])).toEqual([
+      ['tidemark.erased.a', { record: 'e-5', cursors: ['e-1', 'e-3'] }],
+      ['tidemark.erased.b', { record: 'e-5', cursors: ['e-2'] }],
+      ['tidemark.erased.c', { record: 'e-6' }],
+    ]);
+    expect(JSON.stringify(notices)).not.toContain('secret');
+    expect(notices[0]?.expires).toBe(new Date(recordedMs + 30 * 24 * 3600 * 1000).toISOString());
+  });
+
+  test('that cannot be told: keep nothing from being erased, and are told at the next start', async () => {
+    append([event(1, 'a'), recent(record(2, { sequences: [1] }))]);
+    const { erasures } = store.archive;
+    const stream = new Set([1, 2]);
+    const refusing = streamOf(stream);
+    const failing = {
+      ...refusing,
+      append: async () => {
+        throw new TidemarkError('unavailable', 'It may not.');
+      },
+    };
+    await run(failing, () => expect(erasures.find(2)?.state).toBe('complete'));
+    expect(stream).toEqual(new Set([2]));
+    expect(erasures.nextNotice()).toMatchObject({ record: 2, topic: 'a', sequences: [1] });
+    store.close();
+    store = new ArchiveStore(join(folder, 'archive.db'), logger);
+    const notices: CloudEvent[] = [];
+    await run(
+      streamOf(stream, () => false, notices),
+      complete(2),
+    );
+    expect(notices).toHaveLength(1);
+  });
+
+  test('another service told the same, the topic is too long, or the record is old: nothing is owed', async () => {
+    const long = 'x'.repeat(190);
+    append([event(1, 'a'), event(2, long), event(3, 'b')]);
+    append([record(4, { sequences: [3] })]);
+    append([recent(record(5, { sequences: [1] })), recent(record(6, { topic: long }))]);
+    const tried: string[] = [];
+    const stream = {
+      ...streamOf(new Set()),
+      append: async ({ topic }: CloudEvent) => {
+        tried.push(topic);
+        throw new TidemarkError('conflict', 'It is stored.');
+      },
+    };
+    await run(stream, complete(6));
+    expect(tried).toEqual(['tidemark.erased.a']);
+  });
+
+  test('records that the log has lost: nobody is told', () => {
+    append([event(1, 'a'), recent(record(2, { sequences: [1] }))]);
+    eraseAll();
+    store.archive.truncateAfter(1);
+    expect(store.archive.erasures.nextNotice()).toBeUndefined();
   });
 });

@@ -39,7 +39,7 @@ import {
   ownerOf,
   requireSameLog,
 } from './inboxes.ts';
-import { countItems, type ItemsOptions } from './items.ts';
+import { countItems, findHeader, type ItemsOptions } from './items.ts';
 import type { OwnTopics } from './own-topics.ts';
 import { readItems } from './pages.ts';
 import {
@@ -237,12 +237,12 @@ class InboxEndpoint {
 
   /** Muted items count too: they may be shown again. */
   #requireItems(inbox: Inbox, cursors: readonly Position[]): number[] {
-    const { archive, topics, state, owner } = inbox;
+    const { topics, state, owner } = inbox;
     const follows = state.follows.filter(({ pattern }) => owner.permits(pattern));
     const filter = new InboxFilter({ topics, follows, mutes: [] });
     const sequences = cursors.map((cursor) => {
       const { sequence, lost } = this.#requireKnown(inbox, cursor);
-      const header = lost ? undefined : archive.findHeader(sequence);
+      const header = lost ? undefined : findHeader(inbox, sequence);
       return header && filter.accepts(header) ? sequence : undefined;
     });
     const faults = sequences.flatMap((sequence, index) => {

@@ -124,6 +124,8 @@ function findState(archive: Archive, topic: string, through: number): FoundState
   if (!entry || last === 0) return undefined;
   let sequence = last;
   for (let looked = 0; sequence > 0 && looked < FOREIGN_MAX; looked++) {
+    // What the inbox held was erased.
+    if (archive.erasing && archive.isErased({ sequence, topic })) return { last };
     const data = readState(archive.findEvent(sequence)?.json);
     if (data) return { last, data };
     sequence = archive.previousOfTopic(entry, sequence);

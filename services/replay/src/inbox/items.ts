@@ -46,15 +46,15 @@ export interface InboxWalk {
   readonly limits: () => { readonly eventsMax: number; readonly bytesMax: number } | undefined;
 }
 
-/** Walks events that may be items, in steps like those of history. */
-export function walkInbox(
+/** Walks events that may be items, in steps like those of history. From the record of an erasure on it has none of them. */
+export async function* walkInbox(
   inbox: Inbox,
   { patterns, types, after, through, order, read, limits }: InboxWalk,
   { runStep, isElsewhere }: ItemsOptions,
 ): AsyncGenerator<Step> {
   const { archive, bounds } = inbox;
   const criteria = { patterns, ...(types && { types }) };
-  return walkRange(
+  const steps = walkRange(
     {
       archive,
       range: { after, through },
@@ -63,6 +63,16 @@ export function walkInbox(
     { criteria, order },
     { limits, runStep, select: () => archive.selectOnce(criteria, read) },
   );
+  for await (const step of steps) {
+    if (!archive.erasing) yield step;
+    else yield { ...step, events: step.events.filter((event) => !archive.isErased(event)) };
+  }
+}
+
+/** An event without its content; `undefined` also where it is erased. */
+export function findHeader({ archive }: Pick<Inbox, 'archive'>, sequence: number) {
+  const header = archive.findHeader(sequence);
+  return header && archive.erasing && archive.isErased(header) ? undefined : header;
 }
 
 /** Bounds a walk by the events that it finds and by its steps. */
@@ -144,7 +154,7 @@ async function countBehind(
 }
 
 async function countEach(
-  { archive }: Inbox,
+  inbox: Inbox,
   { sequences, count }: { readonly sequences: readonly number[]; readonly count: Count },
   { runStep }: ItemsOptions,
 ): Promise<void> {
@@ -152,7 +162,7 @@ async function countEach(
     const part = sequences.slice(at, at + LOOKUPS_PER_STEP);
     const isOpen = await runStep(() =>
       part.every((sequence) => {
-        const header = archive.findHeader(sequence);
+        const header = findHeader(inbox, sequence);
         return !header || count(header);
       }),
     );

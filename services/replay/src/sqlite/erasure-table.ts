@@ -30,7 +30,31 @@ interface SizedEvent {
   readonly bytes: number;
 }
 
+/** What readers of a topic have yet to be told of an erasure. */
+export interface OwedNotice {
+  readonly id: number;
+  /** The sequence of the record. */
+  readonly record: number;
+  readonly topic: string;
+  /** What was erased; `null`: all of the topic before the record. */
+  readonly sequences: readonly number[] | null;
+}
+
+interface NoticeRow extends Omit<OwedNotice, 'sequences'> {
+  readonly sequences: string | null;
+}
+
 const COLUMNS = 'record, topic, events, state';
+
+/** Beside the schema, because files of the same version exist without it, and are kept. */
+const NOTICES_TABLE = `
+  CREATE TABLE IF NOT EXISTS notices (
+    id INTEGER PRIMARY KEY,
+    record INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    sequences TEXT
+  ) STRICT;
+`;
 
 /** The erasures that the archive knows of, and which events they cover: also such as it does not have (yet). */
 export class ErasureTable {
@@ -44,9 +68,12 @@ export class ErasureTable {
   #any: boolean;
   /** Whether one may be incomplete. */
   #pending = true;
+  /** Whether a notice may be owed. */
+  #owes = true;
 
   constructor(database: Database) {
     this.#database = database;
+    database.exec(NOTICES_TABLE);
     const select = <P extends unknown[]>(where: string) =>
       database.prepare<P, Row>(`SELECT ${COLUMNS} FROM erasures WHERE ${where}`);
     this.#open = select('state = ? AND record > ? ORDER BY record LIMIT 1');
@@ -141,6 +168,42 @@ export class ErasureTable {
     return sequences;
   }
 
+  /** Notes that the readers of what a step removes have to be told. It comes before the removal, in the same transaction. */
+  oweNotices({ record, topic }: KnownErasure, sequences: readonly number[]): void {
+    if (sequences.length === 0) return;
+    this.#owes = true;
+    if (topic === null) {
+      this.#database
+        .prepare(
+          `INSERT INTO notices (record, topic, sequences)
+           SELECT ?, t.name, json_group_array(e.sequence ORDER BY e.sequence) FROM json_each(?) x
+           JOIN events e ON e.sequence = x.value JOIN topics t ON t.id = e.topic_id GROUP BY t.name`,
+        )
+        .run(record, JSON.stringify(sequences));
+      return;
+    }
+    const isOwed = this.#database.prepare('SELECT 1 FROM notices WHERE record = ? AND topic = ?');
+    if (isOwed.get(record, topic)) return;
+    this.#database.prepare('INSERT INTO notices (record, topic) VALUES (?, ?)').run(record, topic);
+  }
+
+  /** The oldest notice that is owed. */
+  nextNotice(): OwedNotice | undefined {
+    if (!this.#owes) return undefined;
+    const row = this.#database
+      .prepare<[], NoticeRow>(
+        'SELECT id, record, topic, sequences FROM notices ORDER BY id LIMIT 1',
+      )
+      .get();
+    this.#owes = row !== undefined;
+    return row && { ...row, sequences: row.sequences === null ? null : JSON.parse(row.sequences) };
+  }
+
+  /** Forgets a notice that was told. */
+  dropNotice(id: number): void {
+    this.#database.prepare('DELETE FROM notices WHERE id = ?').run(id);
+  }
+
   /** Notes how far an erasure has come. */
   note(record: number, state: ErasureState, removed: number): void {
     this.#database
@@ -182,7 +245,7 @@ export class ErasureTable {
 
   /** Forgets the records after a sequence, which the log has lost. */
   forgetAfter(sequence: number): void {
-    for (const table of ['erased', 'erasures']) {
+    for (const table of ['erased', 'erasures', 'notices']) {
       this.#database.prepare(`DELETE FROM ${table} WHERE record > ?`).run(sequence);
     }
   }

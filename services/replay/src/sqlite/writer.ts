@@ -164,7 +164,9 @@ export class Writer {
    */
   eraseStep(erasure: KnownErasure): number {
     return this.#transact(() => {
-      const removed = removeEvents(this.#database, this.#erasures.listStep(erasure));
+      const sequences = this.#erasures.listStep(erasure);
+      this.#erasures.oweNotices(erasure, sequences);
+      const removed = removeEvents(this.#database, sequences);
       const state = removed === 0 ? 'stream' : 'archive';
       this.#erasures.note(erasure.record, state, removed);
       this.#clearCaches();
