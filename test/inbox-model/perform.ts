@@ -96,7 +96,7 @@ export async function perform(world: World, one: Step): Promise<void> {
   else receive(world, one);
 }
 
-/** The client gets the next events, and some once more. */
+/** The client gets the next events, and some once more. Those of several subscriptions come in any order. */
 export function receive(
   world: World,
   { receive: count, again }: { receive: number; again: number },
@@ -104,7 +104,8 @@ export function receive(
   if (!world.live) return;
   const from = Math.max(0, world.received - again);
   const through = Math.min(world.end, world.received + count);
-  for (const { sequence, json } of world.log.slice(from, through)) {
+  const events = world.log.slice(from, through);
+  for (const { sequence, json } of again % 2 ? events.reverse() : events) {
     if (world.deleted.has(sequence)) {
       if (sequence > world.received) world.missed.add(sequence);
       continue;

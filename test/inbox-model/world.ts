@@ -1,8 +1,10 @@
 import {
   type CloudEvent,
+  type CountsData,
   type Erasure,
   INBOX_COUNT_MAX,
   type LiveInbox,
+  type LiveRules,
   NEVER_MS,
 } from '@tidemark/protocol';
 import { type IndexedEvent, toIndexed } from '../../services/replay/src/sqlite/writer.ts';
@@ -27,6 +29,8 @@ export class World {
   readonly deleted = new Set<number>();
   readonly replicas = [new Replica(this), new Replica(this)];
   live: LiveInbox | undefined;
+  /** What a service has answered to the client, and what has not arrived yet. */
+  answer: { readonly rules: LiveRules; readonly counts: CountsData } | undefined;
   received = 0;
   /** What was gone before the client could receive it. */
   readonly missed = new Set<number>();

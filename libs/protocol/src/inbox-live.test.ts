@@ -365,3 +365,16 @@ test('live counts: renewed while events arrive: those behind the new counts are 
   const changed = followInbox(live, log.events.at(-1) ?? expect.fail());
   expect(renewLiveInbox(changed, live.rules, counts)).toBe(changed);
 });
+
+test('live counts: an erasure that newer counts have forgotten: makes no later one ask', () => {
+  const log = new Log();
+  log.item('user.me.a', 'one');
+  const told = followInbox(follow(log), notice(log, 'user.me.a', [1]));
+  const counts = { unseen: 3, unread: 3, more: false, cursor: toCursor(log.end + 2) };
+  for (let count = 0; count < 3; count++) log.item('user.me.a', 'one');
+  const later = { cursor: toCursor(log.end), event: log.events.at(-1)?.event ?? expect.fail() };
+  const live = followInbox(renewLiveInbox(told, told.rules, counts), later);
+  expect(liveCounts(live, NOW).unread).toBe(4);
+  const next = followInbox(live, notice(log, 'user.me.a', [log.end]));
+  expect(liveCounts(next, NOW)).toMatchObject({ unread: 3, stale: false });
+});
