@@ -46,7 +46,7 @@ export const step = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ at: which, project: fc.integer({ min: 1, max: 8 }) }) },
-  { weight: 3, arbitrary: fc.record({ receive: fc.nat(6), again: fc.nat(4) }) },
+  { weight: 3, arbitrary: fc.record({ receive: fc.nat(12), again: fc.nat(4) }) },
   {
     weight: 2,
     arbitrary: fc.record({

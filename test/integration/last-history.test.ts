@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import { startNatsServer } from '../support/nats-server.ts';
 import { limitHits, type Service } from '../support/services.ts';
 import {
   ask,
@@ -8,9 +8,11 @@ import {
   type Item,
   OutsideClient,
   type Page,
+  type ReplayAlone,
   range,
   sequenceOf,
   startReplay,
+  startReplayAlone,
   untilProjected,
 } from './replay-setup.ts';
 
@@ -18,24 +20,19 @@ import {
 
 const TOPICS_MAX = 60;
 
-let nats: NatsServer;
+let alone: ReplayAlone;
 let client: OutsideClient;
 let replay: Service;
 let number = 0;
 
 beforeAll(async () => {
-  nats = await startNatsServer();
-  client = await OutsideClient.connect(nats.url);
-  replay = await startReplay(nats.url, {
+  alone = await startReplayAlone({
     TIDEMARK_LAST_TOPICS_MAX: String(TOPICS_MAX),
     TIDEMARK_TOMBSTONE_TYPES: 'gone, item.deleted*',
   });
+  ({ client, replay } = alone);
 });
-afterAll(async () => {
-  await replay?.stop();
-  await client?.close();
-  await nats?.stop();
-});
+afterAll(() => alone?.stop());
 
 async function store(topics: readonly string[], type = 'set'): Promise<number[]> {
   const from = number;

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
 import { limitHits, makeToken, type Service, startService } from '../support/services.ts';
 import {
   metric,
-  OutsideClient,
+  type OutsideClient,
   type Page,
-  startReplay,
+  type ReplayAlone,
+  startReplayAlone,
   until,
   untilProjected,
 } from './replay-setup.ts';
@@ -16,25 +16,20 @@ import {
 const PER_USER = 4;
 const TOTAL = 12;
 
-let nats: NatsServer;
+let alone: ReplayAlone;
 let client: OutsideClient;
 let replay: Service;
 let number = 0;
 
 beforeAll(async () => {
-  nats = await startNatsServer();
-  client = await OutsideClient.connect(nats.url);
-  replay = await startReplay(nats.url, {
+  alone = await startReplayAlone({
     TIDEMARK_REPLAY_WAITS_PER_USER_MAX: String(PER_USER),
     TIDEMARK_REPLAY_WAITS_MAX: String(TOTAL),
     TIDEMARK_REPLAY_READS_PER_USER_MAX: '1',
   });
+  ({ client, replay } = alone);
 });
-afterAll(async () => {
-  await replay?.stop();
-  await client?.close();
-  await nats?.stop();
-});
+afterAll(() => alone?.stop());
 
 async function store(topic: string, type = 'numbered', source = '/test'): Promise<number> {
   const [stored] = await client.publish([++number], () => ({ topic, type, source }));
@@ -186,7 +181,7 @@ describe('long poll', () => {
   });
 
   test('a token that is revoked while its request waits: 401 within moments', async () => {
-    const gateway = await startService('gateway', { natsUrl: nats.url });
+    const gateway = await startService('gateway', { natsUrl: alone.natsUrl });
     try {
       const asked = ask('topics=polled.token&wait=30s&after=latest', { user: 'mallory' });
       await untilWaiting(1);

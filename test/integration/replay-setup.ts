@@ -1,5 +1,6 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { startNatsServer } from '../support/nats-server.ts';
 import { makeToken, type Service, startService } from '../support/services.ts';
 
 /** Publishes waiting for their acknowledgement at once. */
@@ -140,4 +141,27 @@ export function sequenceOf({ cursor }: Item): number {
 
 export function range(from: number, through: number): number[] {
   return Array.from({ length: through - from + 1 }, (_, index) => from + index);
+}
+
+/** What the tests of one replay service work with. */
+export interface ReplayAlone {
+  readonly client: OutsideClient;
+  readonly replay: Service;
+  readonly natsUrl: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts NATS, a client of it, and a replay service. */
+export async function startReplayAlone(
+  env: Readonly<Record<string, string>>,
+): Promise<ReplayAlone> {
+  const nats = await startNatsServer();
+  const client = await OutsideClient.connect(nats.url);
+  const replay = await startReplay(nats.url, env);
+  const stop = async () => {
+    await replay.stop();
+    await client.close();
+    await nats.stop();
+  };
+  return { client, replay, natsUrl: nats.url, stop };
 }

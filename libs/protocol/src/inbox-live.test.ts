@@ -218,13 +218,7 @@ test('live counts: an event on the topic that no service wrote: counts for nothi
   const data = { topics: OWN, ...encodeInbox(EMPTY_INBOX, toCursor) };
   const counts = { unseen: 7, unread: 7, more: false, cursor: toCursor(5) };
   const live = beginLiveInbox(data, { ...counts, unread: 1, unseen: 1, cursor: toCursor(1) });
-  const event = {
-    specversion: '1.0',
-    id: '1',
-    source: '/x',
-    type: 'x',
-    topic: 'inbox.me',
-  } as const;
+  const event = eventOn('inbox.me');
   const forged = { cursor: toCursor(6), event: { ...event, data: { ...data, counts } } };
   expect(followInbox(live, forged)).toBe(live);
 });
@@ -269,13 +263,7 @@ test('counts and live counts: what expires is counted until then, and the counts
   counter.add({ sequence: 3, expiresMs: NOW + 5 });
   expect(counter.nextExpiryMs).toBe(NOW + 10);
   const counts = { unseen: 0, unread: 0, more: false, cursor: toCursor(5) };
-  const event = {
-    specversion: '1.0',
-    id: '1',
-    source: '/x',
-    type: 'x',
-    topic: 'user.me.a',
-  } as const;
+  const event = eventOn('user.me.a');
   const expires = new Date(NOW + 10).toISOString();
   const live = followInbox(beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, counts), {
     ...{ cursor: toCursor(6), event: { ...event, expires } },
@@ -283,6 +271,10 @@ test('counts and live counts: what expires is counted until then, and the counts
   expect(liveCounts(live, NOW + 9)).toMatchObject({ unread: 1, stale: false });
   expect(liveCounts(live, NOW + 10)).toMatchObject({ unread: 0, stale: false });
 });
+
+function eventOn(topic: string): CloudEvent {
+  return { specversion: '1.0', id: '1', source: '/x', type: 'x', topic };
+}
 
 function markedRead(upTo: number): InboxState {
   return { ...EMPTY_INBOX, read: { upTo, except: [] } };
@@ -296,13 +288,7 @@ test('live counts: a change that was counted before the counts that it replaces:
   log.item('user.me.a', 'one');
   const live = beginLiveInbox({ topics: OWN, follows: [], mutes: [] }, log.counts(NOW));
   const data = { topics: OWN, ...encodeInbox(EMPTY_INBOX, toCursor), counts: older };
-  const event = {
-    specversion: '1.0',
-    id: '1',
-    source: '/x',
-    type: 'x',
-    topic: 'inbox.me',
-  } as const;
+  const event = eventOn('inbox.me');
   const late = { ...event, publisher: 'me', data };
   expect(liveCounts(followInbox(live, { cursor: toCursor(3), event: late }), NOW).stale).toBe(true);
   expect(followInbox(live, { cursor: toCursor(2), event: late })).toBe(live);
