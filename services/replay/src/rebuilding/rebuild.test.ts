@@ -101,7 +101,8 @@ function contents() {
     .map(({ id: _, ...entry }) => entry);
   const erasures = [...Array(lastSequence)].map((_, index) => archive.erasures.find(index + 1));
   const missing = archive.missingRanges({ after: 0, through: lastSequence });
-  return { events, topics, erasures, missing, bounds: archive.bounds };
+  const notice = archive.erasures.nextNotice();
+  return { events, topics, erasures, missing, notice, bounds: archive.bounds };
 }
 
 function eraseAll(): void {

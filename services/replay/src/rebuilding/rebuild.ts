@@ -219,6 +219,7 @@ export class Rebuild {
     while (this.#copy.step(this.#end));
     while (this.#eraseStep());
     while (this.#takeProgress());
+    this.#next.erasures.takeNotices(this.#archive.erasures);
     this.#archive.adopt(this.#next);
   }
 

@@ -237,6 +237,27 @@ export class ErasureTable {
     return rows.at(-1)?.record;
   }
 
+  /**
+   * Takes over the notices that another archive of the log owes, under their ids. Of its own it keeps those of erasures that
+   * the other one has not carried out.
+   */
+  takeNotices(other: ErasureTable): void {
+    const read = (table: ErasureTable) =>
+      table.#database.prepare<[], NoticeRow>('SELECT * FROM notices ORDER BY id').all();
+    const own = read(this).filter(({ record }) => other.find(record)?.state === 'archive');
+    const insert = this.#database.prepare<[number | null, number, string, string | null]>(
+      'INSERT INTO notices (id, record, topic, sequences) VALUES (?, ?, ?, ?)',
+    );
+    const take = this.#database.transaction(() => {
+      this.#database.exec('DELETE FROM notices');
+      for (const { id, record, topic, sequences } of read(other)) {
+        insert.run(id, record, topic, sequences);
+      }
+      for (const { record, topic, sequences } of own) insert.run(null, record, topic, sequences);
+    });
+    take();
+  }
+
   /** All of them are to be carried out again: the stream may be another copy, which knows nothing of them. */
   repeatAll(): void {
     this.#pending = true;
