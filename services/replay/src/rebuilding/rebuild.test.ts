@@ -53,22 +53,31 @@ function store(slots: readonly { readonly slot: Slot; readonly topic: string }[]
   return texts;
 }
 
-/** A stream that holds the events from a sequence on, and can give more of them while it is read. */
+/**
+ * A stream that holds the events from a sequence on, and can give more of them while it is read. Its messages arrive in
+ * bursts, also while the rebuild rests.
+ */
 function feedOf(texts: readonly string[], first: number, meanwhile = () => {}): OpenFeed {
   return ({ scheduler, onStart, onOpen, onRecord }) => {
     const bounds: LogBounds = { epoch: 'e', firstSequence: first, lastSequence: texts.length };
     const read = async () => {
       let next = (await onStart(bounds)) + 1;
       onOpen(texts.length + 1 - next);
-      scheduler.schedule({
+      let arrived = 0;
+      const backlog = {
         run() {
           meanwhile();
-          for (let count = 0; count < 7 && next <= texts.length; count++, next++) {
+          for (; arrived > 0 && next <= texts.length; arrived--, next++) {
             onRecord(recordOf(next, texts[next - 1] ?? ''));
           }
-          return next <= texts.length;
+          return false;
         },
-      });
+      };
+      while (next <= texts.length) {
+        arrived += 7;
+        scheduler.schedule(backlog);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     };
     return {
       start: () => void read().catch(() => undefined),

@@ -10,6 +10,8 @@ export class RestingScheduler implements Scheduler {
   readonly #onSlice: () => void;
   readonly #onError: (error: unknown) => void;
   #working = false;
+  /** Whether the backlog has asked since its last slice began. */
+  #asked = false;
 
   constructor(
     signal: AbortSignal,
@@ -25,9 +27,11 @@ export class RestingScheduler implements Scheduler {
   }
 
   schedule(backlog: Backlog): void {
+    this.#asked = true;
     if (this.#working) return;
     this.#working = true;
     void this.repeat(() => {
+      this.#asked = false;
       const more = backlog.run(performance.now() + SLICE_MS);
       this.#onSlice();
       return more;
@@ -35,6 +39,8 @@ export class RestingScheduler implements Scheduler {
       .catch(this.#onError)
       .finally(() => {
         this.#working = false;
+        // It may have asked while this rested.
+        if (this.#asked && !this.#signal.aborted) this.schedule(backlog);
       });
   }
 
