@@ -84,18 +84,30 @@ describe('permissions', () => {
     expect(await maySubscribe('gateway', '_INBOX.tidemark-replay.>')).toBe(false);
   });
 
-  test('ingest creates consumers without end, also of a bucket of an earlier version: NATS keeps a thousand, for some seconds', async () => {
+  test('bucket of an earlier version: consumers of it are limited, as far as the server can do so later', async () => {
+    await withNats(system.nats.url, async (operator) => {
+      const { streams } = await jetstreamManager(operator);
+      const limited = { max_consumers: 1000, consumer_limits: { inactive_threshold: 5e9 } };
+      const { config } = await streams.info(REVOCATIONS);
+      expect(config).toMatchObject(limited);
+      await streams.delete(REVOCATIONS);
+      await streams.add({ ...config, max_consumers: -1, consumer_limits: {} });
+      await streams.add({ name: 'other', subjects: ['other'], max_consumers: -1 });
+      const able = await streams.update('other', { max_consumers: 9 } as object).catch(() => undefined);
+      await streams.delete('other');
+      await system.replay.restart();
+      const { config: upgraded } = await streams.info(REVOCATIONS);
+      expect(upgraded).toMatchObject(able ? limited : { ...limited, max_consumers: -1 });
+      await streams.delete(REVOCATIONS);
+      await streams.add(config);
+      for (const service of [system.replay, system.ingest, system.gateway]) await service.restart();
+    });
+  }, 30_000);
+
+  test('ingest creates consumers without end: NATS keeps a thousand, for some seconds', async () => {
     await withNats(system.nats.url, async (operator) => {
       const { streams } = await jetstreamManager(operator);
       const read = () => streams.info(REVOCATIONS);
-      const { consumer_limits: _, ...unlimited } = (await read()).config;
-      const earlier = { ...unlimited, max_consumers: -1, consumer_limits: {} };
-      await streams.update(REVOCATIONS, earlier);
-      await system.replay.restart();
-      expect((await read()).config).toMatchObject({
-        max_consumers: 1000,
-        consumer_limits: { inactive_threshold: 5e9 },
-      });
       const config = { ack_policy: 'none', deliver_policy: 'all' };
       const create = async (asked: object) => {
         const body = JSON.stringify({ stream_name: REVOCATIONS, config: { ...config, ...asked } });

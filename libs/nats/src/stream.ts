@@ -1,15 +1,12 @@
 import {
   DiscardPolicy,
+  JetStreamApiError,
   RetentionPolicy,
   StorageType,
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import {
-  natsServerFault,
-  type StreamConfiguration,
-  type TokenConfiguration,
-} from '@tidemark/config';
+import type { StreamConfiguration, TokenConfiguration } from '@tidemark/config';
 import { EVENT_BYTES_MAX, type Lineage, toSubject } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import {
@@ -144,12 +141,22 @@ async function reconcile(
   const wanted = { ...desired };
   // A server never lets it be switched off again.
   if (found.config.deny_delete) wanted.deny_delete = true;
-  // An older server, which a setting may allow, limits consumers when it creates a stream and never later.
-  if (natsServerFault(link.connection.info?.version ?? '')) delete wanted.max_consumers;
-  const changes = differences(found.config, wanted);
-  if (changes.length === 0) return found;
-  logger.info({ stream, changes }, 'updating the stream');
-  return streams.update(stream, { ...found.config, ...wanted });
+  for (;;) {
+    const changes = differences(found.config, wanted);
+    if (changes.length === 0) return found;
+    logger.info({ stream, changes }, 'updating the stream');
+    try {
+      return await streams.update(stream, { ...found.config, ...wanted });
+    } catch (error) {
+      if (wanted.max_consumers === undefined || !refusesConsumersMax(error)) throw error;
+      delete wanted.max_consumers;
+    }
+  }
+}
+
+/** Some servers, such as 2.12.0, limit the consumers of a stream when they create it and never later. */
+function refusesConsumersMax(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.message.includes('MaxConsumers');
 }
 
 function differences(found: StreamConfig, desired: Partial<StreamConfig>): string[] {

@@ -3,9 +3,9 @@ import type { Archive } from '../archive/archive.ts';
 import { isEmpty } from '../sqlite/log-range.ts';
 import { type IndexedEvent, toIndexed } from '../sqlite/writer.ts';
 
-/** One step copies at most this much, which takes some 10 ms. */
-const STEP_EVENTS_MAX = 200;
-const STEP_BYTES_MAX = 256 * 1024;
+/** One step copies at most this much, which takes some 5 ms. */
+const STEP_EVENTS_MAX = 100;
+const STEP_BYTES_MAX = 128 * 1024;
 
 /** Copies one archive to the end of another one, which holds the first part of the same log. */
 export class ArchiveCopy {

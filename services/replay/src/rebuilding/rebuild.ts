@@ -9,8 +9,8 @@ import { ArchiveCopy } from './archive-copy.ts';
 import { RestingScheduler } from './resting-scheduler.ts';
 
 /** Events and bytes of JSON that are written at once. */
-const BATCH_EVENTS_MAX = 200;
-const BATCH_LENGTH_MAX = 256 * 1024;
+const BATCH_EVENTS_MAX = 50;
+const BATCH_LENGTH_MAX = 64 * 1024;
 
 /** The last events come from the old archive in the moment of the exchange: at most so many, which takes some 10 ms. */
 const EXCHANGE_EVENTS_MAX = 200;
@@ -221,6 +221,7 @@ export class Rebuild {
     while (this.#takeProgress());
     this.#next.erasures.takeNotices(this.#archive.erasures);
     this.#archive.adopt(this.#next);
+    this.#received = this.#end;
   }
 
   #eraseStep(): boolean {
