@@ -1,3 +1,4 @@
+import { ERASURES_TOPIC } from '@tidemark/protocol';
 import type { Device } from './device.ts';
 import type { SimulatedGateway } from './gateway.ts';
 import type { Action } from './profile.ts';
@@ -227,6 +228,31 @@ export const ACTS: Readonly<Record<Action, Act>> = {
     const gateway = world.random.pick(world.gateways);
     world.restart(gateway);
     return `${gateway.name} is killed`;
+  },
+  erase({ natsUp, history, random, clock }) {
+    const { firstSequence, lastSequence } = history;
+    if (!natsUp || lastSequence < firstSequence) return undefined;
+    const recent = Math.max(firstSequence, lastSequence - random.pick([5, 100, 10_000]));
+    const record = history.at(random.between(recent, lastSequence));
+    if (!record?.valid || record.erasedBy || record.topic === ERASURES_TOPIC) return undefined;
+    history.recordErasure(record, Math.floor(clock.nowMs));
+    return `an operator erases ${record.sequence}, says ${history.lastSequence}`;
+  },
+  eraseArchive(world) {
+    const replay = some(world, world.replays, ({ up, archive }) => up && archive.erase());
+    world.noteGone();
+    return replay && `${replay.name} has erased what it knows of`;
+  },
+  eraseStream(world) {
+    const { natsUp, history } = world;
+    const replay = some(world, world.replays, ({ up, archive }) => {
+      return up && archive.open && archive.undeleted !== undefined;
+    });
+    const record = replay?.archive.undeleted;
+    if (!natsUp || !record) return undefined;
+    history.delete(record);
+    world.noteGone();
+    return `${replay?.name} deletes ${record.sequence} from the stream`;
   },
   elapse(world) {
     const ms = world.random.pick([10, 100, 1000]);

@@ -31,7 +31,7 @@ export class ModelArchive implements ArchiveSource {
   #bounds: LogBounds | undefined;
   /** Whether it follows the stream. */
   #open = false;
-  #records: StoredRecord[] = [];
+  #records: (StoredRecord | undefined)[] = [];
   #missing: SequenceRange[] = [];
   /** The last sequence that it has received, written or not. */
   #received = 0;
@@ -81,6 +81,11 @@ export class ModelArchive implements ArchiveSource {
     return this.#bounds !== undefined && this.#received > this.#bounds.lastSequence;
   }
 
+  /** The event that it has at a sequence. */
+  findRecord(sequence: number): StoredRecord | undefined {
+    return this.#records[sequence];
+  }
+
   /** Whether an event can be read from it now, or once it is written. */
   holds(record: StoredRecord): boolean {
     return this.#records[record.sequence] === record;
@@ -119,7 +124,38 @@ export class ModelArchive implements ArchiveSource {
   }
 
   write(): void {
+    const written = this.end;
     this.#bounds = { ...this.bounds(), lastSequence: this.#received };
+    // What a record names is no longer missing.
+    for (const { sequence, erasedBy } of this.#history.erased) {
+      if (erasedBy && erasedBy.sequence > written && this.isErased(sequence)) {
+        this.#missing = this.#missing.flatMap((hole) => without(hole, sequence));
+      }
+    }
+  }
+
+  /** Whether it has read the record that erases an event of the present log. */
+  isErased(sequence: number): boolean {
+    return this.#erased.some((record) => record.sequence === sequence);
+  }
+
+  /** Removes what it has and what a record erases. @returns whether there was anything */
+  erase(): boolean {
+    const held = this.#erased.filter((record) => this.holds(record));
+    for (const { sequence } of held) this.#records[sequence] = undefined;
+    return held.length > 0;
+  }
+
+  /** An erased event that it has removed, and the stream has not. */
+  get undeleted(): StoredRecord | undefined {
+    return this.#erased.find((record) => !record.deleted && !this.holds(record));
+  }
+
+  get #erased(): StoredRecord[] {
+    if (!this.#bounds) return [];
+    return this.#history.erased.filter(({ erasedBy }) => {
+      return erasedBy && erasedBy.sequence <= this.end && this.holds(erasedBy);
+    });
   }
 
   /** Loses its feed, and with it the messages that were not written. */
@@ -172,7 +208,8 @@ export class ModelArchive implements ArchiveSource {
       const record = this.#history.next(after);
       if (!record || record.sequence > lastSequence) break;
       after = record.sequence;
-      ensure(!record.valid || this.holds(record), 'archive', () => `the archive lacks ${after}`);
+      const has = this.holds(record) || this.isErased(after);
+      ensure(!record.valid || has, 'archive', () => `the archive lacks ${after}`);
     }
   }
 
@@ -306,4 +343,14 @@ export function respond(source: ArchiveSource, subject: string, body: string): U
     const { code, message } = error;
     return Buffer.from(JSON.stringify({ error: { code, message } }));
   }
+}
+
+/** A range without one sequence. */
+function without({ from, to }: SequenceRange, sequence: number): SequenceRange[] {
+  if (sequence < from || sequence > to) return [{ from, to }];
+  const parts = [
+    { from, to: sequence - 1 },
+    { from: sequence + 1, to },
+  ];
+  return parts.filter((part) => part.from <= part.to);
 }

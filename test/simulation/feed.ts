@@ -1,4 +1,4 @@
-import type { LogBounds } from '@tidemark/protocol';
+import { ERASURES_TOPIC, type LogBounds, readErasure } from '@tidemark/protocol';
 import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
 import type { Task } from '../../services/gateway/src/scheduling/task-scheduler.ts';
 import { LossJudge } from '../../services/gateway/src/sources/loss-judge.ts';
@@ -115,13 +115,31 @@ export class SimulatedFeed implements Task {
     while (this.#arrived.length > 0 && clock.nowMs < deadlineMs) {
       const record = this.#arrived.shift();
       if (!record) break;
-      if (record.valid) this.#core.log.appendEvent(record);
+      this.#passErased(record);
+      if (record.valid) this.#append(record);
       else this.#core.log.skipInvalid(record.sequence);
       this.#access.knownEnd.noteSequence(record.sequence);
       clock.elapse(profile.feedMs);
       this.#checkTail();
     }
     return this.#arrived.length > 0;
+  }
+
+  /** As the real consumer, which asks for the bounds of the stream where it comes to a hole. */
+  #passErased({ sequence }: StoredRecord): void {
+    const { log } = this.#core;
+    const hole = { from: log.tail.head + 1, to: sequence - 1 };
+    const isErased = hole.from <= hole.to && this.#world.history.firstSequence < hole.from;
+    if (isErased && this.#world.erasing) log.skipErased(hole);
+  }
+
+  /** As the real feed. */
+  #append(record: StoredRecord): void {
+    const { log } = this.#core;
+    log.appendEvent(record);
+    if (record.topic !== ERASURES_TOPIC) return;
+    const erasure = readErasure(JSON.parse(record.json.toString()));
+    if (erasure) log.eraseEvents(erasure, record.sequence);
   }
 
   /** The next message of the server that the gateway is connected to. */

@@ -1,4 +1,10 @@
-import { type Lineage, type LogBounds, logOf } from '@tidemark/protocol';
+import {
+  ERASURE_TYPE,
+  ERASURES_TOPIC,
+  type Lineage,
+  type LogBounds,
+  logOf,
+} from '@tidemark/protocol';
 import type { LogVersion, Loss, StoredRecord } from './versions.ts';
 
 /** What a log held at one time. Each crash that loses the end begins a further view. */
@@ -81,7 +87,8 @@ export class History {
   /** The message that the stream holds now at a sequence. */
   at(sequence: number): StoredRecord | undefined {
     if (sequence < this.firstSequence || sequence > this.lastSequence) return undefined;
-    return this.#current.views.at(-1)?.[sequence];
+    const record = this.#current.views.at(-1)?.[sequence];
+    return record?.deleted ? undefined : record;
   }
 
   /** The first message after a sequence that the stream holds. */
@@ -100,7 +107,31 @@ export class History {
     const named = `"type":"${type}"`;
     const data = `"data":{"type":"none","text":"${'x'.repeat(padding)}"}`;
     const rest = uid % 2 === 0 ? `${named},${data}` : `${data},${named}`;
-    const text = `${EVENT_HEAD}${uid}","topic":"${topic}",${rest}}`;
+    return this.#store({ topic, type, timeMs, valid }, `"topic":"${topic}",${rest}`);
+  }
+
+  /** Stores the record of an erasure, as a replay service does. */
+  recordErasure(erased: StoredRecord, timeMs: number): void {
+    const data = JSON.stringify({ sequences: [erased.sequence] });
+    const rest = `"topic":"${ERASURES_TOPIC}","type":"${ERASURE_TYPE}","data":${data}`;
+    const described = { topic: ERASURES_TOPIC, type: ERASURE_TYPE, timeMs, valid: true };
+    erased.erasedBy = this.#store(described, rest);
+  }
+
+  /** Deletes an erased event from the stream. */
+  delete(erased: StoredRecord): void {
+    erased.deleted = true;
+    this.#passHoles();
+  }
+
+  /** The erased events of the present log. */
+  get erased(): readonly StoredRecord[] {
+    return this.#view().filter((record) => record?.erasedBy) as StoredRecord[];
+  }
+
+  #store({ topic, type, timeMs, valid }: Omit<Publication, 'padding'>, rest: string): StoredRecord {
+    const uid = this.#records.length;
+    const text = `${EVENT_HEAD}${uid}",${rest}}`;
     const record: StoredRecord = {
       uid,
       log: this.#current.name,
@@ -237,7 +268,8 @@ export class History {
   /** Moves the first sequence to that of a message, as NATS reports it. */
   #passHoles(): void {
     const view = this.#view();
-    while (this.firstSequence <= this.lastSequence && !view[this.firstSequence]) {
+    const isThere = (record: StoredRecord | undefined) => record && !record.deleted;
+    while (this.firstSequence <= this.lastSequence && !isThere(view[this.firstSequence])) {
       this.firstSequence++;
     }
   }

@@ -1,9 +1,11 @@
 import { CLUSTER_MUTATIONS } from './cluster-mutations.ts';
+import { ERASURE_MUTATIONS } from './erasure-mutations.ts';
 import type { Mutation } from './mutation.ts';
 
 /** Each is one small edit that compiles, looks plausible, and breaks a promise. */
 export const MUTATIONS: readonly Mutation[] = [
   ...CLUSTER_MUTATIONS,
+  ...ERASURE_MUTATIONS,
   {
     mistake: 'goes live without the last step',
     file: 'connections/catch-up-reader.ts',

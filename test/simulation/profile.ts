@@ -37,9 +37,16 @@ export const ACTIONS = [
   'elapse',
 ] as const;
 
-export type Action = (typeof ACTIONS)[number];
+/** Of each of them. */
+const ERASING_WEIGHT = 40;
+const SLOW_FEED_WEIGHT = 40;
 
-const WEIGHTS: Readonly<Record<Action, number>> = {
+/** The actions of worlds in which events are erased. */
+export const ERASING = ['erase', 'eraseArchive', 'eraseStream'] as const;
+
+export type Action = (typeof ACTIONS)[number] | (typeof ERASING)[number];
+
+const WEIGHTS: Readonly<Record<(typeof ACTIONS)[number], number>> = {
   turn: 300,
   request: 300,
   loseRequest: 4,
@@ -253,5 +260,12 @@ function createWeights(random: Random): Map<Action, number> {
   for (const [action, weight] of Object.entries(random.pick(THEMES))) {
     weights.set(action as Action, weight);
   }
+  // Decided without a draw, so that all other worlds stay as they are. A stream that loses its end may lose records too,
+  // which no model of this world follows.
+  const erases = !weights.has('loseEnd') && weights.size % 2 === 0;
+  if (!erases) return weights;
+  for (const action of ERASING) weights.set(action, ERASING_WEIGHT);
+  // Gateways are behind, so that they come to holes.
+  weights.set('deliver', SLOW_FEED_WEIGHT);
   return weights;
 }

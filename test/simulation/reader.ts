@@ -9,8 +9,10 @@ import {
   type Start,
   toPresent,
 } from '@tidemark/protocol';
+import { AwaitedLast } from './awaited-last.ts';
+import { checkErased, checkNotErased } from './erasure-checks.ts';
 import type { History } from './history.ts';
-import type { LogVersion, StoredRecord } from './versions.ts';
+import { isSameView, type LogVersion, type StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 
 const EVERYWHERE = { after: 0, to: Number.POSITIVE_INFINITY };
@@ -49,20 +51,6 @@ export interface ReaderOptions {
   readonly types: readonly string[] | undefined;
   readonly deliver: Deliver;
   readonly truth: Truth;
-}
-
-/** The last events that a reader waits for. */
-interface AwaitedLast {
-  /** They are the newest ones up to this sequence. */
-  readonly through: number;
-  /** The log as it was known when they began to come. */
-  readonly version: LogVersion;
-  /** The sequence of the one that came, by topic. */
-  readonly came: Map<string, number>;
-  /** What the archive lacked, and told. */
-  readonly lost: { readonly from: number; readonly to: number }[];
-  /** The sequence of the one that came before. */
-  before: number;
 }
 
 export type ReaderState = 'away' | 'asked' | 'confirmed';
@@ -178,8 +166,7 @@ export class Reader {
     this.#checkStart(asked, to, version);
     this.cursor = to;
     if (start.kind === 'last') {
-      const through = to.sequence;
-      this.#last = { through, version, came: new Map(), lost: [], before: 0 };
+      this.#last = new AwaitedLast(this, { through: to.sequence, version });
     }
     // A start beyond what the gateway knows comes from the stream.
     const { stored } = asked;
@@ -190,17 +177,11 @@ export class Reader {
   /** Called for each of the last events before its start. */
   receiveLast(record: StoredRecord): void {
     const last = this.#last;
-    const { sequence, topic } = record;
     ensure(this.state === 'confirmed' && last !== undefined, 'last', () => {
-      return `${this.id} got ${sequence} as a last event, and waits for none`;
+      return `${this.id} got ${record.sequence} as a last event, and waits for none`;
     });
-    if (!last) return;
-    const isWanted = this.matches(record) && sequence <= last.through;
-    ensure(isWanted, 'last', () => `${this.id} got ${sequence} ${topic} as of ${last.through}`);
-    ensure(sequence > last.before, 'last', () => `${this.id} got ${sequence} after ${last.before}`);
-    ensure(!last.came.has(topic), 'last', () => `${this.id} got two last events of ${topic}`);
-    last.came.set(topic, sequence);
-    last.before = sequence;
+    checkErased(this.id, record, this.#asked);
+    last?.receive(record);
     this.received++;
   }
 
@@ -211,31 +192,14 @@ export class Reader {
 
   #passLastGap(from: Position, to: Position, version: LogVersion): void {
     this.#checkGone(version, from.sequence, to.sequence);
-    this.#last?.lost.push({ from: from.sequence + 1, to: to.sequence });
+    this.#last?.passGap({ from: from.sequence + 1, to: to.sequence });
   }
 
   /** Called for whatever comes behind the last events: all have come then. */
   #endLast(version: LogVersion): void {
     const last = this.#last;
     this.#last = undefined;
-    if (!last) return;
-    const { history } = this.#truth;
-    // A log that lost its end meanwhile tells that by a gap, or has another state of each topic.
-    if (!isSameView(last.version, version) || !isSameView(version, history.version)) return;
-    const newest = new Map<string, StoredRecord>();
-    for (const record of history.range(version, 0, last.through)) {
-      const isLost = last.lost.some(({ from, to }) => {
-        return record.sequence >= from && record.sequence <= to;
-      });
-      if (this.matches(record) && !isLost) newest.set(record.topic, record);
-    }
-    for (const [topic, record] of newest) {
-      const came = last.came.get(topic);
-      const right = came === record.sequence || this.#truth.gone(record);
-      ensure(right, 'last', () => {
-        return `${this.id} got ${came} of ${topic}, and the last as of ${last.through} is ${record.sequence}`;
-      });
-    }
+    last?.check(this.#truth, version);
   }
 
   /** Called for each event on its connection. @returns whether the event is for this reader */
@@ -247,6 +211,7 @@ export class Reader {
     const isSame = isSameLog(cursor.epoch, position.epoch);
     if (isSame && position.sequence <= cursor.sequence) return false;
     this.#endLast(version);
+    checkErased(this.id, record, this.#asked);
     const has = this.#truth.history.has(version, record);
     // An archive that has yet to be aligned may still give what the log has lost.
     const seen = has ? version : { ...version, view: record.view, blind: EVERYWHERE };
@@ -400,7 +365,8 @@ export class Reader {
       return start.kind === 'time' ? record.timeMs >= start.timeMs : start.kind === 'earliest';
     };
     for (const record of history.range(version, 0, sequence)) {
-      const missed = early(record) && this.matches(record) && !this.#truth.gone(record);
+      const isLeft = !record.erasedBy && !this.#truth.gone(record);
+      const missed = early(record) && this.matches(record) && isLeft;
       ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
     }
     if (start.kind !== 'time') return;
@@ -415,7 +381,8 @@ export class Reader {
     // What has left the stream meanwhile may have been late in the archive: then it is early.
     const after = Math.max(sequence, first - 1, history.firstSequence - 1);
     for (const record of history.range(version, after, last)) {
-      const right = record.timeMs >= start.timeMs || this.#truth.gone(record);
+      const isLeft = !record.erasedBy && !this.#truth.gone(record);
+      const right = record.timeMs >= start.timeMs || !isLeft;
       ensure(right, 'start', () => `${this.id} got ${sequence}, too early for ${start.timeMs}`);
     }
   }
@@ -434,6 +401,7 @@ export class Reader {
     const after = Math.max(from.sequence, this.cursor?.sequence ?? 0);
     const ahead = this.cursor !== undefined && this.cursor.sequence >= to.sequence;
     ensure(!ahead, 'gap true', () => `${this.id} was told a gap that it had passed`);
+    checkNotErased(this, this.#truth.history, { version, after, through: to.sequence });
     this.#checkGone(version, after, to.sequence);
   }
 
@@ -472,8 +440,8 @@ export class Reader {
     // Events before the end of its cursor's view must have come. Later ones cannot be checked.
     const through = Math.min(common, to.sequence);
     for (const record of history.range(version, cursor.sequence, through)) {
-      const had = this.#isAhead || record.lost || !this.matches(record);
-      ensure(had, 'no hole', () => `${this.id} never got ${record.sequence}`);
+      const had = this.#isAhead || record.lost || record.erasedBy || !this.matches(record);
+      ensure(Boolean(had), 'no hole', () => `${this.id} never got ${record.sequence}`);
     }
     for (const [topic, sequence] of this.#skipped) {
       const comes = sequence > to.sequence || !this.#isThere(sequence, version);
@@ -492,14 +460,14 @@ export class Reader {
   /** Whether a version of the log has an event that can still be delivered. */
   #isThere(sequence: number, version: LogVersion): boolean {
     const [record] = this.#truth.history.range(version, sequence - 1, sequence);
-    return record !== undefined && !this.#truth.gone(record);
+    return record !== undefined && !record.erasedBy && !this.#truth.gone(record);
   }
 
   #checkGone(version: LogVersion, after: number, through: number): void {
     for (const record of this.#truth.history.range(version, after, through)) {
-      const right = !this.matches(record) || this.#truth.gone(record);
+      const right = !this.matches(record) || record.erasedBy || this.#truth.gone(record);
       ensure(
-        right,
+        Boolean(right),
         'gap true',
         () => `${this.id} was told a gap over ${record.sequence}: it exists`,
       );
@@ -530,8 +498,9 @@ export class Reader {
     }
     for (const record of history.range(version, cursor.sequence, through)) {
       if (!this.matches(record)) continue;
-      this.#lossy ||= record.lost;
-      if (record.lost || this.#isHidden(record, version)) continue;
+      const isGone = record.lost || record.erasedBy !== undefined;
+      this.#lossy ||= isGone;
+      if (isGone || this.#isHidden(record, version)) continue;
       this.#awaited.set(record.topic, record.sequence);
       this.#skipped.set(record.topic, record.sequence);
       this.#untold++;
@@ -589,8 +558,4 @@ export class Reader {
 
 function matchesType(name: string, type: string): boolean {
   return name.endsWith('*') ? type.startsWith(name.slice(0, -1)) : type === name;
-}
-
-function isSameView(one: LogVersion, other: LogVersion): boolean {
-  return one.epoch === other.epoch && one.view === other.view;
 }

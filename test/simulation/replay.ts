@@ -128,7 +128,7 @@ export class SimulatedReplay {
         return archive.begun ? archive.bounds() : undefined;
       },
       lastEvent: (range) => archive.lastEvent(range),
-      isErased: () => false,
+      isErased: ({ sequence }) => archive.isErased(sequence),
     };
   }
 }

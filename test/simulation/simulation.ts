@@ -38,6 +38,9 @@ const SETTLING: readonly Action[] = [
   'connect',
 ];
 
+/** Those of worlds in which events are erased. */
+const FINISHING: readonly Action[] = ['eraseArchive', 'eraseStream'];
+
 /**
  * Runs one world. Its seed decides each of its steps. After them all faults end, and then every reader
  * must become live and have every event.
@@ -127,8 +130,20 @@ async function rest(world: World): Promise<void> {
   await pass(world, 3 * heartbeatMs);
   checkAdvanced(world, world.history.lastSequence);
   for (const reader of world.readers) reader.checkComplete(world.history.version);
+  checkErased(world);
   for (const { connection, name } of world.devices) {
     ensure(connection?.live ?? false, 'settled', () => `${name} is not live`);
+  }
+}
+
+/** Checks that each erased event has left the stream and every archive that has read its record. */
+function checkErased({ history, replays }: World): void {
+  for (const { deleted, sequence } of history.erased) {
+    const readers = replays.filter(({ archive }) => archive.isErased(sequence));
+    const isGone = readers.every(({ archive }) => archive.findRecord(sequence) === undefined);
+    ensure(isGone && (deleted === true || readers.length === 0), 'erased', () => {
+      return `${sequence} is erased, and still there`;
+    });
   }
 }
 
@@ -152,7 +167,7 @@ async function pass(world: World, ms: number): Promise<void> {
 
 /** Runs one thing that is due, in an order that the seed decides. @returns false if there is none */
 async function goOn(world: World): Promise<boolean> {
-  const actions = [...SETTLING];
+  const actions = world.erasing ? [...SETTLING, ...FINISHING] : [...SETTLING];
   while (actions.length > 0) {
     if (await act(world, world.random.removeAny(actions))) return true;
   }

@@ -16,6 +16,12 @@ export interface StoredRecord {
   readonly valid: boolean;
   /** Whether the stream lost it in a crash. */
   lost: boolean;
+  /** The record of its erasure, once somebody has asked for that. */
+  erasedBy?: StoredRecord;
+  /** Whether the stream has deleted it because of that. */
+  deleted?: boolean;
+  /** When the last copy of it was erased. */
+  goneMs?: number;
 }
 
 /** A version of the log: its epochs, and a view of it, which counts the crashes that lost its end. */
@@ -41,4 +47,9 @@ export interface Loss {
   readonly through: number;
   /** The end of the archive then. Until it is aligned it answers with what the log has lost. */
   readonly archivedTo: number;
+}
+
+/** Whether two versions have the same events. */
+export function isSameView(one: LogVersion, other: LogVersion): boolean {
+  return one.epoch === other.epoch && one.view === other.view;
 }

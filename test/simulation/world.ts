@@ -103,6 +103,18 @@ export class World implements Truth {
     this.trace?.(`${this.clock.nowMs.toFixed(1).padStart(9)} ${line()}`);
   }
 
+  /** Whether events are erased in this world. */
+  get erasing(): boolean {
+    return this.profile.weights.has('erase');
+  }
+
+  /** Notes the erased events that are nowhere any more. */
+  noteGone(): void {
+    for (const record of this.history.erased) {
+      if (this.gone(record)) record.goneMs ??= this.clock.nowMs;
+    }
+  }
+
   gone(record: StoredRecord): boolean {
     if (record.lost) return true;
     if (this.history.at(record.sequence) === record) return false;
