@@ -9,6 +9,13 @@ interface Left {
   gone(record: StoredRecord): boolean;
 }
 
+/** As of when they are the last ones. */
+interface LastStart {
+  readonly through: number;
+  readonly version: LogVersion;
+  readonly askedMs: number;
+}
+
 /** The last events that a reader waits for, before those after its start. */
 export class AwaitedLast {
   /** They are the newest ones up to this sequence. */
@@ -16,6 +23,7 @@ export class AwaitedLast {
   readonly #reader: { readonly id: string; matches(record: StoredRecord): boolean };
   /** The log as it was known when they began to come. */
   readonly #version: LogVersion;
+  readonly #askedMs: number;
   /** The one that came, by topic. */
   readonly #came = new Map<string, StoredRecord>();
   /** What the archive lacked, and told. */
@@ -25,11 +33,12 @@ export class AwaitedLast {
 
   constructor(
     reader: { readonly id: string; matches(record: StoredRecord): boolean },
-    { through, version }: { readonly through: number; readonly version: LogVersion },
+    { through, version, askedMs }: LastStart,
   ) {
     this.#reader = reader;
     this.through = through;
     this.#version = version;
+    this.#askedMs = askedMs;
   }
 
   receive(record: StoredRecord): void {
@@ -55,11 +64,22 @@ export class AwaitedLast {
     for (const [topic, record] of this.#newest(history, version)) {
       const came = this.#came.get(topic);
       // One that is erased may have come all the same, for a moment.
-      const right = came === record || came?.erasedBy !== undefined || left.gone(record);
+      const isErased = came ? came.erasedBy !== undefined : this.#wasNewer(history, record);
+      const right = came === record || isErased || left.gone(record);
       ensure(right, 'last', () => {
         return `${this.#reader.id} got ${came?.sequence} of ${topic}, and the last as of ${this.through} is ${record.sequence}`;
       });
     }
+  }
+
+  /** Whether the topic had a newer event that was found, and erased before it was read. */
+  #wasNewer(history: History, { topic, sequence }: StoredRecord): boolean {
+    for (const newer of history.range(this.#version, sequence, this.through)) {
+      const { erasedBy, goneMs = Number.POSITIVE_INFINITY } = newer;
+      const isFound = erasedBy !== undefined && goneMs >= this.#askedMs;
+      if (newer.topic === topic && this.#reader.matches(newer) && isFound) return true;
+    }
+    return false;
   }
 
   #newest(history: History, version: LogVersion): Map<string, StoredRecord> {

@@ -166,7 +166,7 @@ export class Reader {
     this.#checkStart(asked, to, version);
     this.cursor = to;
     if (start.kind === 'last') {
-      this.#last = new AwaitedLast(this, { through: to.sequence, version });
+      this.#last = new AwaitedLast(this, { through: to.sequence, version, askedMs: asked.nowMs });
     }
     // A start beyond what the gateway knows comes from the stream.
     const { stored } = asked;
