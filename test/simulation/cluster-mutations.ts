@@ -3,6 +3,12 @@ import type { Mutation } from './mutation.ts';
 /** Mistakes about copies of the stream, epochs of the log and several archives. */
 export const CLUSTER_MUTATIONS: readonly Mutation[] = [
   {
+    mistake: 'gives out what a log that lost its end has in the place of a last event',
+    file: 'connections/subscription.ts',
+    text: 'return this.patterns.matches(entry.topic) && this.wantsType(entry);',
+    replacement: 'return this.wantsType(entry);',
+  },
+  {
     mistake: 'believes the end of a copy',
     file: 'sources/copy-end.ts',
     text: 'const next = last < through ? await nextMatch(last) : undefined;',

@@ -209,7 +209,9 @@ export class CatchUpReader implements Task, HeadWaiter {
       this.#reading = undefined;
       if (this.#ended) return;
       context.counters.catchUpColdEvents += page.entries.length;
-      this.#page = { ...page, tier: 'archive', next: 0, last: subscription };
+      // A log that lost its end meanwhile may have an event of another topic at a sequence that was found.
+      const entries = page.entries.filter((entry) => subscription.wantsLast(entry));
+      this.#page = { ...page, entries, tier: 'archive', next: 0, last: subscription };
       this.#schedule();
     } catch (error) {
       this.#reading = undefined;

@@ -62,6 +62,11 @@ export class Subscription {
     return this.covers(entry) && this.wantsType(entry);
   }
 
+  /** Whether an event can be one of its last events. */
+  wantsLast(entry: EventEntry): boolean {
+    return this.patterns.matches(entry.topic) && this.wantsType(entry);
+  }
+
   wantsType(entry: EventEntry): boolean {
     const { types } = this.patterns;
     return types === undefined || types.accepts(entry.type);
