@@ -93,7 +93,9 @@ describe('permissions', () => {
       await streams.delete(REVOCATIONS);
       await streams.add({ ...config, max_consumers: -1, consumer_limits: {} });
       await streams.add({ name: 'other', subjects: ['other'], max_consumers: -1 });
-      const able = await streams.update('other', { max_consumers: 9 } as object).catch(() => undefined);
+      const able = await streams
+        .update('other', { max_consumers: 9 } as object)
+        .catch(() => undefined);
       await streams.delete('other');
       await system.replay.restart();
       const { config: upgraded } = await streams.info(REVOCATIONS);
