@@ -39,7 +39,6 @@ export const ACTIONS = [
 
 /** Of each of them. */
 const ERASING_WEIGHT = 40;
-const SLOW_FEED_WEIGHT = 40;
 
 /** The actions of worlds in which events are erased. */
 export const ERASING = ['erase', 'eraseArchive', 'eraseStream'] as const;
@@ -265,7 +264,5 @@ function createWeights(random: Random): Map<Action, number> {
   const erases = !weights.has('loseEnd') && weights.size % 2 === 0;
   if (!erases) return weights;
   for (const action of ERASING) weights.set(action, ERASING_WEIGHT);
-  // Gateways are behind, so that they come to holes.
-  weights.set('deliver', SLOW_FEED_WEIGHT);
   return weights;
 }
