@@ -22,7 +22,7 @@ export const USAGE = `npm run bench -- [--case NAME[,NAME]...] [--attack NAME[,N
   --attack   of the case fairness: ${ATTACKS.join(', ')}; all by default
   --runs     how often each case is measured; the table shows medians (3)
   --quick    smaller cases and one run, for a look: these figures are no results
-  --profile  writes CPU profiles of the gateway and shows where its time went
+  --profile  writes CPU profiles of the measured service and shows where its time went
   --out      the JSON file (data/bench/<time>.json)
   --help     shows this`;
 

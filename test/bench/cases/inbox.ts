@@ -29,14 +29,14 @@ export const inbox: BenchCase = {
     const seconds = options.quick ? SECONDS / 4 : SECONDS;
     const stage = await Stage.open(options);
     try {
-      const replay = await stage.startReplay();
+      const replay = await stage.startReplay({ profiled: true });
       const file = new URL('../inbox/inbox-publisher.ts', import.meta.url);
       const publisher = await stage.startWorker<InboxPublisherCommands>(file);
       await publisher.call('connect', { natsUrl: stage.nats.url });
-      const startMs = performance.now();
+      const filled = await measure(replay);
       const lastSequence = await publisher.call('populate', { users });
       await stage.untilProjected(replay, lastSequence);
-      const fillSeconds = (performance.now() - startMs) / 1000;
+      const { wallSeconds: fillSeconds, cpuSeconds: fillCpuSeconds } = await filled();
       const load = await stage.startWorker<CountsLoadCommands>(
         new URL('../inbox/counts-load.ts', import.meta.url),
       );
@@ -68,6 +68,7 @@ export const inbox: BenchCase = {
         busyP99Ms: busy.p99Ms,
         busyLagEvents: Math.max(0, end - position),
         projectedPerSecond: lastSequence / fillSeconds,
+        cpuUsPerEvent: (1e6 * fillCpuSeconds) / lastSequence,
         cpuMsPerCount: (1000 * cpuSeconds) / plan.requests,
         residentGrowthMiB: (residentBytes(replay.pid) - residentBefore) / MIB,
         residentMiB: residentBytes(replay.pid) / MIB,

@@ -32,7 +32,7 @@ const PROJECTION_TIMEOUT_MS = 180_000;
 export type GatewayEnvironment = NonNullable<ServiceProcessOptions['env']>;
 
 export interface StageOptions {
-  /** The folder for CPU profiles of the gateway during a measurement. */
+  /** The folder for CPU profiles of the measured service during a measurement. */
   readonly profileFolder?: string | undefined;
   /** The default limits, for users of their own. Otherwise one user may have all of the load. */
   readonly ordinaryLimits?: boolean;
@@ -118,8 +118,10 @@ export class Stage {
     return this.#startService('gateway', env, this.#profileFolder);
   }
 
-  startReplay(): Promise<ServiceProcess> {
-    return this.#startService('replay', { TIDEMARK_REPLAY_DATABASE: this.archiveFile });
+  /** @param profiled whether it is what the case measures */
+  startReplay({ profiled = false } = {}): Promise<ServiceProcess> {
+    const env = { TIDEMARK_REPLAY_DATABASE: this.archiveFile };
+    return this.#startService('replay', env, profiled ? this.#profileFolder : undefined);
   }
 
   /** Waits until the archive has the stream up to that sequence, as in a system at rest. */
