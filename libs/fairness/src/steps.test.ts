@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Steps } from './steps.ts';
+import { EVENT_LOOP, Steps } from './steps.ts';
 
 /** Steps under a clock that work moves; `turnLoop` lets the loop come round once. */
 function setUp() {
@@ -63,6 +63,22 @@ describe('steps', () => {
     expect(done).toEqual(['a']);
     turnLoop();
     expect(done).toEqual(['a', 'b']);
+  });
+
+  test('short steps of many users: each answer leaves before the next step, in one turn of the loop', async () => {
+    const steps = new Steps({ ...EVENT_LOOP, nowMs: () => 0 });
+    const seen: string[] = [];
+    const answer = async (name: string) => {
+      await steps.run(() => seen.push(name), { flow: flow(name) });
+      for (let hops = 0; hops < 20; hops++) await undefined;
+      seen.push(`${name} leaves`);
+    };
+    const answers = ['a', 'b', 'c'].map(answer);
+    setImmediate(() => seen.push('the loop comes round'));
+    await Promise.all(answers);
+    await new Promise(setImmediate);
+    const each = ['a', 'a leaves', 'b', 'b leaves', 'c', 'c leaves'];
+    expect(seen).toEqual([...each, 'the loop comes round']);
   });
 
   test('nobody wants the result: it is not worked for', async () => {

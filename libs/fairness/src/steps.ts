@@ -6,7 +6,17 @@ export interface StepsOptions {
   readonly nowMs: () => number;
   /** Runs something once the loop has looked at its sockets. */
   readonly soon: (run: () => void) => void;
+  /** Runs something once all has run that waits for promises which are settled; `soon` does if absent. */
+  readonly settled?: (run: () => void) => void;
 }
+
+/** The loop of the process. */
+export const EVENT_LOOP: StepsOptions = {
+  nowMs: () => performance.now(),
+  soon: setImmediate,
+  // A tick runs before the next microtask does, unless it was asked for by one: then all of them are run first.
+  settled: (run) => queueMicrotask(() => process.nextTick(run)),
+};
 
 /** Whose step it is, and what tells that nobody wants it any more. */
 export interface StepOwner {
@@ -18,12 +28,12 @@ export interface StepOwner {
 /** The time that a user's work may take before the next user's. */
 const QUANTUM_MS = 5;
 
-/** After this time, or before the next user's step, the loop looks at its sockets. Work that was begun is not interrupted. */
+/** After this time the loop looks at its sockets. Work that was begun is not interrupted. */
 const SLICE_MS = 5;
 
 /**
- * Steps: short synchronous work of several users, one step after the other from a fair queue. Between them
- * the loop reads its sockets. A user with much to do delays another one by a quantum and by the longest step.
+ * Steps: short synchronous work of several users, one step after the other from a fair queue. Answers leave between
+ * the steps of two users, and after a slice of time the loop looks at its sockets. A user with much to do delays another one by a quantum and by the longest step.
  */
 export class Steps {
   readonly #options: StepsOptions;
@@ -71,24 +81,27 @@ export class Steps {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#options.soon(() => this.#work());
+    this.#options.soon(() => this.#work(this.#options.nowMs() + SLICE_MS));
   }
 
-  #work(): void {
+  #work(endMs: number): void {
     this.#scheduled = false;
-    const { nowMs } = this.#options;
+    const { nowMs, settled } = this.#options;
     let now = nowMs();
-    const endMs = now + SLICE_MS;
-    do {
+    while (now < endMs) {
       const next = this.#queue.take();
       if (!next) return;
       next.item();
       const since = now;
       now = nowMs();
       this.#queue.charge(next.flow, now - since);
-      // What was done for one user leaves before another one's step begins.
-      if (this.#queue.nextUser !== next.flow.user) break;
-    } while (now < endMs);
+      if (this.#queue.nextUser === next.flow.user) continue;
+      // What was done for one user leaves before another one's step begins, or asks for its own next step.
+      if (!settled || now >= endMs) break;
+      this.#scheduled = true;
+      settled(() => this.#work(endMs));
+      return;
+    }
     if (this.#queue.size > 0) this.#schedule();
   }
 }

@@ -1,4 +1,4 @@
-import { Steps } from '@tidemark/fairness';
+import { EVENT_LOOP, Steps } from '@tidemark/fairness';
 import type { Holding, Request, Response } from '@tidemark/http';
 import { spanOf } from '@tidemark/http';
 import type { AppendedEvent, Precondition } from '@tidemark/nats';
@@ -49,7 +49,7 @@ export interface Checked {
 export class Publishing {
   readonly #options: PublishingOptions;
   readonly #limits: PublisherLimits;
-  readonly #steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+  readonly #steps = new Steps(EVENT_LOOP);
   readonly #refused;
   readonly #bytes;
 

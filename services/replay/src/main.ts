@@ -1,5 +1,5 @@
 import { type ReplayConfiguration, readReplayConfiguration, tables } from '@tidemark/config';
-import { Steps } from '@tidemark/fairness';
+import { EVENT_LOOP, Steps } from '@tidemark/fairness';
 import {
   EventAppender,
   eraseFromStream,
@@ -85,7 +85,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
     restart: (reason) => feed?.restart(reason),
   });
   // Whatever reads the archive for a user waits in one queue.
-  const steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+  const steps = new Steps(EVENT_LOOP);
   const room = limits.budget('archive_request_bytes', {
     max: config.archiveRequestBytesMax,
     of: 'bytes of requests of gateways',

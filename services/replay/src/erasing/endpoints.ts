@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Principal, requireAdmin } from '@tidemark/auth';
-import { type Applicant, Steps } from '@tidemark/fairness';
+import { type Applicant, EVENT_LOOP, Steps } from '@tidemark/fairness';
 import { type Confirm, type Endpoint, type Limits, readJson, type Serve } from '@tidemark/http';
 import type { EventAppender } from '@tidemark/nats';
 import {
@@ -49,7 +49,7 @@ const NOTHING: Status = { cursor: null, events: 0, complete: true };
 export function erasureEndpoints(options: ErasuresOptions): Endpoint[] {
   const { limits, confirm } = options;
   const places = limits.budget('erasures', { max: ERASURES_MAX, of: 'requests for erasures' });
-  const steps = new Steps({ nowMs: () => performance.now(), soon: setImmediate });
+  const steps = new Steps(EVENT_LOOP);
 
   const post: Serve = async (request, response, principal) => {
     requireAdmin(principal);
