@@ -8,7 +8,7 @@ import {
   readPublicKeys,
 } from './public-keys.ts';
 import { type RemoteKey, RemoteKeys, type RemoteKeysOptions } from './remote-keys.ts';
-import { ALGORITHM, importSecret } from './secret.ts';
+import { ALGORITHM, importSecret, isSignedWith, type SecretUse } from './secret.ts';
 
 /** The sources of the keys that check tokens. At least one is needed. */
 export interface KeySources {
@@ -25,6 +25,8 @@ export interface KeySources {
 export interface KeyCandidate {
   readonly key: webcrypto.CryptoKey | KeyObject | Promise<webcrypto.CryptoKey>;
   readonly algorithms: string[];
+  /** Tells at once whether the key has signed a token; absent where only `jose` can tell. */
+  readonly hasSigned?: (token: string) => boolean;
 }
 
 export interface TokenKeys {
@@ -46,11 +48,11 @@ export function openKeys(sources: KeySources): TokenKeys {
     ]);
   }
   const secrets = [
-    ...(secret === '' ? [] : [importSecret(secret, { use: 'verify' })]),
+    ...(secret === '' ? [] : [secretCandidate(secret, { use: 'verify' })]),
     ...oldSecrets.map((old) =>
-      importSecret(old, { use: 'verify', variable: 'TIDEMARK_TOKEN_OLD_SECRETS' }),
+      secretCandidate(old, { use: 'verify', variable: 'TIDEMARK_TOKEN_OLD_SECRETS' }),
     ),
-  ].map((key) => ({ key, algorithms: [ALGORITHM] }));
+  ];
   const publicKeys = publicKeyFiles.flatMap(readPublicKeys);
   const remoteKeys = remote && new RemoteKeys(remote);
   return {
@@ -62,6 +64,14 @@ export function openKeys(sources: KeySources): TokenKeys {
       // Asked last: a PEM key has no id, so only a failed check shows that it is the wrong one.
       if (remoteKeys) yield* remoteCandidates(remoteKeys, header);
     },
+  };
+}
+
+function secretCandidate(secret: string, use: SecretUse): KeyCandidate {
+  return {
+    key: importSecret(secret, use),
+    algorithms: [ALGORITHM],
+    hasSigned: (token) => isSignedWith(secret, token),
   };
 }
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { ConfigurationError } from '@tidemark/config';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { signToken } from './signing.ts';
 import { createVerifier } from './verifier.ts';
 
@@ -13,6 +13,11 @@ function forge(header: object, claims: object, key = secret): string {
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
   const signed = `${encode(header)}.${encode(claims)}`;
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+}
+
+/** A token whose signature covers one part more than it may have. */
+function withPart(token: string): string {
+  return `${token}.${createHmac('sha256', secret).update(token).digest('base64url')}`;
 }
 
 const header = { alg: 'HS256', typ: 'JWT' };
@@ -29,6 +34,14 @@ describe('verifier: a good token', () => {
       expiresAtMs: (Math.floor(nowMs / 1000) + 60) * 1000,
     });
     expect(principal.tokenId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test('signed with a secret: checked without asking WebCrypto, which takes another thread', async () => {
+    const asked = vi.spyOn(crypto.subtle, 'verify');
+    const { subject } = await verifier.verify(forge(header, { sub: 'carol', exp }));
+    expect(subject).toBe('carol');
+    expect(asked).not.toHaveBeenCalled();
+    asked.mockRestore();
   });
 
   test('signed by another party without scope: permits nothing', async () => {
@@ -191,6 +204,10 @@ describe('verifier: a bad token', () => {
     ['jti no text', forge(header, { sub: 'alice', exp, jti: 7 })],
     ['issued in the future', forge(header, { sub: 'alice', exp, iat: exp })],
     ['not yet valid', forge(header, { sub: 'alice', exp, nbf: exp })],
+    ['a critical extension', forge({ ...header, crit: ['x'], x: 1 }, { sub: 'alice', exp })],
+    ['payload not encoded', forge({ ...header, crit: ['b64'], b64: false }, { sub: 'alice', exp })],
+    ['a part too many, though it is signed', withPart(forge(header, { sub: 'alice', exp }))],
+    ['claims no object', forge(header, [{ sub: 'alice', exp }])],
   ])('%s: unauthenticated, the text without the token', async (_, bad) => {
     const error: Error = await verifier.verify(bad).then(
       () => expect.fail('accepted'),

@@ -19,6 +19,9 @@ export interface ReadsOptions {
   readonly pageBytesMax: number;
 }
 
+/** Why a signal is aborted: made once, because each answer ends so and the trace of an error costs as much as a step. */
+const GONE = new Error('The client is gone.');
+
 /** A request for history, and what its answer is read with. */
 export interface Exchange {
   readonly request: Request;
@@ -95,8 +98,8 @@ export class Reads {
       memory.release();
     };
     const leaving = new AbortController();
-    response.once('close', () => leaving.abort());
-    if (response.closed) leaving.abort();
+    response.once('close', () => leaving.abort(GONE));
+    if (response.closed) leaving.abort(GONE);
     const { signal } = leaving;
     const flow = { user: userName(principal.subject), connection: response };
     const runStep: RunStep = (step) => this.#steps.run(step, { flow, signal });
