@@ -5,6 +5,9 @@ import { type LogRange, type Order, restBehind } from '../sqlite/log-range.ts';
 /** Most items that the keys of a merge have read ahead together, beyond the least of each. */
 const AHEAD_MAX = 65_536;
 
+/** Most items that all keys may have for one read of them together: a millisecond. */
+const TOGETHER_MAX = 1024;
+
 /** How far the merge has read one key. */
 interface Run<T> {
   readonly key: DictionaryEntry;
@@ -24,7 +27,8 @@ interface Run<T> {
  *
  * The keys form a heap by their next items. A key is read only when the flow has come to where its next item
  * may be, and its reads grow. A key with few events costs a seek or two, one with many soon reads in bulk,
- * and an item costs a few comparisons however many keys there are.
+ * and an item costs a few comparisons however many keys there are. Where all keys together have few events, a reader
+ * may read them at once.
  */
 export class KeyMerge<T> {
   readonly #reader: KeyReader<T>;
@@ -42,15 +46,28 @@ export class KeyMerge<T> {
     this.#order = order;
     const limit = reader.firstLimit(Math.ceil((2 * wanted) / Math.max(keys.length, 1)));
     this.#limitMax = Math.max(limit, Math.floor(AHEAD_MAX / Math.max(keys.length, 1)));
-    this.#heap = keys
-      .filter(({ firstSequence, lastSequence }) => {
-        return firstSequence <= range.through && lastSequence > range.after;
-      })
-      .map((key) => {
-        const rank = lowestRank(key, range, order);
-        return { key, range, ahead: [], rank, limit, exhausted: false };
-      })
-      .sort((left, right) => left.rank - right.rank);
+    const within = keys.filter(({ firstSequence, lastSequence }) => {
+      return firstSequence <= range.through && lastSequence > range.after;
+    });
+    this.#heap =
+      this.#readTogether(within, range) ??
+      within
+        .map((key) => {
+          const rank = lowestRank(key, range, order);
+          return { key, range, ahead: [], rank, limit, exhausted: false };
+        })
+        .sort((left, right) => left.rank - right.rank);
+  }
+
+  /** Few items of many keys are one run, which has been read. @returns `undefined` where they may be many */
+  #readTogether(keys: readonly DictionaryEntry[], range: LogRange): Run<T>[] | undefined {
+    const [key] = keys;
+    const most = keys.reduce((sum, { count }) => sum + count, 0);
+    if (!key || keys.length === 1 || most > TOGETHER_MAX) return undefined;
+    const ahead = this.#reader.readTogether?.(keys, range).reverse();
+    const next = ahead?.at(-1);
+    if (!ahead || next === undefined) return ahead && [];
+    return [{ key, range, ahead, rank: this.#rankOf(next), limit: 0, exhausted: true }];
   }
 
   /** The next item, which `takeNext` removes; `undefined` when all keys are exhausted. */

@@ -16,6 +16,8 @@ export interface KeyReader<T> {
   firstLimit(wanted: number): number;
   /** How many items to read from a key after these. */
   nextLimit(items: readonly T[]): number;
+  /** All items of a range of some keys, in the reader's order; absent where it reads keys one by one. */
+  readTogether?(keys: readonly DictionaryEntry[], range: LogRange): T[];
 }
 
 /** Least and most sequences in one read of a key. */
