@@ -217,7 +217,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'a start resolved in another log is used',
     file: 'connections/connection.ts',
-    text: 'if (generation !== this.#log.generation) return false;',
+    text: 'if (beginnings !== this.#log.beginnings) return false;',
     replacement: 'if (generation < 0) return false;',
   },
   {

@@ -13,6 +13,8 @@ export class Stage {
   readonly #core;
   /** Called for each read of the stream, before it is answered. */
   onRead: () => void = () => {};
+  /** Called when the stream has answered for its bounds, before the answer arrives. */
+  onBounds: () => void = () => {};
 
   constructor(tailEvents: number) {
     const clock: Clock = {
@@ -20,11 +22,11 @@ export class Stage {
       soon: (turn) => void this.#turns.push(turn),
       after: () => () => {},
     };
-    const bounds = async () => ({
-      epoch: 'e',
-      firstSequence: 1,
-      lastSequence: this.#events.length,
-    });
+    const bounds = async () => {
+      const answer = { epoch: 'e', firstSequence: 1, lastSequence: this.#events.length };
+      this.onBounds();
+      return answer;
+    };
     const away = async (): Promise<never> => {
       throw new Error('There is no archive.');
     };
@@ -58,12 +60,23 @@ export class Stage {
     this.#core.log.begin({ epoch: 'e', firstSequence: 1, lastSequence: 0 });
   }
 
-  publish(event: { readonly topic: string; readonly type: string }): void {
+  /** Stores an event that the gateway has not received yet. */
+  store(event: { readonly topic: string; readonly type: string }): LogEvent {
     const sequence = this.#events.length + 1;
     const text = JSON.stringify({ id: String(sequence), data: { type: 'none' }, ...event });
     const stored = { sequence, topic: event.topic, timeMs: 0, json: Buffer.from(text) };
     this.#events.push(stored);
-    this.#core.log.appendEvent(stored);
+    return stored;
+  }
+
+  /** The stream loses its end, and the gateway's feed begins anew. */
+  loseAfter(sequence: number): void {
+    this.#events.length = sequence;
+    this.#core.log.begin({ epoch: 'e', firstSequence: 1, lastSequence: sequence });
+  }
+
+  publish(event: { readonly topic: string; readonly type: string }): void {
+    this.#core.log.appendEvent(this.store(event));
   }
 
   async settle(): Promise<void> {
@@ -111,6 +124,11 @@ export class Stage {
         );
       });
     };
-    return { connection, received, live: () => texts.join('').split('"type":"live"').length - 1 };
+    return {
+      connection,
+      texts,
+      received,
+      live: () => texts.join('').split('"type":"live"').length - 1,
+    };
   }
 }

@@ -142,9 +142,9 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     };
     try {
       for (let settled = false; !settled; ) {
-        const { generation } = this.#log;
+        const { beginnings } = this.#log;
         const settle = (resolved: ResolvedStart): boolean => {
-          if (generation !== this.#log.generation) return false;
+          if (beginnings !== this.#log.beginnings) return false;
           // Else it was unsubscribed meanwhile.
           if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
           return true;

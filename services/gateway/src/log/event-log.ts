@@ -56,7 +56,7 @@ export class EventLog {
   readonly #listeners = new Set<LogListener>();
   readonly #headWaiters = new Set<HeadWaiter>();
   #lineage: Lineage = { epoch: '' };
-  #generation = 0;
+  #beginnings = 0;
   /** The highest sequence at which a subscription began; the tail may not have reached it yet. */
   #highestReserved = 0;
 
@@ -80,9 +80,9 @@ export class EventLog {
     return this.epoch !== '';
   }
 
-  /** Grows when the stream becomes another log. A result of an older generation is void. */
-  get generation(): number {
-    return this.#generation;
+  /** Grows with each start of the feed. What was asked of the stream before may be about an end that it has lost. */
+  get beginnings(): number {
+    return this.#beginnings;
   }
 
   /** Whether the log, or the start of a subscription, lies beyond a sequence. */
@@ -116,6 +116,7 @@ export class EventLog {
    * @returns the sequence after which the feed reads
    */
   begin(stream: LogBounds, lastInCommon = stream.lastSequence): number {
+    this.#beginnings++;
     const { tail } = this;
     const { epoch, earlier } = stream;
     const lineage = { epoch, ...(earlier && { earlier }) };
@@ -203,10 +204,7 @@ export class EventLog {
   ): void {
     const restore = [...this.#listeners].map((listener) => listener.suspend());
     this.#lineage = lineage;
-    if (change) {
-      this.#generation++;
-      this.#highestReserved = 0;
-    }
+    if (change) this.#highestReserved = 0;
     this.tail.reset(sequence);
     this.#onRestarted();
     for (const restorePositions of restore) restorePositions(change);
