@@ -218,7 +218,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mistake: 'a start resolved in another log is used',
     file: 'connections/connection.ts',
     text: 'if (beginnings !== this.#log.beginnings) return false;',
-    replacement: 'if (generation < 0) return false;',
+    replacement: 'if (beginnings < 0) return false;',
   },
   {
     mistake: 'a live subscription goes on after its unsubscribe',
