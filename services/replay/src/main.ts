@@ -80,7 +80,10 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       reachesBeyond: async (sequence) => (await readNextRecord(link, sequence)) !== undefined,
       writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
     },
-    onWritten: (events, missing) => waits.noteWritten(events, missing),
+    onWritten: (events, missing) => {
+      store.archive.checkpoints.noteWritten();
+      waits.noteWritten(events, missing);
+    },
     onAligned: () => waits.noteChanged(),
     restart: (reason) => feed?.restart(reason),
   });

@@ -42,7 +42,7 @@ async function withStore(work: (store: ArchiveStore) => unknown): Promise<void> 
   try {
     await work(store);
   } finally {
-    store.close();
+    await store.close();
   }
 }
 

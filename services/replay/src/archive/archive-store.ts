@@ -84,7 +84,7 @@ export class ArchiveStore {
     const end = { epoch: found.epoch, sequence: found.lastSequence };
     const shared = toPresent(stream, end)?.sequence;
     if (shared === undefined) {
-      this.#replace(found.epoch);
+      await this.#replace(found.epoch);
       return;
     }
     const through = Math.min(shared, stream.lastSequence);
@@ -112,12 +112,13 @@ export class ArchiveStore {
     this.#logger.warn({ sequence, events }, 'the archive has removed events');
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#archive.checkpoints.stop();
     this.#archive.close();
   }
 
-  #replace(epoch: string): void {
-    this.#archive.close();
+  async #replace(epoch: string): Promise<void> {
+    await this.close();
     const kept = setAside(this.#path, epoch);
     this.#logger.warn({ epoch, kept }, 'the stream was replaced: a new archive begins');
     this.#archive = new Archive(this.#path, this.#logger);

@@ -24,6 +24,7 @@ import type { LogRange } from '../sqlite/log-range.ts';
 import { STEP_EVENTS_MAX } from '../sqlite/removal.ts';
 import type { IndexedEvent } from '../sqlite/writer.ts';
 import { ArchiveFile } from './archive-file.ts';
+import { Checkpoints } from './checkpoints.ts';
 
 /**
  * One SQLite file: the events of one epoch of the stream, complete between its bounds except for the
@@ -33,6 +34,8 @@ import { ArchiveFile } from './archive-file.ts';
  */
 export class Archive {
   readonly path: string;
+  /** Must be held or stopped when the file is closed or replaced. */
+  readonly checkpoints: Checkpoints;
   readonly #wallMs: () => number;
   readonly #logger: Logger;
   readonly #selections = new SelectionCache();
@@ -48,6 +51,7 @@ export class Archive {
    */
   constructor(path: string, logger: Logger, wallMs: () => number = Date.now) {
     this.path = path;
+    this.checkpoints = new Checkpoints(path, logger);
     this.#logger = logger;
     this.#wallMs = wallMs;
     this.#file = this.#openFile();
@@ -369,13 +373,14 @@ export class Archive {
   /**
    * Goes on with the file of another archive, which takes the place and the name of its own. Whoever reads this one
    * notices that its revision has grown. Both must end at the same sequence. A process that is killed meanwhile leaves
-   * one of the two files under the name, whole.
+   * one of the two files under the name, whole. Only from within `checkpoints.whileClosed`.
    *
    * @throws the error of the file system; this archive then goes on with its own file
    */
   adopt(other: Archive): void {
     const end = ({ bounds }: Archive) => [bounds?.epoch, bounds?.lastSequence];
     assert.deepEqual(end(other), end(this), 'The two archives end at different places.');
+    assert(!this.checkpoints.underway, 'A checkpoint has the file open.');
     // Closed, each of them is one file without companions.
     other.close();
     this.#file.database.close();

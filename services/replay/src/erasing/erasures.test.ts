@@ -21,8 +21,8 @@ beforeEach(() => {
   store.archive.begin({ epoch: 'e' }, 1);
 });
 
-afterEach(() => {
-  store.close();
+afterEach(async () => {
+  await store.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -198,7 +198,7 @@ describe('eraser', () => {
       () => expect(calls).toBe(2),
     );
     expect(stream).toEqual(new Set([2, 3]));
-    store.close();
+    await store.close();
     store = new ArchiveStore(join(folder, 'archive.db'), logger);
     expect(store.archive.erasures.find(3)?.state).toBe('stream');
     await run(streamOf(stream), () => {
@@ -258,7 +258,7 @@ describe('notices', () => {
     await run(failing, () => expect(erasures.find(2)?.state).toBe('complete'));
     expect(stream).toEqual(new Set([2]));
     expect(erasures.nextNotice()).toMatchObject({ record: 2, topic: 'a', sequences: [1] });
-    store.close();
+    await store.close();
     store = new ArchiveStore(join(folder, 'archive.db'), logger);
     const notices: CloudEvent[] = [];
     await run(

@@ -212,9 +212,15 @@ export class Rebuild {
     // What is erased may have come from the stream once more. There it is not deleted anew.
     await this.#scheduler.repeat(() => this.#eraseStep());
     await this.#scheduler.repeat(() => this.#takeProgress());
-    signal.throwIfAborted();
-    this.#requireSameLog();
-    // From here on everything happens in one turn. The records that are copied in it come after those before.
+    await this.#archive.checkpoints.whileClosed(() => {
+      signal.throwIfAborted();
+      this.#requireSameLog();
+      this.#exchange();
+    });
+  }
+
+  /** Everything happens in one turn. The records that are copied in it come after those before. */
+  #exchange(): void {
     this.#taken = Math.min(this.#taken, this.#next.bounds?.lastSequence ?? 0);
     while (this.#copy.step(this.#end));
     while (this.#eraseStep());
