@@ -81,7 +81,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
       writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
     },
     onWritten: (events, missing) => {
-      store.archive.checkpoints.noteWritten();
+      store.archive.checkpoints.noteWritten(events);
       waits.noteWritten(events, missing);
     },
     onAligned: () => waits.noteChanged(),

@@ -28,15 +28,16 @@ function eventsAfter(sequence: number, count: number) {
 
 function append(archive: Archive, count: number): void {
   const last = archive.bounds?.lastSequence ?? 0;
-  archive.appendEvents(eventsAfter(last, count), [], last + count);
-  archive.checkpoints.noteWritten();
+  const events = eventsAfter(last, count);
+  archive.appendEvents(events, [], last + count);
+  archive.checkpoints.noteWritten(events);
 }
 
 test('written events: get into the file by themselves, while the writer goes on', async () => {
   const archive = new Archive(path, logger);
   archive.begin({ epoch: 'e' }, 1);
   const empty = statSync(path).size;
-  append(archive, 1000);
+  append(archive, 2000);
   await archive.checkpoints.whileClosed(() => undefined);
   // The writer itself would do it at 64 MiB.
   expect(statSync(path).size).toBeGreaterThan(empty + 1_000_000);
@@ -54,12 +55,12 @@ test('the stream is replaced in the middle of a checkpoint: each file has its ow
   expect(existsSync(keptPath)).toBe(false);
   await replaced;
   for (let round = 0; round < 20; round++) {
-    append(store.archive, 50);
+    append(store.archive, 100);
     await sleep(5);
   }
   // As after a crash: a second reader sees what the log of the new file has.
   const second = new Database(path, { readonly: true });
-  expect(second.prepare('SELECT count(*) FROM events').pluck().get()).toBe(1000);
+  expect(second.prepare('SELECT count(*) FROM events').pluck().get()).toBe(2000);
   expect(second.pragma('integrity_check', { simple: true })).toBe('ok');
   second.close();
   await store.close();
@@ -76,8 +77,16 @@ test('it fails: it is logged, and a change does not wait for ever', async () => 
   const missing = new Archive(away, watched);
   missing.close();
   rmSync(away);
-  missing.checkpoints.noteWritten();
+  missing.checkpoints.noteWritten(eventsAfter(0, 2000));
   await missing.checkpoints.whileClosed(() => undefined);
   expect(lines.join()).toContain('a checkpoint of the archive failed');
   await missing.checkpoints.stop();
+});
+
+test('few events: no checkpoint, which would wait for the disk twice', () => {
+  const archive = new Archive(path, logger);
+  archive.begin({ epoch: 'e' }, 1);
+  append(archive, 100);
+  expect(archive.checkpoints.underway).toBe(false);
+  archive.close();
 });

@@ -5,6 +5,9 @@ import type { Logger } from '@tidemark/telemetry';
 /** Least time between two checkpoints. */
 const PAUSE_MS = 250;
 
+/** Least JSON that was written since the last checkpoint began, in UTF-16 units. Each one waits for the disk twice. */
+const WRITTEN_MIN = 1024 * 1024;
+
 /** Least time between two log lines about a fault. */
 const FAULT_LOG_MS = 60_000;
 
@@ -24,6 +27,7 @@ export class Checkpoints {
   #endedMs = Number.NEGATIVE_INFINITY;
   #faultMs = Number.NEGATIVE_INFINITY;
   #held = false;
+  #written = 0;
 
   /** @param path the file, which others may have open as well */
   constructor(path: string, logger: Logger) {
@@ -36,9 +40,12 @@ export class Checkpoints {
     return this.#underway !== undefined;
   }
 
-  /** Begins one unless one is under way or was just made. The first one begins the thread. */
-  noteWritten(): void {
-    if (this.#held || this.#underway || performance.now() - this.#endedMs < PAUSE_MS) return;
+  /** Begins one where enough was written, unless one is under way or was just made. The first one begins the thread. */
+  noteWritten(events: readonly { readonly json: string }[]): void {
+    for (const { json } of events) this.#written += json.length;
+    if (this.#written < WRITTEN_MIN || this.#held || this.#underway) return;
+    if (performance.now() - this.#endedMs < PAUSE_MS) return;
+    this.#written = 0;
     this.#underway = this.#make().finally(() => {
       this.#underway = undefined;
       this.#endedMs = performance.now();
