@@ -60,20 +60,21 @@ function store(slots: readonly { readonly slot: Slot; readonly topic: string }[]
 function feedOf(texts: readonly string[], first: number, meanwhile = () => {}): OpenFeed {
   return ({ scheduler, onStart, onOpen, onRecord }) => {
     const bounds: LogBounds = { epoch: 'e', firstSequence: first, lastSequence: texts.length };
+    let stopped = false;
     const read = async () => {
       let next = (await onStart(bounds)) + 1;
       onOpen(texts.length + 1 - next);
       let arrived = 0;
       const backlog = {
         run() {
-          meanwhile();
+          if (!stopped) meanwhile();
           for (; arrived > 0 && next <= texts.length; arrived--, next++) {
             onRecord(recordOf(next, texts[next - 1] ?? ''));
           }
           return false;
         },
       };
-      while (next <= texts.length) {
+      while (next <= texts.length && !stopped) {
         arrived += 7;
         scheduler.schedule(backlog);
         await new Promise((resolve) => setImmediate(resolve));
@@ -81,7 +82,9 @@ function feedOf(texts: readonly string[], first: number, meanwhile = () => {}): 
     };
     return {
       start: () => void read().catch(() => undefined),
-      stop: () => {},
+      stop: () => {
+        stopped = true;
+      },
       restart: () => void read().catch(() => undefined),
     };
   };
@@ -180,6 +183,32 @@ test('the archive grows meanwhile: it ends where it ended', async () => {
   await create(feed).run();
   expect(archive.bounds?.lastSequence).toBe(texts.length);
   expect(contents().events).toHaveLength(texts.length);
+});
+
+test('retention is always faster: the rest is copied', async () => {
+  const event = { slot: 'event', topic: 'a' } as const;
+  const texts = store(Array.from({ length: 2000 }, () => event));
+  let first = 1;
+  let starts = 0;
+  const openFeed: OpenFeed = ({ scheduler, onStart, onOpen, onRecord }) => {
+    const read = async () => {
+      starts++;
+      const after = await onStart({ epoch: 'e', firstSequence: first, lastSequence: texts.length });
+      // Meanwhile half of what was left has gone.
+      first = Math.floor((first + texts.length) / 2);
+      let next = Math.max(after + 1, first);
+      onOpen(texts.length + 1 - next);
+      const run = () => {
+        for (; next <= texts.length; next++) onRecord(recordOf(next, texts[next - 1] ?? ''));
+        return false;
+      };
+      scheduler.schedule({ run });
+    };
+    return { start: () => void read(), stop: () => {}, restart: () => void read() };
+  };
+  await create(openFeed).run();
+  expect(starts).toBeGreaterThan(2);
+  expect(contents().events).toHaveLength(2000);
 });
 
 test('content that cannot be read: is missing, so that another archive can give it', async () => {

@@ -65,6 +65,8 @@ export class Rebuild {
   /** The last sequence that was received from the stream or copied, written or not. */
   #received: number;
   #readingAgain = false;
+  /** How often retention has taken what was about to be read. */
+  #overtaken = 0;
   /** The record of the last erasure whose progress was taken over. */
   #taken = 0;
 
@@ -137,11 +139,17 @@ export class Rebuild {
     return this.#archive.bounds?.lastSequence ?? 0;
   }
 
-  /** Copies what the stream does not hold. @returns the sequence after which to read */
+  /**
+   * Copies what the stream does not hold, and more of it each time that retention was faster.
+   *
+   * @returns the sequence after which to read
+   */
   async #begin(stream: LogBounds): Promise<number> {
     this.#clear();
     if (stream.epoch !== this.#epoch) throw this.#fail('The stream is not that of the archive.');
-    await this.#copyThrough(stream.firstSequence - 1);
+    const { firstSequence, lastSequence } = stream;
+    const margin = (lastSequence - firstSequence) * (1 - 0.5 ** this.#overtaken);
+    await this.#copyThrough(firstSequence - 1 + Math.floor(margin));
     return this.#received;
   }
 
@@ -168,6 +176,7 @@ export class Rebuild {
     if (sequence > this.#received + 1) {
       // Retention took what was about to be read. The archive has it.
       this.#readingAgain = true;
+      this.#overtaken++;
       readAgain();
       return;
     }
