@@ -57,6 +57,11 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: ['protocol', 'config', 'telemetry', 'auth', 'nats', 'http'],
     packages: ['zod'],
   },
+  'libs/client': {
+    contents: 'the client library for browsers, Node and React Native; no dependency',
+    libs: [],
+    packages: [],
+  },
   'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: ['zod'] },
   'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws', 'zod'] },
   'services/replay': {

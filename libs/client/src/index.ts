@@ -1,0 +1,2 @@
+export { TidemarkClientError } from './errors.ts';
+export type * from './types.ts';
