@@ -6,6 +6,7 @@ const PROCESS_TEST_TIMEOUT_MS = 30_000;
 const UNIT_TESTS = [
   '{libs,services}/*/src/**/*.test.ts',
   'test/bench/load/*.test.ts',
+  'test/client/**/*.test.ts',
   'test/capacity/**/*.test.ts',
   'test/inbox-model/*.test.ts',
   'test/soak/*.test.ts',

@@ -58,7 +58,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
     packages: ['zod'],
   },
   'libs/client': {
-    contents: 'the client library for browsers, Node and React Native; no dependency',
+    contents: 'the client library for browsers, Node and React Native, without a dependency',
     libs: [],
     packages: [],
   },

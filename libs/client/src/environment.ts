@@ -58,7 +58,7 @@ function all(...cancels: Cancel[]): Cancel {
 }
 
 function hear(target: 'window' | 'document', type: string, run: (event: Event) => void): Cancel {
-  const source = (globalThis as Partial<Record<string, EventTarget>>)[target];
+  const source = (globalThis as unknown as Partial<Record<string, EventTarget>>)[target];
   if (!source?.addEventListener) return () => undefined;
   source.addEventListener(type, run);
   return () => source.removeEventListener(type, run);

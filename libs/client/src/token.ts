@@ -19,8 +19,14 @@ export class TokenKeeper {
     this.#environment = environment;
   }
 
+  /** The token that there is; `undefined` before the first, and after a refusal. */
+  get current(): string | undefined {
+    return this.#token;
+  }
+
   async get(): Promise<string> {
-    return this.#token ?? this.renew();
+    // A renewal has a reason: the token that there is would be refused soon.
+    return this.#asking ?? this.#token ?? this.renew();
   }
 
   /** Asks anew. Who asks meanwhile gets the same answer. */
@@ -46,7 +52,7 @@ export class TokenKeeper {
   }
 
   async #renew(): Promise<string> {
-    this.#token = await (0, this.#ask)();
+    this.#token = await this.#ask();
     this.#askedAt = this.#environment.now();
     return this.#token;
   }

@@ -152,7 +152,7 @@ export type Status =
   | { readonly state: 'live' }
   /** It comes back by itself. */
   | { readonly state: 'offline' }
-  /** It does not come back before `authenticate`. `reason` is for people. */
+  /** It does not come back, and its subscriptions have ended; `authenticate` begins anew. `reason` is for people. */
   | { readonly state: 'stopped'; readonly reason: string; readonly code: string };
 
 /** What the service stored (section 10). */
@@ -248,7 +248,7 @@ export interface Tidemark<Events extends EventMap = Record<string, unknown>> {
     event: NewEvent<Type, Events[Type]>,
     options?: PublishOptions,
   ): Promise<Published>;
-  /** Asks for a new token now, such as after a change of permissions. Comes back where it was stopped. */
+  /** Asks for a new token now, such as after a change of permissions. A client that was stopped takes subscriptions again. */
   authenticate(): Promise<void>;
   /**
    * A request with the token and `traceparent`; for parts of the library such as the inbox. A refused token is

@@ -1,0 +1,136 @@
+import { backoffMs, pause } from './backoff.ts';
+import type { Environment } from './environment.ts';
+import { type ErrorBody, offlineError, TidemarkClientError } from './errors.ts';
+import type { TokenKeeper } from './token.ts';
+import type { Answer, RequestOptions } from './types.ts';
+
+const ATTEMPTS = 5;
+
+/** Requests over HTTP with the token: the one place that turns answers into errors. */
+export class Requests {
+  readonly #base: string;
+  readonly #tokens: TokenKeeper;
+  readonly #environment: Environment;
+  readonly #traceparent: () => string | undefined;
+  readonly #closing: AbortSignal;
+
+  constructor(
+    base: string,
+    tokens: TokenKeeper,
+    environment: Environment,
+    traceparent: () => string | undefined,
+    closing: AbortSignal,
+  ) {
+    this.#base = base;
+    this.#tokens = tokens;
+    this.#environment = environment;
+    this.#traceparent = traceparent;
+    this.#closing = closing;
+  }
+
+  /** Tries again what may succeed later, except for POST. */
+  async send(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.once(method, path, options);
+      } catch (error) {
+        const last = method === 'POST' || attempt + 1 >= ATTEMPTS || options.signal?.aborted;
+        if (last || !(error instanceof TidemarkClientError) || !error.retryable) throw error;
+        await this.pause(attempt, error, options.signal);
+      }
+    }
+  }
+
+  /** Waits before a further attempt, as long as the service asked for at least. */
+  pause(attempt: number, error: TidemarkClientError, signal?: AbortSignal): Promise<void> {
+    const ms = Math.max(backoffMs(attempt, this.#environment), error.retryAfterMs ?? 0);
+    return pause(ms, this.#environment, this.#signal(signal));
+  }
+
+  /** One attempt; a token that is refused is replaced, once. */
+  async once(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+    const token = await this.#token();
+    try {
+      return await this.#fetch(method, path, options, token);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#tokens.refuse(token);
+    }
+    return this.#fetch(method, path, options, await this.#token());
+  }
+
+  async #token(): Promise<string> {
+    try {
+      return await this.#tokens.get();
+    } catch (error) {
+      throw error instanceof TidemarkClientError ? error : offlineError(error);
+    }
+  }
+
+  async #fetch(method: string, path: string, options: RequestOptions, token: string) {
+    const traceparent = this.#traceparent();
+    const { body, headers, signal } = options;
+    let response: Response;
+    let text: string;
+    try {
+      response = await this.#environment.fetch(`${options.base ?? this.#base}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(traceparent && { traceparent }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        signal: this.#signal(signal),
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      text = await response.text();
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw offlineError(error);
+    }
+    const parsed = parse(text);
+    if (!response.ok) throw refusal(response, parsed);
+    return { status: response.status, headers: response.headers, body: parsed };
+  }
+
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    if (!signal) return this.#closing;
+    // `AbortSignal.any` is missing in browsers of 2023.
+    const both = new AbortController();
+    for (const one of [signal, this.#closing]) {
+      if (one.aborted) both.abort(one.reason);
+      else one.addEventListener('abort', () => both.abort(one.reason), { signal: both.signal });
+    }
+    return both.signal;
+  }
+}
+
+/** Whether a new token may help. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof TidemarkClientError &&
+    (error.code === 'unauthenticated' || error.code === 'token_expired')
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a proxy answers has no code: its status stands for one. */
+export function refusal(response: Response, body: unknown): TidemarkClientError {
+  const { status, headers } = response;
+  const known = body as ErrorBody | undefined;
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
+  const retryAfterMs = Number.isNaN(seconds) ? undefined : seconds * 1000;
+  if (typeof known?.code === 'string') return new TidemarkClientError(known, { retryAfterMs });
+  const retryable = status >= 500 || status === 429 || status === 408;
+  const code = retryable ? 'unavailable' : status === 401 ? 'unauthenticated' : 'internal';
+  const message = `The answer is ${status}.`;
+  return new TidemarkClientError({ code, message, retryable }, { retryAfterMs });
+}

@@ -1,0 +1,62 @@
+import type { Environment } from './environment.ts';
+import { sseLink } from './sse.ts';
+import { webSocketLink } from './web-socket.ts';
+import type { Link, LinkListener } from './wire.ts';
+
+/** After so many failures of WebSocket where the gateway answers requests, SSE is tried. */
+const FAILURES = 2;
+/** For so long; then WebSocket has another chance. */
+const SSE_MS = 5 * 60_000;
+
+/** Chooses between WebSocket and SSE, by what got through. */
+export class Transports {
+  readonly #environment: Environment;
+  readonly #webSocket: ReturnType<typeof webSocketLink>;
+  readonly #sse: ReturnType<typeof sseLink>;
+  #failures = 0;
+  #sseUntil: number | undefined;
+
+  constructor(url: string, environment: Environment, traceparent: () => string | undefined) {
+    this.#environment = environment;
+    this.#webSocket = webSocketLink(url, environment);
+    this.#sse = sseLink(url, environment, traceparent);
+  }
+
+  open(token: string, listener: LinkListener): Link {
+    const open = this.#isSse() ? this.#sse : this.#webSocket;
+    return open(token, listener);
+  }
+
+  /** The last link did not open, though the gateway answers requests. */
+  failed(): void {
+    if (this.#isSse() || ++this.#failures < FAILURES) return;
+    this.#sseUntil = this.#environment.now() + SSE_MS;
+  }
+
+  worked(): void {
+    if (!this.#isSse()) this.#failures = 0;
+  }
+
+  /** Perhaps another network: the next attempt may be by WebSocket again. */
+  forget(): void {
+    if (this.#sseUntil === undefined) return;
+    this.#sseUntil = undefined;
+    // One failure is enough to come back to SSE.
+    this.#failures = FAILURES - 1;
+  }
+
+  /** How long SSE is used before WebSocket has another chance; `undefined` where there is nothing to come back to. */
+  get sseForMs(): number | undefined {
+    if (!this.#environment.socket || !this.#isSse() || this.#sseUntil === undefined)
+      return undefined;
+    return this.#sseUntil - this.#environment.now();
+  }
+
+  #isSse(): boolean {
+    if (!this.#environment.socket) return true;
+    if (this.#sseUntil === undefined) return false;
+    if (this.#environment.now() < this.#sseUntil) return true;
+    this.forget();
+    return false;
+  }
+}
