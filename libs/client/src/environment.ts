@@ -41,10 +41,11 @@ export function systemEnvironment(): Environment {
       all(
         hear('window', 'online', run),
         hear('window', 'pageshow', (event) => {
-          if ((event as PageTransitionEvent).persisted) run();
+          if ((event as { persisted?: boolean }).persisted) run();
         }),
         hear('document', 'visibilitychange', () => {
-          if (document.visibilityState === 'visible') run();
+          const page = globalThis as { document?: { visibilityState: string } };
+          if (page.document?.visibilityState === 'visible') run();
         }),
       ),
     onLeave: (run) => hear('window', 'pagehide', run),

@@ -1,0 +1,192 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { bundleClient } from '../../libs/client/bundle.mjs';
+import { makeToken } from '../support/services.ts';
+import { ids, type System, series, startSystem } from '../support/system.ts';
+import { until } from '../support/until.ts';
+import { findChromium, type Site, startBrowser, startSite } from './pages.ts';
+
+/* The client library in a real browser. Each test asserts on the exact list of events. */
+
+const executable = findChromium();
+
+type Library = typeof import('@tidemark/client');
+
+/** What a page keeps for the test to look at. */
+interface Kept {
+  got: string[];
+  longest: number;
+  status: string[];
+}
+
+describe.skipIf(executable === undefined)('client library (needs Chromium)', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let site: Site;
+  let system: System;
+  let token = '';
+  let library = '';
+
+  beforeAll(async () => {
+    site = await startSite();
+    [browser, system, token, library] = await Promise.all([
+      startBrowser(executable ?? ''),
+      startSystem({
+        env: {
+          TIDEMARK_ALLOWED_ORIGINS: site.origin,
+          TIDEMARK_GATEWAY_HEARTBEAT_MS: '500',
+        },
+      }),
+      makeToken('subscribe:>', 'alice'),
+      bundleClient(),
+    ]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await Promise.all([system?.stop(), site?.stop()]);
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+  });
+  afterEach(() => context.close());
+
+  const store = (topic: string, first: number, last: number) =>
+    system.publisher.storeAll(series(topic, first, last));
+
+  async function open(): Promise<Page> {
+    const page = await context.newPage();
+    await page.goto(site.origin);
+    return page;
+  }
+
+  /** Follows a topic in the page. With `keep` its cursor and the list survive a reload. */
+  async function follow(page: Page, topic: string, after: string, keep = false): Promise<void> {
+    const blob = `new Blob([${JSON.stringify(library)}], { type: 'text/javascript' })`;
+    // As text: what is a function here gets its `import` replaced.
+    await page.evaluate(
+      `import(URL.createObjectURL(${blob})).then((module) => { globalThis.library = module; })`,
+    );
+    await page.evaluate(
+      async ([url, token, topic, after, keep]) => {
+        const { connect, localStorageStore } = (globalThis as unknown as { library: Library })
+          .library;
+        const { localStorage } = globalThis as unknown as {
+          localStorage: Map<string, string> & Record<string, string>;
+        };
+        const kept: Kept = { got: [], longest: 0, status: [] };
+        if (keep) kept.got = JSON.parse(localStorage.got ?? '[]');
+        Object.assign(globalThis, { kept });
+        new PerformanceObserver((list) => {
+          for (const { duration } of list.getEntries())
+            kept.longest = Math.max(kept.longest, duration);
+        }).observe({ entryTypes: ['longtask' as never] });
+        const tidemark = connect({ url, token, store: localStorageStore() });
+        tidemark.on('status', ({ state }: { state: string }) => kept.status.push(state));
+        const subscription = tidemark.subscribe(topic, { after, ...(keep && { name: topic }) });
+        void subscription.each((event) => {
+          kept.got.push(event.id);
+          if (keep && kept.got.length % 50 === 0) localStorage.got = JSON.stringify(kept.got);
+        });
+        (globalThis as unknown as EventTarget).addEventListener('pagehide', () => {
+          if (keep) localStorage.got = JSON.stringify(kept.got);
+        });
+        await subscription.ready;
+      },
+      [system.gateway.url, token, topic, after, keep] as const,
+    );
+  }
+
+  const kept = (page: Page) => page.evaluate(() => (globalThis as unknown as { kept: Kept }).kept);
+  /** Without the list, which would block the page that is measured. */
+  const count = (page: Page) =>
+    page.evaluate(() => (globalThis as unknown as { kept: Kept }).kept.got.length);
+
+  async function untilCount(page: Page, n: number): Promise<string[]> {
+    for (let tries = 0; tries < 200 && (await count(page)) < n; tries++)
+      await page.waitForTimeout(50);
+    return (await kept(page)).got;
+  }
+
+  // A task lasts longer on a machine that is busy with other things: one quiet time of four is enough.
+  test('10,000 missed events: come in order, and block the page for no 50 ms', {
+    retry: 3,
+  }, async () => {
+    await store('missed', 1, 10_000);
+    const page = await open();
+    await follow(page, 'missed', 'earliest');
+    expect(await untilCount(page, 10_000)).toEqual(ids(1, 10_000));
+    expect((await kept(page)).longest).toBeLessThan(50);
+  });
+
+  test('gateway that restarts while the page is offline: gives what was missed at once when it is online', async () => {
+    const page = await open();
+    await follow(page, 'offline', 'latest');
+    await store('offline', 1, 3);
+    await untilCount(page, 3);
+    await context.setOffline(true);
+    await system.gateway.restart();
+    await store('offline', 4, 20);
+    await until(async () => (await kept(page)).status.at(-1) === 'offline');
+    await context.setOffline(false);
+    expect(await untilCount(page, 20)).toEqual(ids(1, 20));
+  });
+
+  test('page that is frozen: gives what it missed when it goes on', async () => {
+    const page = await open();
+    await follow(page, 'frozen', 'latest');
+    const session = await context.newCDPSession(page);
+    await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+    await store('frozen', 1, 20);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await session.send('Page.setWebLifecycleState', { state: 'active' });
+    await store('frozen', 21, 25);
+    expect(await untilCount(page, 25)).toEqual(ids(1, 25));
+  });
+
+  test('reload in the middle of a catch-up: goes on at the stored cursor', async () => {
+    await store('reload', 1, 10_000);
+    const page = await open();
+    await follow(page, 'reload', 'earliest', true);
+    await untilCount(page, 500);
+    await page.reload();
+    await follow(page, 'reload', 'earliest', true);
+    expect(await untilCount(page, 10_000)).toEqual(ids(1, 10_000));
+  });
+
+  test('page from the back/forward cache, or loaded again: has every event once', async () => {
+    const page = await open();
+    await follow(page, 'back', 'latest', true);
+    await store('back', 1, 3);
+    await untilCount(page, 3);
+    await page.goto('about:blank');
+    await store('back', 4, 10);
+    await page.goBack();
+    const isFromCache = await page.evaluate(() => 'kept' in globalThis);
+    if (!isFromCache) await follow(page, 'back', 'latest', true);
+    expect(await untilCount(page, 10)).toEqual(ids(1, 10));
+  });
+
+  test('two tabs with one store: each gets every event, and the cursor never goes back', async () => {
+    const [one, other] = await Promise.all([open(), open()]);
+    await follow(one, 'tabs', 'latest', true);
+    await follow(other, 'tabs', 'latest', true);
+    const cursors = new Set<number>();
+    const look = async () => {
+      const cursor = await one.evaluate(
+        () =>
+          (globalThis as unknown as { localStorage: Record<string, string> }).localStorage[
+            'tidemark:tabs'
+          ],
+      );
+      cursors.add(Number(cursor?.split('-').at(-1) ?? 0));
+    };
+    for (let n = 0; n < 20; n++) {
+      await store('tabs', n * 50 + 1, n * 50 + 50);
+      await look();
+    }
+    expect(await untilCount(one, 1000)).toEqual(ids(1, 1000));
+    expect(await untilCount(other, 1000)).toEqual(ids(1, 1000));
+    expect([...cursors]).toEqual([...cursors].sort((a, b) => a - b));
+    expect(cursors.size).toBeGreaterThan(3);
+  });
+});
