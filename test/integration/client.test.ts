@@ -7,6 +7,7 @@ import {
   TidemarkClientError,
 } from '@tidemark/client';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { revokeUser } from '../support/access.ts';
 import { makeToken } from '../support/services.ts';
 import { ids, type System, series, startSystem, untilHead } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -168,7 +169,8 @@ test('client: pattern without permission: ends that subscription alone', async (
   expect(got).toEqual(ids(1, 2));
 });
 
-test('client: no WebSocket on the way: learns it, and gives everything over SSE', async () => {
+/** As behind a proxy that breaks WebSocket. */
+async function withoutWebSocket(run: () => Promise<void>): Promise<void> {
   const { WebSocket } = globalThis;
   class Broken extends WebSocket {
     constructor(url: string, protocols: string[]) {
@@ -177,6 +179,14 @@ test('client: no WebSocket on the way: learns it, and gives everything over SSE'
   }
   globalThis.WebSocket = Broken as typeof WebSocket;
   try {
+    await run();
+  } finally {
+    globalThis.WebSocket = WebSocket;
+  }
+}
+
+test('client: no WebSocket on the way: learns it, and gives everything over SSE', () =>
+  withoutWebSocket(async () => {
     await store('sse', 1, 3000);
     const client = open();
     const got = collect(client.subscribe('sse', { after: 'earliest' }));
@@ -186,10 +196,58 @@ test('client: no WebSocket on the way: learns it, and gives everything over SSE'
     await store('sse', 3001, 3005);
     await until(() => got.length >= 3005 && last.topics.get('sse')?.id === '3005');
     expect(got).toEqual(ids(1, 3005));
-  } finally {
-    globalThis.WebSocket = WebSocket;
-  }
+  }));
+
+test('client: gateway that is killed, over SSE: gives what was missed, once', () =>
+  withoutWebSocket(async () => {
+    const client = open();
+    const subscription = client.subscribe('sse-killed');
+    const got = collect(subscription);
+    await subscription.ready;
+    await store('sse-killed', 1, 5);
+    await until(() => got.length === 5);
+    await system.gateway.kill('SIGKILL');
+    await store('sse-killed', 6, 20);
+    await system.gateway.restart();
+    await store('sse-killed', 21, 25);
+    await until(() => got.length >= 25);
+    expect(got).toEqual(ids(1, 25));
+  }));
+
+test('client: gateway that restarts while SSE is used: is come back to', async () => {
+  const client = open();
+  let got: string[] = [];
+  await withoutWebSocket(async () => {
+    const subscription = client.subscribe('again');
+    got = collect(subscription);
+    await subscription.live;
+  });
+  await system.gateway.restart();
+  await store('again', 1, 5);
+  await until(() => got.length >= 5);
+  expect(got).toEqual(ids(1, 5));
 });
+
+test.each([
+  ['WebSocket', (run: () => Promise<void>) => run()],
+  ['SSE', withoutWebSocket],
+])(
+  'client: token that is revoked, over %s: stops, and the loop ends with the reason',
+  (transport, within) =>
+    within(async () => {
+      const user = `revoked-${transport}`;
+      const client = open({ token: await makeToken('subscribe:>', user) });
+      const subscription = client.subscribe('revoked');
+      const ended = subscription.each(() => undefined);
+      await subscription.ready;
+      await Promise.all([
+        expect(ended).rejects.toMatchObject({
+          code: expect.stringMatching(/revoked|unauthenticated/),
+        }),
+        revokeUser(system, user),
+      ]);
+    }),
+);
 
 test('client: publish: is acknowledged, in order, and conditions hold', async () => {
   const client = open();
