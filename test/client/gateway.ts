@@ -9,6 +9,11 @@ export interface Stored {
   readonly type: string;
 }
 
+interface FetchOptions {
+  readonly headers?: unknown;
+  readonly signal?: AbortSignal | null;
+}
+
 interface Subscription {
   readonly id: string;
   readonly topics: readonly string[];
@@ -57,7 +62,8 @@ export class FakeGateway {
   }
 
   /** `GET /v1/head`: the only request that the library makes by itself. */
-  readonly fetch = async (_url: unknown, options?: { headers?: unknown }): Promise<Response> => {
+  readonly fetch = async (_url: unknown, options?: FetchOptions): Promise<Response> => {
+    if (this.isAway && this.random() < 0.3) await swallowed(options?.signal);
     await new Promise<void>((resolve) => this.clock.timer(resolve, this.random() * 200));
     if (this.isAway) throw new TypeError('away');
     const { authorization = '' } = (options?.headers ?? {}) as { authorization?: string };
@@ -198,6 +204,13 @@ export class FakeSocket {
   #latency(): number {
     return this.#gateway.random() * 50;
   }
+}
+
+/** A request that the network has swallowed ends when its sender gives up. */
+function swallowed(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason));
+  });
 }
 
 function newest(log: readonly Stored[], topics: readonly string[]) {

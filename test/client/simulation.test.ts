@@ -39,6 +39,8 @@ async function run(connect: typeof connectIn, seed: number) {
 
 /** Faults that the worlds have to find: [what, file, text, its replacement]. */
 const MUTATIONS: readonly [what: string, file: string, text: string, by: string][] = [
+  ['waits for ever for a request', 'requests.js', 'tooLate.abort()', 'undefined'],
+  ['waits for ever for a token', 'token.js', "reject(new Error('No token came.'))", 'undefined'],
   [
     'comes back after what was received by others',
     'subscription.js',

@@ -155,6 +155,7 @@ export class World {
     const client = this.#connect(this.#environment(life), {
       url: 'http://gateway',
       token: async () => {
+        if (this.#random() < 0.02) await new Promise(() => undefined);
         await new Promise<void>((resolve) => this.#clock.timer(resolve, this.#below(400)));
         return `token-${++this.#tokens}`;
       },

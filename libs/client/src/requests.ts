@@ -5,6 +5,8 @@ import type { TokenKeeper } from './token.ts';
 import type { Answer, RequestOptions } from './types.ts';
 
 const ATTEMPTS = 5;
+/** An answer that has not come by then does not come: a network may swallow a request. */
+const REQUEST_MS = 30_000;
 
 /** Requests over HTTP with the token: the one place that turns answers into errors. */
 export class Requests {
@@ -42,9 +44,11 @@ export class Requests {
   }
 
   /** Waits before a further attempt, as long as the service asked for at least. */
-  pause(attempt: number, error: TidemarkClientError, signal?: AbortSignal): Promise<void> {
+  async pause(attempt: number, error: TidemarkClientError, signal?: AbortSignal): Promise<void> {
     const ms = Math.max(backoffMs(attempt, this.#environment), error.retryAfterMs ?? 0);
-    return pause(ms, this.#environment, this.#signal(signal));
+    const ending = this.#either(signal);
+    await pause(ms, this.#environment, ending.signal);
+    ending.abort();
   }
 
   /** One attempt; a token that is refused is replaced, once. */
@@ -72,6 +76,9 @@ export class Requests {
     const { body, headers, signal } = options;
     let response: Response;
     let text: string;
+    const tooLate = new AbortController();
+    const cancel = this.#environment.timer(() => tooLate.abort(), REQUEST_MS);
+    const ending = this.#either(signal, tooLate.signal);
     try {
       response = await this.#environment.fetch(`${options.base ?? this.#base}${path}`, {
         method,
@@ -81,28 +88,30 @@ export class Requests {
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...headers,
         },
-        signal: this.#signal(signal),
+        signal: ending.signal,
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       text = await response.text();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw offlineError(error);
+    } finally {
+      cancel();
+      ending.abort();
     }
     const parsed = parse(text);
     if (!response.ok) throw refusal(response, parsed);
     return { status: response.status, headers: response.headers, body: parsed };
   }
 
-  #signal(signal: AbortSignal | undefined): AbortSignal {
-    if (!signal) return this.#closing;
-    // `AbortSignal.any` is missing in browsers of 2023.
-    const both = new AbortController();
-    for (const one of [signal, this.#closing]) {
-      if (one.aborted) both.abort(one.reason);
-      else one.addEventListener('abort', () => both.abort(one.reason), { signal: both.signal });
+  /** `AbortSignal.any`, which browsers of 2023 lack. Its abort also ends what listens to the others. */
+  #either(...others: (AbortSignal | undefined)[]): AbortController {
+    const any = new AbortController();
+    for (const one of [this.#closing, ...others]) {
+      if (one?.aborted) any.abort(one.reason);
+      else one?.addEventListener('abort', () => any.abort(one.reason), { signal: any.signal });
     }
-    return both.signal;
+    return any;
   }
 }
 

@@ -3,6 +3,8 @@ import type { Environment } from './environment.ts';
 /** A new token is asked for when so much of the lifetime is left, and this at most. */
 const EARLY_SHARE = 0.1;
 const EARLY_MS = 30_000;
+/** A token function that has not answered by then has failed. */
+const ASK_MS = 30_000;
 /** The longest time that timers take. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -52,9 +54,17 @@ export class TokenKeeper {
   }
 
   async #renew(): Promise<string> {
-    this.#token = await this.#ask();
+    this.#token = await this.#within(ASK_MS, this.#ask());
     this.#askedAt = this.#environment.now();
     return this.#token;
+  }
+
+  /** A function that never answers is asked again later, and does not hold up the connection for ever. */
+  #within<Value>(ms: number, value: Value | Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#environment.timer(() => reject(new Error('No token came.')), ms);
+      Promise.resolve(value).then(resolve, reject).finally(cancel);
+    });
   }
 }
 
