@@ -1,5 +1,4 @@
 import assert from 'node:assert';
-import { renameSync } from 'node:fs';
 import type {
   ArchivedEvent,
   ArchiveHoldings,
@@ -16,6 +15,7 @@ import {
 } from '../selection/filters.ts';
 import { Selection } from '../selection/selection.ts';
 import { SelectionCache } from '../selection/selection-cache.ts';
+import { isOpenElsewhere, replaceFile, writeIdentity } from '../sqlite/database-file.ts';
 import type { Dictionary, DictionaryEntry } from '../sqlite/dictionary.ts';
 import type { ErasureTable, KnownErasure } from '../sqlite/erasure-table.ts';
 import type { EventKeys } from '../sqlite/event-table.ts';
@@ -375,17 +375,23 @@ export class Archive {
    * notices that its revision has grown. Both must end at the same sequence. A process that is killed meanwhile leaves
    * one of the two files under the name, whole. Only from within `checkpoints.whileClosed`.
    *
+   * @returns false where another process has the file open, such as a backup: nothing has changed then
    * @throws the error of the file system; this archive then goes on with its own file
    */
-  adopt(other: Archive): void {
+  adopt(other: Archive): boolean {
     const end = ({ bounds }: Archive) => [bounds?.epoch, bounds?.lastSequence];
     assert.deepEqual(end(other), end(this), 'The two archives end at different places.');
     assert(!this.checkpoints.underway, 'A checkpoint has the file open.');
-    // Closed, each of them is one file without companions.
-    other.close();
+    if (!this.flushRemoved()) return false;
     this.#file.database.close();
     try {
-      renameSync(other.path, this.path);
+      if (isOpenElsewhere(this.path)) return false;
+      // It is the same archive for others, who would wait for one that has gone.
+      writeIdentity(other.#file.database, this.id);
+      // Closed, each of them is one file without companions.
+      other.close();
+      replaceFile(other.path, this.path);
+      return true;
     } finally {
       this.#revision++;
       this.#file = this.#openFile();

@@ -1,9 +1,10 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LogRecord } from '@tidemark/nats';
 import { ERASURES_TOPIC, type LogBounds } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
+import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Archive } from '../archive/archive.ts';
@@ -99,6 +100,11 @@ function recordOf(sequence: number, text: string): LogRecord {
   } as unknown as LogRecord;
 }
 
+/** The number of the file under an archive's name. */
+function fileOf({ path }: Archive): number {
+  return statSync(path).ino;
+}
+
 function contents() {
   const events: unknown[] = [];
   const { lastSequence = 0 } = archive.bounds ?? {};
@@ -114,7 +120,8 @@ function contents() {
   const erasures = [...Array(lastSequence)].map((_, index) => archive.erasures.find(index + 1));
   const missing = archive.missingRanges({ after: 0, through: lastSequence });
   const notice = archive.erasures.nextNotice();
-  return { events, topics, erasures, missing, notice, bounds: archive.bounds };
+  const { id, bounds } = archive;
+  return { events, topics, erasures, missing, notice, id, bounds };
 }
 
 function eraseAll(): void {
@@ -146,9 +153,9 @@ test('any log, a part of it in the stream: the new archive has what the old one 
         const missedFrom = log.findLastIndex(({ slot }) => slot === 'missing') + 2;
         const held = Math.max(missedFrom, Math.min(first, texts.length) + 1);
         const before = contents();
-        const { id } = archive;
+        const old = fileOf(archive);
         await create(feedOf(texts, held)).run();
-        expect(archive.id).not.toBe(id);
+        expect(fileOf(archive)).not.toBe(old);
         expect(contents()).toEqual(before);
       })
       .beforeEach(() => {
@@ -224,10 +231,27 @@ test('content that cannot be read: is missing, so that another archive can give 
   expect(contents()).toMatchObject({ missing: [{ from: 11, to: 11 }] });
 });
 
+test('a backup has the archive open: the exchange waits for it, and the copy is sound', async () => {
+  const event = { slot: 'event', topic: 'a' } as const;
+  const texts = store(Array.from({ length: 500 }, () => event));
+  const old = fileOf(archive);
+  const backup = new Database(archive.path, { readonly: true });
+  expect(backup.prepare('SELECT count(*) FROM events').pluck().get()).toBe(500);
+  const rebuilt = create(feedOf(texts, 100)).run();
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  expect(fileOf(archive)).toBe(old);
+  texts.push(...store([event]));
+  expect(backup.prepare('SELECT count(*) FROM events').pluck().get()).toBe(501);
+  backup.close();
+  await rebuilt;
+  expect(fileOf(archive)).not.toBe(old);
+  expect(contents().events).toHaveLength(501);
+});
+
 test('cancelled, or the log has changed: the archive goes on as it was', async () => {
   const texts = store(Array.from({ length: 1000 }, () => ({ slot: 'event', topic: 'a' }) as const));
   const before = contents();
-  const { id } = archive;
+  const old = fileOf(archive);
   const cancelling = new AbortController();
   const cancelled = create(
     feedOf(texts, 400, () => cancelling.abort(new Error('Enough.'))),
@@ -236,7 +260,7 @@ test('cancelled, or the log has changed: the archive goes on as it was', async (
   await expect(cancelled.run()).rejects.toThrow('Enough.');
   const changed = create(feedOf(texts, 400, () => archive.enterEpoch({ epoch: 'e.2' })));
   await expect(changed.run()).rejects.toThrow('The log has changed meanwhile.');
-  expect(archive.id).toBe(id);
+  expect(fileOf(archive)).toBe(old);
   expect(contents().events).toEqual(before.events);
   expect(existsSync(rebuildPath(archive.path))).toBe(false);
 });

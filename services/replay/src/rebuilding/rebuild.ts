@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Feed, FeedOptions, LogRecord } from '@tidemark/nats';
 import { decodeStored, type LogBounds, type SequenceRange } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
@@ -14,6 +15,9 @@ const BATCH_LENGTH_MAX = 64 * 1024;
 
 /** The last events come from the old archive in the moment of the exchange: at most so many, which takes some 10 ms. */
 const EXCHANGE_EVENTS_MAX = 200;
+
+/** Pause where another process has the archive open. */
+const BUSY_MS = 500;
 
 /** Reads the stream; see `Feed`. */
 export type OpenFeed = (
@@ -217,26 +221,31 @@ export class Rebuild {
   }
 
   async #finish(): Promise<void> {
-    const { signal } = this.#options;
+    const { signal, logger } = this.#options;
     // What is erased may have come from the stream once more. There it is not deleted anew.
     await this.#scheduler.repeat(() => this.#eraseStep());
     await this.#scheduler.repeat(() => this.#takeProgress());
-    await this.#archive.checkpoints.whileClosed(() => {
-      signal.throwIfAborted();
-      this.#requireSameLog();
-      this.#exchange();
-    });
+    while (!(await this.#exchange())) {
+      logger.info('the archive is open elsewhere, such as in a backup: the rebuild waits');
+      await sleep(BUSY_MS, undefined, { signal });
+      await this.#copyThrough(this.#end);
+    }
+    this.#received = this.#end;
   }
 
-  /** Everything happens in one turn. The records that are copied in it come after those before. */
-  #exchange(): void {
-    this.#taken = Math.min(this.#taken, this.#next.bounds?.lastSequence ?? 0);
-    while (this.#copy.step(this.#end));
-    while (this.#eraseStep());
-    while (this.#takeProgress());
-    this.#next.erasures.takeNotices(this.#archive.erasures);
-    this.#archive.adopt(this.#next);
-    this.#received = this.#end;
+  /** @returns whether the new archive is in the place of the present one */
+  #exchange(): Promise<boolean> {
+    return this.#archive.checkpoints.whileClosed(() => {
+      this.#options.signal.throwIfAborted();
+      this.#requireSameLog();
+      // From here on everything happens in one turn. The records that are copied in it come after those before.
+      this.#taken = Math.min(this.#taken, this.#next.bounds?.lastSequence ?? 0);
+      while (this.#copy.step(this.#end));
+      while (this.#eraseStep());
+      while (this.#takeProgress());
+      this.#next.erasures.takeNotices(this.#archive.erasures);
+      return this.#archive.adopt(this.#next);
+    });
   }
 
   #eraseStep(): boolean {

@@ -19,6 +19,8 @@ export interface RebuilderOptions {
   readonly openFeed: OpenFeed;
   /** Called when the archive has another file. */
   readonly onExchanged: () => void;
+  /** Bytes that are free beside a file; those of its disk if absent. */
+  readonly freeBytes?: (path: string) => number;
 }
 
 interface Underway {
@@ -64,7 +66,7 @@ export class Rebuilder {
     const { store, logger, openFeed } = this.#options;
     if (this.#underway) throw new TidemarkError('conflict', 'A rebuild is under way.');
     const { archive } = store.snapshot();
-    requireRoom(archive.path);
+    requireRoom(archive.path, this.#options.freeBytes ?? freeBytes);
     const cancelling = new AbortController();
     const { signal } = cancelling;
     const rebuild = new Rebuild({ archive, openFeed, logger, signal });
@@ -118,11 +120,15 @@ export class Rebuilder {
   }
 }
 
-/** @throws TidemarkError `unavailable` */
-function requireRoom(path: string): void {
-  const needed = statSync(path).size * ROOM_PART;
+function freeBytes(path: string): number {
   const { bavail, bsize } = statfsSync(dirname(path));
-  const free = bavail * bsize;
+  return bavail * bsize;
+}
+
+/** @throws TidemarkError `unavailable` */
+function requireRoom(path: string, freeBytes: (path: string) => number): void {
+  const needed = statSync(path).size * ROOM_PART;
+  const free = freeBytes(path);
   if (free >= needed) return;
   const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);
   throw new TidemarkError(

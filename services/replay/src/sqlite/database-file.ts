@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { ConfigurationError } from '@tidemark/config';
 import type { Logger } from '@tidemark/telemetry';
@@ -69,6 +78,26 @@ export function setAside(path: string, label: string): string {
   throw refused(path, `was set aside ${SET_ASIDE_MAX} times: remove the old files`);
 }
 
+/**
+ * Whether a database that this process has closed is open in another one, such as that of a backup: whoever closes it last
+ * removes the write-ahead log.
+ */
+export function isOpenElsewhere(path: string): boolean {
+  return existsSync(`${path}-wal`);
+}
+
+/**
+ * Puts the file of a database in the place of another one. Both are closed and have no write-ahead log. At any moment the
+ * name belongs to one of them, whole.
+ */
+export function replaceFile(from: string, to: string): void {
+  renameSync(from, to);
+  // Before anything is written: after a power cut the log of the new file must not meet the old one.
+  const folder = openSync(dirname(to), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
 /** The name of the file, which it gets once. Files of an earlier version have none yet. */
 export function readIdentity(database: Database.Database): string {
   const known = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'identity'").get();
@@ -80,6 +109,11 @@ export function readIdentity(database: Database.Database): string {
     })();
   }
   return database.prepare<[], string>('SELECT id FROM identity').pluck().get() ?? '';
+}
+
+/** Gives a file the name of another one, whose place it takes. */
+export function writeIdentity(database: Database.Database, id: string): void {
+  database.prepare('UPDATE identity SET id = ?').run(id);
 }
 
 function openChecked(path: string, logger: Logger): Database.Database {
