@@ -27,8 +27,8 @@ function openSocket(
     listener.message(JSON.parse(data), data.length);
   };
   socket.onclose = ({ code, reason }) => end(code, reason);
-  // `close` follows. Without a listener some platforms make it an error of the program.
-  socket.onerror = () => undefined;
+  // `close` follows, and says more. After a handshake that failed it does not in Node 22.
+  socket.onerror = () => environment.timer(() => end(1006, ''), 0);
   const send = (message: object) => {
     if (!over && socket.readyState === 1) socket.send(JSON.stringify(message));
   };

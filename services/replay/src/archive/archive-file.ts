@@ -27,6 +27,7 @@ export class ArchiveFile {
   readonly erasures: ErasureTable;
   readonly writer: Writer;
   readonly missing: Statement<[LogRange], SequenceRange>;
+  readonly rows: Statement<[LogRange], number>;
   readonly longestMissing: Statement<[{ through: number; rangesMax: number }], SequenceRange>;
 
   /** @throws ConfigurationError when the file cannot be written or belongs to another program */
@@ -53,6 +54,12 @@ export class ArchiveFile {
        FROM missing WHERE to_sequence > @after AND from_sequence <= @through
        ORDER BY from_sequence`,
     );
+    this.rows = database
+      .prepare<[LogRange], number>(
+        `SELECT sequence FROM events WHERE sequence > @after AND sequence <= @through
+         ORDER BY sequence`,
+      )
+      .pluck();
     this.longestMissing = database.prepare(
       `SELECT * FROM (
          SELECT from_sequence AS "from", min(to_sequence, @through) AS "to" FROM missing

@@ -269,6 +269,11 @@ export class Archive {
     return reader.readItems(topic, { after: 0, through }, limit);
   }
 
+  /** The sequences of a range that the file has a row for, whether that can be read or not. */
+  rowsOf(range: LogRange): number[] {
+    return this.#file.rows.all(range);
+  }
+
   /** Whether an event of the file must not be shown any more. */
   isHidden(sequence: number): boolean {
     return this.#hidden()?.(sequence) ?? false;

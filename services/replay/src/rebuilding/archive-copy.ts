@@ -1,6 +1,6 @@
-import type { ArchivedEvent, SequenceRange } from '@tidemark/protocol';
+import type { ArchivedEvent } from '@tidemark/protocol';
 import type { Archive } from '../archive/archive.ts';
-import { isEmpty } from '../sqlite/log-range.ts';
+import { isEmpty, type LogRange } from '../sqlite/log-range.ts';
 import { type IndexedEvent, toIndexed } from '../sqlite/writer.ts';
 
 /** One step copies at most this much, which takes some 5 ms. */
@@ -35,14 +35,19 @@ export class ArchiveCopy {
       .readPage({ ...range, order: 'asc', eventsMax: STEP_EVENTS_MAX, bytesMax: STEP_BYTES_MAX });
     const end = isEmpty(remaining) ? through : remaining.after;
     const missing = this.#from.missingRanges({ after, through: end });
-    const readable = events.flatMap((event) => {
-      const indexed = readAgain(event);
-      if (!indexed) missing.push(lackOf(event));
-      return indexed ?? [];
-    });
-    this.unreadable += events.length - readable.length;
+    const readable = events.flatMap((event) => readAgain(event) ?? []);
+    const unreadable = this.#unreadableRows({ after, through: end }, readable);
+    this.unreadable += unreadable.length;
+    missing.push(...unreadable.map((sequence) => ({ from: sequence, to: sequence })));
     this.#to.appendEvents(readable, missing, end);
     return end < through;
+  }
+
+  /** Rows of a part that was read which gave no event: their content is none, or a name that they point to is gone. */
+  #unreadableRows(part: LogRange, readable: readonly IndexedEvent[]): number[] {
+    const read = new Set(readable.map(({ sequence }) => sequence));
+    const rows = this.#from.rowsOf(part);
+    return rows.filter((sequence) => !read.has(sequence) && !this.#from.isHidden(sequence));
   }
 }
 
@@ -54,8 +59,4 @@ function readAgain({ sequence, timeMs, json }: ArchivedEvent): IndexedEvent | un
   } catch {
     return undefined;
   }
-}
-
-function lackOf({ sequence }: ArchivedEvent): SequenceRange {
-  return { from: sequence, to: sequence };
 }

@@ -32,8 +32,8 @@ function textOf(sequence: number, slot: Slot, topic: string): string {
   const common = { specversion: '1.0', id: `${sequence}`, source: '/s', publisher: 'p' };
   if (slot === 'invalid') return '{';
   if (slot === 'event') return JSON.stringify({ ...common, type: `t.${sequence % 3}`, topic });
-  const type = 'io.tidemark.erasure';
-  const data = { sequences: [Math.max(1, sequence - 3)], reason: 'r', by: 'b' };
+  const type = 'tidemark.erasure';
+  const data = { sequences: [Math.max(1, sequence - 3)], reason: 'r' };
   return JSON.stringify({ ...common, type, topic: ERASURES_TOPIC, data });
 }
 
@@ -229,6 +229,27 @@ test('content that cannot be read: is missing, so that another archive can give 
   await rebuild.run();
   expect(rebuild.unreadable).toBe(1);
   expect(contents()).toMatchObject({ missing: [{ from: 11, to: 11 }] });
+});
+
+test('a row whose topic is gone, and an erasure whose record is gone: neither is forgotten', async () => {
+  store([
+    ...Array.from({ length: 10 }, () => ({ slot: 'event', topic: 'a' }) as const),
+    { slot: 'event', topic: 'b' },
+    { slot: 'erasure', topic: '' },
+    { slot: 'event', topic: 'a' },
+  ]);
+  eraseAll();
+  expect(archive.isErased({ sequence: 9, topic: 'a' })).toBe(true);
+  archive.close();
+  const database = new Database(archive.path);
+  database.exec("DELETE FROM events WHERE sequence = 12; DELETE FROM topics WHERE name = 'b'");
+  database.close();
+  archive = new Archive(archive.path, logger);
+  const rebuild = create(feedOf([], 14));
+  await rebuild.run();
+  expect(rebuild.unreadable).toBe(1);
+  expect(contents().missing).toEqual([{ from: 11, to: 11 }]);
+  expect(archive.isErased({ sequence: 9, topic: 'a' })).toBe(true);
 });
 
 test('a backup has the archive open: the exchange waits for it, and the copy is sound', async () => {

@@ -229,7 +229,9 @@ export class ErasureTable {
     );
     const complete = STATES.indexOf('complete');
     const take = this.#database.transaction(() => {
-      for (const { record, events, state } of rows) {
+      for (const { record, topic, events, state } of rows) {
+        // Of a record that is gone only the other archive knows what it erased.
+        this.add(record, topic === null ? { sequences: other.sequencesOf(record) } : { topic });
         update.run(events, state === complete ? complete : 0, record);
       }
     });
