@@ -1,4 +1,3 @@
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '@tidemark/telemetry';
 
@@ -7,6 +6,11 @@ const PAUSE_MS = 250;
 
 /** Least JSON that was written since the last checkpoint began, in UTF-16 units. Each one waits for the disk twice. */
 const WRITTEN_MIN = 1024 * 1024;
+
+/** The thread's file. A source that is run itself, as by unit tests, takes the built one: not every Node runs TypeScript. */
+const THREAD = import.meta.url.endsWith('.ts')
+  ? '../../dist/archive/checkpoint-thread.js'
+  : './checkpoint-thread.js';
 
 /** Least time between two log lines about a fault. */
 const FAULT_LOG_MS = 60_000;
@@ -84,8 +88,7 @@ export class Checkpoints {
   }
 
   #start(): Worker {
-    const file = new URL(`./checkpoint-thread${extname(import.meta.url)}`, import.meta.url);
-    const thread = new Worker(file);
+    const thread = new Worker(new URL(THREAD, import.meta.url));
     thread.on('message', (fault: string | undefined) => this.#answer(fault));
     thread.on('error', (error) => this.#answer(String(error)));
     // The next checkpoint begins another one.
