@@ -1,7 +1,8 @@
 import type { connectIn as Connect } from '../../libs/client/dist/client.js';
 import type { Environment } from '../../libs/client/dist/environment.js';
 import type { CursorStore, Message, Subscription, Tidemark } from '../../libs/client/dist/types.js';
-import { randomOf, VirtualClock } from './clock.ts';
+import { Random } from '../simulation/random.ts';
+import { VirtualClock } from './clock.ts';
 import { FakeGateway, FakeSocket, matches } from './gateway.ts';
 
 /** Consumers that wait, in events: so that few events fill them. */
@@ -63,7 +64,8 @@ export class World {
 
   constructor(connect: typeof Connect, seed: number) {
     this.#connect = connect;
-    this.#random = randomOf(seed);
+    const random = new Random(seed);
+    this.#random = () => random.next();
     this.#gateway = new FakeGateway(this.#clock, this.#random);
     this.#readers = PATTERNS.slice(0, 1 + this.#below(PATTERNS.length)).map(
       (topics) => new Reader(topics, this.#random() < 0.25, this.#random() < 0.5),

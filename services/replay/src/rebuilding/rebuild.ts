@@ -13,7 +13,7 @@ import { RestingScheduler } from './resting-scheduler.ts';
 const BATCH_EVENTS_MAX = 50;
 const BATCH_LENGTH_MAX = 64 * 1024;
 
-/** The last events come from the old archive in the moment of the exchange: at most so many, which takes some 10 ms. */
+/** The last events come from the old archive in the moment of the exchange: at most so many, so that the turn stays short. */
 const EXCHANGE_EVENTS_MAX = 200;
 
 /** Pause where another process has the archive open. */
