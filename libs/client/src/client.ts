@@ -37,16 +37,15 @@ export function connectIn<Events extends EventMap>(
   environment: Environment,
   options: ConnectOptions,
 ): Tidemark<Events> {
-  const url = options.url.replace(/\/+$/, '');
+  const urls = serviceUrls(options);
   const closing = new AbortController();
   const traceparent = options.traceparent ?? (() => undefined);
   const tokens = new TokenKeeper(options.token, environment);
-  const requests = new Requests(url, tokens, environment, traceparent, closing.signal);
-  const transports = new Transports(url, environment, traceparent);
+  const requests = new Requests(urls, tokens, environment, traceparent, closing.signal);
+  const transports = new Transports(urls.gateway, environment, traceparent);
   const connection = new Connection(transports, tokens, requests, environment);
   const store = options.store ?? memoryStore();
-  const ingest = options.ingestUrl?.replace(/\/+$/, '') ?? url;
-  const publisher = new Publisher(requests, ingest, environment.random, closing.signal);
+  const publisher = new Publisher(requests, environment.random, closing.signal);
   const cursors = new Set<StoredCursor>();
   const cancelLeave = environment.onLeave(() => {
     for (const cursor of cursors) cursor.flush();
@@ -100,6 +99,11 @@ export function connectIn<Events extends EventMap>(
     },
   };
   return tidemark as unknown as Tidemark<Events>;
+}
+
+function serviceUrls({ url, ingestUrl = url, replayUrl = url }: ConnectOptions) {
+  const base = (address: string) => address.replace(/\/+$/, '');
+  return { gateway: base(url), ingest: base(ingestUrl), replay: base(replayUrl) };
 }
 
 /** A named subscription begins once its cursor has been read. */

@@ -20,16 +20,14 @@ interface Waiting {
  */
 export class Publisher {
   readonly #requests: Requests;
-  readonly #base: string;
   readonly #random: () => number;
   readonly #closing: AbortSignal;
   readonly #waiting: Waiting[] = [];
   #bytes = 0;
   #isSending = false;
 
-  constructor(requests: Requests, base: string, random: () => number, closing: AbortSignal) {
+  constructor(requests: Requests, random: () => number, closing: AbortSignal) {
     this.#requests = requests;
-    this.#base = base;
     this.#random = random;
     this.#closing = closing;
   }
@@ -62,7 +60,7 @@ export class Publisher {
       if (this.#closing.aborted) throw closedError();
       signal?.throwIfAborted();
       try {
-        const options = { body, headers, base: this.#base, ...(signal && { signal }) };
+        const options = { body, headers, service: 'ingest' as const, ...(signal && { signal }) };
         return (await this.#requests.once('POST', '/v1/events', options)).body as Published;
       } catch (error) {
         if (!(error instanceof TidemarkClientError) || !error.retryable) throw error;

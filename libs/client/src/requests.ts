@@ -2,7 +2,7 @@ import { backoffMs, pause } from './backoff.ts';
 import type { Environment } from './environment.ts';
 import { type ErrorBody, offlineError, TidemarkClientError } from './errors.ts';
 import type { TokenKeeper } from './token.ts';
-import type { Answer, RequestOptions } from './types.ts';
+import type { Answer, RequestOptions, Service } from './types.ts';
 
 const ATTEMPTS = 5;
 /** An answer that has not come by then does not come: a network may swallow a request. */
@@ -10,20 +10,20 @@ const REQUEST_MS = 30_000;
 
 /** Requests over HTTP with the token: the one place that turns answers into errors. */
 export class Requests {
-  readonly #base: string;
+  readonly #urls: Readonly<Record<Service, string>>;
   readonly #tokens: TokenKeeper;
   readonly #environment: Environment;
   readonly #traceparent: () => string | undefined;
   readonly #closing: AbortSignal;
 
   constructor(
-    base: string,
+    urls: Readonly<Record<Service, string>>,
     tokens: TokenKeeper,
     environment: Environment,
     traceparent: () => string | undefined,
     closing: AbortSignal,
   ) {
-    this.#base = base;
+    this.#urls = urls;
     this.#tokens = tokens;
     this.#environment = environment;
     this.#traceparent = traceparent;
@@ -73,14 +73,14 @@ export class Requests {
 
   async #fetch(method: string, path: string, options: RequestOptions, token: string) {
     const traceparent = this.#traceparent();
-    const { body, headers, signal } = options;
+    const { body, headers, signal, service = 'gateway' } = options;
     let response: Response;
     let text: string;
     const tooLate = new AbortController();
     const cancel = this.#environment.timer(() => tooLate.abort(), REQUEST_MS);
     const ending = this.#either(signal, tooLate.signal);
     try {
-      response = await this.#environment.fetch(`${options.base ?? this.#base}${path}`, {
+      response = await this.#environment.fetch(`${this.#urls[service]}${path}`, {
         method,
         headers: {
           authorization: `Bearer ${token}`,

@@ -1,7 +1,7 @@
 import type { Environment } from './environment.ts';
-import { sseLink } from './sse.ts';
+import { sseLinkOnDemand } from './sse-on-demand.ts';
 import { webSocketLink } from './web-socket.ts';
-import type { Link, LinkListener } from './wire.ts';
+import type { Link, LinkListener, OpenLink } from './wire.ts';
 
 /** After so many failures of WebSocket where the gateway answers requests, SSE is tried. */
 const FAILURES = 2;
@@ -11,15 +11,15 @@ const SSE_MS = 5 * 60_000;
 /** Chooses between WebSocket and SSE, by what got through. */
 export class Transports {
   readonly #environment: Environment;
-  readonly #webSocket: ReturnType<typeof webSocketLink>;
-  readonly #sse: ReturnType<typeof sseLink>;
+  readonly #webSocket: OpenLink;
+  readonly #sse: OpenLink;
   #failures = 0;
   #sseUntil: number | undefined;
 
   constructor(url: string, environment: Environment, traceparent: () => string | undefined) {
     this.#environment = environment;
     this.#webSocket = webSocketLink(url, environment);
-    this.#sse = sseLink(url, environment, traceparent);
+    this.#sse = sseLinkOnDemand(url, environment, traceparent);
   }
 
   open(token: string, listener: LinkListener): Link {

@@ -56,6 +56,8 @@ export interface ConnectOptions {
   readonly url: string;
   /** The base URL of ingest, for `publish`; `url` if absent. */
   readonly ingestUrl?: string;
+  /** The base URL of replay, for the inbox; `url` if absent. */
+  readonly replayUrl?: string;
   /**
    * The token, or a function that answers a new one. The function is asked when the first connection opens,
    * before the token expires, and when a service has refused it. Calls at the same time share one answer.
@@ -207,13 +209,16 @@ export interface Joined<State> {
   close(): void;
 }
 
+/** The services that answer requests; behind one proxy they have one base URL. */
+export type Service = 'gateway' | 'ingest' | 'replay';
+
 /** What a request may have beside its method and path. */
 export interface RequestOptions {
   /** Becomes JSON, unless it is a text already. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The service; the gateway if absent. */
-  readonly base?: string;
+  /** The gateway if absent. */
+  readonly service?: Service;
   readonly signal?: AbortSignal;
 }
 
