@@ -10,13 +10,14 @@ import type { Logger, Metrics } from '@tidemark/telemetry';
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveStore } from '../archive/archive-store.ts';
 import { topicRanges } from '../selection/topic-ranges.ts';
+import type { DictionaryEntry } from '../sqlite/dictionary.ts';
 import type { InboxChanges } from './changes.ts';
 import { cursorOf, type Inboxes } from './inboxes.ts';
 
 /** Inboxes in one read of the file. */
 const NAMES_PER_READ = 200;
 
-/** The pause after each append, so that many inboxes take no more than a small part of the service. */
+/** The pause after each read and each append, so that many inboxes take no more than a small part of the service. */
 const PAUSE_MS = 10;
 
 /** The part of a stream with a largest size, counted from its oldest event, from which inboxes are stored again. */
@@ -83,9 +84,13 @@ export class InboxKeeper {
     const { store, signal } = this.#options;
     const { archive } = store.snapshot();
     const through = this.#dueThrough(archive);
-    for (const topic of dueTopics(archive, through)) {
+    for (const topics of inboxTopics(archive)) {
+      for (const { name, lastSequence } of topics) {
+        if (lastSequence <= through && (await this.#keep(name))) await pause(PAUSE_MS);
+        if (signal.aborted || !archive.open) return;
+      }
+      await pause(PAUSE_MS);
       if (signal.aborted || !archive.open) return;
-      if (await this.#keep(topic)) await pause(PAUSE_MS);
     }
   }
 
@@ -115,12 +120,12 @@ export class InboxKeeper {
   }
 }
 
-/** The topics of inboxes whose last event lies at a sequence or before it. */
-function* dueTopics(archive: Archive, through: number): Generator<string> {
+/** The topics of all inboxes, in parts of one read each. */
+function* inboxTopics(archive: Archive): Generator<DictionaryEntry[]> {
   for (const range of topicRanges(['inbox.*'])) {
     for (let after: string | undefined = ''; after !== undefined; ) {
       const read = archive.topics.listEntries({ ...range, after, limit: NAMES_PER_READ });
-      for (const { name, lastSequence } of read) if (lastSequence <= through) yield name;
+      yield read;
       after = read.length < NAMES_PER_READ ? undefined : read.at(-1)?.name;
     }
   }
