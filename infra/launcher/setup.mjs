@@ -81,11 +81,14 @@ async function install(say) {
 }
 
 async function build() {
-  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { ok, output } = await run(process.execPath, [compiler, '-b'], {
-    cwd: ROOT,
-    guarded: true,
-  });
+  await runStep([join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  // What the gateway serves to pages without a bundler.
+  await runStep([join(ROOT, 'libs', 'client', 'bundle.mjs')]);
+}
+
+/** @param {string[]} program */
+async function runStep(program) {
+  const { ok, output } = await run(process.execPath, program, { cwd: ROOT, guarded: true });
   if (ok) return;
   console.error(output);
   throw new Failure('The build failed; the errors stand above.');

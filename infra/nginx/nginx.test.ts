@@ -10,6 +10,7 @@ import {
   READ_TIMEOUT_S,
   startNginx,
 } from '../../test/support/nginx.ts';
+import { makeToken } from '../../test/support/services.ts';
 import {
   metric,
   namesOf,
@@ -66,6 +67,22 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     expect(await one.json()).toMatchObject({ event: numbered('proxied.http', 1) });
     const page = await fetch(`${proxy.url}/v1/events?topics=proxied.http`, { headers });
     expect(((await page.json()) as { items: unknown[] }).items).toHaveLength(1);
+  });
+
+  test('an inbox: finds replay', async () => {
+    const headers = { authorization: `Bearer ${await makeToken('inbox:>', 'alice')}` };
+    for (const path of ['/v1/inbox', '/v1/inbox/counts', '/v1/inbox/follows']) {
+      const answer = await fetch(`${proxy.url}${path}`, { headers });
+      expect([path, answer.status]).toEqual([path, 200]);
+    }
+  });
+
+  test('the client library: comes from a gateway, with its parts', async () => {
+    for (const path of ['/client.js', '/client-sse.js']) {
+      const answer = await fetch(`${proxy.url}${path}`);
+      expect([path, answer.status]).toEqual([path, 200]);
+      expect(answer.headers.get('content-type')).toBe('text/javascript; charset=utf-8');
+    }
   });
 
   test('a webhook: finds ingest, which says that it knows no such sender', async () => {

@@ -1,6 +1,5 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { bundleClient } from '../../libs/client/bundle.mjs';
 import { makeToken } from '../support/services.ts';
 import { ids, type System, series, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -25,11 +24,10 @@ describe.skipIf(executable === undefined)('client library (needs Chromium)', () 
   let site: Site;
   let system: System;
   let token = '';
-  let library = '';
 
   beforeAll(async () => {
     site = await startSite();
-    [browser, system, token, library] = await Promise.all([
+    [browser, system, token] = await Promise.all([
       startBrowser(executable ?? ''),
       startSystem({
         env: {
@@ -38,7 +36,6 @@ describe.skipIf(executable === undefined)('client library (needs Chromium)', () 
         },
       }),
       makeToken('subscribe:>', 'alice'),
-      bundleClient(),
     ]);
   });
   afterAll(async () => {
@@ -61,10 +58,9 @@ describe.skipIf(executable === undefined)('client library (needs Chromium)', () 
 
   /** Follows a topic in the page. With `keep` its cursor and the list survive a reload. */
   async function follow(page: Page, topic: string, after: string, keep = false): Promise<void> {
-    const blob = `new Blob([${JSON.stringify(library)}], { type: 'text/javascript' })`;
     // As text: what is a function here gets its `import` replaced.
     await page.evaluate(
-      `import(URL.createObjectURL(${blob})).then((module) => { globalThis.library = module; })`,
+      `import('${system.gateway.url}/client.js').then((module) => { globalThis.library = module; })`,
     );
     await page.evaluate(
       async ([url, token, topic, after, keep]) => {

@@ -71,6 +71,8 @@ export interface AppOptions {
   /** The checks of `/readyz` by name. The service is ready while all are true. */
   readonly checks: Readonly<Record<string, () => boolean>>;
   readonly endpoints: readonly Endpoint[];
+  /** What it answers to a GET without a token, besides health, metrics and documents; not on the admin port. */
+  readonly pages?: readonly OpenPage[];
   /** The web pages that may use the endpoints; none if absent. */
   readonly origins?: Origins;
   /** Has the lines about refused requests; one of its own if absent. */
@@ -100,7 +102,7 @@ export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
   const { checkHost, channels } = options;
   const endpoints = [...options.endpoints, ...(options.adminEndpoints ?? [])];
-  return build(endpoints, { metrics: true, checkHost, channels });
+  return build(endpoints, { metrics: true, checkHost, channels, pages: options.pages });
 }
 
 /**
@@ -117,7 +119,12 @@ export function createApps(
   const build = builder(options);
   const { checkHost, channels } = options;
   return {
-    app: build(options.endpoints, { metrics: false, checkHost, channels }),
+    app: build(options.endpoints, {
+      metrics: false,
+      checkHost,
+      channels,
+      pages: options.pages,
+    }),
     admin: build(options.adminEndpoints ?? [], {
       metrics: true,
       channels: [],
@@ -130,14 +137,18 @@ interface Shown {
   readonly metrics: boolean;
   readonly checkHost: CheckHost | undefined;
   readonly channels: AppOptions['channels'];
+  readonly pages?: AppOptions['pages'];
 }
 
 function builder(options: AppOptions) {
   const observation = observe(options);
-  return (endpoints: readonly Endpoint[], { metrics, checkHost, channels = [] }: Shown) => {
+  return (
+    endpoints: readonly Endpoint[],
+    { metrics, checkHost, channels = [], pages = [] }: Shown,
+  ) => {
     const app = createBare(observation);
     if (checkHost) app.use((request, _response, next) => next(checkHost(request)));
-    const open = [...healthPages(options), ...(metrics ? [metricsPage(options)] : [])];
+    const open = [...healthPages(options), ...(metrics ? [metricsPage(options)] : []), ...pages];
     for (const page of [
       ...open,
       ...documentPages({ ...options, channels }, [...open, ...endpoints]),

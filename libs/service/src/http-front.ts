@@ -4,6 +4,7 @@ import {
   createApps,
   type Endpoint,
   HttpServer,
+  type OpenPage,
   parseHosts,
   type ServerOptions,
 } from '@tidemark/http';
@@ -26,6 +27,8 @@ export interface FrontConfiguration extends ServerOptions, AdminPort {
 export interface FrontOptions {
   readonly endpoints: readonly Endpoint[];
   readonly adminEndpoints?: readonly Endpoint[];
+  /** What it answers to a GET without a token. */
+  readonly pages?: readonly OpenPage[];
   /** What `/asyncapi.json` describes. */
   readonly channels: readonly Channel[];
   /** The checks of `/readyz`, which `revocations` is added to. The service is ready while all are true. */
@@ -48,7 +51,7 @@ export interface HttpFront {
 export function createHttpFront(
   parts: ServiceParts,
   configuration: FrontConfiguration,
-  { endpoints, adminEndpoints = [], channels, checks }: FrontOptions,
+  { endpoints, adminEndpoints = [], pages = [], channels, checks }: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { checkHost } = parts;
@@ -68,6 +71,7 @@ export function createHttpFront(
       checks: { ...checks, revocations: () => revocations.isComplete },
       endpoints,
       adminEndpoints,
+      pages,
       metricsCacheMs: configuration.metricsCacheMs,
       checkHost,
       checkAdminHost: parseHosts({ ...configuration, host: configuration.adminHost }),

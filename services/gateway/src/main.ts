@@ -20,6 +20,7 @@ import { ArchiveReader } from './sources/archive-reader.ts';
 import { startFeed } from './sources/feed.ts';
 import { LogHead, SEARCHES_MAX } from './sources/log-head.ts';
 import { StreamReader } from './sources/stream-reader.ts';
+import { clientFiles } from './transports/client-files.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { headEndpoint } from './transports/head-endpoint.ts';
 import { MessageBytes } from './transports/message-bytes.ts';
@@ -104,6 +105,7 @@ runService({
         access.ticketEndpoint,
       ],
       adminEndpoints: access.adminEndpoints,
+      pages: clientFiles(logger),
       channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
       checks: {
         feed: () => feed?.reading ?? false,
