@@ -78,7 +78,7 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
   });
 
   test('the client library: comes from a gateway, with its parts', async () => {
-    for (const path of ['/client.js', '/client-sse.js']) {
+    for (const path of ['/client.js', '/client-http.js']) {
       const answer = await fetch(`${proxy.url}${path}`);
       expect([path, answer.status]).toEqual([path, 200]);
       expect(answer.headers.get('content-type')).toBe('text/javascript; charset=utf-8');

@@ -1,10 +1,9 @@
 import { Connection } from './connection.ts';
 import { type Environment, systemEnvironment } from './environment.ts';
-import { closedError, TidemarkClientError } from './errors.ts';
+import { closedError, type TidemarkClientError } from './errors.ts';
 import { JoinedState } from './join.ts';
 import { memoryStore } from './memory-store.ts';
-import { Publisher } from './publisher.ts';
-import { Requests } from './requests.ts';
+import { onDemand } from './on-demand.ts';
 import { LiveSnapshot } from './snapshot.ts';
 import { StoredCursor } from './stored-cursor.ts';
 import { OpenSubscription } from './subscription.ts';
@@ -41,11 +40,21 @@ export function connectIn<Events extends EventMap>(
   const closing = new AbortController();
   const traceparent = options.traceparent ?? (() => undefined);
   const tokens = new TokenKeeper(options.token, environment);
-  const requests = new Requests(urls, tokens, environment, traceparent, closing.signal);
-  const transports = new Transports(urls.gateway, environment, traceparent);
-  const connection = new Connection(transports, tokens, requests, environment);
+  const http = onDemand(async () => {
+    const { createHttp } = await import('./http.ts');
+    return createHttp({ urls, tokens, environment, traceparent, closing: closing.signal });
+  });
+  const connection = new Connection(
+    new Transports(urls.gateway, environment, http),
+    tokens,
+    http,
+    environment,
+  );
+  // While the network is there, so that events can be published, and wait, when it is not.
+  connection.onStatus(({ state }) => {
+    if (state === 'live') http().catch(() => undefined);
+  });
   const store = options.store ?? memoryStore();
-  const publisher = new Publisher(requests, environment.random, closing.signal);
   const cursors = new Set<StoredCursor>();
   const cancelLeave = environment.onLeave(() => {
     for (const cursor of cursors) cursor.flush();
@@ -60,20 +69,6 @@ export function connectIn<Events extends EventMap>(
     return subscription;
   };
 
-  /** An outage is no answer: the end of the log is asked for until there is one. */
-  const head = async (): Promise<string> => {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const { body } = await requests.once('GET', '/v1/head');
-        return (body as { cursor: string }).cursor;
-      } catch (error) {
-        if (!(error instanceof TidemarkClientError) || !error.retryable) throw error;
-        await requests.pause(attempt, error);
-        if (closing.signal.aborted) throw closedError();
-      }
-    }
-  };
-
   const tidemark: Tidemark<Record<string, unknown>> = {
     get status() {
       return connection.status;
@@ -82,14 +77,15 @@ export function connectIn<Events extends EventMap>(
     subscribe,
     snapshot: (topics, options = {}) =>
       new LiveSnapshot((more) => subscribe(topics, more), options),
-    join: (options) => new JoinedState({ head, subscribe }, options),
+    join: (options) =>
+      new JoinedState({ head: async () => (await http()).head(), subscribe }, options),
     publish: async (event, options) => {
       if (closing.signal.aborted) throw closedError();
-      return publisher.publish(event, options);
+      return (await http()).publisher.publish(event, options);
     },
     authenticate: () => connection.authenticate(),
     request: async <Body>(method: string, path: string, options?: RequestOptions) => {
-      const answer = await requests.send(method, path, options);
+      const answer = await (await http()).requests.send(method, path, options);
       return { ...answer, body: answer.body as Body };
     },
     close: () => {

@@ -1,8 +1,8 @@
 import { backoffMs, SLOW_ATTEMPT } from './backoff.ts';
 import type { Cancel, Environment } from './environment.ts';
-import { closedError, TidemarkClientError } from './errors.ts';
+import { closedError, isRefusal, TidemarkClientError } from './errors.ts';
+import type { Http } from './http.ts';
 import { Listeners } from './listeners.ts';
-import { isRefusal, type Requests } from './requests.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import type { OpenSubscription, SubscriptionHost } from './subscription.ts';
 import type { TokenKeeper } from './token.ts';
@@ -28,7 +28,7 @@ type Phase = 'idle' | 'opening' | 'open' | 'waiting' | 'stopped' | 'closed';
 export class Connection implements SubscriptionHost {
   readonly #transports: Transports;
   readonly #tokens: TokenKeeper;
-  readonly #requests: Requests;
+  readonly #http: () => Promise<Http>;
   readonly #environment: Environment;
   readonly #subscriptions = new Set<OpenSubscription>();
   /** Those on the present link, by their ids there. */
@@ -54,12 +54,12 @@ export class Connection implements SubscriptionHost {
   constructor(
     transports: Transports,
     tokens: TokenKeeper,
-    requests: Requests,
+    http: () => Promise<Http>,
     environment: Environment,
   ) {
     this.#transports = transports;
     this.#tokens = tokens;
-    this.#requests = requests;
+    this.#http = http;
     this.#environment = environment;
     this.#silence = new SilenceWatch(environment, {
       ask: () => this.#link?.ping(),
@@ -219,7 +219,8 @@ export class Connection implements SubscriptionHost {
     const number = this.#number;
     const token = this.#token;
     this.#tell();
-    const outcome = await this.#requests.once('GET', '/v1/head').then(
+    const answer = this.#http().then(({ requests }) => requests.once('GET', '/v1/head'));
+    const outcome = await answer.then(
       () => undefined,
       (error: unknown) => error,
     );

@@ -51,3 +51,11 @@ export function offlineError(cause: unknown): TidemarkClientError {
     { cause },
   );
 }
+
+/** Whether a new token may help. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof TidemarkClientError &&
+    (error.code === 'unauthenticated' || error.code === 'token_expired')
+  );
+}

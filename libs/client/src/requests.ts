@@ -1,6 +1,7 @@
 import { backoffMs, pause } from './backoff.ts';
 import type { Environment } from './environment.ts';
-import { type ErrorBody, offlineError, TidemarkClientError } from './errors.ts';
+import { type ErrorBody, isRefusal, offlineError, TidemarkClientError } from './errors.ts';
+import type { HttpOptions } from './http.ts';
 import type { TokenKeeper } from './token.ts';
 import type { Answer, RequestOptions, Service } from './types.ts';
 
@@ -16,13 +17,7 @@ export class Requests {
   readonly #traceparent: () => string | undefined;
   readonly #closing: AbortSignal;
 
-  constructor(
-    urls: Readonly<Record<Service, string>>,
-    tokens: TokenKeeper,
-    environment: Environment,
-    traceparent: () => string | undefined,
-    closing: AbortSignal,
-  ) {
+  constructor({ urls, tokens, environment, traceparent, closing }: HttpOptions) {
     this.#urls = urls;
     this.#tokens = tokens;
     this.#environment = environment;
@@ -113,14 +108,6 @@ export class Requests {
     }
     return any;
   }
-}
-
-/** Whether a new token may help. */
-export function isRefusal(error: unknown): boolean {
-  return (
-    error instanceof TidemarkClientError &&
-    (error.code === 'unauthenticated' || error.code === 'token_expired')
-  );
 }
 
 function parse(text: string): unknown {

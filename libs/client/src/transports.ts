@@ -1,5 +1,5 @@
 import type { Environment } from './environment.ts';
-import { sseLinkOnDemand } from './sse-on-demand.ts';
+import type { Http } from './http.ts';
 import { webSocketLink } from './web-socket.ts';
 import type { Link, LinkListener, OpenLink } from './wire.ts';
 
@@ -16,10 +16,10 @@ export class Transports {
   #failures = 0;
   #sseUntil: number | undefined;
 
-  constructor(url: string, environment: Environment, traceparent: () => string | undefined) {
+  constructor(url: string, environment: Environment, http: () => Promise<Http>) {
     this.#environment = environment;
     this.#webSocket = webSocketLink(url, environment);
-    this.#sse = sseLinkOnDemand(url, environment, traceparent);
+    this.#sse = linkOnDemand(async () => (await http()).openSse);
   }
 
   open(token: string, listener: LinkListener): Link {
@@ -59,4 +59,30 @@ export class Transports {
     this.forget();
     return false;
   }
+}
+
+/** A link whose code may have to be loaded first. */
+function linkOnDemand(load: () => Promise<OpenLink>): OpenLink {
+  return (token, listener) => {
+    let link: Link | undefined;
+    let isOver = false;
+    load().then(
+      (open) => {
+        if (!isOver) link = open(token, listener);
+      },
+      // As with every link that does not open, there is a next attempt.
+      (error: unknown) => isOver || listener.ended({ code: 1006, reason: String(error) }),
+    );
+    return {
+      // Nobody subscribes before `welcome`, which the link says.
+      subscribe: (id, request) => link?.subscribe(id, request),
+      unsubscribe: (id) => link?.unsubscribe(id),
+      authenticate: () => false,
+      ping: () => undefined,
+      close: () => {
+        isOver = true;
+        link?.close();
+      },
+    };
+  };
 }
