@@ -15,9 +15,10 @@ const TOKEN_TTL_SECONDS = 24 * 3600;
  * What the examples talk to: GATEWAY_URL, INGEST_URL, REPLAY_URL and TOKEN, or else what `npm start` runs.
  *
  * @param {string} scope what the token may do, where one has to be made
+ * @param {string} [subject] whose it is
  * @returns {Promise<Settings>}
  */
-export async function readSettings(scope) {
+export async function readSettings(scope, subject = 'example') {
   const environment = process.env;
   /** @param {import('../infra/launcher/settings.mjs').ServiceName} service */
   const url = (service) => {
@@ -26,7 +27,7 @@ export async function readSettings(scope) {
     return (given || own).replace(/\/$/, '');
   };
   const folder = dataFolder(environment);
-  const made = { environment, folder, subject: 'example', scope, ttlSeconds: TOKEN_TTL_SECONDS };
+  const made = { environment, folder, subject, scope, ttlSeconds: TOKEN_TTL_SECONDS };
   return {
     gateway: url('gateway'),
     ingest: url('ingest'),

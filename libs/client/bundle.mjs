@@ -83,7 +83,9 @@ function shortener(code) {
   return (one) =>
     one
       .replace(/\b(?:async|get|set|static)(?=#)/g, '$& ')
-      .replace(/#?[a-zA-Z_]\w*/g, (name) => names.get(name) ?? name);
+      .replace(/#?[a-zA-Z_]\w*/g, (name) => names.get(name) ?? name)
+      // Fields without a value: their constructors set them.
+      .replace(/(class(?: extends \w+)?\{)(?:\w+;)+/g, '$1');
 }
 
 /** @returns {Set<string>} */

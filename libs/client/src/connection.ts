@@ -63,7 +63,7 @@ export class Connection implements SubscriptionHost {
     this.#environment = environment;
     this.#silence = new SilenceWatch(environment, {
       ask: () => this.#link?.ping(),
-      dead: () => this.#lost({ code: 1006, reason: 'Nothing came for two heartbeats.' }),
+      dead: () => this.#lost({ code: 1006, reason: '' }),
     });
     this.#cancelWake = environment.onWake(() => this.wake());
   }
@@ -136,10 +136,7 @@ export class Connection implements SubscriptionHost {
     const number = this.#number;
     const isCurrent = () => number === this.#number;
     this.#openedAt = this.#environment.now();
-    this.#timer = this.#environment.timer(
-      () => this.#lost({ code: 1006, reason: 'No answer.' }),
-      OPEN_MS,
-    );
+    this.#timer = this.#environment.timer(() => this.#lost({ code: 1006, reason: '' }), OPEN_MS);
     this.#tell();
     this.#tokens.get().then(
       (token) => {

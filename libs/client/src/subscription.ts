@@ -1,7 +1,7 @@
 import { isAfter } from './cursors.ts';
 import { closedError, type TidemarkClientError } from './errors.ts';
 import { Listeners } from './listeners.ts';
-import { type Item, MessageQueue } from './message-queue.ts';
+import { MessageQueue, type Taken } from './message-queue.ts';
 import { topicMatcher, typeMatcher } from './patterns.ts';
 import type { StoredCursor } from './stored-cursor.ts';
 import type { CloudEvent, Message, SubscribeOptions, Subscription } from './types.ts';
@@ -40,7 +40,7 @@ export class OpenSubscription implements Subscription<CloudEvent> {
   readonly #store: StoredCursor;
   readonly #matchesTopic: (topic: string) => boolean;
   readonly #matchesType: (type: string) => boolean;
-  readonly #queue = new MessageQueue();
+  readonly #queue: MessageQueue;
   readonly #passed = new Listeners<[Passed]>();
   readonly #ready = deferred();
   readonly #live = deferred();
@@ -50,7 +50,7 @@ export class OpenSubscription implements Subscription<CloudEvent> {
   #received: string | undefined;
   #lastPending: boolean;
   #lastBegun = false;
-  #inHand: Item | undefined;
+  #inHand: Taken | undefined;
   #consumed = false;
   #wake: (() => void) | undefined;
   #ended: { readonly error?: TidemarkClientError } | undefined;
@@ -67,6 +67,7 @@ export class OpenSubscription implements Subscription<CloudEvent> {
     this.#store = store;
     this.#start = store.cursor ?? options.after ?? 'latest';
     this.#lastPending = this.#start === 'last';
+    this.#queue = new MessageQueue(options.deliver);
     this.#matchesTopic = topicMatcher(topics);
     this.#matchesType = typeMatcher(options.types);
     this.ready = this.#ready.promise;
@@ -253,7 +254,7 @@ export class OpenSubscription implements Subscription<CloudEvent> {
     }
   }
 
-  #hand(item: Item): Message<CloudEvent> {
+  #hand(item: Taken): Message<CloudEvent> {
     this.#inHand = item;
     if (this.isPaused && this.#queue.isHalfEmpty && !this.#ended) this.#host.resume(this);
     const { message } = item;

@@ -76,7 +76,10 @@ export interface SubscribeOptions {
   readonly after?: Start;
   /** Only events of these types (section 2.2). */
   readonly types?: readonly string[];
-  /** `latest`: only the newest event of each topic while the subscription is behind (section 6.7). */
+  /**
+   * `latest`: only the newest event of each topic while the subscription is behind (section 6.7), or its consumer is.
+   * With other subscriptions that overlap it may be more.
+   */
   readonly deliver?: 'all' | 'latest';
   /** With `after: "last"`: the last events have this cursor (section 4.3). */
   readonly atLeast?: string;
