@@ -108,14 +108,14 @@ export class FakeInbox {
   mark(request: MarkRequest): InboxAnswer {
     const { mark, upTo, cursors, until, id: _, ...others } = request;
     const isSingle = mark === 'unread' || mark === 'unarchived' || mark === 'snoozed';
-    if (!MARKS.includes(mark)) throw new Refusal('invalid_query', 'mark must be a mark.');
-    if (Object.keys(others).length > 0 || (upTo === undefined) === (cursors === undefined)) {
-      throw new Refusal('invalid_query', 'upTo must be there, or cursors, and not both.');
-    }
+    if (!MARKS.includes(mark)) throw wrong('mark', 'must be a mark');
+    for (const name of Object.keys(others)) throw wrong(name, 'is no field of a mark');
+    if ((upTo === undefined) === (cursors === undefined))
+      throw wrong('upTo', 'must be there, or cursors, and not both');
     if (isSingle && upTo !== undefined)
-      throw new Refusal('invalid_query', `upTo does not go with ${mark}: name cursors.`);
+      throw wrong('upTo', `does not go with ${mark}: name cursors`);
     if ((mark === 'snoozed') !== (until !== undefined))
-      throw new Refusal('invalid_query', 'until must be there for snoozed, and for nothing else.');
+      throw wrong('until', 'must be there for snoozed, and for nothing else');
     const target = upTo === undefined ? undefined : this.#requireKnown(upTo);
     const sequences = this.#requireItems(cursors ?? []);
     return this.#change(request, (state) => {
@@ -132,7 +132,7 @@ export class FakeInbox {
 
   follow(request: FollowRequest): InboxAnswer {
     const { change, pattern, types } = request;
-    if (!CHANGES.includes(change)) throw new Refusal('invalid_query', 'change must be a change.');
+    if (!CHANGES.includes(change)) throw wrong('change', 'must be a change');
     requirePatterns([pattern]);
     if (change === 'follow') this.#permissions.require('subscribe', pattern);
     const one: InboxPattern = { pattern, ...(types && { types: [...new Set(types)].sort() }) };
@@ -256,7 +256,7 @@ export class FakeInbox {
 
   #page(query: URLSearchParams): object {
     const accepts = STATES[query.get('state') ?? ''];
-    if (!accepts) throw new Refusal('invalid_query', 'state must be a state.');
+    if (!accepts) throw wrong('state', 'must be a state');
     const matchesTopic = topicMatcher(query.get('topics')?.split(',') ?? ['>']);
     const matchesType = typeMatcher(query.get('types')?.split(','));
     const before = query.get('before');
@@ -290,6 +290,10 @@ export class FakeInbox {
     if (!gap) return sequence;
     throw new Refusal('invalid_cursor', 'The cursor is none of this log.');
   }
+}
+
+function wrong(path: string, message: string): Refusal {
+  return new Refusal('invalid_query', `${path} ${message}.`, { faults: [{ path, message }] });
 }
 
 function snooze({ snoozed }: State, sequences: readonly number[], until: string): State['snoozed'] {

@@ -75,7 +75,7 @@ export class FakeServices {
     const known = this.#known.get(key);
     const text = JSON.stringify(rest);
     if (known && known.text !== text) {
-      const message = 'An event with this id is stored, and has other content.';
+      const message = 'The topic has another event with this source and id.';
       throw new Refusal('conflict', message, { cursor: known.cursor });
     }
     if (known) return { ...answer, cursor: known.cursor, duplicate: true };
@@ -95,7 +95,7 @@ export class FakeServices {
     const wanted = match?.split(',').map((tag) => tag.trim().slice(1, -1)) ?? [];
     if (noneMatch === undefined ? cursor !== null && wanted.includes(cursor) : cursor === null)
       return;
-    const message = "The topic's last event is another one.";
-    throw new Refusal('precondition_failed', message, { cursor });
+    const found = cursor === null ? 'has no event' : `is at ${cursor}`;
+    throw new Refusal('precondition_failed', `The topic ${topic} ${found}.`, { cursor });
   }
 }
