@@ -380,6 +380,9 @@ const inbox: Scenario = {
     await step('/marks', { mark: 'seen', upTo: two, id: 'x' });
     await step('/marks', { mark: 'read', cursors: [three] });
     await step('/marks', { mark: 'unread', cursors: [three] });
+    await step('/marks', { mark: 'read', cursors: [one] });
+    await step('/marks', { mark: 'read', upTo: two });
+    await step('/marks', { mark: 'unread', cursors: [two, one] });
     await step('/marks', { mark: 'archived', cursors: [one] });
     await step('/marks', { mark: 'snoozed', cursors: [two], until: '2999-01-01T00:00:00Z' });
     steps.push(await page('&state=snoozed'), await page('&state=archived'));
@@ -397,7 +400,7 @@ const inbox: Scenario = {
         ask('/marks', { mark: 'read', cursors: [one, one.replace(/\d+$/, '0')] }),
       ),
     );
-    await ground.until(() => changes.length >= 9);
+    await ground.until(() => changes.length >= 12);
     const { topics, follows, mutes } = await ask<Record<string, unknown>>('/follows');
     return { steps, changes, rules: { topics, follows, mutes } };
   },
