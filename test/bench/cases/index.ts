@@ -1,5 +1,6 @@
 import { appends } from './appends.ts';
 import type { BenchCase } from './bench-case.ts';
+import { client } from './client.ts';
 import { deep } from './deep.ts';
 import { fairness } from './fairness.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
@@ -25,6 +26,7 @@ export const cases: readonly BenchCase[] = [
   stormTail,
   stormCold,
   deep,
+  client,
   last,
   stalled,
   inbox,

@@ -6,11 +6,14 @@ const TABLE = 'cursors';
 export function indexedDbStore(name = 'tidemark'): CursorStore {
   let opened: Promise<IDBDatabase> | undefined;
   const open = () => {
-    opened ??= openDatabase(name).catch((error) => {
-      opened = undefined;
+    opened ??= openDatabase(name, forget).catch((error) => {
+      forget();
       throw error;
     });
     return opened;
+  };
+  const forget = () => {
+    opened = undefined;
   };
   return {
     get: async (key) => {
@@ -24,10 +27,17 @@ export function indexedDbStore(name = 'tidemark'): CursorStore {
   };
 }
 
-function openDatabase(name: string): Promise<IDBDatabase> {
+async function openDatabase(name: string, onGone: () => void): Promise<IDBDatabase> {
   const request = indexedDB.open(name, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(TABLE);
-  return answer(request);
+  const database = await answer(request);
+  // Whoever deletes it waits for all that have it open; a browser may take it away, too.
+  database.onversionchange = () => {
+    database.close();
+    onGone();
+  };
+  database.onclose = onGone;
+  return database;
 }
 
 function answer<Result>(request: IDBRequest<Result>): Promise<Result> {
