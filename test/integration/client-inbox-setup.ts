@@ -1,5 +1,7 @@
 import { connect, type Tidemark } from '@tidemark/client';
 import { type Inbox, type InboxOptions, openInbox } from '@tidemark/client/inbox';
+import { systemEnvironment } from '../../libs/client/src/environment.ts';
+import { OpenInbox } from '../../libs/client/src/inbox/open-inbox.ts';
 import { makeToken } from '../support/services.ts';
 import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -10,9 +12,12 @@ export class Devices {
   readonly user: InboxUser;
   readonly #system: System;
   readonly #name: string;
+  readonly #random: (() => number) | undefined;
   readonly #open: { readonly tidemark: Tidemark; readonly inbox: Inbox }[] = [];
 
-  constructor(system: System, name: string) {
+  /** @param random where waits come from, such as those after an erasure; of the platform if absent */
+  constructor(system: System, name: string, random?: () => number) {
+    this.#random = random;
     this.#system = system;
     this.#name = name;
     this.user = new InboxUser(system.replay, name);
@@ -22,7 +27,10 @@ export class Devices {
     const { gateway, replay } = this.#system;
     const token = await makeToken(scope, this.#name);
     const tidemark = connect({ url: gateway.url, replayUrl: replay.url, token });
-    const inbox = openInbox(tidemark, options);
+    const random = this.#random;
+    const inbox: Inbox = random
+      ? new OpenInbox(tidemark, options ?? {}, { ...systemEnvironment(), random })
+      : openInbox(tidemark, options);
     this.#open.push({ tidemark, inbox });
     await inbox.ready;
     return inbox;
@@ -36,10 +44,15 @@ export class Devices {
   }
 
   /** Waits until an inbox shows what the service answers; both have everything up to a cursor. */
-  async agrees(inbox: Inbox, { atLeast = '', query = '' } = {}): Promise<InboxPage> {
+  async agrees(
+    inbox: Inbox,
+    { atLeast = '', query = '' } = {},
+    before: (inbox: Inbox) => Promise<void> = async () => {},
+  ): Promise<InboxPage> {
     let page: InboxPage | undefined;
     const at = atLeast && `&atLeast=${atLeast}`;
     const isSame = async () => {
+      await before(inbox);
       page = await this.user.page(`?limit=1000${query}${at}`);
       return JSON.stringify(seenIn(inbox)) === JSON.stringify(answered(page));
     };

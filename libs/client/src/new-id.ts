@@ -1,6 +1,11 @@
+interface Random {
+  randomUUID(): string;
+  getRandomValues(words: Uint32Array): Uint32Array;
+}
+
 /** A random id. `crypto` has `randomUUID` on secure pages only, and React Native has no `crypto`. */
 export function newId(random: () => number): string {
-  const { crypto } = globalThis as { crypto?: Partial<Crypto> };
+  const { crypto } = globalThis as { crypto?: Partial<Random> };
   if (crypto?.randomUUID) return crypto.randomUUID();
   const words = crypto?.getRandomValues?.(new Uint32Array(4));
   return [0, 1, 2, 3]

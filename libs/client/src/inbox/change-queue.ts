@@ -47,8 +47,9 @@ export class ChangeQueue {
         const options = { body, service: 'replay', signal } as const;
         return (await this.#tidemark.request<ChangeAnswer>('POST', path, options)).body;
       } catch (error) {
-        if (!(error instanceof TidemarkClientError) || !error.retryable) throw error;
-        const ms = Math.max(backoffMs(attempt, this.#environment), error.retryAfterMs ?? 0);
+        const { retryable, retryAfterMs = 0 } = error as Partial<TidemarkClientError>;
+        if (!retryable) throw error;
+        const ms = Math.max(backoffMs(attempt, this.#environment), retryAfterMs);
         await pause(ms, this.#environment, signal);
       }
     }

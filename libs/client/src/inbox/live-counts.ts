@@ -72,8 +72,9 @@ export class LiveCounts {
   /** @returns false where it may be what an erasure erased */
   add(item: ItemHeader): boolean {
     const { sequence } = item;
+    if (this.#newer.has(sequence)) return true;
     if (sequence >= this.#erased.from && sequence < this.#erased.record) {
-      if (sequence > this.#at && !this.#newer.has(sequence)) this.#forget(sequence);
+      if (sequence > this.#at) this.#forget(sequence);
       return false;
     }
     if (sequence <= this.#at) return true;

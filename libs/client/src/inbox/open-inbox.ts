@@ -1,7 +1,7 @@
 import { backoffMs, pause } from '../backoff.ts';
 import { sequenceOf } from '../cursors.ts';
 import type { Cancel, Environment } from '../environment.ts';
-import { closedError, TidemarkClientError } from '../errors.ts';
+import { closedError, type TidemarkClientError } from '../errors.ts';
 import { Listeners } from '../listeners.ts';
 import { topicMatcher, typeMatcher } from '../patterns.ts';
 import type { CloudEvent, Message, Subscription, Tidemark } from '../types.ts';
@@ -204,13 +204,13 @@ export class OpenInbox implements Inbox {
   }
 
   async #failed(error: unknown, attempt: number): Promise<void> {
-    const known = error instanceof TidemarkClientError ? error : undefined;
-    if (known?.code === 'invalid_cursor' && this.#last !== undefined) {
+    const { code, retryable, retryAfterMs = 0 } = error as Partial<TidemarkClientError>;
+    if (code === 'invalid_cursor' && this.#last !== undefined) {
       // The log has lost it.
       this.#cut();
       this.#last = undefined;
-    } else if (known?.retryable) {
-      const ms = Math.max(backoffMs(attempt, this.#environment), known.retryAfterMs ?? 0);
+    } else if (retryable) {
+      const ms = Math.max(backoffMs(attempt, this.#environment), retryAfterMs);
       await pause(ms, this.#environment, this.#closing.signal);
     } else this.#end(error);
   }
@@ -271,8 +271,10 @@ export class OpenInbox implements Inbox {
   }
 
   async #get<Body>(path: string, query: Record<string, string | number | undefined>) {
-    const given = Object.entries(query).filter(([, value]) => value !== undefined);
-    const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+    const text = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) text.set(name, String(value));
+    }
     const options = { service: 'replay', signal: this.#closing.signal } as const;
     return (await this.#client.request<Body>('GET', `/v1/inbox${path}?${text}`, options)).body;
   }
@@ -315,7 +317,7 @@ export class OpenInbox implements Inbox {
 
   /** A permission may have gone since the follows were asked for; without the same topics again, that is final. */
   #ended(error: unknown): void {
-    const isForbidden = error instanceof TidemarkClientError && error.code === 'forbidden';
+    const isForbidden = (error as Partial<TidemarkClientError>).code === 'forbidden';
     if (isForbidden && this.#refused !== this.#topics) {
       this.#refused = this.#topics;
       this.#cut();
