@@ -60,8 +60,7 @@ export class ItemList {
 
   /** Takes a page of older items. What a user has paged to stays. */
   append(page: PageAnswer): void {
-    const last = this.#entries.at(-1)?.sequence ?? Number.POSITIVE_INFINITY;
-    this.#entries.push(...this.#read(page, []).filter(({ sequence }) => sequence < last));
+    this.#entries.push(...this.#read(page, []));
     this.#next = page.next;
     this.#most = Math.max(LIVE_ITEMS_MAX, this.#entries.length);
   }
