@@ -4,7 +4,7 @@ export function epochOf(cursor: string): string {
 }
 
 /** Sequences are below 2^53. */
-function sequenceOf(cursor: string): number {
+export function sequenceOf(cursor: string): number {
   return Number(cursor.slice(cursor.lastIndexOf('-') + 1));
 }
 

@@ -1,4 +1,5 @@
 import { closedError, TidemarkClientError } from './errors.ts';
+import { newId } from './new-id.ts';
 import type { Requests } from './requests.ts';
 import type { NewEvent, Published, PublishOptions } from './types.ts';
 
@@ -79,14 +80,4 @@ function condition(ifMatch: PublishOptions['ifMatch']): Record<string, string> {
       .map((cursor) => `"${cursor}"`)
       .join(', '),
   };
-}
-
-/** `crypto` has `randomUUID` on secure pages only, and React Native has no `crypto`. */
-function newId(random: () => number): string {
-  const { crypto } = globalThis as { crypto?: Partial<Crypto> };
-  if (crypto?.randomUUID) return crypto.randomUUID();
-  const words = crypto?.getRandomValues?.(new Uint32Array(4));
-  return [0, 1, 2, 3]
-    .map((n) => (words?.[n] ?? Math.floor(random() * 2 ** 32)).toString(16).padStart(8, '0'))
-    .join('');
 }

@@ -7,6 +7,7 @@ import {
   PATTERN_JSON,
   POSITION_HEADER,
   TIME_JSON,
+  TOPIC_JSON,
   withJson,
 } from '@tidemark/protocol';
 import { z } from 'zod';
@@ -49,6 +50,7 @@ const itemsPageShape = countsShape
 
 const followsShape = z
   .strictObject({
+    inbox: withJson(z.string(), TOPIC_JSON),
     topics: z.array(pattern),
     follows: z.array(
       z.strictObject({ pattern, types, since: cursorShape, permitted: z.boolean() }),

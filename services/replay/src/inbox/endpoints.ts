@@ -190,7 +190,7 @@ class InboxEndpoint {
       ...follow,
       permitted: owner.permits(follow.pattern),
     }));
-    const body = JSON.stringify({ topics, follows: shown, mutes, cursor });
+    const body = JSON.stringify({ inbox: owner.topic, topics, follows: shown, mutes, cursor });
     await this.#answer(read, inbox, Buffer.from(body));
   }
 
