@@ -13,6 +13,7 @@ type Subscribe = (options: SubscribeOptions) => Subscription<CloudEvent>;
 export class LiveSnapshot implements Snapshot<CloudEvent> {
   readonly topics = new Map<string, CloudEvent>();
   readonly ready: Promise<void>;
+  readonly ended: Promise<void>;
   readonly #subscribe: Subscribe;
   readonly #options: SnapshotOptions;
   readonly #changes = new Listeners<[string, CloudEvent | undefined]>();
@@ -24,9 +25,14 @@ export class LiveSnapshot implements Snapshot<CloudEvent> {
   constructor(subscribe: Subscribe, options: SnapshotOptions) {
     this.#subscribe = subscribe;
     this.#options = options;
+    let onLive = () => {};
+    let onFailure = (_: unknown) => {};
     this.ready = new Promise((resolve, reject) => {
-      this.#follow(resolve).catch(reject);
+      onLive = resolve;
+      onFailure = reject;
     });
+    this.ended = this.#follow(onLive);
+    this.ended.catch(onFailure);
     this.ready.catch(() => undefined);
   }
 
