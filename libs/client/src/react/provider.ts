@@ -9,15 +9,18 @@ import {
   useState,
 } from 'react';
 import { connect } from '../client.ts';
-import type { OpenInbox } from '../inbox/types.ts';
+import type { Inbox, InboxOptions } from '../inbox/types.ts';
 import type { ConnectOptions, EventMap, Tidemark } from '../types.ts';
 import type { InboxStore } from './inbox-store.ts';
 import { afterTask, useLatest } from './timing.ts';
 
+/** Any `OpenInbox` is one. */
+type OpenStub = (options?: InboxOptions) => Inbox;
+
 /** What the hooks below a provider share. */
 export interface Scope {
   readonly client: Tidemark;
-  readonly openInbox: OpenInbox | undefined;
+  readonly openInbox: OpenStub | undefined;
   /** By their options. */
   readonly inboxes: Map<string, InboxStore>;
 }
@@ -26,7 +29,7 @@ const ScopeContext = createContext<Scope | undefined>(undefined);
 
 interface CommonProps {
   /** Stands in for `openInbox`, such as the double of `@tidemark/client/testing`. */
-  readonly openInbox?: OpenInbox;
+  readonly openInbox?: OpenStub;
   readonly children?: ReactNode;
 }
 

@@ -1,0 +1,87 @@
+import {
+  NotificationBell,
+  TidemarkProvider,
+  useEvents,
+  useInbox,
+  useSnapshot,
+  useStatus,
+} from '@tidemark/client/react';
+import { type ReactElement, useEffect } from 'react';
+import type { Inbox } from '../../../libs/client/src/inbox/types.ts';
+import type { Kept, Settings } from './kept.ts';
+
+export interface AppProps {
+  readonly what: 'feed' | 'map' | 'bell' | 'bells' | 'nothing';
+  readonly settings: Settings;
+  readonly kept: Kept;
+  readonly openInbox: () => Inbox;
+}
+
+/** Everything below one provider, so that parts come and go while the client stays. */
+export function App({ what, settings, kept, openInbox }: AppProps): ReactElement {
+  const { url, token } = settings;
+  return (
+    <TidemarkProvider options={{ url, token: () => token }} openInbox={openInbox}>
+      {what === 'feed' && <Feed settings={settings} kept={kept} />}
+      {what === 'map' && <Topics settings={settings} kept={kept} />}
+      {(what === 'bell' || what === 'bells') && (
+        <NotificationBell classNames={{ button: 'round' }} onSelect={keepSelected(kept)} />
+      )}
+      {what === 'bells' && <Unread />}
+    </TidemarkProvider>
+  );
+}
+
+function keepSelected(kept: Kept) {
+  return ({ cursor }: { cursor: string }) => void kept.calls.push(`select ${cursor}`);
+}
+
+function Feed({ settings, kept }: Pick<AppProps, 'settings' | 'kept'>): ReactElement {
+  const { topics, failAt, url: _, token: __, ...options } = settings;
+  const { state } = useStatus();
+  // New arrays and functions at each render.
+  const list = useEvents([...topics], { ...options }, ({ id }) => {
+    if (id === failAt) throw new Error(`no ${id}`);
+    kept.heard.push(id);
+  });
+  useEffect(() => {
+    kept.commits++;
+    kept.shown = list.events.map(({ id }) => id);
+    kept.isLive = list.isLive;
+    kept.gaps = list.gaps.length;
+    kept.error = list.error?.message;
+  }, [list, kept]);
+  useEffect(() => {
+    kept.states.push(state);
+  }, [state, kept]);
+  return (
+    <ol>
+      {list.events.map(({ source, id }) => (
+        <li key={`${source} ${id}`}>{id}</li>
+      ))}
+    </ol>
+  );
+}
+
+const maps = new Set<unknown>();
+
+function Topics({ settings, kept }: Pick<AppProps, 'settings' | 'kept'>): ReactElement {
+  const { topics, isReady, error } = useSnapshot([...settings.topics], {
+    tombstone: ({ data }) => (data as { gone?: boolean })?.gone === true,
+  });
+  useEffect(() => {
+    // A map that changed is another one.
+    if (maps.has(topics)) return;
+    maps.add(topics);
+    kept.commits++;
+    kept.shown = [...topics].map(([topic, { id }]) => `${topic} ${id}`).sort();
+    kept.isLive = isReady;
+    kept.error = error?.message;
+  }, [topics, isReady, error, kept]);
+  return <p>{topics.size}</p>;
+}
+
+function Unread(): ReactElement {
+  const { view } = useInbox({});
+  return <p id="unread">{view.counts.unread}</p>;
+}

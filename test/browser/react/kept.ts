@@ -1,0 +1,50 @@
+/** What the page keeps for the test to look at. */
+export interface Kept {
+  /** Ids of the events that `onEvent` got. */
+  heard: string[];
+  /** Ids of the list, or `topic id` of the map, as last rendered. */
+  shown: string[];
+  /** How often it was rendered to the page, and how many frames there were meanwhile. */
+  commits: number;
+  frames: number;
+  isLive: boolean;
+  gaps: number;
+  error: string | undefined;
+  /** States of the connection as they were rendered. */
+  states: string[];
+  /** Calls of the stub inbox, and how often one was opened and closed. */
+  calls: string[];
+  opened: number;
+  closed: number;
+  /** What React complains about. */
+  complaints: string[];
+}
+
+/** What a page is to show. */
+export interface Settings {
+  readonly url: string;
+  readonly token: string;
+  readonly topics: readonly string[];
+  readonly after?: string;
+  readonly name?: string;
+  readonly limit?: number;
+  /** `onEvent` throws at this id. */
+  readonly failAt?: string;
+}
+
+/** What the module of the page offers. */
+export interface Program {
+  readonly version: string;
+  readonly kept: Kept;
+  /** Shows it in Strict Mode; again: with a new render of the same. */
+  show(what: 'feed' | 'map' | 'bell' | 'bells' | 'nothing', settings: Settings): void;
+  /** Takes over what the server has rendered into the root. */
+  hydrate(settings: Settings): void;
+  unmount(): void;
+  /** New items come to the stub inbox. */
+  arrive(count: number): void;
+  /** Items that the stub inbox lists no more. */
+  take(cursor: string): void;
+  /** The next call of the stub inbox is refused. */
+  refuse(): void;
+}
