@@ -6,8 +6,8 @@ import { makeToken } from '../support/services.ts';
 import { ids, type System, series, startSystem, untilHead } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { findChromium, type Site, startBrowser, startSite } from './pages.ts';
-import { bundleReact, REACT_VERSIONS, type ReactVersion } from './react/bundle.ts';
-import type { Kept, Program, Settings } from './react/kept.ts';
+import { bundleReact, loadServer, REACT_VERSIONS, type ReactVersion } from './react/bundle.ts';
+import type { Kept, Program, Settings, What } from './react/kept.ts';
 
 /* The hooks and the bell in a real browser, always in Strict Mode. */
 
@@ -19,7 +19,6 @@ const AXE = readFileSync(
 );
 
 type WithProgram = { program: Program };
-type What = Parameters<Program['show']>[0];
 
 /** What Axe says of the page's root. */
 interface AxeResults {
@@ -88,7 +87,7 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
       topics,
       ...more,
     });
-    const show = (what: What, more: Settings = settings([])) =>
+    const show = (what: What, more: Settings = settings([], { url: '' })) =>
       page.evaluate(
         ([what, more]) => (globalThis as unknown as WithProgram).program.show(what, more),
         [what, more] as const,
@@ -97,7 +96,7 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
       page.evaluate(() => (globalThis as unknown as WithProgram).program.unmount());
     const kept = (): Promise<Kept> =>
       page.evaluate(() => (globalThis as unknown as WithProgram).program.kept);
-    const topic = (name: string) => `react.${name}${version}`;
+    const topic = (...names: string[]) => ['react', version, ...names].join('.');
 
     async function untilKept(isThere: (kept: Kept) => boolean): Promise<Kept> {
       await until(async () => isThere(await kept()));
@@ -186,6 +185,35 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
         });
       });
 
+      test('client that was stopped: gives everything once it is authenticated', async () => {
+        await store(topic('stopped'), 1, 3);
+        const more = { after: 'earliest', token: 'none' };
+        await show('feed', settings([topic('stopped')], more));
+        await untilKept(({ error, states }) => error !== undefined && states.at(-1) === 'stopped');
+        await show('feed', settings([topic('stopped')], { ...more, token }));
+        await page.evaluate(() => (globalThis as unknown as WithProgram).program.authenticate());
+        await untilKept(({ shown }) => shown.length === 3);
+        await store(topic('stopped'), 4, 4);
+        const { heard, error } = await untilKept(({ shown }) => shown.length === 4);
+        expect({ heard, error }).toEqual({ heard: ids(1, 4), error: undefined });
+      });
+
+      if (version !== '18') {
+        test('part of the page that is hidden: goes on where it was when it is shown again', async () => {
+          await show('feed', settings([topic('hidden')]));
+          await untilKept(({ isLive }) => isLive);
+          await store(topic('hidden'), 1, 3);
+          await untilKept(({ shown }) => shown.length === 3);
+          await show('hidden', settings([topic('hidden')]));
+          await until(() => sent.at(-1) === 'unsubscribe');
+          await store(topic('hidden'), 4, 6);
+          await show('feed', settings([topic('hidden')]));
+          await untilKept(({ shown }) => shown.length === 6);
+          const { heard, shown } = await kept();
+          expect({ heard, shown }).toEqual({ heard: ids(1, 6), shown: ids(1, 6) });
+        });
+      }
+
       test('provider that is unmounted: closes the client that it made', async () => {
         await show('feed', settings([topic('gone')]));
         await untilKept(({ isLive }) => isLive);
@@ -198,23 +226,23 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
     });
 
     test('useSnapshot: has the newest event of each topic, in a new map for each change', async () => {
-      await store(topic('map.a'), 1, 3);
-      await store(topic('map.b'), 4, 5);
+      await store(topic('map', 'a'), 1, 3);
+      await store(topic('map', 'b'), 4, 5);
       await untilHead(system);
-      await show('map', settings([`${topic('map')}.*`]));
+      await show('map', settings([topic('map', '*')]));
       const first = await untilKept(({ isLive }) => isLive);
-      expect(first.shown).toEqual([`${topic('map.a')} 3`, `${topic('map.b')} 5`]);
-      await store(topic('map.b'), 6, 6);
-      await store(topic('map.c'), 7, 7);
-      const gone = { id: '8', source: '/gone', type: topic('map.a'), data: { gone: true } };
+      expect(first.shown).toEqual([`${topic('map', 'a')} 3`, `${topic('map', 'b')} 5`]);
+      await store(topic('map', 'b'), 6, 6);
+      await store(topic('map', 'c'), 7, 7);
+      const gone = { id: '8', source: '/gone', type: topic('map', 'a'), data: { gone: true } };
       await system.publisher.store(gone);
       const { shown, commits } = await untilKept(
-        ({ shown }) => shown.join() === `${topic('map.b')} 6,${topic('map.c')} 7`,
+        ({ shown }) => shown.join() === `${topic('map', 'b')} 6,${topic('map', 'c')} 7`,
       );
-      expect(shown).toEqual([`${topic('map.b')} 6`, `${topic('map.c')} 7`]);
+      expect(shown).toEqual([`${topic('map', 'b')} 6`, `${topic('map', 'c')} 7`]);
       expect(commits).toBeGreaterThan(1);
       expect(await page.locator('p').textContent()).toBe('2');
-      expect(sent).toEqual([`subscribe ${topic('map')}.*`]);
+      expect(sent).toEqual([`subscribe ${topic('map', '*')}`]);
     });
 
     describe('bell', () => {
@@ -231,7 +259,7 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
           const { activeElement } = document;
           return activeElement.getAttribute('data-part') ?? activeElement.textContent;
         });
-      const program = <Name extends 'arrive' | 'take' | 'refuse'>(
+      const program = <Name extends 'arrive' | 'take' | 'refuse' | 'setState'>(
         name: Name,
         value: Parameters<Program[Name]>[0],
       ) =>
@@ -370,6 +398,20 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
         ]);
       });
 
+      test('new items of a catch-up: are said when it is over', async () => {
+        await untilReady();
+        await program('setState', 'catching-up');
+        await page.waitForTimeout(100);
+        await program('arrive', 50);
+        await page.waitForTimeout(1500);
+        await program('arrive', 30);
+        expect(await announcement().textContent()).toBe('');
+        await program('setState', 'live');
+        await expect
+          .poll(() => announcement().textContent(), { timeout: 3000 })
+          .toBe('80 new notifications');
+      });
+
       test('action that is refused: is said', async () => {
         await untilReady();
         await bell().click();
@@ -399,9 +441,7 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
     });
 
     test('page of a server: is taken over as it is', async () => {
-      const program = await import(
-        `data:text/javascript;base64,${Buffer.from(await bundleReact(version, 'server.tsx')).toString('base64')}`
-      );
+      const program = await loadServer(version);
       const more = settings([]);
       const html = program.render({ what: 'bell', settings: more, kept: {}, openInbox: () => {} });
       await page.evaluate(

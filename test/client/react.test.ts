@@ -1,26 +1,16 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { TidemarkProviderProps } from '@tidemark/client/react';
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test, vi } from 'vitest';
 import type { OpenInbox } from '../../libs/client/src/inbox/types.ts';
-import { bundleReact, REACT_VERSIONS } from '../browser/react/bundle.ts';
+import { loadServer, REACT_VERSIONS, type ServerProgram } from '../browser/react/bundle.ts';
 
 /* The hooks on a server, which has no window. test/browser/react.test.ts has them in a browser. */
 
 type What = 'feed' | 'map' | 'bell' | 'bells';
 
-interface ServerModule {
-  readonly version: string;
-  render(props: object): string;
-}
-
 describe.each(REACT_VERSIONS)('React %s on a server', (version) => {
-  let folder = '';
-  let server: ServerModule;
+  let server: ServerProgram;
   let requests = 0;
   const gateway = createServer((_request, response) => {
     requests++;
@@ -30,17 +20,11 @@ describe.each(REACT_VERSIONS)('React %s on a server', (version) => {
   let url = '';
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'tidemark-react-'));
-    const file = join(folder, 'server.mjs');
-    await writeFile(file, await bundleReact(version, 'server.tsx'));
-    server = await import(/* @vite-ignore */ pathToFileURL(file).href);
+    server = await loadServer(version);
     await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`;
   });
-  afterAll(async () => {
-    gateway.close();
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => void gateway.close());
 
   const openInbox = vi.fn();
   const token = vi.fn(() => 'token');

@@ -1,3 +1,4 @@
+import type { Tidemark } from '@tidemark/client';
 import {
   NotificationBell,
   TidemarkProvider,
@@ -5,24 +6,43 @@ import {
   useInbox,
   useSnapshot,
   useStatus,
+  useTidemark,
 } from '@tidemark/client/react';
-import { type ReactElement, useEffect } from 'react';
+import * as React from 'react';
+import { type ReactElement, type ReactNode, useEffect } from 'react';
 import type { Inbox } from '../../../libs/client/src/inbox/types.ts';
-import type { Kept, Settings } from './kept.ts';
+import type { Kept, Settings, What } from './kept.ts';
 
 export interface AppProps {
-  readonly what: 'feed' | 'map' | 'bell' | 'bells' | 'nothing';
+  readonly what: What;
   readonly settings: Settings;
   readonly kept: Kept;
   readonly openInbox: () => Inbox;
+  /** Hears of the client that the hooks use. */
+  readonly onClient?: (client: Tidemark) => void;
+  /** Takes the place of a client where there is no URL. */
+  readonly stub?: Tidemark;
 }
 
 /** Everything below one provider, so that parts come and go while the client stays. */
-export function App({ what, settings, kept, openInbox }: AppProps): ReactElement {
+export function App({
+  what,
+  settings,
+  kept,
+  openInbox,
+  onClient = () => {},
+  stub,
+}: AppProps): ReactElement {
   const { url, token } = settings;
+  const source = stub && !url ? { client: stub } : { options: { url, token: () => token } };
   return (
-    <TidemarkProvider options={{ url, token: () => token }} openInbox={openInbox}>
-      {what === 'feed' && <Feed settings={settings} kept={kept} />}
+    <TidemarkProvider {...source} openInbox={() => openInbox()}>
+      <Client onClient={onClient} />
+      {(what === 'feed' || what === 'hidden') && (
+        <Activity mode={what === 'hidden' ? 'hidden' : 'visible'}>
+          <Feed settings={settings} kept={kept} />
+        </Activity>
+      )}
       {what === 'map' && <Topics settings={settings} kept={kept} />}
       {(what === 'bell' || what === 'bells') && (
         <NotificationBell classNames={{ button: 'round' }} onSelect={keepSelected(kept)} />
@@ -30,6 +50,18 @@ export function App({ what, settings, kept, openInbox }: AppProps): ReactElement
       {what === 'bells' && <Unread />}
     </TidemarkProvider>
   );
+}
+
+type ActivityProps = { readonly mode: 'visible' | 'hidden'; readonly children: ReactNode };
+
+/** React 18 has none. */
+const Activity: (props: ActivityProps) => ReactNode =
+  (React as Partial<typeof React>).Activity ?? (({ children }) => children);
+
+function Client({ onClient }: Required<Pick<AppProps, 'onClient'>>): null {
+  const client = useTidemark();
+  useEffect(() => onClient(client), [client, onClient]);
+  return null;
 }
 
 function keepSelected(kept: Kept) {

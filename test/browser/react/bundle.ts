@@ -1,4 +1,7 @@
-import { fileURLToPath } from 'node:url';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
 
 /** The versions of React that the hooks are for. */
@@ -29,4 +32,23 @@ export async function bundleReact(
   const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
   await bundle.close();
   return output[0].code;
+}
+
+/** What runs on a server. */
+export interface ServerProgram {
+  readonly version: string;
+  /** @param props those of `App` @returns HTML */
+  render(props: object): string;
+}
+
+/** The page on a server, with this React. */
+export async function loadServer(version: ReactVersion): Promise<ServerProgram> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-react-'));
+  try {
+    const file = join(folder, 'server.mjs');
+    await writeFile(file, await bundleReact(version, 'server.tsx'));
+    return await import(/* @vite-ignore */ pathToFileURL(file).href);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }

@@ -22,6 +22,7 @@ export interface Kept {
 
 /** What a page is to show. */
 export interface Settings {
+  /** Of the gateway; without one, the client is a stub. */
   readonly url: string;
   readonly token: string;
   readonly topics: readonly string[];
@@ -32,15 +33,22 @@ export interface Settings {
   readonly failAt?: string;
 }
 
+/** What a page can show; `hidden` is the feed in a part of the page that is not visible (from React 19.2 on). */
+export type What = 'feed' | 'hidden' | 'map' | 'bell' | 'bells' | 'nothing';
+
 /** What the module of the page offers. */
 export interface Program {
   readonly version: string;
   readonly kept: Kept;
   /** Shows it in Strict Mode; again: with a new render of the same. */
-  show(what: 'feed' | 'map' | 'bell' | 'bells' | 'nothing', settings: Settings): void;
+  show(what: What, settings: Settings): void;
   /** Takes over what the server has rendered into the root. */
   hydrate(settings: Settings): void;
   unmount(): void;
+  /** `authenticate` of the client. */
+  authenticate(): Promise<void>;
+  /** The stub of the client has this state. */
+  setState(state: 'live' | 'catching-up'): void;
   /** New items come to the stub inbox. */
   arrive(count: number): void;
   /** Items that the stub inbox lists no more. */

@@ -1,7 +1,8 @@
+import type { Status, Tidemark } from '@tidemark/client';
 import { StrictMode, version } from 'react';
 import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
-import { App, type AppProps } from './apps.tsx';
-import type { Kept, Program, Settings } from './kept.ts';
+import { App } from './apps.tsx';
+import type { Kept, Program, Settings, What } from './kept.ts';
 import { StubInbox } from './stub-inbox.ts';
 
 const kept: Kept = {
@@ -38,10 +39,27 @@ function openInbox(): StubInbox {
   return stub;
 }
 
-function app(what: AppProps['what'], settings: Settings) {
+let client: Tidemark | undefined;
+const onClient = (present: Tidemark) => {
+  client = present;
+};
+
+let status: Status = { state: 'live' };
+const statusListeners = new Set<(status: Status) => void>();
+const stubClient = {
+  get status() {
+    return status;
+  },
+  on: (_type: 'status', handle: (status: Status) => void) => {
+    statusListeners.add(handle);
+    return () => statusListeners.delete(handle);
+  },
+} as Partial<Tidemark> as Tidemark;
+
+function app(what: What, settings: Settings) {
   return (
     <StrictMode>
-      <App what={what} settings={settings} kept={kept} openInbox={openInbox} />
+      <App {...{ what, settings, kept, openInbox, onClient }} stub={stubClient} />
     </StrictMode>
   );
 }
@@ -67,6 +85,11 @@ const program: Program = {
   unmount() {
     root?.unmount();
     root = undefined;
+  },
+  authenticate: async () => client?.authenticate(),
+  setState(state) {
+    status = state === 'live' ? { state } : { state, events: 0 };
+    for (const listener of statusListeners) listener(status);
   },
   arrive: (count) => stub?.arrive(count),
   take: (cursor) => stub?.take(cursor),

@@ -36,10 +36,11 @@ export function BellItem(props: BellItemProps): ReactElement {
 /** `data.title` where there is such a text, else the type; and the time. */
 function EventText({ item, labels }: Pick<BellItemProps, 'item' | 'labels'>): ReactElement {
   const { data, type, time } = item.event;
-  const title = (data as { title?: unknown } | null | undefined)?.title;
+  const given = (data as { title?: unknown } | null | undefined)?.title;
+  const title = typeof given === 'string' ? given : type;
   return (
     <>
-      {typeof title === 'string' ? title : type}
+      {item.state.read ? title : <strong>{title}</strong>}
       {time !== undefined && (
         <>
           {' '}

@@ -15,6 +15,13 @@ import { BellPanel } from './bell-panel.tsx';
 import { type BellClassNames, partsWith, UNSEEN } from './bell-parts.ts';
 import { type UseInboxOptions, useInbox } from './inbox.ts';
 
+/** Drawn, because not every system has a character for it. */
+const BELL = (
+  <svg viewBox="0 0 16 16" width="1em" height="1em" fill="currentColor" aria-hidden="true">
+    <path d="M8 1a4.5 4.5 0 0 0-4.5 4.5V9L2 11.5V12h12v-.5L12.5 9V5.5A4.5 4.5 0 0 0 8 1ZM6 13a2 2 0 0 0 4 0Z" />
+  </svg>
+);
+
 /** What a bell may choose; nothing of it is needed. */
 export interface NotificationBellProps {
   /** Which items are listed. */
@@ -38,7 +45,7 @@ export interface NotificationBellProps {
  */
 export function NotificationBell({
   options,
-  icon = '🔔',
+  icon = BELL,
   renderItem,
   onSelect,
   labels: givenLabels,

@@ -39,8 +39,8 @@ class InboxSource implements Source<InboxView> {
   /** That of before, until an inbox that was opened again is ready. */
   #view = EMPTY;
 
-  constructor({ client, openInbox: open }: Scope, options: InboxOptions) {
-    this.#open = () => (open ? open(options) : openInbox(client, options));
+  constructor(scope: Scope, options: InboxOptions) {
+    this.#open = () => scope.openInbox.current?.(options) ?? openInbox(scope.client, options);
     this.actions = actionsOf(() => this.#inbox);
   }
 
@@ -64,19 +64,23 @@ class InboxSource implements Source<InboxView> {
 }
 
 /** They find the inbox when they are called: it opens after the first render. */
-function actionsOf(inbox: () => Inbox | undefined): InboxActions {
-  const open = async () => inbox() ?? Promise.reject(closedError());
+function actionsOf(present: () => Inbox | undefined): InboxActions {
+  // At once, because a mark is shown at once.
+  const run = (action: (inbox: Inbox) => Promise<void>) => {
+    const inbox = present();
+    return inbox ? action(inbox) : Promise.reject(closedError());
+  };
   return {
-    older: async () => (await open()).older(),
-    seen: async (target) => (await open()).seen(target),
-    read: async (target) => (await open()).read(target),
-    archive: async (target) => (await open()).archive(target),
-    unread: async (cursors) => (await open()).unread(cursors),
-    unarchive: async (cursors) => (await open()).unarchive(cursors),
-    snooze: async (cursors, until) => (await open()).snooze(cursors, until),
-    follow: async (pattern, types) => (await open()).follow(pattern, types),
-    unfollow: async (pattern, types) => (await open()).unfollow(pattern, types),
-    mute: async (pattern, types) => (await open()).mute(pattern, types),
-    unmute: async (pattern, types) => (await open()).unmute(pattern, types),
+    older: () => run((inbox) => inbox.older()),
+    seen: (target) => run((inbox) => inbox.seen(target)),
+    read: (target) => run((inbox) => inbox.read(target)),
+    archive: (target) => run((inbox) => inbox.archive(target)),
+    unread: (cursors) => run((inbox) => inbox.unread(cursors)),
+    unarchive: (cursors) => run((inbox) => inbox.unarchive(cursors)),
+    snooze: (cursors, until) => run((inbox) => inbox.snooze(cursors, until)),
+    follow: (pattern, types) => run((inbox) => inbox.follow(pattern, types)),
+    unfollow: (pattern, types) => run((inbox) => inbox.unfollow(pattern, types)),
+    mute: (pattern, types) => run((inbox) => inbox.mute(pattern, types)),
+    unmute: (pattern, types) => run((inbox) => inbox.unmute(pattern, types)),
   };
 }

@@ -38,11 +38,12 @@ export class LiveStore<View extends object> {
   #cancelClosing: (() => void) | undefined;
   #cancelFrame: (() => void) | undefined;
 
-  constructor(client: Tidemark, source: Source<View>) {
+  /** @param initial what a server shows; by default what the source has now */
+  constructor(client: Tidemark, source: Source<View>, initial?: View) {
     this.#client = client;
     this.#source = source;
-    this.#initial = source.view();
-    this.#view = this.#initial;
+    this.#view = source.view();
+    this.#initial = initial ?? this.#view;
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {

@@ -20,7 +20,7 @@ type OpenStub = (options?: InboxOptions) => Inbox;
 /** What the hooks below a provider share. */
 export interface Scope {
   readonly client: Tidemark;
-  readonly openInbox: OpenStub | undefined;
+  readonly openInbox: { readonly current: OpenStub | undefined };
   /** By their options. */
   readonly inboxes: Map<string, InboxStore>;
 }
@@ -56,9 +56,10 @@ export function TidemarkProvider<Events extends EventMap = Record<string, unknow
   const own = useOwnClient(client ? undefined : options);
   const given = (client as unknown as Tidemark | undefined) ?? own;
   if (!given) throw new TypeError('<TidemarkProvider> needs `client` or `options`.');
+  const latest = useLatest(openInbox);
   const scope = useMemo<Scope>(
-    () => ({ client: given, openInbox, inboxes: new Map() }),
-    [given, openInbox],
+    () => ({ client: given, openInbox: latest, inboxes: new Map() }),
+    [given, latest],
   );
   return createElement(ScopeContext.Provider, { value: scope }, children);
 }

@@ -3,15 +3,17 @@ import type { Status, Tidemark } from '../types.ts';
 import { LiveStore, type Source, useLive } from './live-store.ts';
 import { useTidemark } from './provider.ts';
 
+const ON_SERVER: { readonly status: Status } = { status: { state: 'connecting' } };
+
 /** What to show of the connection. On a server it is `connecting`. */
 export function useStatus(): Status {
   const client = useTidemark();
-  const store = useMemo(() => new LiveStore(client, statusOf(client)), [client]);
+  const store = useMemo(() => new LiveStore(client, statusOf(client), ON_SERVER), [client]);
   return useLive(store).status;
 }
 
 function statusOf(client: Tidemark): Source<{ readonly status: Status }> {
-  let status: Status = { state: 'connecting' };
+  let { status } = client;
   return {
     open: ({ changed }) => {
       const show = (next: Status) => {
