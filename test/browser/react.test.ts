@@ -217,9 +217,12 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
       test('provider that is unmounted: closes the client that it made', async () => {
         await show('feed', settings([topic('gone')]));
         await untilKept(({ isLive }) => isLive);
-        expect(sockets).toBe(1);
+        const isClosed = () =>
+          page.evaluate(() => (globalThis as unknown as WithProgram).program.isClosed());
+        expect({ sockets, isClosed: await isClosed() }).toEqual({ sockets: 1, isClosed: false });
         await unmount();
         await until(() => sockets === 0);
+        expect(await isClosed()).toBe(true);
         await show('feed', settings([topic('gone')]));
         await until(() => sockets === 1);
       });
@@ -412,6 +415,17 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
           .toBe('80 new notifications');
       });
 
+      test('mark as seen that is refused: is not tried again before a new item', async () => {
+        await untilReady();
+        await program('refuse', undefined as never);
+        await bell().click();
+        await page.waitForTimeout(1000);
+        expect((await kept()).calls).toEqual(['seen {"upTo":"e-8"}']);
+        await program('arrive', 1);
+        await until(async () => (await kept()).calls.length === 2);
+        expect((await kept()).calls.at(-1)).toBe('seen {"upTo":"e-9"}');
+      });
+
       test('action that is refused: is said', async () => {
         await untilReady();
         await bell().click();
@@ -442,8 +456,9 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
 
     test('page of a server: is taken over as it is', async () => {
       const program = await loadServer(version);
-      const more = settings([]);
-      const html = program.render({ what: 'bell', settings: more, kept: {}, openInbox: () => {} });
+      // The client is live already, as one is that is made outside of React.
+      const more = settings([], { url: '' });
+      const html = program.render({ what: 'bells', settings: more, kept: {}, openInbox: () => {} });
       await page.evaluate(
         ([html, more]) => {
           const { document, program } = globalThis as unknown as WithProgram & {
@@ -456,6 +471,9 @@ describe.skipIf(executable === undefined)('react (needs Chromium)', () => {
       );
       const label = () => page.locator('[data-part="button"]').getAttribute('aria-label');
       await expect.poll(label).toBe('Notifications, 2 unread');
+      expect(html).toContain('data-state="connecting"');
+      const state = () => page.locator('#unread').getAttribute('data-state');
+      await expect.poll(state).toBe('live');
     });
   });
 });

@@ -115,5 +115,10 @@ function Topics({ settings, kept }: Pick<AppProps, 'settings' | 'kept'>): ReactE
 
 function Unread(): ReactElement {
   const { view } = useInbox({});
-  return <p id="unread">{view.counts.unread}</p>;
+  const { state } = useStatus();
+  return (
+    <p id="unread" data-state={state}>
+      {view.counts.unread}
+    </p>
+  );
 }

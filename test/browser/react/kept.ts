@@ -45,6 +45,8 @@ export interface Program {
   /** Takes over what the server has rendered into the root. */
   hydrate(settings: Settings): void;
   unmount(): void;
+  /** Whether the client that the hooks used last is closed. */
+  isClosed(): boolean;
   /** `authenticate` of the client. */
   authenticate(): Promise<void>;
   /** The stub of the client has this state. */

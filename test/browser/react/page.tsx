@@ -80,11 +80,15 @@ const program: Program = {
   },
   hydrate(settings) {
     const onRecoverableError = (error: unknown) => void kept.complaints.push(String(error));
-    root = hydrateRoot(element(), app('bell', settings), { onRecoverableError });
+    root = hydrateRoot(element(), app('bells', settings), { onRecoverableError });
   },
   unmount() {
     root?.unmount();
     root = undefined;
+  },
+  isClosed() {
+    const status = client?.status;
+    return status?.state === 'stopped' && status.code === 'closed';
   },
   authenticate: async () => client?.authenticate(),
   setState(state) {

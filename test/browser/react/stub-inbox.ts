@@ -89,9 +89,15 @@ export class StubInbox implements Inbox {
     this.#show([...this.#view.items, ...more], { hasOlder: last - PAGE > OLDEST });
   }
 
+  /** Shown at once, and taken back where it is refused. */
   async seen(target?: MarkTarget): Promise<void> {
-    await this.#call(`seen ${JSON.stringify(target)}`);
+    const { items } = this.#view;
     this.#mark(() => true, { seen: true });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await this.#call(`seen ${JSON.stringify(target)}`).catch((error) => {
+      this.#show(items);
+      throw error;
+    });
   }
 
   async read(target?: MarkTarget): Promise<void> {
