@@ -299,6 +299,21 @@ test('client: snapshot: has the newest of each topic, and each change', async ()
   await until(() => snapshot.topics.size === 1 && snapshot.topics.get('state.a')?.data === 2);
 });
 
+test('client: snapshot of a user who is revoked: says that it has ended', async () => {
+  const one = open().snapshot('state.ended');
+  await one.ready;
+  one.close();
+  await one.ended;
+  const other = open({ token: await makeToken('subscribe:>', 'snapper') }).snapshot('state.ended');
+  await other.ready;
+  await Promise.all([
+    expect(other.ended).rejects.toMatchObject({
+      code: expect.stringMatching(/revoked|unauthenticated/),
+    }),
+    revokeUser(system, 'snapper'),
+  ]);
+});
+
 test('client: join: has the state of another service, and each change once it began', async () => {
   const client = open();
   let server = 0;

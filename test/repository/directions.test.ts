@@ -12,7 +12,9 @@ interface Import {
 }
 
 const parts = Object.keys(PARTS);
-const sources = parts.flatMap((part) => filesBelow(join(ROOT, part, 'src')));
+const sources = parts.flatMap((part) =>
+  ['.ts', '.tsx'].flatMap((extension) => filesBelow(join(ROOT, part, 'src'), extension)),
+);
 const imports = sources.filter((file) => !file.endsWith('.test.ts')).flatMap(importsOf);
 
 describe('directions', () => {
@@ -182,10 +184,10 @@ function partOf(file: string): string {
 }
 
 function declared(part: string, name: string): boolean {
-  const { dependencies = {} } = JSON.parse(
+  const { dependencies = {}, peerDependencies = {} } = JSON.parse(
     readFileSync(join(ROOT, part, 'package.json'), 'utf8'),
-  ) as { dependencies?: Record<string, string> };
-  return name in dependencies;
+  ) as Record<'dependencies' | 'peerDependencies', Record<string, string> | undefined>;
+  return name in dependencies || name in peerDependencies;
 }
 
 /** The folders of a part, and which of its other folders each imports; '' is the top one. */

@@ -60,7 +60,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   'libs/client': {
     contents: 'the client library for browsers, Node and React Native, without a dependency',
     libs: [],
-    packages: [],
+    packages: ['react'],
   },
   'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: ['zod'] },
   'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws', 'zod'] },

@@ -78,8 +78,7 @@ export class Connection implements SubscriptionHost {
 
   add(subscription: OpenSubscription): void {
     this.#subscriptions.add(subscription);
-    if (this.#phase === 'closed') subscription.end(closedError());
-    else if (this.#phase === 'open') this.#subscribe(subscription);
+    if (this.#phase === 'open') this.#subscribe(subscription);
     else if (this.#phase === 'idle') this.#open();
     else if (this.#stopped) subscription.end(this.#stopped);
     this.#tell();
@@ -126,6 +125,7 @@ export class Connection implements SubscriptionHost {
   close(): void {
     if (this.#phase === 'closed') return;
     this.#drop('closed');
+    this.#stopped = closedError();
     this.#cancelWake();
     for (const subscription of [...this.#subscriptions]) subscription.end();
     this.#tell();
@@ -261,13 +261,9 @@ export class Connection implements SubscriptionHost {
       case 'error':
         this.#refused(message);
         return;
-      case 'pong':
-      case 'authenticated':
-      case 'unsubscribed':
-        return;
       default:
         // Also of types that are not known: these name no subscription.
-        this.#hand(this.#byId.get(message.id), message, size);
+        this.#hand(this.#byId.get(message.id ?? ''), message, size);
     }
   }
 
@@ -371,13 +367,12 @@ export class Connection implements SubscriptionHost {
   #newStatus(): Status {
     switch (this.#phase) {
       case 'stopped':
+      case 'closed':
         return {
           state: 'stopped',
           reason: this.#stopped?.message ?? '',
           code: this.#stopped?.code ?? '',
         };
-      case 'closed':
-        return { state: 'stopped', reason: 'The client is closed.', code: 'closed' };
       case 'waiting':
         return { state: 'offline' };
       case 'open':

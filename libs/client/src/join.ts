@@ -1,3 +1,4 @@
+import { deferred } from './deferred.ts';
 import { Listeners } from './listeners.ts';
 import type { CloudEvent, Joined, JoinOptions, SubscribeOptions, Subscription } from './types.ts';
 
@@ -25,10 +26,9 @@ export class JoinedState<State> implements Joined<State> {
     this.#host = host;
     this.#options = options;
     options.signal?.addEventListener('abort', () => this.close());
-    this.ready = new Promise((resolve, reject) => {
-      this.#follow(resolve).catch(reject);
-    });
-    this.ready.catch(() => undefined);
+    const { promise, resolve, reject } = deferred();
+    this.ready = promise;
+    this.#follow(resolve).catch(reject);
   }
 
   on(_type: 'change', handle: (state: State) => void): () => void {

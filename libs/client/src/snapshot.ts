@@ -1,3 +1,4 @@
+import { deferred } from './deferred.ts';
 import { Listeners } from './listeners.ts';
 import type {
   CloudEvent,
@@ -13,6 +14,7 @@ type Subscribe = (options: SubscribeOptions) => Subscription<CloudEvent>;
 export class LiveSnapshot implements Snapshot<CloudEvent> {
   readonly topics = new Map<string, CloudEvent>();
   readonly ready: Promise<void>;
+  readonly ended: Promise<void>;
   readonly #subscribe: Subscribe;
   readonly #options: SnapshotOptions;
   readonly #changes = new Listeners<[string, CloudEvent | undefined]>();
@@ -24,10 +26,10 @@ export class LiveSnapshot implements Snapshot<CloudEvent> {
   constructor(subscribe: Subscribe, options: SnapshotOptions) {
     this.#subscribe = subscribe;
     this.#options = options;
-    this.ready = new Promise((resolve, reject) => {
-      this.#follow(resolve).catch(reject);
-    });
-    this.ready.catch(() => undefined);
+    const { promise, resolve, reject } = deferred();
+    this.ready = promise;
+    this.ended = this.#follow(resolve);
+    this.ended.catch(reject);
   }
 
   on(_type: 'change', handle: (topic: string, event: CloudEvent | undefined) => void): () => void {

@@ -1,4 +1,5 @@
 import { isAfter } from './cursors.ts';
+import { deferred } from './deferred.ts';
 import { closedError, type TidemarkClientError } from './errors.ts';
 import { Listeners } from './listeners.ts';
 import { MessageQueue, type Taken } from './message-queue.ts';
@@ -72,9 +73,6 @@ export class OpenSubscription implements Subscription<CloudEvent> {
     this.#matchesType = typeMatcher(options.types);
     this.ready = this.#ready.promise;
     this.live = this.#live.promise;
-    // Not everybody waits for them.
-    this.ready.catch(() => undefined);
-    this.live.catch(() => undefined);
     options.signal?.addEventListener('abort', () => this.close());
   }
 
@@ -300,21 +298,6 @@ export class OpenSubscription implements Subscription<CloudEvent> {
     // Last events have no way back; they are as many as a start may have topics.
     return this.#queue.isFull && !this.#lastPending;
   }
-}
-
-/** `Promise.withResolvers`, which older browsers lack. */
-function deferred(): {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (reason: Error) => void;
-} {
-  let resolve = () => {};
-  let reject: (reason: Error) => void = resolve;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }
 
 function eventMessage(

@@ -183,6 +183,8 @@ export interface Snapshot<Event = CloudEvent> {
   readonly topics: ReadonlyMap<string, Event>;
   /** The newest events have arrived. Rejects where the subscription ends before. */
   readonly ready: Promise<void>;
+  /** The snapshot is no longer kept up to date: it was closed. Rejects with the error that ended its subscription. */
+  readonly ended: Promise<void>;
   /** Called after each change; `event` is `undefined` where the topic went. @returns a function that ends it */
   on(type: 'change', handle: (topic: string, event: Event | undefined) => void): () => void;
   close(): void;

@@ -26,8 +26,8 @@ export type ServerMessage =
   | { type: 'skipped'; id: string; count: number; cursor: string }
   | { type: 'heartbeat'; id?: string; cursor?: string }
   | { type: 'unsubscribed'; id: string }
-  | { type: 'authenticated' }
-  | { type: 'pong' }
+  | { type: 'authenticated'; id?: undefined }
+  | { type: 'pong'; id?: undefined }
   | { type: 'error'; id?: string; code: string; message: string; retryable: boolean };
 
 /** Stands for an answer over SSE that refuses the token: a request finds out more. No server sends it. */

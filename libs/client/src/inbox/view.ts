@@ -28,19 +28,19 @@ export interface Shown {
 /** Items and counts with the marks that are on their way. */
 export function show({ list, marks, counts, accepts, options, nowMs }: ViewParts): Shown {
   const items: InboxItem[] = [];
-  const tally = new Tally();
+  const sum = new Counted();
   let nextMs = Number.POSITIVE_INFINITY;
   for (const entry of list.entries) {
     if (entry.expiresMs <= nowMs || !accepts(entry)) continue;
     const stored = list.stateOf(entry);
     const state = presentState(marks.on(entry.sequence, stored), nowMs);
-    tally.add(presentState(stored, nowMs), state);
+    sum.add(presentState(stored, nowMs), state);
     const returnsMs = state.snoozed === undefined ? nextMs : Date.parse(state.snoozed);
     nextMs = Math.min(nextMs, entry.expiresMs, returnsMs);
     if (lists(options.state, state)) items.push(list.show(entry, state));
   }
   const known = listsAllUnread(options) ? marks.known(list.low) : { unseen: false, unread: false };
-  return { items, counts: tally.change(counts, known), nextMs };
+  return { items, counts: sum.change(counts, known), nextMs };
 }
 
 /** Whether every item that counts is in the list, as far as that reaches. */
@@ -49,7 +49,7 @@ function listsAllUnread({ state, topics, types }: ViewParts['options']): boolean
 }
 
 /** How marks on their way change the counts. */
-class Tally {
+class Counted {
   readonly #before = { unseen: 0, unread: 0 };
   readonly #after = { unseen: 0, unread: 0 };
 
