@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { TEST_SECRET } from '../support/services.ts';
+import { makeToken, TEST_SECRET } from '../support/services.ts';
 import { ids, type System, series, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { findChromium, startBrowser } from './pages.ts';
@@ -167,12 +167,45 @@ describe.skipIf(executable === undefined)('pages (need Chromium)', () => {
     );
   });
 
+  test.each(['bell', 'bell-react'])(
+    '%s: two devices of one user: count, list and mark the same',
+    async (name) => {
+      const user = name.replace('-', '');
+      const url = `${await serve(name)}/?user=${user}`;
+      const [phone, desk] = await Promise.all([open(url), open(url)]);
+      const bell = (page: Page) => page.getByRole('button', { name: /^Notifications/ });
+      const counts = async () => {
+        const headers = {
+          authorization: `Bearer ${await makeToken(`inbox:> subscribe:user.${user}.>`, user)}`,
+        };
+        const answer = await fetch(`${system.replay.url}/v1/inbox/counts`, { headers });
+        const { unread, unseen } = (await answer.json()) as { unread: number; unseen: number };
+        return [unread, unseen];
+      };
+      const shown = (page: Page) => texts(page, '.badge');
+      for (let n = 1; n <= 3; n++) {
+        await phone.getByRole('button', { name: 'Notify me' }).click();
+        for (const page of [phone, desk])
+          await until(async () => (await shown(page)).join() === String(n));
+      }
+      expect(await counts()).toEqual([3, 3]);
+      await bell(desk).click();
+      await until(async () => (await counts()).join() === '3,0');
+      const items = desk.locator('li');
+      await until(async () => (await items.count()) === 3);
+      if (name === 'bell') await items.first().getByRole('button').click();
+      else await items.first().getByRole('button').first().click();
+      for (const page of [phone, desk]) await until(async () => (await shown(page)).join() === '2');
+      expect(await counts()).toEqual([2, 0]);
+    },
+  );
+
   test('a name that is none: says which there are', async () => {
     const child = spawn(process.execPath, ['libs/client/examples/serve.mjs', 'nothing'], {
       cwd: ROOT,
     });
     const [text] = (await once(child.stderr, 'data')) as [Buffer];
-    expect(text.toString()).toContain('Name one of these: chat, jobs, orders.');
+    expect(text.toString()).toContain('Name one of these: bell, bell-react, chat, jobs, orders.');
     expect((await once(child, 'exit'))[0]).toBe(1);
   });
 });
