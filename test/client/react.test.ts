@@ -39,7 +39,7 @@ describe.each(REACT_VERSIONS)('React %s on a server', (version) => {
     ['feed', '<ol></ol>'],
     ['map', '<p>0</p>'],
   ] as const)('%s: renders what there is before the first event', (what, html) => {
-    expect(render(what)).toBe(html);
+    expect(render(what)).toContain(html);
   });
 
   test('bell: is closed, and says nothing of a count', () => {
