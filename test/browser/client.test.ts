@@ -3,20 +3,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { makeToken } from '../support/services.ts';
 import { ids, type System, series, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
+import { follow as followIn, kept, untilCount } from './client-page.ts';
 import { findChromium, type Site, startBrowser, startSite } from './pages.ts';
 
 /* The client library in a real browser. Each test asserts on the exact list of events. */
 
 const executable = findChromium();
-
-type Library = typeof import('@tidemark/client');
-
-/** What a page keeps for the test to look at. */
-interface Kept {
-  got: string[];
-  longest: number;
-  status: string[];
-}
 
 describe.skipIf(executable === undefined)('client library (needs Chromium)', () => {
   let browser: Browser;
@@ -56,52 +48,8 @@ describe.skipIf(executable === undefined)('client library (needs Chromium)', () 
     return page;
   }
 
-  /** Follows a topic in the page. With `keep` its cursor and the list survive a reload. */
-  async function follow(page: Page, topic: string, after: string, keep = false): Promise<void> {
-    // As text: what is a function here gets its `import` replaced.
-    await page.evaluate(
-      `import('${system.gateway.url}/client.js').then((module) => { globalThis.library = module; })`,
-    );
-    await page.evaluate(
-      async ([url, token, topic, after, keep]) => {
-        const { connect, localStorageStore } = (globalThis as unknown as { library: Library })
-          .library;
-        const { localStorage } = globalThis as unknown as {
-          localStorage: Map<string, string> & Record<string, string>;
-        };
-        const kept: Kept = { got: [], longest: 0, status: [] };
-        if (keep) kept.got = JSON.parse(localStorage.got ?? '[]');
-        Object.assign(globalThis, { kept });
-        new PerformanceObserver((list) => {
-          for (const { duration } of list.getEntries())
-            kept.longest = Math.max(kept.longest, duration);
-        }).observe({ entryTypes: ['longtask' as never] });
-        const tidemark = connect({ url, token, store: localStorageStore() });
-        tidemark.on('status', ({ state }: { state: string }) => kept.status.push(state));
-        const subscription = tidemark.subscribe(topic, { after, ...(keep && { name: topic }) });
-        void subscription.each((event) => {
-          kept.got.push(event.id);
-          if (keep && kept.got.length % 50 === 0) localStorage.got = JSON.stringify(kept.got);
-        });
-        (globalThis as unknown as EventTarget).addEventListener('pagehide', () => {
-          if (keep) localStorage.got = JSON.stringify(kept.got);
-        });
-        await subscription.ready;
-      },
-      [system.gateway.url, token, topic, after, keep] as const,
-    );
-  }
-
-  const kept = (page: Page) => page.evaluate(() => (globalThis as unknown as { kept: Kept }).kept);
-  /** Without the list, which would block the page that is measured. */
-  const count = (page: Page) =>
-    page.evaluate(() => (globalThis as unknown as { kept: Kept }).kept.got.length);
-
-  async function untilCount(page: Page, n: number): Promise<string[]> {
-    for (let tries = 0; tries < 200 && (await count(page)) < n; tries++)
-      await page.waitForTimeout(50);
-    return (await kept(page)).got;
-  }
+  const follow = (page: Page, topic: string, after: string, keep = false) =>
+    followIn(page, { url: system.gateway.url, token, topic, after, keep });
 
   // A task lasts longer on a machine that is busy with other things: one quiet time of four is enough.
   test('10,000 missed events: come in order, and block the page for no 50 ms', {
@@ -122,7 +70,7 @@ describe.skipIf(executable === undefined)('client library (needs Chromium)', () 
     await context.setOffline(true);
     await system.gateway.restart();
     await store('offline', 4, 20);
-    await until(async () => (await kept(page)).status.at(-1) === 'offline');
+    await until(async () => (await kept(page)).status.at(-1)?.state === 'offline');
     await context.setOffline(false);
     expect(await untilCount(page, 20)).toEqual(ids(1, 20));
   });

@@ -18,7 +18,15 @@ const FLAGS = [
 
 /** The browser that is installed, or `undefined`. */
 export function findChromium(): string | undefined {
-  for (const name of NAMES) {
+  return find(NAMES);
+}
+
+export function findFirefox(): string | undefined {
+  return find(['firefox-esr', 'firefox']);
+}
+
+function find(names: readonly string[]): string | undefined {
+  for (const name of names) {
     try {
       return execFileSync('which', [name], { encoding: 'utf8' }).trim();
     } catch {
@@ -38,8 +46,19 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-export async function startSite(): Promise<Site> {
-  const server: Server = createServer((_request, response) => {
+/** @param answers what it says at further paths; a failure is 503 */
+export async function startSite(
+  answers: Readonly<Record<string, () => Promise<string>>> = {},
+): Promise<Site> {
+  const server: Server = createServer((request, response) => {
+    const answer = answers[request.url ?? ''];
+    if (answer) {
+      answer().then(
+        (text) => response.end(text),
+        () => response.writeHead(503).end(),
+      );
+      return;
+    }
     response.setHeader('content-type', 'text/html').end('<!doctype html><title>page</title>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
