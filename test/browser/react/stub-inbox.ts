@@ -92,9 +92,10 @@ export class StubInbox implements Inbox {
   /** Shown at once, and taken back where it is refused. */
   async seen(target?: MarkTarget): Promise<void> {
     const { items } = this.#view;
+    const answer = this.#call(`seen ${JSON.stringify(target)}`);
     this.#mark(() => true, { seen: true });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await this.#call(`seen ${JSON.stringify(target)}`).catch((error) => {
+    await answer.catch(async (error) => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
       this.#show(items);
       throw error;
     });
