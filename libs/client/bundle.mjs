@@ -14,7 +14,12 @@ import { rolldown } from 'rolldown';
  * Of each file, in bytes, as compressed by brotli. `npm run check` holds them.
  * @type {Readonly<Record<string, number>>}
  */
-export const SIZES_MAX = { 'client.js': 6 * 1024, 'client-http.js': 2400, 'client-inbox.js': 5200 };
+export const SIZES_MAX = {
+  'client.js': 6 * 1024,
+  'client-http.js': 2400,
+  'client-inbox.js': 5200,
+  react: 4600,
+};
 
 const DIST = fileURLToPath(new URL('dist/', import.meta.url));
 /** Has the compiler's declarations of what platforms have. */
@@ -54,6 +59,21 @@ export async function bundleClient() {
   const codes = chunks.map((one) => (one.type === 'chunk' ? one.code : ''));
   const shorten = shortener(codes.join('\n'));
   return Object.fromEntries(chunks.map(({ fileName }, at) => [fileName, shorten(codes[at] ?? '')]));
+}
+
+/**
+ * What React's entry point adds to the core and the inbox, for an application that is bundled.
+ * @returns {Promise<string>} minified
+ */
+export async function bundleReact() {
+  const bundle = await rolldown({
+    input: `${DIST}react/index.js`,
+    external: [/^react/, /^\.\.\//],
+    logLevel: 'silent',
+  });
+  const { output } = await bundle.generate({ format: 'esm', minify: true });
+  await bundle.close();
+  return output[0].code;
 }
 
 /** @param {string} code @returns {number} its bytes as a server sends them */

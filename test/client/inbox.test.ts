@@ -248,6 +248,31 @@ test('inbox: a mark that changes nothing: is asked about where another device ma
   expect(inbox.view).toMatchObject({ counts: { unread: 0 }, items: [{ state: { read: true } }] });
   await inbox.read();
   expect(service.pages).toHaveLength(2);
+  // It is on top of nothing that comes later.
+  service.read.clear();
+  service.markRead([]);
+  await service.clock.advance(0);
+  expect(inbox.view.items.map(({ state }) => state.read)).toEqual([false]);
+});
+
+test('inbox: a change that comes behind the follows that are asked for: is what counts', async () => {
+  const service = new InboxService();
+  service.items(1);
+  const inbox = await opened(service);
+  const follow = { pattern: 'news.>', since: toCursor(2), permitted: true };
+  service.after = async (path) => {
+    if (!path.startsWith('/v1/inbox/follows')) return;
+    service.after = async () => undefined;
+    service.follows = [follow];
+    service.markRead([], { change: 'follow' });
+    service.before = () => {
+      throw failure('unavailable', true);
+    };
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  service.markRead([], { change: 'unmute' });
+  await service.clock.advance(10);
+  expect(inbox.view.follows).toEqual([{ pattern: 'news.>', permitted: true }]);
 });
 
 test('inbox: all seen, with pages that are not here: no item below counts any more', async () => {
@@ -380,11 +405,16 @@ test('inbox: older items that come late or whose page is newer than a change: ha
   const service = new InboxService();
   service.items(4);
   const inbox = await opened(service, { limit: 2 });
+  service.markRead([]);
+  const [late] = service.events;
+  if (late) service.open[0]?.push({ type: 'event', event: late.event, cursor: toCursor(1) });
+  await service.clock.advance(0);
+  expect(cursors(inbox)).toEqual([4, 3].map(toCursor));
   // The page has a change whose event has not come yet; the one before comes later.
   service.read.add(1);
+  service.end++;
   await inbox.older();
   expect(inbox.view.items.map(({ state }) => state.read)).toEqual([false, false, false, true]);
-  const [late] = service.events;
   if (late) service.open[0]?.push({ type: 'event', event: late.event, cursor: toCursor(1) });
   await service.clock.advance(0);
   expect(cursors(inbox)).toEqual([4, 3, 2, 1].map(toCursor));

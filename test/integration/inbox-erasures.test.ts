@@ -74,8 +74,8 @@ class LiveClient {
   }
 
   async askAgain(): Promise<void> {
-    const { topics, follows, mutes } = await this.#user.follows();
     const counts = await this.#user.counts(`?atLeast=${this.#last}`);
+    const { topics, follows, mutes } = await this.#user.follows();
     this.live = renewLiveInbox(this.live, { topics, follows, mutes }, counts);
   }
 

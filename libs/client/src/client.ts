@@ -10,6 +10,7 @@ import { OpenSubscription } from './subscription.ts';
 import { TokenKeeper } from './token.ts';
 import { Transports } from './transports.ts';
 import type {
+  Answer,
   ConnectOptions,
   EventMap,
   RequestOptions,
@@ -79,15 +80,10 @@ export function connectIn<Events extends EventMap>(
       new LiveSnapshot((more) => subscribe(topics, more), options),
     join: (options) =>
       new JoinedState({ head: async () => (await http()).head(), subscribe }, options),
-    publish: async (event, options) => {
-      if (closing.signal.aborted) throw closedError();
-      return (await http()).publisher.publish(event, options);
-    },
+    publish: async (event, options) => (await http()).publisher.publish(event, options),
     authenticate: () => connection.authenticate(),
-    request: async <Body>(method: string, path: string, options?: RequestOptions) => {
-      const answer = await (await http()).requests.send(method, path, options);
-      return { ...answer, body: answer.body as Body };
-    },
+    request: async <Body>(method: string, path: string, options?: RequestOptions) =>
+      (await http()).requests.send(method, path, options) as Promise<Answer<Body>>,
     close: () => {
       closing.abort(closedError());
       cancelLeave();

@@ -19,6 +19,29 @@ test.each([
   expect(isForward(next, stored, mine)).toBe(may);
 });
 
+/* The log may lose its end before any service gives it a new epoch: then a `future` gap leads back within the epoch. */
+test.each([
+  ['alone', 'log-15'],
+  ['after another tab, which was further on', 'log-17'],
+])('gap that leads back in the same epoch: is stored, %s', async (_who, stored) => {
+  const store = new Map<string, string>();
+  const cursor = new StoredCursor('key', store as never, systemEnvironment());
+  cursor.advance('log-15');
+  cursor.flush();
+  expect(store.get('key')).toBe('log-15');
+  store.set('key', stored);
+  for (const next of ['log-10', 'log-11']) {
+    cursor.advance(next);
+    cursor.flush();
+    expect(store.get('key')).toBe(next);
+  }
+  // From then on it gives way to other tabs again.
+  store.set('key', 'log-14');
+  cursor.advance('log-12');
+  cursor.flush();
+  expect(store.get('key')).toBe('log-14');
+});
+
 test('store that fails: is tried again with the next cursor', async () => {
   const stored: string[] = [];
   let failures = 1;

@@ -15,7 +15,7 @@ export class StoredCursor {
   readonly #key: string | undefined;
   readonly #store: CursorStore;
   readonly #environment: Environment;
-  /** What this tab read or wrote last. */
+  /** What this tab read or wrote last; empty since a gap has led it back. */
   #stored: string | undefined;
   #writing = false;
   #timer: Cancel | undefined;
@@ -32,14 +32,16 @@ export class StoredCursor {
     try {
       this.#stored = await this.#store.get(this.#key);
     } catch (cause) {
-      const message = 'The stored cursor cannot be read.';
+      const message = 'The cursor cannot be read.';
       throw new TidemarkClientError({ code: 'store_failed', message, retryable: true }, { cause });
     }
     this.cursor ??= this.#stored;
     return this.cursor;
   }
 
+  /** Also back, where a gap says that the log has lost its end: only there is it told of events again. */
   advance(cursor: string): void {
+    if (this.cursor !== undefined && isAfter(this.cursor, cursor)) this.#stored = '';
     this.cursor = cursor;
     if (this.#key === undefined || this.#writing || this.#timer) return;
     this.#timer = this.#environment.timer(() => this.flush(), WRITE_EVERY_MS);
@@ -77,17 +79,22 @@ export class StoredCursor {
   #replace(key: string, stored: string | undefined): void | Promise<void> {
     const next = this.cursor;
     if (next === undefined) return;
-    const mine = this.#stored;
-    this.#stored = next;
-    if (stored === undefined || isForward(next, stored, mine)) return this.#store.set(key, next);
+    const written = () => {
+      this.#stored = next;
+    };
+    if (stored !== undefined && !isForward(next, stored, this.#stored)) return written();
+    const end = this.#store.set(key, next);
+    return isPromise(end) ? end.then(written) : written();
   }
 }
 
 /**
- * Whether a tab may replace what is stored. Sequences of one epoch are compared. Of two epochs, the one counts that
- * this tab has come to since it wrote last; otherwise another tab has come to it, and is ahead.
+ * Whether a tab may replace what is stored: what it wrote itself, and anything since a gap has led it back. Else sequences of
+ * one epoch are compared. Of two epochs, the one counts that this tab has come to since it wrote last; otherwise another
+ * tab has come to it, and is ahead.
  */
 export function isForward(next: string, stored: string, mine: string | undefined): boolean {
+  if (stored === mine || mine === '') return true;
   if (epochOf(next) === epochOf(stored)) return isAfter(next, stored);
   return mine === undefined || epochOf(next) !== epochOf(mine);
 }

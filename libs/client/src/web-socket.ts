@@ -13,8 +13,9 @@ function openSocket(
   listener: LinkListener,
   environment: Environment,
 ): ReturnType<OpenLink> {
-  if (!environment.socket) throw new Error('There is no WebSocket here.');
-  const socket = environment.socket(address, ['tidemark.v1', `bearer.${token}`]);
+  const socket = environment.socket?.(address, ['tidemark.v1', `bearer.${token}`]);
+  // Transports ask only where there is one.
+  if (!socket) throw new TypeError();
   let over = false;
   const end = (code: number, reason: string) => {
     if (over) return;
