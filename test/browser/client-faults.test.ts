@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
-import puppeteer from 'puppeteer-core';
+import puppeteer, { type SupportedBrowser } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { revokeUser } from '../support/access.ts';
 import { HAS_NGINX, type Nginx, type NginxOptions, startNginx } from '../support/nginx.ts';
@@ -8,7 +8,7 @@ import { makeToken } from '../support/services.ts';
 import { ids, type System, series, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { authenticate, type Following, follow, kept, type Tab, untilCount } from './client-page.ts';
-import { findChromium, findFirefox, type Site, startBrowser, startSite } from './pages.ts';
+import { findChromium, findFirefox, type Site, startSite } from './pages.ts';
 
 /*
  * The client library in Chromium and, in npm test -- --all, in Firefox, while tokens expire, gateways are killed and a proxy breaks WebSocket. Each
@@ -21,40 +21,31 @@ interface Opened {
   close(): Promise<void>;
 }
 
-async function openChromium(executable: string): Promise<Opened> {
-  const browser = await startBrowser(executable);
-  const common = await browser.newContext();
-  return {
-    newTab: async (shared) => (shared ? common : await browser.newContext()).newPage(),
-    close: () => browser.close(),
-  };
-}
-
-async function openFirefox(executablePath: string): Promise<Opened> {
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
+/** By WebDriver BiDi for Firefox. Unlike playwright, it leaves a tab hidden that another one is in front of. */
+async function openBrowser(browser: SupportedBrowser, executablePath: string): Promise<Opened> {
+  const args = browser === 'chrome' ? ['--no-sandbox'] : [];
+  const opened = await puppeteer.launch({ browser, executablePath, headless: true, args });
   return {
     newTab: async (shared) => {
-      const context = shared
-        ? browser.defaultBrowserContext()
-        : await browser.createBrowserContext();
+      const context = shared ? opened.defaultBrowserContext() : await opened.createBrowserContext();
       // It does what `Tab` says; its types say it otherwise.
       return (await context.newPage()) as unknown as Tab;
     },
-    close: () => browser.close(),
+    close: () => opened.close(),
   };
 }
 
 const ALL = process.env.ALL_TESTS === 'yes';
 
 const BROWSERS = [
-  { name: 'Chromium', executable: findChromium(), open: openChromium },
-  { name: 'Firefox', executable: ALL ? findFirefox() : undefined, open: openFirefox },
-];
+  { name: 'Chromium', browser: 'chrome', executable: findChromium() },
+  { name: 'Firefox', browser: 'firefox', executable: ALL ? findFirefox() : undefined },
+] as const;
 
 /** The part of nginx.conf that passes WebSocket on. */
 const WEB_SOCKET = /location = \/v1\/ws \{[^}]*\}/;
 
-describe.each(BROWSERS)('client library in $name', ({ executable, open }) => {
+describe.each(BROWSERS)('client library in $name', ({ browser: name, executable }) => {
   describe.skipIf(executable === undefined)('(needs it, and Firefox npm test -- --all)', () => {
     let browser: Opened;
     let site: Site;
@@ -77,7 +68,10 @@ describe.each(BROWSERS)('client library in $name', ({ executable, open }) => {
         TIDEMARK_ALLOWED_ORIGINS: site.origin,
         TIDEMARK_GATEWAY_HEARTBEAT_MS: '500',
       };
-      [browser, system] = await Promise.all([open(executable ?? ''), startSystem({ env })]);
+      [browser, system] = await Promise.all([
+        openBrowser(name, executable ?? ''),
+        startSystem({ env }),
+      ]);
     });
     afterEach(async () => {
       issue = () => makeToken('subscribe:>', 'alice');
@@ -119,6 +113,32 @@ describe.each(BROWSERS)('client library in $name', ({ executable, open }) => {
       expect(longest).toBeLessThan(50);
       // Only Chromium tells how long its tasks are; a timer also waits for the garbage collector and the machine.
       expect(held).toBeLessThan(400);
+    });
+
+    test('tab that is hidden: keeps its connection, and comes back from a dead one', async () => {
+      const tab = await followed('hidden', { keep: true });
+      const front = await browser.newTab(true);
+      await front.bringToFront();
+      const visibility = () =>
+        tab.evaluate(
+          () =>
+            (globalThis as unknown as { document: { visibilityState: string } }).document
+              .visibilityState,
+        );
+      expect(await visibility()).toBe('hidden');
+      // Browsers let timers of such a page fire once a second, which is less often than heartbeats come.
+      for (let n = 0; n < 8; n++) {
+        await store('hidden', n * 5 + 1, n * 5 + 5);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      expect(await untilCount(tab, 40)).toEqual(ids(1, 40));
+      expect((await kept(tab)).sockets).toBe(1);
+      await system.gateway.kill('SIGKILL');
+      await store('hidden', 41, 60);
+      await system.gateway.restart();
+      await tab.bringToFront();
+      expect(await visibility()).toBe('visible');
+      expect(await untilCount(tab, 60)).toEqual(ids(1, 60));
     });
 
     test('gateway that is killed: the page has what it missed, once', async () => {

@@ -8,6 +8,7 @@ type Library = typeof import('@tidemark/client');
 export interface Tab {
   goto(url: string): Promise<unknown>;
   reload(): Promise<unknown>;
+  bringToFront(): Promise<unknown>;
   evaluate<Result, Argument>(
     run: string | ((argument: Argument) => Result),
     argument?: Argument,
