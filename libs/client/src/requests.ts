@@ -1,7 +1,8 @@
-import { backoffMs, pause } from './backoff.ts';
+import { backoffMs } from './backoff.ts';
 import type { Environment } from './environment.ts';
 import { type ErrorBody, isRefusal, offlineError, TidemarkClientError } from './errors.ts';
 import type { HttpOptions } from './http.ts';
+import { pause } from './pause.ts';
 import type { TokenKeeper } from './token.ts';
 import type { Answer, RequestOptions, Service } from './types.ts';
 

@@ -47,9 +47,8 @@ export class Transports {
 
   /** How long SSE is used before WebSocket has another chance; `undefined` where there is nothing to come back to. */
   get sseForMs(): number | undefined {
-    if (!this.#environment.socket || !this.#isSse() || this.#sseUntil === undefined)
-      return undefined;
-    return this.#sseUntil - this.#environment.now();
+    if (!this.#environment.socket || !this.#isSse()) return undefined;
+    return (this.#sseUntil ?? 0) - this.#environment.now();
   }
 
   #isSse(): boolean {

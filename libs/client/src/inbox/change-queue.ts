@@ -1,7 +1,8 @@
-import { backoffMs, pause } from '../backoff.ts';
+import { backoffMs } from '../backoff.ts';
 import type { Environment } from '../environment.ts';
 import { closedError, TidemarkClientError } from '../errors.ts';
 import { newId } from '../new-id.ts';
+import { pause } from '../pause.ts';
 import type { Tidemark } from '../types.ts';
 import type { ChangeAnswer } from './wire.ts';
 

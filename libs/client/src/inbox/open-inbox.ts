@@ -1,9 +1,10 @@
-import { backoffMs, pause } from '../backoff.ts';
+import { backoffMs } from '../backoff.ts';
 import { sequenceOf } from '../cursors.ts';
 import type { Cancel, Environment } from '../environment.ts';
 import { closedError, type TidemarkClientError } from '../errors.ts';
 import { Listeners } from '../listeners.ts';
 import { topicMatcher, typeMatcher } from '../patterns.ts';
+import { pause } from '../pause.ts';
 import type { CloudEvent, Message, Subscription, Tidemark } from '../types.ts';
 import { ChangeQueue } from './change-queue.ts';
 import { ItemList } from './item-list.ts';
