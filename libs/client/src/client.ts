@@ -49,6 +49,7 @@ export function connectIn<Events extends EventMap>(
   const cursors = new Set<StoredCursor>();
   const cancelLeave = environment.onLeave(() => {
     for (const cursor of cursors) cursor.flush();
+    connection.leave();
   });
 
   const subscribe = (topics: string | readonly string[], options: SubscribeOptions = {}) => {

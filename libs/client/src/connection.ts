@@ -42,6 +42,8 @@ export class Connection implements SubscriptionHost {
   /** What the present attempt was made with. */
   #token: string | undefined;
   #openedAt = 0;
+  /** More than `welcome` has come over the present link. */
+  #works = false;
   #timer: Cancel | undefined;
   #renewal: Cancel | undefined;
   #stopped: TidemarkClientError | undefined;
@@ -105,6 +107,11 @@ export class Connection implements SubscriptionHost {
     else if (this.#phase === 'open') this.#silence.probe();
   }
 
+  /** The page stops. Browsers would answer pings on its link, and the server would go on sending where nobody reads. */
+  leave(): void {
+    if (this.#phase === 'open') this.#lost({ code: 1006, reason: '' });
+  }
+
   /** Takes a new token to the server, where there is a link; comes back where it was stopped. */
   async authenticate(): Promise<void> {
     if (this.#phase === 'closed') throw closedError();
@@ -164,6 +171,7 @@ export class Connection implements SubscriptionHost {
     this.#silence.stop();
     this.#link?.close();
     this.#link = undefined;
+    this.#works = false;
     this.#byId.clear();
     for (const subscription of this.#subscriptions) subscription.detach();
   }
@@ -184,6 +192,8 @@ export class Connection implements SubscriptionHost {
 
   #lost({ code, reason }: Ending): void {
     const wasOpen = this.#phase === 'open';
+    // A proxy may let `welcome` through and cut the link then, each time.
+    const isCut = code === 1006 && !this.#works;
     if (wasOpen && this.#environment.now() - this.#openedAt >= GOOD_MS) this.#attempt = 0;
     if (code >= 4500 && code < 5000) {
       const message = code === 4501 ? 'The token is revoked.' : reason || `Closed with ${code}.`;
@@ -198,7 +208,7 @@ export class Connection implements SubscriptionHost {
     else if (code === 4007) {
       this.#attempt = Math.max(this.#attempt, SLOW_ATTEMPT);
       this.#wait();
-    } else if (wasOpen && code !== REFUSED) this.#wait();
+    } else if (wasOpen && !isCut && code !== REFUSED) this.#wait();
     else void this.#diagnose();
   }
 
@@ -237,11 +247,14 @@ export class Connection implements SubscriptionHost {
   }
 
   #receive(message: ServerMessage, size: number): void {
+    if (!this.#works && message.type !== 'welcome') {
+      this.#works = true;
+      this.#transports.worked();
+    }
     switch (message.type) {
       case 'welcome':
         this.#timer?.();
         this.#phase = 'open';
-        this.#transports.worked();
         this.#silence.start(message.heartbeatMs);
         this.#scheduleRenewal();
         this.#scheduleReturn();

@@ -18,7 +18,7 @@ export interface Environment {
    * returns from the back/forward cache.
    */
   onWake(run: () => void): Cancel;
-  /** Calls when the page may end without a further word. */
+  /** Calls when the page stops, perhaps for ever: it is left, or frozen. */
   onLeave(run: () => void): Cancel;
 }
 
@@ -48,7 +48,7 @@ export function systemEnvironment(): Environment {
           if (page.document?.visibilityState === 'visible') run();
         }),
       ),
-    onLeave: (run) => hear('window', 'pagehide', run),
+    onLeave: (run) => all(hear('window', 'pagehide', run), hear('document', 'freeze', run)),
   };
 }
 
