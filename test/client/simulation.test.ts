@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { connectIn } from '../../libs/client/dist/client.js';
+// Loaded on demand, which would take real time in a world that has its own.
+import '../../libs/client/dist/http.js';
 import { QUEUE_LIMITS } from '../../libs/client/dist/message-queue.js';
 import { QUEUE_ITEMS, World } from './world.ts';
 
@@ -122,6 +124,7 @@ test.each(MUTATIONS)(
       expect(before, 'the mutation names a text that there is').toContain(text);
       await writeFile(join(folder, file), before.replace(text, by));
       const load = (name: string) => import(pathToFileURL(join(folder, name)).href);
+      await load('http.js');
       const { connectIn: mutated } = await load('client.js');
       const { QUEUE_LIMITS: limits } = await load('message-queue.js');
       limits.items = QUEUE_ITEMS;
