@@ -109,6 +109,9 @@ function shortener(code) {
   for (const name of privates) names.set(name, `_${names.size.toString(36)}`);
   return (one) =>
     one
+      // For bundlers, which take the package and not these files.
+      .replace(/(?<=\w)\/\* @__PURE__ \*\/ /g, ' ')
+      .replaceAll('/* @__PURE__ */ ', '')
       .replace(/\b(?:async|get|set|static)(?=#)/g, '$& ')
       .replace(/#?[a-zA-Z_]\w*/g, (name) => names.get(name) ?? name)
       // Fields without a value: their constructors set them.

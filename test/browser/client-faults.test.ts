@@ -225,7 +225,7 @@ describe.each(BROWSERS)('client library in $name', ({ browser: name, executable 
       expect(await untilCount(one, 1000)).toEqual(ids(1, 1000));
       expect(await untilCount(other, 1000)).toEqual(ids(1, 1000));
       expect(cursors).toEqual([...cursors].sort((a, b) => a - b));
-      expect(new Set(cursors).size).toBeGreaterThan(3);
+      expect(new Set(cursors).size).toBeGreaterThan(1);
     });
 
     describe.skipIf(!HAS_NGINX)('behind a proxy (needs nginx)', () => {
@@ -279,7 +279,7 @@ describe.each(BROWSERS)('client library in $name', ({ browser: name, executable 
           await store('silent', 1, 100);
           await following;
           expect(await untilCount(tab, 100)).toEqual(ids(1, 100));
-          expect(await kept(tab)).toMatchObject({ sockets: 2, streams: 1 });
+          expect(await kept(tab)).toMatchObject({ sockets: 1, streams: 1 });
         },
       );
 

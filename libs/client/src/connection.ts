@@ -191,7 +191,8 @@ export class Connection implements SubscriptionHost {
     const wasOpen = this.#phase === 'open';
     // A proxy may let `welcome` through and cut the link then, each time.
     const isCut = code === 1006 && !this.#works;
-    if (wasOpen && this.#environment.now() - this.#openedAt >= GOOD_MS) this.#attempt = 0;
+    const ms = this.#environment.now() - this.#openedAt;
+    if (wasOpen && ms >= GOOD_MS) this.#attempt = 0;
     if (code >= 4500) {
       const message = code === 4501 ? 'The token is revoked.' : reason || `Closed with ${code}.`;
       this.#stop(
@@ -206,7 +207,7 @@ export class Connection implements SubscriptionHost {
       this.#attempt = Math.max(this.#attempt, SLOW_ATTEMPT);
       this.#wait();
     } else if (wasOpen && !isCut && code !== REFUSED) this.#wait();
-    else void this.#diagnose();
+    else void this.#diagnose(!wasOpen && ms >= OPEN_MS);
   }
 
   async #renewAndOpen(): Promise<void> {
@@ -221,7 +222,7 @@ export class Connection implements SubscriptionHost {
   }
 
   /** Browsers do not say why a handshake failed: a request with the same token does. */
-  async #diagnose(): Promise<void> {
+  async #diagnose(isSilent: boolean): Promise<void> {
     this.#drop('opening');
     const number = this.#number;
     const token = this.#token;
@@ -235,7 +236,7 @@ export class Connection implements SubscriptionHost {
     if (!(outcome instanceof TidemarkClientError)) {
       // The gateway answers. Where that was with the same token, something on the way breaks the link.
       const { current } = this.#tokens;
-      if (current === token) this.#transports.failed();
+      if (current === token) this.#transports.failed(isSilent);
       this.#wait();
       return;
     }

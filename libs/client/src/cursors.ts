@@ -9,9 +9,8 @@ export function sequenceOf(cursor: string): number {
 }
 
 /** PROTOCOL 6.4: the text before the first dot or hyphen names the log. */
-function logOf(cursor: string): string {
-  const end = cursor.search(/[.-]/);
-  return end < 0 ? cursor : cursor.slice(0, end);
+function logOf(cursor: string): string | undefined {
+  return cursor.split(/[.-]/, 1)[0];
 }
 
 /** Whether an event at `next` comes after a subscription's position: PROTOCOL 6.4. */

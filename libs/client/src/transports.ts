@@ -27,9 +27,12 @@ export class Transports {
     return open(token, listener);
   }
 
-  /** The last link did not open, though the gateway answers requests. */
-  failed(): void {
-    if (this.#isSse() || ++this.#failures < FAILURES) return;
+  /**
+   * The last link did not open, though the gateway answers requests.
+   * @param isSilent it waited for an answer, as long as a link may: once is enough
+   */
+  failed(isSilent: boolean): void {
+    if (this.#isSse() || (++this.#failures < FAILURES && !isSilent)) return;
     this.#sseUntil = this.#environment.now() + SSE_MS;
   }
 
