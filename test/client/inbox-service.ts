@@ -58,6 +58,7 @@ export class InboxService {
   readonly subscriptions: FedSubscription[] = [];
   readonly events: { readonly sequence: number; readonly event: CloudEvent }[] = [];
   follows: object[] = [];
+  mutes: object[] = [];
   /** The end of the log. */
   end = 0;
   read = new Set<number>();
@@ -129,7 +130,7 @@ export class InboxService {
     const data = {
       topics: ['user.me.>'],
       follows: this.follows,
-      mutes: [],
+      mutes: this.mutes,
       seen: nothing,
       read: { upTo: toCursor(0), except: [...this.read].map(toCursor) },
       archived: nothing,
@@ -166,9 +167,9 @@ export class InboxService {
     if (method === 'POST') return this.post(JSON.parse(String(body)) as Record<string, unknown>);
     const { pathname, searchParams } = new URL(path, 'http://x');
     if (pathname === '/v1/inbox/follows') {
-      const { follows } = this;
+      const { follows, mutes } = this;
       const topics = ['user.me.>'];
-      return { inbox: 'inbox.me', topics, follows, mutes: [], cursor: toCursor(this.end) };
+      return { inbox: 'inbox.me', topics, follows, mutes, cursor: toCursor(this.end) };
     }
     return this.#page(searchParams);
   }

@@ -246,13 +246,16 @@ test('inbox: a mark that changes nothing: is asked about where another device ma
   await service.clock.advance(0);
   expect(service.pages).toHaveLength(2);
   expect(inbox.view).toMatchObject({ counts: { unread: 0 }, items: [{ state: { read: true } }] });
-  await inbox.read();
-  expect(service.pages).toHaveLength(2);
   // It is on top of nothing that comes later.
   service.read.clear();
-  service.markRead([]);
+  const [from, to] = [toCursor(2), toCursor(++service.end)];
+  service.open[0]?.push({ type: 'gap', from, to, reason: 'expired' });
   await service.clock.advance(0);
   expect(inbox.view.items.map(({ state }) => state.read)).toEqual([false]);
+  service.markRead([1]);
+  await service.clock.advance(0);
+  await inbox.read();
+  expect(service.pages).toHaveLength(3);
 });
 
 test('inbox: a change that comes behind the follows that are asked for: is what counts', async () => {
@@ -418,6 +421,21 @@ test('inbox: older items that come late or whose page is newer than a change: ha
   if (late) service.open[0]?.push({ type: 'event', event: late.event, cursor: toCursor(1) });
   await service.clock.advance(0);
   expect(cursors(inbox)).toEqual([4, 3, 2, 1].map(toCursor));
+});
+
+test('inbox: a mute of another device: hides its items at once, also while the service is away', async () => {
+  const service = new InboxService();
+  const kept = service.item('user.me.a', 'note');
+  service.item('user.me.a', 'noise');
+  const inbox = await opened(service);
+  service.before = () => {
+    throw failure('unavailable', true);
+  };
+  service.mutes = [{ pattern: 'user.me.a', types: ['noi*'] }];
+  service.markRead([], { change: 'mute' });
+  await service.clock.advance(0);
+  expect([cursors(inbox), inbox.view.mutes]).toEqual([[kept], service.mutes]);
+  inbox.close();
 });
 
 test('inbox: an event of the inbox without a publisher: says nothing', async () => {
