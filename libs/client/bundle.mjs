@@ -28,9 +28,9 @@ const COMPILER = fileURLToPath(new URL('../../node_modules/@typescript/', import
 /** All that others share is in one file. What would be its entry only repeats its exports, and is left out. */
 const CORE = 'core';
 const HTTP = 'http';
-const HTTP_FILES = /dist\/(?:http|requests|publisher|new-id|pause|sse)\.js/;
-const CORE_FILES =
-  /dist\/(?!(?:http|requests|publisher|new-id|pause|sse)\.js|inbox\/|react\/|testing\/|stores\/)/;
+const HTTP_MODULES = '(?:http|requests|publisher|new-id|pause|sse)\\.js';
+const HTTP_FILES = new RegExp(`dist/${HTTP_MODULES}`);
+const CORE_FILES = new RegExp(`dist/(?!${HTTP_MODULES}|inbox/|react/|testing/|stores/)`);
 const FACADE = 'entry.js';
 
 const ENTRIES = { entry: 'index.js', 'client-inbox': 'inbox/index.js' };
