@@ -1,4 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { mayAdmin } from '../api/session.ts';
+import { followStats } from '../api/stats-feed.ts';
 import { go, route } from '../ui/route.ts';
 import { addShortcuts } from '../ui/shortcuts.ts';
 import { nextTheme } from '../ui/theme.ts';
@@ -27,6 +29,7 @@ export function Layout() {
       ]),
     [],
   );
+  useEffect(() => (mayAdmin() ? followStats() : undefined), []);
   useEffect(() => {
     document.title = page ? `${page.title} · Tidemark` : 'Tidemark';
   }, [page]);
