@@ -122,9 +122,10 @@ export interface Rebuild {
   readonly done: number;
   readonly total: number;
   readonly unreadable: number;
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly reason: string | null;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  /** Why it has no result. */
+  readonly reason?: string;
 }
 
 export interface ReplayStats extends ServiceBase {
