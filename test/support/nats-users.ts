@@ -37,12 +37,15 @@ const internal = [
   'tidemark.archive.read.x',
   'tidemark.archives.announce',
   'tidemark.archives.census',
+  'tidemark.stats.gateway',
+  'tidemark.stats.replay',
 ];
 /** Subjects that a user may not publish to. */
 export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
   publisher: [
     ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys, ...reserved],
     'tidemark.events.orders.1',
+    'tidemark.stats.ingest',
     `$JS.API.STREAM.INFO.${EVENTS}`,
     `tidemark.api.STREAM.INFO.${EVENTS}`,
   ],
@@ -54,12 +57,18 @@ export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
     `tidemark.api.STREAM.DELETE.${EVENTS}`,
   ],
   // Readers believe what is announced.
-  gateway: [...deletions, ...ownership, ...nobodys, ...reserved, 'tidemark.archives.announce'],
+  gateway: [
+    ...[...deletions, ...ownership, ...nobodys, ...reserved, 'tidemark.archives.announce'],
+    'tidemark.stats.ingest',
+    'tidemark.stats.replay',
+  ],
   replay: [
     ...[...deletions.filter((one) => one !== erasing), ...buckets, ...nobodys],
     'tidemark.events.forged',
     'tidemark.events.tidemark.x',
     'tidemark.control.disconnect',
+    'tidemark.stats.gateway',
+    'tidemark.stats.ingest',
   ],
 };
 

@@ -8,6 +8,8 @@ export * from './archive-pages.ts';
 export { isBusy, userName } from './archive-requests.ts';
 export * from './archive-server.ts';
 export { untimedMetadata } from './buckets.ts';
+export * from './bulletin-board.ts';
+export * from './bulletins.ts';
 export * from './control.ts';
 export * from './event-appender.ts';
 export * from './feed.ts';

@@ -2,9 +2,11 @@ import { readGatewayConfiguration, tables } from '@tidemark/config';
 import {
   ArchiveClient,
   ArchiveDirectory,
+  BulletinBoard,
   EventAppender,
   type Feed,
   followArchives,
+  followBulletins,
 } from '@tidemark/nats';
 import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
 import { openAccess } from './access/access.ts';
@@ -12,6 +14,7 @@ import { enforce } from './access/admin/enforcement.ts';
 import { Registry } from './connections/registry.ts';
 import { createCore } from './core.ts';
 import { LOW_WATER_BYTES } from './fan-out/batch.ts';
+import { publishFigures } from './observability/figures.ts';
 import { exposeMetrics } from './observability/metrics.ts';
 import { DeliveryTraces } from './observability/reports/delivery-traces.ts';
 import { Reports } from './observability/reports/reports.ts';
@@ -62,14 +65,16 @@ runService({
       }),
     });
     const registry = new Registry({ ...configuration, ...core, wallMs: Date.now });
-    const access = openAccess(configuration, { ...parts, registry });
+    const board = new BulletinBoard();
+    const access = openAccess(configuration, { ...parts, registry, board });
+    const reports = new Reports(parts);
     const gateway: Gateway = {
       core,
       logger,
       registry,
       messageBytes: new MessageBytes(configuration.messageBytesPerSecondMax),
       ...access,
-      reports: new Reports(parts),
+      reports,
       appender: new EventAppender(link, {
         service: 'gateway',
         timeoutMs: configuration.appendTimeoutMs,
@@ -79,6 +84,11 @@ runService({
     };
     access.limits.showHeld(() => core.patternBudget.held);
     exposeMetrics(metrics, core, registry);
+    metrics.total(
+      'gateway_bulletins_ignored_total',
+      'Messages about the figures of services that were none, or too many.',
+      () => board.ignored,
+    );
     metrics.gauge('gateway_archives', 'Archives that can be asked now.', () => directory.available);
 
     const server = {
@@ -113,6 +123,7 @@ runService({
       },
     });
     serveWebSockets(front.http, gateway, configuration);
+    const figures = publishFigures(parts, { core, registry, reports, board, ready: front.ready });
     onStop(() => registry.drain(configuration.drainMs));
     await front.listen();
 
@@ -126,7 +137,10 @@ runService({
     });
     const followed = followArchives(link, { directory, logger });
     const enforcement = enforce({ ...parts, registry });
+    const bulletins = followBulletins(link, { board, logger, own: parts.instance });
     onStop(() => {
+      figures.stop();
+      bulletins.stop();
       feed?.stop();
       enforcement.stop();
       followed.stop();

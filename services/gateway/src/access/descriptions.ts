@@ -1,5 +1,11 @@
 import type { Description } from '@tidemark/http';
-import { disconnectShape, revocationShape, TIME_JSON, withJson } from '@tidemark/protocol';
+import {
+  disconnectShape,
+  revocationShape,
+  statsShape,
+  TIME_JSON,
+  withJson,
+} from '@tidemark/protocol';
 import { z } from 'zod';
 
 /* What tickets and admin calls take and answer, for the OpenAPI document (PROTOCOL.md sections 8.3 and 13). */
@@ -40,4 +46,16 @@ export const disconnectDescription: Description = {
   body: { 'application/json': disconnectShape },
   answers: { 202: { means: 'The request has been sent to the gateways.' } },
   errors: ['invalid_json', 'too_large'],
+};
+
+/** Of `GET /v1/admin/stats`. */
+export const statsDescription: Description = {
+  summary: 'The figures of all services',
+  details: 'Section 13.6. The token has the scope word `admin`.',
+  answers: {
+    200: {
+      means: 'The figures now, or a stream with those of each second.',
+      content: { 'application/json': statsShape, 'text/event-stream': z.string() },
+    },
+  },
 };
