@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { eventStream } from './event-stream.ts';
+import { end } from './session.ts';
 import type { Stats } from './types.ts';
 
 /** Whether figures come, and since when they do not. Times are milliseconds since 1970. */
@@ -89,6 +90,8 @@ async function readOnce(signal: AbortSignal): Promise<Error> {
       clearTimeout(timer);
       timer = setTimeout(tooLong, SILENCE_MS);
       if (event === 'stats') take(JSON.parse(data) as Stats);
+      // The only error of this stream is that the token is no longer good (PROTOCOL 13.6).
+      else if (event === 'error') end((JSON.parse(data) as { message: string }).message);
     }
   } finally {
     clearTimeout(timer);

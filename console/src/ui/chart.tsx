@@ -1,7 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import UPlot from 'uplot';
-import { type ColorName, cssColor } from './colors.ts';
+import { cssColor } from './colors.ts';
 import { timeOfDay } from './format.ts';
+import type { ColorName } from './line-colors.ts';
 import 'uplot/dist/uPlot.min.css';
 
 /** One line of a chart: a value for each time, `null` where there is none. */

@@ -1,9 +1,6 @@
 import { effect } from '@preact/signals';
+import type { ColorName } from './line-colors.ts';
 import { theme } from './theme.ts';
-
-/** Colours of styles.css that lines have, in their order. */
-export const LINE_COLORS = ['accent', 'second', 'third', 'good', 'warning', 'bad'] as const;
-export type ColorName = (typeof LINE_COLORS)[number] | 'quiet' | 'line';
 
 const known = new Map<ColorName, string>();
 

@@ -76,7 +76,7 @@ export function Charts() {
   return (
     <section class="stack" aria-label="The last ten minutes">
       <div class="row spread">
-        <p class="quiet">Last 10 minutes, a figure each second</p>
+        <p class="quiet">The last 10 minutes at most, a figure each second</p>
         <Toggle
           label="Lines"
           value={byGateway.value ? 'each' : 'all'}

@@ -1,7 +1,7 @@
 import type { Sample } from '../../api/stats-feed.ts';
 import type { GatewayStats, Together } from '../../api/types.ts';
 import type { Line } from '../../ui/chart.tsx';
-import { type ColorName, LINE_COLORS } from '../../ui/colors.ts';
+import { type ColorName, LINE_COLORS } from '../../ui/line-colors.ts';
 
 /** More gateways than that are not told apart by their colours. */
 const GATEWAYS_MAX = LINE_COLORS.length;

@@ -36,15 +36,11 @@ export function ArchivePanel({ replay, closingInMs }: ArchivePanelProps) {
         <dl class="facts">
           <dt>Has events up to</dt>
           <dd>
-            <Copyable text={replay.position} name="the position" />
+            <CursorOrNone cursor={replay.position} name="the position" />
           </dd>
           <dt>First event</dt>
           <dd>
-            {replay.first === null ? (
-              <span class="quiet">none yet</span>
-            ) : (
-              <Copyable text={replay.first} name="the first event's cursor" />
-            )}
+            <CursorOrNone cursor={replay.first} name="the first event's cursor" />
           </dd>
           <dt>Memory</dt>
           <dd>{bytes(replay.memoryBytes)}</dd>
@@ -77,4 +73,9 @@ function Figure({ name, value, note = '' }: { name: string; value: string; note?
       </dd>
     </div>
   );
+}
+
+function CursorOrNone({ cursor, name }: { cursor: string | null; name: string }) {
+  if (cursor === null) return <span class="quiet">none yet</span>;
+  return <Copyable text={cursor} name={name} />;
 }
