@@ -110,6 +110,7 @@ function FigureTile({ figure, together }: { figure: Figure; together: Together }
         name: isDelay ? name : '',
         value: read(together),
       }))}
+      legend={each}
       format={format}
       unit={unit}
       note={note?.(together)}

@@ -8,18 +8,20 @@ interface TileProps {
   readonly unit: string | undefined;
   readonly note: string | undefined;
   readonly series: Series;
+  /** The lines are not those of the figures, and have names of their own. */
+  readonly legend: boolean;
   readonly spanMs: number;
 }
 
 /** One figure: what it is now, large, and how it came there. */
-export function Tile({ title, figures, format, unit, note, series, spanMs }: TileProps) {
+export function Tile({ title, figures, format, unit, note, series, legend, spanMs }: TileProps) {
   return (
     <section class="tile" aria-label={title}>
       <h2>{title}</h2>
       <p class="tile-now">
         {figures.map(({ name, value }, index) => (
           <span key={name} class="tile-figure">
-            {name && <span class={`swatch ${series.lines[index]?.color}`} />}
+            {name && !legend && <span class={`swatch ${series.lines[index]?.color}`} />}
             {name && <span class="quiet">{name}</span>}
             <strong>{value === null ? '–' : format(value)}</strong>
             {unit && <span class="quiet">{unit}</span>}
@@ -34,7 +36,7 @@ export function Tile({ title, figures, format, unit, note, series, spanMs }: Til
         format={format}
         label={describe(title, series, format)}
       />
-      {series.lines.length > figures.length && <Legend series={series} />}
+      {legend && <Legend series={series} />}
     </section>
   );
 }
