@@ -33,6 +33,8 @@ const reserved = [
 const nobodys = ['$SYS.REQ.SERVER.PING', '_INBOX.other.x', 'any.thing', '$JS.API.STREAM.CREATE.X'];
 const internal = [
   'tidemark.control.disconnect',
+  'tidemark.control.connections',
+  'tidemark.control.answers.x',
   'tidemark.archive.read',
   'tidemark.archive.read.x',
   'tidemark.archives.announce',
@@ -67,6 +69,8 @@ export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
     'tidemark.events.forged',
     'tidemark.events.tidemark.x',
     'tidemark.control.disconnect',
+    'tidemark.control.connections',
+    'tidemark.control.answers.x',
     'tidemark.stats.gateway',
     'tidemark.stats.ingest',
   ],

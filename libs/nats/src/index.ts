@@ -13,6 +13,7 @@ export * from './bulletins.ts';
 export * from './control.ts';
 export * from './event-appender.ts';
 export * from './feed.ts';
+export * from './gateway-requests.ts';
 export * from './known-end.ts';
 export * from './lineage.ts';
 export * from './link.ts';

@@ -2,6 +2,7 @@ export * from './admin.ts';
 export * from './archive-messages.ts';
 export * from './binary-mode.ts';
 export * from './bulletins.ts';
+export * from './connection-lists.ts';
 export * from './cursors.ts';
 export * from './erasure-notices.ts';
 export * from './erasures.ts';

@@ -7,10 +7,13 @@ import {
   type Feed,
   followArchives,
   followBulletins,
+  GATEWAY_ANSWER_MS,
+  serveGateways,
 } from '@tidemark/nats';
 import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
+import { ConnectionWalks } from './connections/connection-walks.ts';
 import { Registry } from './connections/registry.ts';
 import { createCore } from './core.ts';
 import { LOW_WATER_BYTES } from './fan-out/batch.ts';
@@ -137,6 +140,11 @@ runService({
     });
     const followed = followArchives(link, { directory, logger });
     const enforcement = enforce({ ...parts, registry });
+    const walks = new ConnectionWalks({
+      ...{ registry, gateway: parts.instance, timeoutMs: GATEWAY_ANSWER_MS },
+      ...core,
+    });
+    serveGateways(link, (request, send) => walks.answer(request, send), logger);
     const bulletins = followBulletins(link, { board, logger, own: parts.instance });
     onStop(() => {
       figures.stop();

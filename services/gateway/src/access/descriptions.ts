@@ -1,6 +1,9 @@
 import type { Description } from '@tidemark/http';
 import {
+  CONNECTIONS_PAGE_MAX,
+  connectionListShape,
   disconnectShape,
+  instanceShape,
   revocationShape,
   statsShape,
   TIME_JSON,
@@ -58,4 +61,29 @@ export const statsDescription: Description = {
       content: { 'application/json': statsShape, 'text/event-stream': z.string() },
     },
   },
+};
+
+/** The query of `GET /v1/admin/connections`. */
+export const connectionQueryShape = z.object({
+  sub: z.string().min(1).max(256).exactOptional(),
+  gateway: instanceShape.exactOptional(),
+  transport: z.enum(['websocket', 'sse']).exactOptional(),
+  slow: z.enum(['true', 'false']).exactOptional(),
+  limit: withJson(z.string().regex(/^\d{1,4}$/), {
+    ...{ type: 'integer', minimum: 1, maximum: CONNECTIONS_PAGE_MAX, default: 100 },
+  }).exactOptional(),
+  after: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{0,64}$/)
+    .meta({ description: '`next` of the page before.' })
+    .exactOptional(),
+});
+
+/** Of `GET /v1/admin/connections`. */
+export const connectionsDescription: Description = {
+  summary: 'The connections of all gateways',
+  details: 'Section 13.5. The token has the scope word `admin`.',
+  query: connectionQueryShape,
+  answers: { 200: { means: 'A page.', content: { 'application/json': connectionListShape } } },
+  errors: ['not_found'],
 };

@@ -31,6 +31,16 @@ export interface ConnectionOptions {
   readonly onFailed?: (id: string, error: TidemarkError) => void;
 }
 
+/** A subscription, and how far it is. */
+export interface SubscriptionState {
+  readonly subscription: Subscription;
+  readonly state: 'starting' | 'catching-up' | 'live';
+  /** What it has reached; `undefined` before it has begun. */
+  readonly sequence: number | undefined;
+  /** Where its client could come back; `undefined` where it would miss something. */
+  readonly cursor: Position | undefined;
+}
+
 export interface Subscribing {
   readonly patterns: readonly string[];
   /** Types, each exact or with `*` at its end; all if absent. */
@@ -95,6 +105,23 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     let events = 0;
     for (const reader of this.#readers) events += reader.heldEvents;
     return events;
+  }
+
+  /** What brings its subscriptions to the head. */
+  get readers(): readonly Pick<CatchUpReader, 'tier' | 'isReading'>[] {
+    return this.#readers;
+  }
+
+  /** Each subscription with its state. */
+  *states(): Iterable<SubscriptionState> {
+    for (const subscription of this.#resolving) {
+      yield { subscription, state: 'starting', sequence: undefined, cursor: undefined };
+    }
+    for (const { subscription, position } of this.#subscriptionPositions()) {
+      const state = this.#live.includes(subscription) ? 'live' : 'catching-up';
+      const cursor = subscription.last ? undefined : position;
+      yield { subscription, state, sequence: position.sequence, cursor };
+    }
   }
 
   has(id: string): boolean {

@@ -5,6 +5,7 @@ import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { AccessLookups, Asker } from '../access-lookups.ts';
 import { disconnectDescription, liftDescription, revokeDescription } from '../descriptions.ts';
+import { connectionsEndpoint } from './connections-endpoint.ts';
 import { type StatsOptions, statsEndpoint } from './stats-endpoint.ts';
 
 /** Most bytes of a body, which names one token, user or connection. */
@@ -62,6 +63,7 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
       methods: { POST: { ...disconnectDescription, serve: disconnect } },
     },
     statsEndpoint(options),
+    connectionsEndpoint(options),
   ];
 }
 
