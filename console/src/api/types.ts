@@ -25,12 +25,23 @@ export type SubscriptionState = 'starting' | 'catching-up' | 'live';
 export interface ConnectionSubscription {
   readonly id: string;
   readonly topics: readonly string[];
+  /** How many more than the listed there are; likewise for types. */
+  readonly topicsLeftOut?: number;
   readonly types?: readonly string[];
+  readonly typesLeftOut?: number;
   readonly deliver: 'all' | 'latest';
   readonly state: SubscriptionState;
   readonly cursor: string | null;
-  /** Events between it and the head. */
+  /** Sequences between it and the head. */
   readonly behind: number;
+}
+
+export interface Slow {
+  /** `socket-full`, `cold-read` or `catching-up`. */
+  readonly reason: string;
+  /** From where it is sent what it missed. */
+  readonly tier?: string;
+  readonly sinceMs: number;
 }
 
 export interface Connection {
@@ -49,7 +60,7 @@ export interface Connection {
   readonly unsentBytes: number;
   readonly delivered: number;
   readonly fellBehind: number;
-  readonly slow: { readonly reason: string; readonly sinceMs: number } | null;
+  readonly slow: Slow | null;
 }
 
 export interface GatewayAnswer {
