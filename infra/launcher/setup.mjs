@@ -84,6 +84,9 @@ async function build() {
   await runStep([join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
   // What the gateway serves to pages without a bundler.
   await runStep([join(ROOT, 'libs', 'client', 'bundle.mjs')]);
+  // And the console, which it serves to operators.
+  const vite = join(ROOT, 'node_modules', 'vite', 'bin', 'vite.js');
+  await runStep([vite, 'build', join(ROOT, 'console'), '--logLevel', 'warn']);
 }
 
 /** @param {string[]} program */

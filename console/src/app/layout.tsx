@@ -1,0 +1,49 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { go, route } from '../ui/route.ts';
+import { addShortcuts } from '../ui/shortcuts.ts';
+import { nextTheme } from '../ui/theme.ts';
+import { Navigation } from './navigation.tsx';
+import { PageContent } from './page-content.tsx';
+import { allowedPages } from './pages.ts';
+import { ShortcutHelp } from './shortcut-help.tsx';
+import { TopBar } from './top-bar.tsx';
+
+/** Navigation, the bar with the token's user, and the page. */
+export function Layout() {
+  const pages = allowedPages();
+  const page = pages.find(({ name }) => name === route.value.page) ?? pages[0];
+  const [help, setHelp] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  useEffect(
+    () =>
+      addShortcuts([
+        ...pages.map(({ key, title, name }) => ({
+          keys: `g ${key}`,
+          label: title,
+          run: () => go(name),
+        })),
+        { keys: 'd', label: 'Theme: system, light, dark', run: nextTheme },
+        { keys: '?', label: 'These shortcuts', run: () => setHelp(true) },
+      ]),
+    [],
+  );
+  useEffect(() => {
+    document.title = page ? `${page.title} · Tidemark` : 'Tidemark';
+  }, [page]);
+  return (
+    <div class="layout">
+      {/* No link: the address after `#` is the page. */}
+      <button type="button" class="skip" onClick={() => main.current?.focus()}>
+        Skip to the content
+      </button>
+      <Navigation pages={pages} current={page} />
+      <div class="content">
+        <TopBar title={page?.title ?? 'Nothing to see'} openHelp={() => setHelp(true)} />
+        <main ref={main} id="main" tabIndex={-1}>
+          <PageContent key={page?.name} page={page} />
+        </main>
+      </div>
+      {help && <ShortcutHelp close={() => setHelp(false)} />}
+    </div>
+  );
+}

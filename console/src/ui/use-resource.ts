@@ -1,0 +1,65 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+
+/** What a request gave so far. `data` stays while it is asked for again, and while that fails. */
+export interface Resource<Data> {
+  readonly data: Data | undefined;
+  readonly error: unknown;
+  readonly loading: boolean;
+  /** Milliseconds since 1970; `undefined` before the first answer. */
+  readonly loadedAt: number | undefined;
+  /** Asks again. */
+  readonly reload: () => void;
+}
+
+interface State<Data> {
+  readonly data: Data | undefined;
+  readonly error: unknown;
+  readonly loading: boolean;
+  readonly loadedAt: number | undefined;
+}
+
+const NOTHING = { data: undefined, error: undefined, loading: true, loadedAt: undefined };
+
+/**
+ * Asks when `key` changes, and again every `everyMs` while the page is visible. An answer to what is no longer asked is
+ * not used.
+ */
+export function useResource<Data>(
+  key: string,
+  load: (signal: AbortSignal) => Promise<Data>,
+  { everyMs }: { everyMs?: number } = {},
+): Resource<Data> {
+  const [state, setState] = useState<State<Data>>(NOTHING);
+  const running = useRef<AbortController>(undefined);
+  const latest = useRef(load);
+  latest.current = load;
+  const reload = useCallback(() => {
+    running.current?.abort();
+    const controller = new AbortController();
+    running.current = controller;
+    setState((before) => ({ ...before, loading: true }));
+    latest.current(controller.signal).then(
+      (data) => {
+        if (controller.signal.aborted) return;
+        setState({ data, error: undefined, loading: false, loadedAt: Date.now() });
+      },
+      (error: unknown) => {
+        if (controller.signal.aborted) return;
+        setState((before) => ({ ...before, error, loading: false }));
+      },
+    );
+  }, []);
+  useEffect(() => {
+    setState(NOTHING);
+    reload();
+    return () => running.current?.abort();
+  }, [key, reload]);
+  useEffect(() => {
+    if (everyMs === undefined) return undefined;
+    const timer = setInterval(() => {
+      if (!document.hidden) reload();
+    }, everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs, reload]);
+  return { ...state, reload };
+}
