@@ -5,17 +5,13 @@ const COLOURED_MAX = 100_000;
 const PARTS = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)/g;
 
 /** JSON with an indent, and its parts in colours. */
-export function Json({ value, label }: { value: unknown; label: string }) {
+export function Json({ value }: { value: unknown }) {
   const text = JSON.stringify(value, null, 2) ?? 'no data';
   return (
-    <section
-      class="json"
-      aria-label={label}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached with the keyboard
-      tabIndex={0}
-    >
-      <pre>{text.length > COLOURED_MAX ? text : colour(text)}</pre>
-    </section>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached with the keyboard
+    <pre class="json" tabIndex={0}>
+      {text.length > COLOURED_MAX ? text : colour(text)}
+    </pre>
   );
 }
 
