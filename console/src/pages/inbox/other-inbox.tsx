@@ -64,7 +64,7 @@ export function OtherInbox({ sub, state }: { sub: string; state: StateFilter }) 
             }
           />
         </Panel>
-        <Panel title="Follows">
+        <Panel title="What comes in">
           <Rules topics={rules.topics} follows={rules.follows} mutes={rules.mutes} />
         </Panel>
       </div>

@@ -29,7 +29,7 @@ export function OwnInbox({ state }: { state: StateFilter }) {
       {failure !== undefined && <Failed error={failure} />}
       <div class="inbox-columns">
         <ItemsPanel inbox={inbox} view={view} />
-        <Panel title="Follows">
+        <Panel title="What comes in">
           <Rules follows={view.follows} mutes={view.mutes} actions={inbox.ruleActions} />
         </Panel>
       </div>
