@@ -3,8 +3,12 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 /** A real server and several processes start in many of these, on machines with two cores. */
 const PROCESS_TEST_TIMEOUT_MS = 30_000;
 
+/** Beside them a Chromium goes through several pages. */
+const CONSOLE_TEST_TIMEOUT_MS = 90_000;
+
 const UNIT_TESTS = [
   '{libs,services}/*/src/**/*.test.ts',
+  'console/src/**/*.test.ts',
   'test/bench/load/*.test.ts',
   'test/client/**/*.test.ts',
   'test/capacity/**/*.test.ts',
@@ -40,6 +44,7 @@ export default defineConfig({
       project('conformance', ['test/conformance/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
       project('repository', ['test/repository/**/*.test.ts'], 10_000),
       project('browser', ['test/browser/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
+      project('console', ['test/console/**/*.test.ts'], CONSOLE_TEST_TIMEOUT_MS),
       // Looks at what the others left: `npm test` runs it after them.
       ...(process.env.LOGGED_FILE && process.env.LOGS_COMPLETE
         ? [project('secrets', ['test/secrets/**/*.test.ts'], 60_000)]

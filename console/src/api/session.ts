@@ -1,4 +1,5 @@
 import { computed, signal } from '@preact/signals';
+import { readStored, store } from './storage.ts';
 import type { Me } from './types.ts';
 
 /** The token, and what is known of it. `notice` is for the person: why there is no token any more. */
@@ -28,18 +29,18 @@ export function storedToken(): string | undefined {
     history.replaceState(null, '', `${location.pathname}${location.search}#/`);
     return decodeURIComponent(given);
   }
-  return sessionStorage.getItem(KEY) ?? undefined;
+  return readStored('sessionStorage', KEY);
 }
 
 /** Takes a token into use, unchecked. */
 export function begin(token: string): void {
-  sessionStorage.setItem(KEY, token);
+  store('sessionStorage', KEY, token);
   session.value = { state: 'checking', token };
 }
 
 /** Forgets the token. */
 export function end(notice?: string): void {
-  sessionStorage.removeItem(KEY);
+  store('sessionStorage', KEY, undefined);
   session.value = { state: 'none', ...(notice !== undefined && { notice }) };
 }
 

@@ -1,6 +1,6 @@
 /*
  * What the console reads of the services, by PROTOCOL sections 11 (history), 13 (admin) and 14 (inboxes). Times are RFC 3339
- * texts, cursors are texts, and figures per second are averages of the last second.
+ * texts, cursors are texts, and figures per second are averages of the last 10 s.
  */
 
 /** `GET console/configuration.json`, which needs no token. */
@@ -104,7 +104,8 @@ export interface GatewayStats extends ServiceBase {
   readonly bytesOutPerSecond: number;
   readonly deliveryMs: Quantiles | null;
   readonly fellBehind: number;
-  readonly head: string;
+  /** `null` before it knows the log. */
+  readonly head: string | null;
 }
 
 export interface IngestStats extends ServiceBase {
@@ -122,14 +123,16 @@ export interface Rebuild {
   readonly done: number;
   readonly total: number;
   readonly unreadable: number;
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly reason: string | null;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  /** Why it has no result. */
+  readonly reason?: string;
 }
 
 export interface ReplayStats extends ServiceBase {
   readonly service: 'replay';
-  readonly position: string;
+  /** Of the newest and of the oldest event of the archive; `null` while it has none. */
+  readonly position: string | null;
   readonly first: string | null;
   readonly behind: number;
   readonly events: number;

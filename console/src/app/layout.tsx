@@ -1,17 +1,22 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { end, mayAdmin, me } from '../api/session.ts';
+import { followStats } from '../api/stats-feed.ts';
 import { go, route } from '../ui/route.ts';
 import { addShortcuts } from '../ui/shortcuts.ts';
 import { nextTheme } from '../ui/theme.ts';
 import { Navigation } from './navigation.tsx';
 import { PageContent } from './page-content.tsx';
-import { allowedPages } from './pages.ts';
+import { allowedPages, PAGES } from './pages.ts';
 import { ShortcutHelp } from './shortcut-help.tsx';
 import { TopBar } from './top-bar.tsx';
+
+/** Browsers run a longer timer at once. */
+const TIMER_MOST_MS = 2 ** 31 - 1;
 
 /** Navigation, the bar with the token's user, and the page. */
 export function Layout() {
   const pages = allowedPages();
-  const page = pages.find(({ name }) => name === route.value.page) ?? pages[0];
+  const page = PAGES.find(({ name }) => name === route.value.page) ?? pages[0];
   const [help, setHelp] = useState(false);
   const main = useRef<HTMLElement>(null);
   useEffect(
@@ -22,11 +27,14 @@ export function Layout() {
           label: title,
           run: () => go(name),
         })),
+        { keys: '/', label: 'Search field of the page', run: focusSearch },
         { keys: 'd', label: 'Theme: system, light, dark', run: nextTheme },
         { keys: '?', label: 'These shortcuts', run: () => setHelp(true) },
       ]),
     [],
   );
+  useEffect(() => (mayAdmin() ? followStats() : undefined), []);
+  useEffect(endWithToken, []);
   useEffect(() => {
     document.title = page ? `${page.title} · Tidemark` : 'Tidemark';
   }, [page]);
@@ -46,4 +54,16 @@ export function Layout() {
       {help && <ShortcutHelp close={() => setHelp(false)} />}
     </div>
   );
+}
+
+function focusSearch(): void {
+  document.querySelector<HTMLElement>('main [data-search]')?.focus();
+}
+
+/** Ends the session when its token expires, also where no request would notice. */
+function endWithToken(): (() => void) | undefined {
+  const left = new Date(me.peek()?.expiresAt ?? Number.NaN).getTime() - Date.now();
+  if (!(left < TIMER_MOST_MS)) return undefined;
+  const timer = setTimeout(() => end('The token has expired.'), left);
+  return () => clearTimeout(timer);
 }

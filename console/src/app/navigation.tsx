@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { configuration } from '../api/configuration.ts';
 import { Icon } from '../ui/icon.tsx';
 import { href } from '../ui/route.ts';
@@ -37,13 +38,24 @@ function Group({ name, pages, current }: NavigationProps & { name: Page['group']
       <ul aria-labelledby={`group-${name}`}>
         {own.map((page) => (
           <li key={page.name}>
-            <a href={href(page.name)} aria-current={page === current ? 'page' : undefined}>
-              <Icon name={page.name} />
-              {page.title}
-            </a>
+            <PageLink page={page} isCurrent={page === current} />
           </li>
         ))}
       </ul>
     </div>
+  );
+}
+
+function PageLink({ page, isCurrent }: { page: Page; isCurrent: boolean }) {
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    // On a phone it may be beside the screen.
+    if (isCurrent) link.current?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [isCurrent]);
+  return (
+    <a ref={link} href={href(page.name)} aria-current={isCurrent ? 'page' : undefined}>
+      <Icon name={page.name} />
+      {page.title}
+    </a>
   );
 }

@@ -1,7 +1,8 @@
 /** Paths in a box of 16 by 16, drawn as lines. */
 const PATHS = {
   now: 'M1.5 9h3l2-6 3 10 2-4h3',
-  connections: 'M5 8a3 3 0 1 0-3-3M11 8a3 3 0 1 1 3 3M5 8h6M5 8v0M2 5v0M14 11v0',
+  connections:
+    'M1.5 8a2.5 2.5 0 1 0 5 0 2.5 2.5 0 1 0-5 0M9.5 8a2.5 2.5 0 1 0 5 0 2.5 2.5 0 1 0-5 0M6.5 8h3',
   replay: 'M2.5 4.5h11v8.5h-11zM1.5 2h13v2.5h-13zM6 7.5h4',
   streams:
     'M2 4c2 0 2 1.5 4 1.5S8 4 10 4s2 1.5 4 1.5M2 8c2 0 2 1.5 4 1.5S8 8 10 8s2 1.5 4 1.5M2 12c2 0 2 1.5 4 1.5S8 12 10 12s2 1.5 4 1.5',

@@ -1,4 +1,5 @@
 import { effect, signal } from '@preact/signals';
+import { readStored, store } from '../api/storage.ts';
 
 /** `system` follows the browser. */
 export type Theme = 'system' | 'light' | 'dark';
@@ -13,7 +14,7 @@ export function applyTheme(): void {
   effect(() => {
     if (theme.value === 'system') delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme.value;
-    localStorage.setItem(KEY, theme.value);
+    store('localStorage', KEY, theme.value);
   });
 }
 
@@ -23,6 +24,6 @@ export function nextTheme(): void {
 }
 
 function stored(): Theme {
-  const found = localStorage.getItem(KEY) as Theme;
-  return THEMES.includes(found) ? found : 'system';
+  const found = readStored('localStorage', KEY);
+  return THEMES.find((one) => one === found) ?? 'system';
 }

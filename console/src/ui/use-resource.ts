@@ -20,14 +20,18 @@ interface State<Data> {
 
 const NOTHING = { data: undefined, error: undefined, loading: true, loadedAt: undefined };
 
-/**
- * Asks when `key` changes, and again every `everyMs` while the page is visible. An answer to what is no longer asked is
- * not used.
- */
+interface ResourceOptions {
+  /** Asks again after each such time, while the page is visible. */
+  readonly everyMs?: number | undefined;
+  /** Shows what an earlier key gave until there is an answer. */
+  readonly keep?: boolean;
+}
+
+/** Asks when `key` changes. An answer to what is no longer asked is not used. */
 export function useResource<Data>(
   key: string,
   load: (signal: AbortSignal) => Promise<Data>,
-  { everyMs }: { everyMs?: number } = {},
+  { everyMs, keep = false }: ResourceOptions = {},
 ): Resource<Data> {
   const [state, setState] = useState<State<Data>>(NOTHING);
   const running = useRef<AbortController>(undefined);
@@ -50,10 +54,10 @@ export function useResource<Data>(
     );
   }, []);
   useEffect(() => {
-    setState(NOTHING);
+    if (!keep) setState(NOTHING);
     reload();
     return () => running.current?.abort();
-  }, [key, reload]);
+  }, [key, keep, reload]);
   useEffect(() => {
     if (everyMs === undefined) return undefined;
     const timer = setInterval(() => {

@@ -38,6 +38,8 @@ export interface FrontOptions {
 /** The HTTP side of a service: its own port, and the admin port where one is configured. */
 export interface HttpFront {
   readonly http: HttpServer;
+  /** Whether all checks are true now. */
+  readonly ready: () => boolean;
   /**
    * Listens on both ports. It registers the steps that close them at the stop: first the service's own
    * port, within `drainMs`, then the admin port.
@@ -55,6 +57,7 @@ export function createHttpFront(
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { checkHost } = parts;
+  const allChecks = { ...checks, revocations: () => revocations.isComplete };
   const { app, admin } = createApps(
     {
       version: VERSION,
@@ -68,7 +71,7 @@ export function createHttpFront(
       addressOf: (request) => parts.refusedAddresses.addressOf(request),
       origins,
       limits,
-      checks: { ...checks, revocations: () => revocations.isComplete },
+      checks: allChecks,
       endpoints,
       adminEndpoints,
       pages,
@@ -82,6 +85,7 @@ export function createHttpFront(
   const http = new HttpServer(app, logger, { ...configuration, limits, connectionLimiter });
   return {
     http,
+    ready: () => Object.values(allChecks).every((check) => check()),
     async listen() {
       onStop(() => http.stop(configuration.drainMs));
       await http.listen(configuration);

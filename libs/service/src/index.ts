@@ -1,3 +1,4 @@
+export * from './bulletins.ts';
 export { eventsChannel } from './events-channel.ts';
 export * from './http-front.ts';
 export * from './parts.ts';

@@ -1,5 +1,14 @@
 import type { Description } from '@tidemark/http';
-import { disconnectShape, revocationShape, TIME_JSON, withJson } from '@tidemark/protocol';
+import {
+  CONNECTIONS_PAGE_MAX,
+  connectionListShape,
+  disconnectShape,
+  instanceShape,
+  revocationShape,
+  statsShape,
+  TIME_JSON,
+  withJson,
+} from '@tidemark/protocol';
 import { z } from 'zod';
 
 /* What tickets and admin calls take and answer, for the OpenAPI document (PROTOCOL.md sections 8.3 and 13). */
@@ -40,4 +49,41 @@ export const disconnectDescription: Description = {
   body: { 'application/json': disconnectShape },
   answers: { 202: { means: 'The request has been sent to the gateways.' } },
   errors: ['invalid_json', 'too_large'],
+};
+
+/** Of `GET /v1/admin/stats`. */
+export const statsDescription: Description = {
+  summary: 'The figures of all services',
+  details: 'Section 13.6. The token has the scope word `admin`.',
+  answers: {
+    200: {
+      means: 'The figures now, or a stream with those of each second.',
+      content: { 'application/json': statsShape, 'text/event-stream': z.string() },
+    },
+  },
+};
+
+/** The query of `GET /v1/admin/connections`. */
+export const connectionQueryShape = z.object({
+  sub: z.string().min(1).max(256).exactOptional(),
+  gateway: instanceShape.exactOptional(),
+  transport: z.enum(['websocket', 'sse']).exactOptional(),
+  slow: z.enum(['true', 'false']).exactOptional(),
+  limit: withJson(z.string().regex(/^\d{1,4}$/), {
+    ...{ type: 'integer', minimum: 1, maximum: CONNECTIONS_PAGE_MAX, default: 100 },
+  }).exactOptional(),
+  after: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{0,64}$/)
+    .meta({ description: '`next` of the page before.' })
+    .exactOptional(),
+});
+
+/** Of `GET /v1/admin/connections`. */
+export const connectionsDescription: Description = {
+  summary: 'The connections of all gateways',
+  details: 'Section 13.5. The token has the scope word `admin`.',
+  query: connectionQueryShape,
+  answers: { 200: { means: 'A page.', content: { 'application/json': connectionListShape } } },
+  errors: ['not_found'],
 };

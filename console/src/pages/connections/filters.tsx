@@ -1,0 +1,81 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { GatewayAnswer } from '../../api/types.ts';
+import { replaceQuery } from '../../ui/route.ts';
+import type { Filters } from './calls.ts';
+
+/** After the last key of a name. */
+const TYPING_MS = 350;
+
+interface FilterBarProps {
+  readonly filters: Filters;
+  readonly gateways: readonly GatewayAnswer[];
+}
+
+/** What the table shows. The address has it, so that a link shows the same. */
+export function FilterBar({ filters, gateways }: FilterBarProps) {
+  const change = (part: Partial<Filters>) => {
+    const { slow, ...texts } = { ...filters, ...part };
+    replaceQuery({ ...texts, slow: slow ? 'true' : undefined });
+  };
+  const names = gateways.map(({ gateway }) => gateway);
+  const listed = filters.gateway && !names.includes(filters.gateway) ? [filters.gateway] : [];
+  return (
+    <search class="filters">
+      <SubField value={filters.sub} change={(sub) => change({ sub })} />
+      <label class="field">
+        Gateway
+        <select
+          value={filters.gateway}
+          onChange={(event) => change({ gateway: event.currentTarget.value })}
+        >
+          <option value="">all</option>
+          {[...names, ...listed].map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
+      <label class="field">
+        Transport
+        <select
+          value={filters.transport}
+          onChange={(event) => change({ transport: event.currentTarget.value })}
+        >
+          <option value="">both</option>
+          <option value="websocket">WebSocket</option>
+          <option value="sse">SSE</option>
+        </select>
+      </label>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={filters.slow}
+          onChange={(event) => change({ slow: event.currentTarget.checked })}
+        />
+        Only slow ones
+      </label>
+    </search>
+  );
+}
+
+function SubField({ value, change }: { value: string; change: (sub: string) => void }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    if (text.trim() === value) return undefined;
+    const timer = setTimeout(() => change(text.trim()), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return (
+    <label class="field">
+      User
+      <input
+        type="search"
+        value={text}
+        placeholder="the whole sub"
+        spellcheck={false}
+        data-search
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+    </label>
+  );
+}

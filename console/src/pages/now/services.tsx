@@ -1,0 +1,110 @@
+import type { GatewayStats, IngestStats, Quantiles, ReplayStats } from '../../api/types.ts';
+import { Badge } from '../../ui/badge.tsx';
+import { ago, bytes, count, duration, fullTime, short } from '../../ui/format.ts';
+import { Panel } from '../../ui/panel.tsx';
+import { href } from '../../ui/route.ts';
+import { Empty } from '../../ui/states.tsx';
+import { type Column, Table } from '../../ui/table.tsx';
+
+/** Services announce themselves each second. One that has not for so long may be gone. */
+const SILENT_MS = 4000;
+
+type AnyService = GatewayStats | IngestStats | ReplayStats;
+
+export function GatewayTable({ rows }: { rows: readonly GatewayStats[] }) {
+  return (
+    <ServicePanel
+      title="Gateways"
+      rows={rows}
+      columns={[
+        { name: 'WebSocket', number: true, show: (one) => count(one.connections.websocket) },
+        { name: 'SSE', number: true, show: (one) => count(one.connections.sse) },
+        { name: 'Subscriptions', number: true, show: (one) => count(one.subscriptions) },
+        { name: 'In per s', number: true, show: (one) => short(one.eventsInPerSecond) },
+        { name: 'Out per s', number: true, show: (one) => short(one.eventsOutPerSecond) },
+        { name: 'Bytes per s', number: true, show: (one) => bytes(one.bytesOutPerSecond) },
+        { name: 'Delay p50 / p99', number: true, show: (one) => quantiles(one.deliveryMs) },
+        { name: 'Catch-ups', number: true, show: (one) => count(one.catchUps) },
+        { name: 'Slow', number: true, show: (one) => <SlowLink gateway={one} /> },
+      ]}
+    />
+  );
+}
+
+export function IngestTable({ rows }: { rows: readonly IngestStats[] }) {
+  return (
+    <ServicePanel
+      title="Ingest"
+      rows={rows}
+      columns={[
+        { name: 'Stream', show: ({ store }) => <StoreBadge store={store} /> },
+        { name: 'Events per s', number: true, show: (one) => short(one.eventsPerSecond) },
+        { name: 'Repeats per s', number: true, show: (one) => short(one.duplicatesPerSecond) },
+        { name: 'Refused per s', number: true, show: (one) => short(one.refusedPerSecond) },
+        { name: 'Append p50 / p99', number: true, show: (one) => quantiles(one.appendMs) },
+      ]}
+    />
+  );
+}
+
+export function ReplayTable({ rows }: { rows: readonly ReplayStats[] }) {
+  return (
+    <ServicePanel
+      title="Replay"
+      rows={rows}
+      columns={[
+        { name: 'Events behind', number: true, show: (one) => count(one.behind) },
+        { name: 'Events', number: true, show: (one) => count(one.events) },
+        { name: 'File', number: true, show: (one) => bytes(one.bytes) },
+        { name: 'Requests per s', number: true, show: (one) => short(one.requestsPerSecond) },
+      ]}
+    />
+  );
+}
+
+interface ServicePanelProps<Row> {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  readonly columns: readonly Column<Row>[];
+}
+
+function ServicePanel<Row extends AnyService>({ title, rows, columns }: ServicePanelProps<Row>) {
+  const all: readonly Column<Row>[] = [
+    { name: 'Instance', head: true, show: ({ instance }) => instance },
+    { name: 'State', show: (one) => <ServiceState one={one} /> },
+    ...columns,
+    { name: 'Memory', number: true, show: ({ memoryBytes }) => bytes(memoryBytes) },
+    { name: 'Started', number: true, show: (one) => <Started one={one} /> },
+  ];
+  return (
+    <Panel title={title} flush actions={<span class="quiet">{rows.length}</span>}>
+      {rows.length === 0 ? (
+        <Empty title="None has announced itself." />
+      ) : (
+        <Table caption={title} columns={all} rows={rows} keyOf={({ instance }) => instance} />
+      )}
+    </Panel>
+  );
+}
+
+function ServiceState({ one: { ready, seenMs } }: { one: AnyService }) {
+  if (seenMs > SILENT_MS) return <Badge kind="bad">silent for {duration(seenMs)}</Badge>;
+  return ready ? <Badge kind="good">ready</Badge> : <Badge kind="warning">not ready</Badge>;
+}
+
+function Started({ one: { startedAt, version } }: { one: AnyService }) {
+  return <span title={`${fullTime(startedAt)}, version ${version}`}>{ago(startedAt)}</span>;
+}
+
+function StoreBadge({ store }: { store: IngestStats['store'] }) {
+  return store === 'ok' ? <Badge kind="good">stores</Badge> : <Badge kind="bad">{store}</Badge>;
+}
+
+function SlowLink({ gateway: { slow, instance } }: { gateway: GatewayStats }) {
+  if (slow === 0) return <>0</>;
+  return <a href={href('connections', { gateway: instance, slow: 'true' })}>{count(slow)}</a>;
+}
+
+function quantiles(found: Quantiles | null): string {
+  return found ? `${duration(found.p50)} / ${duration(found.p99)}` : '–';
+}
