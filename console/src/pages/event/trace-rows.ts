@@ -40,6 +40,8 @@ export function layOut(spans: readonly Span[]): { rows: TraceRow[]; totalMs: num
     }
   };
   add('', 0);
+  // Spans that are each other's parents: shown all the same.
+  for (const parent of [...children.keys()]) add(parent, 0);
   return { rows, totalMs };
 }
 
