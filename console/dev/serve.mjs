@@ -27,6 +27,22 @@ const server = createServer((message, response) => {
   if (pathname.startsWith('/console/')) serveFile(pathname.slice('/console/'.length), response);
   else if (!fakeAdmin(message, response)) forward(message, response);
 });
+server.on('upgrade', (message, socket, head) => {
+  const { host: _, ...headers } = message.headers;
+  const sent = request(new URL(message.url ?? '/', process.env.GATEWAY_URL), { headers });
+  sent.on('upgrade', (answer, upstream, rest) => {
+    const lines = Object.entries(answer.headers).map(([name, value]) => `${name}: ${value}`);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('\r\n')}\r\n\r\n`);
+    socket.write(rest);
+    upstream.write(head);
+    socket.pipe(upstream).pipe(socket);
+    upstream.on('error', () => socket.destroy());
+    socket.on('error', () => upstream.destroy());
+  });
+  sent.on('response', () => socket.destroy());
+  sent.on('error', () => socket.destroy());
+  sent.end();
+});
 server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : '';

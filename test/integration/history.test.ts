@@ -91,9 +91,22 @@ describe('history: filters', () => {
   test('history: an event: is what was published, byte for byte', async () => {
     const { event, sequence } = published[41] ?? expect.fail();
     const answer = await ask(replay, `/v1/events/${epoch}-${sequence}`);
-    expect(answer.text).toBe(`{"cursor":"${epoch}-${sequence}","event":${JSON.stringify(event)}}`);
+    const { storedAt } = JSON.parse(answer.text);
+    const item = `"cursor":"${epoch}-${sequence}","event":${JSON.stringify(event)}`;
+    expect(answer.text).toBe(`{${item},"storedAt":"${storedAt}"}`);
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect(answer.headers.get('content-type')).toContain('application/json');
+  });
+
+  test('history: when an event was stored: is the latest time at which a range still begins with it', async () => {
+    const { sequence } = published[41] ?? expect.fail();
+    const { storedAt } = JSON.parse((await ask(replay, `/v1/events/${epoch}-${sequence}`)).text);
+    const later = new Date(Date.parse(storedAt) + 1).toISOString();
+    const [at, after] = await Promise.all(
+      [storedAt, later].map((from) => askPage(replay, `/v1/events?from=${from}&limit=500`)),
+    );
+    expect(at?.items.map(sequenceOf)).toContain(sequence);
+    expect(after?.items.map(sequenceOf)).not.toContain(sequence);
   });
 
   test('history: after and before: both exclusive', async () => {

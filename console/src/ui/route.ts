@@ -1,9 +1,11 @@
 import { signal } from '@preact/signals';
 
-/** Where the person is: `#/connections?sub=alice`. It is in the hash, so that the server needs to know one page only. */
+/** Where the person is: `#/connections?sub=alice`, `#/event/<cursor>`. It is in the hash, so that the server needs to know one page only. */
 export interface Route {
   /** Without slashes, such as `connections`; empty at the start. */
   readonly page: string;
+  /** What comes behind the page, such as a cursor; empty where there is nothing. */
+  readonly rest: string;
   readonly query: URLSearchParams;
 }
 
@@ -40,5 +42,6 @@ export function replaceQuery(query: Readonly<Record<string, string | undefined>>
 
 function read(): Route {
   const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?', 2);
-  return { page: path.replace(/\/$/, ''), query: new URLSearchParams(query) };
+  const [page = '', rest = ''] = path.split('/', 2);
+  return { page, rest, query: new URLSearchParams(query) };
 }

@@ -6,6 +6,7 @@ import {
   gapShape,
   headShape,
   POSITION_HEADER,
+  TIME_JSON,
   TOPIC_JSON,
   withJson,
 } from '@tidemark/protocol';
@@ -27,6 +28,10 @@ export interface DescribedLimits {
 }
 
 const itemShape = z.strictObject({ cursor: cursorShape, event: eventShape }).meta({ id: 'Item' });
+
+const storedItemShape = itemShape
+  .extend({ storedAt: withJson(z.string(), TIME_JSON) })
+  .meta({ id: 'StoredItem' });
 
 const eventsPageShape = z
   .strictObject({
@@ -82,7 +87,7 @@ export const eventDescription: Description = {
   summary: 'One event',
   path: z.object({ cursor: withJson(z.string(), CURSOR_JSON) }),
   query: noParameters,
-  answers: { 200: jsonAnswer('The event.', itemShape) },
+  answers: { 200: jsonAnswer('The event.', storedItemShape) },
   errors: ['invalid_cursor', 'not_found'],
 };
 

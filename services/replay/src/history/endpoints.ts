@@ -31,7 +31,7 @@ import type { Read, Reads } from './reads.ts';
 import { PlaceSealer } from './sealed-place.ts';
 import { readTopics } from './topics.ts';
 import type { Waits } from './waits.ts';
-import { itemText } from './walk.ts';
+import { storedItemText } from './walk.ts';
 
 const NDJSON = 'application/x-ndjson';
 
@@ -171,7 +171,7 @@ async function answerEvent(
   if (!event || !permits(principal, 'history', event.topic)) {
     throw new TidemarkError('not_found', `There is no event at ${formatCursor(wanted)}.`);
   }
-  response.type('json').end(itemText(bounds.epoch, event));
+  response.type('json').end(storedItemText(bounds.epoch, event));
 }
 
 async function answerTopics(

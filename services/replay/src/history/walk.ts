@@ -149,3 +149,9 @@ export function nextCursor(
 export function itemText(epoch: string, { sequence, json }: ArchivedEvent): string {
   return `{"cursor":"${formatCursor({ epoch, sequence })}","event":${json}}`;
 }
+
+/** The same with the time at which the stream stored the event. */
+export function storedItemText(epoch: string, event: ArchivedEvent): string {
+  const storedAt = new Date(event.timeMs).toISOString();
+  return `${itemText(epoch, event).slice(0, -1)},"storedAt":"${storedAt}"}`;
+}
