@@ -1,0 +1,64 @@
+import { invalidEventError, type NamedEvent } from './errors.ts';
+import { activeTrace, type TraceAttributes } from './trace.ts';
+import type { EventAttributes } from './types.ts';
+
+/** An event as it is sent, however often. */
+export interface OutgoingEvent {
+  readonly topic: string;
+  readonly id: string;
+  readonly source: string;
+  /** The whole CloudEvent. */
+  readonly json: string;
+  /** Of `json` in UTF-8. */
+  readonly bytes: number;
+  readonly trace: TraceAttributes;
+}
+
+/**
+ * Completes an event: what it lacks of `id`, `source`, `time` and a trace context is added once, so that every attempt
+ * sends the same. The service checks the rest.
+ *
+ * @param path the event's place in the caller's input, for the faults: `''`, `[3]`
+ * @throws TidemarkPublisherError `invalid_event` where it is no JSON
+ */
+export function completeEvent(
+  topic: string,
+  event: EventAttributes,
+  { source, path = '' }: { readonly source: string; readonly path?: string },
+): OutgoingEvent {
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
+    throw invalidEventError(path || '$', 'must be an object');
+  }
+  const traced = event.traceparent === undefined ? { ...event, ...activeTrace() } : event;
+  const whole = {
+    ...traced,
+    specversion: '1.0',
+    topic,
+    id: event.id ?? crypto.randomUUID(),
+    source: event.source ?? source,
+    time: event.time ?? new Date().toISOString(),
+  };
+  const json = toJson(whole, path);
+  const { traceparent, tracestate } = traced as TraceAttributes;
+  return {
+    topic,
+    id: whole.id,
+    source: whole.source,
+    json,
+    bytes: Buffer.byteLength(json),
+    trace: { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) },
+  };
+}
+
+/** The event as its publisher may give it again. */
+export function toNamedEvent({ json }: OutgoingEvent): NamedEvent {
+  return JSON.parse(json) as NamedEvent;
+}
+
+function toJson(event: object, path: string): string {
+  try {
+    return JSON.stringify(event);
+  } catch (cause) {
+    throw invalidEventError(path || '$', `is no JSON: ${(cause as Error).message}`);
+  }
+}
