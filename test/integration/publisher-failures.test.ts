@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { freeze } from '../support/freeze.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
-import { makeToken, startService } from '../support/services.ts';
+import { limitHits, makeToken, startService } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
@@ -215,13 +215,32 @@ describe('limits of ingest', () => {
     const { nats } = system;
     const limited = await startService('ingest', {
       natsUrl: nats.url,
-      env: { TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '20' },
+      env: {
+        TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '20',
+        TIDEMARK_INGEST_BATCH_EVENTS_MAX: '20',
+      },
     });
     opened.push(limited);
-    const publisher = open({ url: limited.url });
+    const publisher = open({ url: limited.url, requestEventsMax: 5 });
     const calls = numbers(50).map((n) => publisher.publish(`slow.${n}`, { type: 'x', data: n }));
     expect(await Promise.all(calls)).toHaveLength(50);
-    expect((await dataOf('slow.')).length).toBe(50);
+    expect(await dataOf('slow.')).toHaveLength(50);
+    expect(await limitHits(limited, 'publishes_per_second')).toBeGreaterThan(0);
+  });
+
+  test('batches that ingest takes less of: those that share a request are sent alone', async () => {
+    const env = { TIDEMARK_INGEST_BATCH_EVENTS_MAX: '20' };
+    const small = await startService('ingest', { natsUrl: system.nats.url, env });
+    opened.push(small);
+    const publisher = open({ url: small.url });
+    const calls = numbers(200).map((n) => publisher.publish(`few.${n}`, { type: 'x', data: n }));
+    expect(await Promise.all(calls)).toHaveLength(200);
+    const events = numbers(30).map((n) => ({ topic: `too-many.${n}`, type: 'x', data: n }));
+    await expect(publisher.publishBatch(events)).rejects.toEqual(error('too_large'));
+    const fitting = open({ url: small.url, requestEventsMax: 20 });
+    expect(await fitting.publishBatch(events)).toHaveLength(30);
+    expect(await dataOf('few.')).toHaveLength(200);
+    expect(await dataOf('too-many.')).toHaveLength(30);
   });
 
   test('Retry-After beyond the deadline: the call ends at its deadline', async () => {
@@ -287,7 +306,9 @@ describe('signal and close', () => {
 
   test('close: stores what was given, and takes nothing more', async () => {
     const publisher = open();
-    const calls = numbers(500).map((n) => publisher.publish(`closing.${n % 7}`, { type: 'x', data: n }));
+    const calls = numbers(500).map((n) =>
+      publisher.publish(`closing.${n % 7}`, { type: 'x', data: n }),
+    );
     const closings = [publisher.close(), publisher.close()];
     await expect(publisher.publish('closing.x', { type: 'x' })).rejects.toEqual(error('closed'));
     await Promise.all(closings);
@@ -298,7 +319,9 @@ describe('signal and close', () => {
   test('close within a time: what was not stored by then rejects with closed', async () => {
     await system.ingest.kill('SIGKILL');
     const publisher = open();
-    const calls = numbers(20).map((n) => publisher.publish(`late.${n % 3}`, { type: 'x', data: n }));
+    const calls = numbers(20).map((n) =>
+      publisher.publish(`late.${n % 3}`, { type: 'x', data: n }),
+    );
     const outcomes = Promise.allSettled(calls);
     await publisher.close({ withinMs: 100 });
     for (const one of await outcomes) {

@@ -129,6 +129,7 @@ describe('publish', () => {
     ],
     ['an event that is too large', 'bad', { type: 'x', data: 'x'.repeat(300_000) }, 'too_large'],
     ['a body that is too large', 'bad', { type: 'x', data: 'x'.repeat(1_200_000) }, 'too_large'],
+    ['a trace that is none', 'bad', { type: 'x', traceparent: 'ü\n' }, 'invalid_event'],
     ['a reserved topic', 'tidemark.x', { type: 'x' }, 'forbidden'],
   ])('%s: is refused at once, and the topic goes on', async (_, topic, event, code) => {
     const publisher = open();
@@ -243,6 +244,12 @@ describe('token', () => {
     );
     await expect(open({ token: () => 'wrong' }).publish('wrong', { type: 'x' })).rejects.toEqual(
       error('unauthenticated', { retryable: false }),
+    );
+  });
+
+  test('one that no header can hold: rejects at once', async () => {
+    await expect(open({ token: 'a\nb' }).publish('wrong', { type: 'x' })).rejects.toEqual(
+      error('internal', { retryable: false }),
     );
   });
 

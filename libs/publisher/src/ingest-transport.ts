@@ -15,19 +15,21 @@ const BATCH_TYPE = 'application/cloudevents-batch+json';
 
 /** `POST /v1/events` at ingest (PROTOCOL.md section 10). */
 export class IngestTransport implements Transport<Published> {
-  readonly eventsMax = EVENTS_MAX;
-  readonly bytesMax = BYTES_MAX;
+  readonly eventsMax: number;
+  readonly bytesMax: number;
   readonly attemptsMax: number;
   readonly #url: string;
   readonly #attemptMs: number;
   readonly #tokens: TokenKeeper;
 
   /** @throws TypeError for a URL that is none */
-  constructor({ url, token, attemptMs, requestsMax }: HttpPublisherOptions) {
-    this.#url = `${new URL(url).href.replace(/\/+$/, '')}/v1/events`;
-    this.#attemptMs = attemptMs ?? ATTEMPT_MS;
-    this.attemptsMax = requestsMax ?? REQUESTS_MAX;
-    this.#tokens = new TokenKeeper(token);
+  constructor(options: HttpPublisherOptions) {
+    this.#url = `${new URL(options.url).href.replace(/\/+$/, '')}/v1/events`;
+    this.#attemptMs = options.attemptMs ?? ATTEMPT_MS;
+    this.attemptsMax = options.requestsMax ?? REQUESTS_MAX;
+    this.eventsMax = options.requestEventsMax ?? EVENTS_MAX;
+    this.bytesMax = options.requestBytesMax ?? BYTES_MAX;
+    this.#tokens = new TokenKeeper(options.token);
   }
 
   /** A token that is refused is replaced, once. */
@@ -47,23 +49,20 @@ export class IngestTransport implements Transport<Published> {
     const { events } = attempt;
     const [first] = events;
     const isSingle = events.length === 1;
-    const headers = {
+    // What is no header is a mistake, and no outage.
+    const headers = new Headers({
       authorization: `Bearer ${token}`,
       'content-type': isSingle ? SINGLE_TYPE : BATCH_TYPE,
       // The spans of a batch have no single parent: each event names its own trace.
       ...(isSingle && first?.trace),
       ...condition(attempt.ifMatch),
-    };
+    });
     const texts = events.map(({ json }) => json);
     const body = isSingle ? (first?.json ?? '') : `[${texts.join(',')}]`;
     return readAnswer(await this.#exchange(headers, body, attempt.signal), events.length);
   }
 
-  async #exchange(
-    headers: Readonly<Record<string, string>>,
-    body: string,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #exchange(headers: Headers, body: string, signal: AbortSignal): Promise<Answer> {
     const ending = new AbortController();
     const end = () => ending.abort();
     const timer = setTimeout(end, this.#attemptMs);

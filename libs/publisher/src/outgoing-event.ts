@@ -39,15 +39,24 @@ export function completeEvent(
     time: event.time ?? new Date().toISOString(),
   };
   const json = toJson(whole, path);
-  const { traceparent, tracestate } = traced as TraceAttributes;
   return {
     topic,
     id: whole.id,
     source: whole.source,
     json,
     bytes: Buffer.byteLength(json),
-    trace: { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) },
+    trace: traceHeaders(traced as EventAttributes),
   };
+}
+
+/** The trace context as headers. What no header may hold is left to the service, which says what is wrong with it. */
+function traceHeaders({ traceparent, tracestate }: EventAttributes): TraceAttributes {
+  if (!isHeader(traceparent)) return {};
+  return { traceparent, ...(isHeader(tracestate) && { tracestate }) };
+}
+
+function isHeader(value: unknown): value is string {
+  return typeof value === 'string' && /^[!-~](?:[ -~]*[!-~])?$/.test(value);
 }
 
 /** The event as its publisher may give it again. */

@@ -44,6 +44,7 @@ export class QueuedPublisher<Result> {
   // Until its first `await` it runs in the call, so that events keep the order of the calls.
   async publish(topic: string, event: EventAttributes, request: Request = {}): Promise<Result> {
     const { signal, ifMatch } = request;
+    requireCursors(ifMatch);
     const outgoing = completeEvent(topic, event, { source: this.#source });
     try {
       const [stored] = this.#add([outgoing], { signal, ifMatch, shared: ifMatch === undefined });
@@ -96,6 +97,17 @@ export class QueuedPublisher<Result> {
     this.#queue.add({ events, shared, ifMatch });
     return events.map(({ stored }) => stored);
   }
+}
+
+/** What stands between the quotes of an entity tag (RFC 9110 section 8.8.3). */
+const CURSOR = /^[!#-~]+$/;
+
+function requireCursors(ifMatch: AppendOptions['ifMatch'] | undefined): void {
+  const cursors = [ifMatch ?? []].flat();
+  const isWrong = Array.isArray(ifMatch) && cursors.length === 0;
+  if (!isWrong && cursors.every((one) => CURSOR.test(one))) return;
+  const message = 'ifMatch must be a cursor, a list of cursors, or null.';
+  throw new TidemarkPublisherError({ code: 'invalid_cursor', message, retryable: false });
 }
 
 /** Adds what the caller may publish again. */

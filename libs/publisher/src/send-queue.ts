@@ -115,13 +115,17 @@ export class SendQueue<Result> {
   async #run(together: readonly Waiting<Result>[]): Promise<void> {
     await this.#deliver(together);
     this.#attempts--;
-    for (const one of together) this.#finish(one);
     this.#sendReady();
     if (this.#held.size > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  #finish(done: Waiting<Result>): void {
+  /** Makes room, before the callers hear of it: they may add the next event at once. */
+  #finish(together: readonly Waiting<Result>[]): void {
+    for (const one of together) this.#finishOne(one);
+  }
+
+  #finishOne(done: Waiting<Result>): void {
     this.#held.delete(done);
     this.#events -= done.events.length;
     this.#bytes -= bytesOf(done);
@@ -137,9 +141,14 @@ export class SendQueue<Result> {
   async #deliver(together: readonly Waiting<Result>[]): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       const left = together.flatMap(({ events }) => events).filter((one) => !one.hasEnded);
-      if (left.length === 0) return;
-      const error = await this.#attempt(left, together[0]?.ifMatch);
-      if (!error) return;
+      if (left.length === 0) return this.#finish(together);
+      const outcome = await this.#attempt(left, together[0]?.ifMatch);
+      if (!(outcome instanceof TidemarkPublisherError)) {
+        this.#finish(together);
+        for (const [index, one] of left.entries()) one.resolve(outcome[index] as Result);
+        return;
+      }
+      const error = outcome;
       if (!error.retryable) return this.#refuse(together, left, error);
       for (const one of left) one.noteFailure(error);
       const ms = Math.max(backoffMs(attempt), error.retryAfterMs ?? 0);
@@ -150,13 +159,11 @@ export class SendQueue<Result> {
   async #attempt(
     queued: readonly QueuedEvent<Result>[],
     ifMatch: AppendOptions['ifMatch'] | undefined,
-  ): Promise<TidemarkPublisherError | undefined> {
+  ): Promise<readonly Result[] | TidemarkPublisherError> {
     const events = queued.map(({ event }) => event);
     try {
       const signal = this.#aborting.signal;
-      const results = await this.#transport.send({ events, ifMatch, signal });
-      for (const [index, one] of queued.entries()) one.resolve(results[index] as Result);
-      return undefined;
+      return await this.#transport.send({ events, ifMatch, signal });
     } catch (error) {
       if (error instanceof TidemarkPublisherError) return error;
       // A fault of this library or of what it was given: trying again would not help.
@@ -178,6 +185,7 @@ export class SendQueue<Result> {
     error: TidemarkPublisherError,
   ): Promise<void> {
     if (together.length === 1 || left.length === 1 || isTokenRefusal(error)) {
+      this.#finish(together);
       for (const one of left) one.reject(error);
       return;
     }

@@ -198,4 +198,7 @@ export interface HttpPublisherOptions extends PublisherOptions {
   readonly token: string | (() => string | Promise<string>);
   /** Most requests on their way at one time; 8 if absent. */
   readonly requestsMax?: number;
+  /** Most events of a request, and most bytes; 1,000 and 1 MiB if absent. Ingest may be configured to take less. */
+  readonly requestEventsMax?: number;
+  readonly requestBytesMax?: number;
 }
