@@ -14,17 +14,28 @@ export interface OutgoingEvent {
   readonly trace: TraceAttributes;
 }
 
+/** Refuses an event that readers would not be given. `path` is its place, as in `Completion`. */
+export type Check = (event: NamedEvent, path: string) => void;
+
+/** What an event is completed and checked with. */
+export interface Completion {
+  readonly source: string;
+  /** For a transport behind which nobody answers what is wrong. */
+  readonly check?: Check | undefined;
+  /** The event's place in the caller's input, for the faults: `''`, `[3]`. */
+  readonly path?: string;
+}
+
 /**
  * Completes an event: what it lacks of `id`, `source`, `time` and a trace context is added once, so that every attempt
  * sends the same. The service checks the rest.
  *
- * @param path the event's place in the caller's input, for the faults: `''`, `[3]`
- * @throws TidemarkPublisherError `invalid_event` where it is no JSON
+ * @throws TidemarkPublisherError `invalid_event` where it is no JSON; what `check` refuses
  */
 export function completeEvent(
   topic: string,
   event: EventAttributes,
-  { source, path = '' }: { readonly source: string; readonly path?: string },
+  { source, check, path = '' }: Completion,
 ): OutgoingEvent {
   if (typeof event !== 'object' || event === null || Array.isArray(event)) {
     throw invalidEventError(path || '$', 'must be an object');
@@ -39,6 +50,7 @@ export function completeEvent(
     time: event.time ?? new Date().toISOString(),
   };
   const json = toJson(whole, path);
+  check?.(JSON.parse(json) as NamedEvent, path);
   return {
     topic,
     id: whole.id,

@@ -1,6 +1,11 @@
 import { splitChunks } from './chunks.ts';
 import { closedError, type Fault, TidemarkPublisherError } from './errors.ts';
-import { completeEvent, type OutgoingEvent, toNamedEvent } from './outgoing-event.ts';
+import {
+  type Completion,
+  completeEvent,
+  type OutgoingEvent,
+  toNamedEvent,
+} from './outgoing-event.ts';
 import { QueuedEvent } from './queued-event.ts';
 import { placeOf, SendQueue } from './send-queue.ts';
 import type { Transport } from './transport.ts';
@@ -25,7 +30,7 @@ interface Request {
 export class QueuedPublisher<Result> {
   readonly #transport: Transport<Result>;
   readonly #queue: SendQueue<Result>;
-  readonly #source: string;
+  readonly #completion: Completion;
   readonly #deadlineMs: number;
   #isClosed = false;
 
@@ -37,7 +42,7 @@ export class QueuedPublisher<Result> {
     }
     this.#transport = transport;
     this.#queue = new SendQueue(transport, queue);
-    this.#source = source;
+    this.#completion = { source, check: transport.check };
     this.#deadlineMs = deadlineMs;
   }
 
@@ -45,7 +50,7 @@ export class QueuedPublisher<Result> {
   async publish(topic: string, event: EventAttributes, request: Request = {}): Promise<Result> {
     const { signal, ifMatch } = request;
     requireCursors(ifMatch);
-    const outgoing = completeEvent(topic, event, { source: this.#source });
+    const outgoing = completeEvent(topic, event, this.#completion);
     try {
       const [stored] = this.#add([outgoing], { signal, ifMatch, shared: ifMatch === undefined });
       return (await stored) as Result;
@@ -59,7 +64,7 @@ export class QueuedPublisher<Result> {
     { signal, keepOrder = true }: BatchOptions = {},
   ): Promise<Result[]> {
     const outgoing = Array.from(events, (event, index) => {
-      return completeEvent(event?.topic, event, { source: this.#source, path: `[${index}]` });
+      return completeEvent(event?.topic, event, { ...this.#completion, path: `[${index}]` });
     });
     const { eventsMax, bytesMax } = this.#transport;
     const results: Result[] = [];

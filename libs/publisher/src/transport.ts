@@ -1,4 +1,4 @@
-import type { OutgoingEvent } from './outgoing-event.ts';
+import type { Check, OutgoingEvent } from './outgoing-event.ts';
 import type { AppendOptions } from './types.ts';
 
 /** One attempt to store events. */
@@ -17,6 +17,8 @@ export interface Transport<Result> {
   readonly bytesMax: number;
   /** Most attempts at one time. */
   readonly attemptsMax: number;
+  /** Checks each event before it is added. */
+  readonly check?: Check;
   /**
    * Stores events in their order, or repeats what an earlier attempt has stored.
    *
