@@ -62,6 +62,12 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: [],
     packages: ['react'],
   },
+  'libs/publisher': {
+    contents:
+      'the publisher library for services: over HTTP, and the entry points `nats` and `express`',
+    libs: ['protocol'],
+    packages: ['@opentelemetry/api', '@nats-io/transport-node', '@nats-io/jetstream', 'express'],
+  },
   'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: ['zod'] },
   'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws', 'zod'] },
   'services/replay': {

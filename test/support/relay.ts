@@ -14,6 +14,8 @@ export interface Relay {
   silence(): void;
   /** Ends those that are open. */
   cut(): void;
+  /** In the place of each of the next so many answers the connection ends. */
+  loseAnswers(count: number): void;
   stop(): Promise<void>;
 }
 
@@ -27,6 +29,7 @@ export async function startRelay(
   { cutsAfterFirstFrame = false }: RelayOptions = {},
 ): Promise<Relay> {
   const clients = new Map<Socket, Socket>();
+  let losing = 0;
   const server = createServer((client) => {
     const service = connect(port, '127.0.0.1');
     clients.set(client, service);
@@ -36,6 +39,11 @@ export async function startRelay(
       service.destroy();
     };
     for (const socket of [client, service]) socket.on('close', end).on('error', end);
+    service.on('data', () => {
+      if (losing === 0) return;
+      losing--;
+      end();
+    });
     client.pipe(service);
     service.pipe(client);
     if (!cutsAfterFirstFrame) return;
@@ -62,6 +70,9 @@ export async function startRelay(
       }
     },
     cut,
+    loseAnswers(count) {
+      losing = count;
+    },
     async stop() {
       cut();
       await new Promise((resolve) => server.close(resolve));

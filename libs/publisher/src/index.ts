@@ -1,1 +1,3 @@
-export {};
+export { createPublisher } from './create-publisher.ts';
+export { type Fault, type NamedEvent, TidemarkPublisherError } from './errors.ts';
+export type * from './types.ts';
