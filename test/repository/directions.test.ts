@@ -38,7 +38,7 @@ describe('directions', () => {
     const wrong = imports.filter(({ file, name }) => {
       if (!name.startsWith('@tidemark/')) return false;
       const part = partOf(file);
-      return !mayImportLibrary(PARTS[part], name) || !declared(part, name);
+      return !mayImportLibrary(PARTS[part], name) || !declared(part, packageOf(name));
     });
     expect(wrong).toEqual([]);
   });
@@ -153,7 +153,7 @@ function paragraphFrom(text: string, opening: string): string {
 }
 
 function mayImportLibrary(part: Part | undefined, name: string): boolean {
-  const library = name.replace('@tidemark/', '');
+  const library = packageOf(name).replace('@tidemark/', '');
   if (!parts.includes(`libs/${library}`)) return false;
   return part?.libs === 'all' || part?.libs.includes(library) === true;
 }

@@ -63,8 +63,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
     packages: ['react'],
   },
   'libs/publisher': {
-    contents:
-      'the publisher library for services: over HTTP, and the entry points `nats` and `express`',
+    contents: 'the library for services that publish; entry points `nats`, `express` and `outbox`',
     libs: ['protocol'],
     packages: ['@opentelemetry/api', '@nats-io/transport-node', '@nats-io/jetstream', 'express'],
   },
@@ -74,6 +73,11 @@ export const PARTS: Readonly<Record<string, Part>> = {
     contents: 'the stream to SQLite, history, the archive',
     libs: 'all',
     packages: ['better-sqlite3', 'zod'],
+  },
+  'services/relay': {
+    contents: 'rows of an outbox, in PostgreSQL or SQLite, to ingest',
+    libs: 'all',
+    packages: ['better-sqlite3', 'pg'],
   },
   console: {
     contents: 'the page for operators and developers that a gateway serves at `/console/`',
