@@ -1,0 +1,164 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ROOT } from '../../infra/launcher/checkout.mjs';
+import { endCommands } from '../../infra/launcher/command.mjs';
+import { Failure, runMain } from '../../infra/launcher/failure.mjs';
+import { makePrivate } from '../../infra/launcher/folders.mjs';
+import { readable } from '../../infra/launcher/log-lines.mjs';
+import { watchNpm } from '../../infra/launcher/npm-watch.mjs';
+import { freePorts } from '../../infra/launcher/ports.mjs';
+import { dataFolder } from '../../infra/launcher/settings.mjs';
+import { SupervisedProcess } from '../../infra/launcher/supervised-process.mjs';
+import { NODE_ARGUMENTS } from '../../libs/config/src/defaults.mjs';
+import { readSettings } from '../settings.mjs';
+import { findPostgresql, placeIn, preparePostgresql, untilAnswers } from './private-postgresql.mjs';
+
+/*
+ * `npm run example:order-service`: the order service with its database and a relay, against what `npm start` runs. It
+ * starts a PostgreSQL of its own where one is installed, and takes SQLite otherwise, or with `-- --sqlite`.
+ */
+
+const LAUNCHER = join(ROOT, 'infra', 'launcher');
+const READY_MS = 30_000;
+const POLL_MS = 100;
+const STOP_MS = 5_000;
+
+/** What runs, in the order of its start. @type {SupervisedProcess[]} */
+const running = [];
+
+async function main() {
+  const { port, sqlite } = readArguments();
+  const settings = await readSettings('publish:orders.> history:orders.>', 'order-service');
+  const folder = join(dataFolder(process.env), 'example-order-service');
+  makePrivate(folder, 'set TIDEMARK_DATA to another');
+  const database = await startDatabase(folder, sqlite);
+  const tokenFile = join(folder, 'relay-token');
+  writeFileSync(tokenFile, settings.token, { mode: 0o600 });
+  const ports = await freePorts([
+    { name: 'orders', variable: '--port', port, host: '127.0.0.1' },
+    { name: 'relay', variable: 'TIDEMARK_RELAY_PORT', port: 0, host: '127.0.0.1' },
+  ]);
+  const url = `http://127.0.0.1:${ports.orders}`;
+  // The service makes the tables, which the relay then finds.
+  const service = join(import.meta.dirname, 'service.mjs');
+  start('orders', [service], { DATABASE_URL: database, PORT: String(ports.orders) });
+  await untilListening(url);
+  start('relay', [...NODE_ARGUMENTS, join(ROOT, 'services', 'relay', 'dist', 'main.js')], {
+    TIDEMARK_RELAY_DATABASE_URL: database,
+    TIDEMARK_RELAY_INGEST_URL: settings.ingest,
+    TIDEMARK_RELAY_REPLAY_URL: settings.replay,
+    TIDEMARK_RELAY_TOKEN_FILE: tokenFile,
+    TIDEMARK_RELAY_PORT: String(ports.relay),
+  });
+  for (const process of running) process.keepAlive();
+  console.log(await welcome({ url, database, gateway: settings.gateway, ingest: settings.ingest }));
+}
+
+/** @param {string} folder @param {boolean} sqlite @returns {Promise<string>} its URL */
+async function startDatabase(folder, sqlite) {
+  const programs = sqlite ? undefined : findPostgresql(process.env);
+  if (programs === undefined) return `sqlite:${join(folder, 'orders.db')}`;
+  const { port = 0 } = await freePorts([
+    { name: 'PostgreSQL', variable: '--sqlite', port: 0, host: '127.0.0.1' },
+  ]);
+  const { command, url } = await preparePostgresql(programs, placeIn(folder), port);
+  start('postgres', [join(LAUNCHER, 'guard.mjs'), ...command], {});
+  await untilAnswers(url);
+  return url;
+}
+
+/** Starts a process of Node, which ends with this one. @param {string} name @param {readonly string[]} args @param {NodeJS.ProcessEnv} env */
+function start(name, args, env) {
+  const watch = pathToFileURL(join(LAUNCHER, 'parent-watch.mjs')).href;
+  const started = new SupervisedProcess({
+    name,
+    command: process.execPath,
+    args: ['--import', watch, ...args],
+    env: { ...process.env, ...env },
+    cwd: ROOT,
+    onLine: (line) => console.log(readable(name, line)),
+    onDeath({ reason, restartMs }) {
+      if (restartMs === undefined) end(1, `${name} ended during its start (${reason}).`);
+      else console.log(`${name} ended (${reason}) and starts again in ${restartMs / 1000} s`);
+    },
+  });
+  running.push(started);
+  started.start();
+}
+
+/** Ends what runs, the last one first. @param {number} code @param {string} reason */
+async function end(code, reason) {
+  console.log(reason);
+  await endCommands();
+  for (const process of running.splice(0).reverse()) await process.stop(STOP_MS);
+  process.exit(code);
+}
+
+/** @param {string} url @throws Failure */
+async function untilListening(url) {
+  for (let waited = 0; waited < READY_MS; waited += POLL_MS) {
+    if (await answers(url)) return;
+    await sleep(POLL_MS);
+  }
+  throw new Failure(`The order service does not answer after ${READY_MS / 1000} s.`);
+}
+
+/** @param {string} url */
+async function answers(url) {
+  const answer = await fetch(url).catch(() => undefined);
+  await answer?.body?.cancel();
+  return answer !== undefined;
+}
+
+/** @param {{ url: string, database: string, gateway: string, ingest: string }} place */
+async function welcome({ url, database, gateway, ingest }) {
+  const engine = database.startsWith('sqlite:') ? 'SQLite' : 'PostgreSQL';
+  const away = (await answers(`${ingest}/healthz`))
+    ? ''
+    : `\nNothing answers at ${ingest} yet: what is ordered until \`npm start\` runs arrives then.\n`;
+  return `
+The order service listens on ${url}, with ${engine}. Ctrl-C ends it.
+${away}
+Listen, in a second terminal:
+
+  TOKEN=$(npm run --silent token -- --sub alice --scope "subscribe:orders.>")
+  curl -N -H "Authorization: Bearer $TOKEN" "${gateway}/v1/sse?topics=orders.*"
+
+Place an order and pay it, in a third one. The same key sent again has no second effect:
+
+  ORDER=$(curl -s ${url}/orders -H "Idempotency-Key: order-1" \\
+    -H "Content-Type: application/json" -d '{"customer": "alice", "total": 4200}' | tee /dev/stderr | cut -d '"' -f 4)
+  curl ${url}/orders/$ORDER/pay -X POST -H "Idempotency-Key: pay-1"
+
+Stop \`npm start\`, order more, and start it again: what was ordered meanwhile arrives.
+
+  DATABASE_URL=${database}
+`;
+}
+
+/** @returns {{ port: number, sqlite: boolean }} */
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: 'string', default: '8095' },
+        sqlite: { type: 'boolean', default: false },
+      },
+    });
+    const port = Number(values.port);
+    if (/^\d+$/.test(values.port) && port <= 65_535) return { port, sqlite: values.sqlite };
+    throw new Failure(`--port ${values.port} is no port.`);
+  } catch (error) {
+    throw new Failure(error instanceof Error ? error.message : String(error));
+  }
+}
+
+process.once('SIGINT', () => end(0, 'Stopping (Ctrl-C) …'));
+process.once('SIGTERM', () => end(0, 'Stopping (SIGTERM) …'));
+watchNpm(() => end(0, 'Stopping (npm is gone) …'));
+
+await runMain(main);
+if (process.exitCode) await end(1, 'Stopping …');
