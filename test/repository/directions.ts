@@ -62,12 +62,22 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: [],
     packages: ['react'],
   },
+  'libs/publisher': {
+    contents: 'the library for services that publish; `outbox` has the table of an outbox',
+    libs: ['protocol'],
+    packages: ['@opentelemetry/api'],
+  },
   'services/ingest': { contents: 'HTTP to the stream', libs: 'all', packages: ['zod'] },
   'services/gateway': { contents: 'the stream to clients', libs: 'all', packages: ['ws', 'zod'] },
   'services/replay': {
     contents: 'the stream to SQLite, history, the archive',
     libs: 'all',
     packages: ['better-sqlite3', 'zod'],
+  },
+  'services/relay': {
+    contents: 'rows of an outbox, in PostgreSQL or SQLite, to ingest',
+    libs: 'all',
+    packages: ['better-sqlite3', 'pg'],
   },
 };
 
