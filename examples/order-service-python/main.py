@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 
-from orders import OrderError, Orders, not_found
+from orders import OrderError, Orders
 
 BODY_BYTES_MAX = 16 * 1024
 CUSTOMER_LENGTH_MAX = 100
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(self._post)
 
     def _get(self):
-        match = re.fullmatch(r"/orders/([^/]+)", self.path)
+        match = re.fullmatch(r"/orders/([^/?]+)", self.path)
         if match is None:
             raise OrderError(404, "not_found", f"There is no GET {self.path}.")
         return 200, self.orders.find(match[1])
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
     def _post(self):
         # Read in any case, so that the connection can serve the next request.
         body = self._body()
-        match = re.fullmatch(r"/orders(?:/([^/]+)/pay)?", self.path)
+        match = re.fullmatch(r"/orders(?:/([^/?]+)/pay)?", self.path)
         if match is None:
             raise OrderError(404, "not_found", f"There is no POST {self.path}.")
         key, traceparent = self._key(), self._traceparent()
@@ -73,6 +73,15 @@ class Handler(BaseHTTPRequestHandler):
             error = as_order_error(error)
             status = error.status
             body = {"code": error.code, "message": str(error), "retryable": status >= 500}
+        self._send(status, body)
+
+    def send_error(self, code, message=None, explain=None):
+        """The library calls this for what is no HTTP, or has another method."""
+        self.close_connection = True
+        message = message or "The request cannot be read."
+        self._send(code, {"code": "invalid_request", "message": message, "retryable": False})
+
+    def _send(self, status, body):
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -81,6 +90,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", f"/orders/{body['id']}")
         if status == 503:
             self.send_header("Retry-After", "1")
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(text)
 
@@ -114,6 +125,7 @@ class Server(ThreadingHTTPServer):
     """Waits for the threads that answer before it ends, and has at most THREADS_MAX of them."""
 
     daemon_threads = False
+    request_queue_size = 128
     _free = threading.Semaphore(THREADS_MAX)
 
     def process_request(self, request, client_address):
@@ -157,6 +169,8 @@ def as_order_error(error):
 
 
 def main():
+    if not os.environ.get("DATABASE_URL"):
+        sys.exit("DATABASE_URL is needed, such as postgres://user:password@host/database.")
     Handler.orders = Orders(os.environ["DATABASE_URL"])
     server = Server(("127.0.0.1", int(os.environ.get("PORT", "8096"))), Handler)
     # `shutdown` waits for the loop of `serve_forever`, which a signal handler would keep from going on.

@@ -15,6 +15,7 @@ import { SupervisedProcess } from '../../infra/launcher/supervised-process.mjs';
 import { NODE_ARGUMENTS } from '../../libs/config/src/defaults.mjs';
 import { readSettings } from '../settings.mjs';
 import { findPostgresql, placeIn, preparePostgresql, untilAnswers } from './private-postgresql.mjs';
+import { welcome } from './welcome.mjs';
 
 /*
  * `npm run example:order-service`: the order service with its database and a relay, against what `npm start` runs. It
@@ -22,6 +23,7 @@ import { findPostgresql, placeIn, preparePostgresql, untilAnswers } from './priv
  */
 
 const LAUNCHER = join(ROOT, 'infra', 'launcher');
+const LOOPBACK = '127.0.0.1';
 const READY_MS = 30_000;
 const POLL_MS = 100;
 const STOP_MS = 5_000;
@@ -38,8 +40,8 @@ async function main() {
   const tokenFile = join(folder, 'relay-token');
   writeFileSync(tokenFile, settings.token, { mode: 0o600 });
   const ports = await freePorts([
-    { name: 'orders', variable: '--port', port, host: '127.0.0.1' },
-    { name: 'relay', variable: 'TIDEMARK_RELAY_PORT', port: 0, host: '127.0.0.1' },
+    { name: 'orders', variable: '--port', port, host: LOOPBACK },
+    { name: 'relay', variable: 'TIDEMARK_RELAY_PORT', port: 0, host: LOOPBACK },
   ]);
   const url = `http://127.0.0.1:${ports.orders}`;
   // The service makes the tables, which the relay then finds.
@@ -50,20 +52,20 @@ async function main() {
     TIDEMARK_RELAY_DATABASE_URL: database,
     TIDEMARK_RELAY_INGEST_URL: settings.ingest,
     TIDEMARK_RELAY_REPLAY_URL: settings.replay,
+    TIDEMARK_RELAY_GATEWAY_URL: settings.gateway,
     TIDEMARK_RELAY_TOKEN_FILE: tokenFile,
     TIDEMARK_RELAY_PORT: String(ports.relay),
   });
   for (const process of running) process.keepAlive();
-  console.log(await welcome({ url, database, gateway: settings.gateway, ingest: settings.ingest }));
+  const isAway = !(await answers(`${settings.ingest}/healthz`));
+  console.log(welcome({ url, database, gateway: settings.gateway, isAway }));
 }
 
 /** @param {string} folder @param {boolean} sqlite @returns {Promise<string>} its URL */
 async function startDatabase(folder, sqlite) {
   const programs = sqlite ? undefined : findPostgresql(process.env);
   if (programs === undefined) return `sqlite:${join(folder, 'orders.db')}`;
-  const { port = 0 } = await freePorts([
-    { name: 'PostgreSQL', variable: '--sqlite', port: 0, host: '127.0.0.1' },
-  ]);
+  const { port = 0 } = await freePorts([{ name: 'port', variable: '', port: 0, host: LOOPBACK }]);
   const { command, url } = await preparePostgresql(programs, placeIn(folder), port);
   start('postgres', [join(LAUNCHER, 'guard.mjs'), ...command], {});
   await untilAnswers(url);
@@ -111,32 +113,6 @@ async function answers(url) {
   const answer = await fetch(url).catch(() => undefined);
   await answer?.body?.cancel();
   return answer !== undefined;
-}
-
-/** @param {{ url: string, database: string, gateway: string, ingest: string }} place */
-async function welcome({ url, database, gateway, ingest }) {
-  const engine = database.startsWith('sqlite:') ? 'SQLite' : 'PostgreSQL';
-  const away = (await answers(`${ingest}/healthz`))
-    ? ''
-    : `\nNothing answers at ${ingest} yet: what is ordered until \`npm start\` runs arrives then.\n`;
-  return `
-The order service listens on ${url}, with ${engine}. Ctrl-C ends it.
-${away}
-Listen, in a second terminal:
-
-  TOKEN=$(npm run --silent token -- --sub alice --scope "subscribe:orders.>")
-  curl -N -H "Authorization: Bearer $TOKEN" "${gateway}/v1/sse?topics=orders.*"
-
-Place an order and pay it, in a third one. The same key sent again has no second effect:
-
-  ORDER=$(curl -s ${url}/orders -H "Idempotency-Key: order-1" \\
-    -H "Content-Type: application/json" -d '{"customer": "alice", "total": 4200}' | tee /dev/stderr | cut -d '"' -f 4)
-  curl ${url}/orders/$ORDER/pay -X POST -H "Idempotency-Key: pay-1"
-
-Stop \`npm start\`, order more, and start it again: what was ordered meanwhile arrives.
-
-  DATABASE_URL=${database}
-`;
 }
 
 /** @returns {{ port: number, sqlite: boolean }} */

@@ -93,7 +93,11 @@ export async function preparePostgresql(programs, folder, port) {
     if (!ok) throw new Failure(`PostgreSQL cannot make its files: ${output.trim()}`);
     writeFileSync(made, '');
   }
-  const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='];
+  const settings = [
+    ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    // Without what it says at each start.
+    ...['-c', 'log_min_messages=fatal'],
+  ];
   return {
     command: command('postgres', ['-D', data, '-p', String(port), ...settings]),
     url: `postgres://${NAME}:${password}@127.0.0.1:${port}/postgres`,

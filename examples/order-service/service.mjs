@@ -13,6 +13,13 @@ const CONNECTIONS_MAX = 1000;
 
 const { DATABASE_URL = '', PORT = '8095' } = process.env;
 
+if (DATABASE_URL === '') {
+  console.error(
+    'DATABASE_URL is needed, such as postgres://user:password@host/database or sqlite:orders.db.',
+  );
+  process.exit(1);
+}
+
 const orders = DATABASE_URL.startsWith('sqlite:')
   ? new SqliteOrders(DATABASE_URL.slice('sqlite:'.length))
   : new PostgresqlOrders(DATABASE_URL);

@@ -212,6 +212,9 @@ for (const { name, language, database, isAbsent } of SERVICES) {
         ]);
       }
       expect((await fetch(`${service.url}/orders/${absent}`)).status).toBe(404);
+      const deleted = await fetch(`${service.url}/orders/${absent}`, { method: 'DELETE' });
+      expect(deleted.status).toBeGreaterThanOrEqual(400);
+      expect(await deleted.json()).toMatchObject({ retryable: false });
       expect(await counts()).toEqual(before);
       expect(service.lines).toEqual([]);
     });
