@@ -33,17 +33,17 @@ const running = [];
 
 async function main() {
   const { port, sqlite } = readArguments();
+  const ports = await freePorts([
+    { name: 'orders', variable: '--port', port, host: LOOPBACK },
+    { name: 'relay', variable: 'TIDEMARK_RELAY_PORT', port: 0, host: LOOPBACK },
+  ]);
   const settings = await readSettings('publish:orders.> history:orders.>', 'order-service');
   const folder = join(dataFolder(process.env), 'example-order-service');
   makePrivate(folder, 'set TIDEMARK_DATA to another');
   const database = await startDatabase(folder, sqlite);
   const tokenFile = join(folder, 'relay-token');
   writeFileSync(tokenFile, settings.token, { mode: 0o600 });
-  const ports = await freePorts([
-    { name: 'orders', variable: '--port', port, host: LOOPBACK },
-    { name: 'relay', variable: 'TIDEMARK_RELAY_PORT', port: 0, host: LOOPBACK },
-  ]);
-  const url = `http://127.0.0.1:${ports.orders}`;
+  const url = `http://${LOOPBACK}:${ports.orders}`;
   // The service makes the tables, which the relay then finds.
   const service = join(import.meta.dirname, 'service.mjs');
   start('orders', [service], { DATABASE_URL: database, PORT: String(ports.orders) });
@@ -91,9 +91,9 @@ function start(name, args, env) {
   started.start();
 }
 
-/** Ends what runs, the last one first. @param {number} code @param {string} reason */
+/** Ends what runs, the last one first. @param {number} code @param {string} [reason] */
 async function end(code, reason) {
-  console.log(reason);
+  if (reason !== undefined) console.log(reason);
   await endCommands();
   for (const process of running.splice(0).reverse()) await process.stop(STOP_MS);
   process.exit(code);
@@ -137,4 +137,4 @@ process.once('SIGTERM', () => end(0, 'Stopping (SIGTERM) …'));
 watchNpm(() => end(0, 'Stopping (npm is gone) …'));
 
 await runMain(main);
-if (process.exitCode) await end(1, 'Stopping …');
+if (process.exitCode) await end(1);

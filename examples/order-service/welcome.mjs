@@ -15,8 +15,8 @@ Tidemark does not run yet. What is ordered until \`npm start\` arrives then.
   const python = `
 The same service in Python, over the same tables:
 
-  python3 -m pip install -r examples/order-service-python/requirements.txt
-  DATABASE_URL=${database} python3 examples/order-service-python/main.py
+  python3 -m pip install --target data/python -r examples/order-service-python/requirements.txt
+  PYTHONPATH=data/python DATABASE_URL=${database} python3 examples/order-service-python/main.py
 `;
   return `
 The order service listens on ${url}, with ${isSqlite ? 'SQLite' : 'PostgreSQL'}. Ctrl-C ends it.
