@@ -87,6 +87,15 @@ describe('answers without a body', () => {
     expect(answer.headers.get('etag')).toBe(`"${answer.headers.get('tidemark-position')}"`);
   });
 
+  test('Prefer: ordered: 201 to a batch, and the answer says that it was', async () => {
+    const answer = await post('ordered', []);
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get('preference-applied')).toBe('ordered');
+    const bodyless = await post('ordered, return=minimal', []);
+    expect(bodyless.status).toBe(204);
+    expect(bodyless.headers.get('preference-applied')).toBe('ordered, return=minimal');
+  });
+
   test('a batch: 204; other preferences: 201; an error: its body', async () => {
     expect((await post('return=minimal', [])).status).toBe(204);
     expect((await post('return=representation')).status).toBe(201);

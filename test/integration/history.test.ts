@@ -70,6 +70,8 @@ describe('history: filters', () => {
       `source=${encodeURIComponent('/store?x=1,2')}`,
       (one: Published) => one.event.source !== '/shop',
     ],
+    ['source=/shop&id=18', ({ event }: Published) => event.source === '/shop' && event.id === '18'],
+    ['topics=absent&source=/shop&id=18', () => false],
     [
       'topics=orders.2,news&type=order.paid&source=/shop',
       ({ topic, event }: Published) =>

@@ -38,7 +38,7 @@ describe('directions', () => {
     const wrong = imports.filter(({ file, name }) => {
       if (!name.startsWith('@tidemark/')) return false;
       const part = partOf(file);
-      return !mayImportLibrary(PARTS[part], name) || !declared(part, name);
+      return !mayImportLibrary(PARTS[part], name) || !declared(part, packageOf(name));
     });
     expect(wrong).toEqual([]);
   });

@@ -28,6 +28,9 @@ export const TEST_SECRET = 'a secret that only the tests know, long enough for H
 
 export type ServiceName = 'ingest' | 'gateway' | 'replay';
 
+/** The services, and the relay of an outbox, which has no connection to NATS. */
+export type ProcessName = ServiceName | 'relay';
+
 export interface ServiceOptions {
   readonly natsUrl: string;
   /** Further `TIDEMARK_` variables. */
@@ -40,8 +43,8 @@ export interface ServiceOptions {
 export type LogLine = Readonly<Record<string, unknown>>;
 
 /** A service as a process of its own. */
-export interface Service {
-  readonly name: ServiceName;
+export interface Service<N extends ProcessName = ServiceName> {
+  readonly name: N;
   /** Such as `http://127.0.0.1:41234`; stays the same over restarts. */
   readonly url: string;
   readonly port: number;
@@ -60,7 +63,10 @@ export interface Service {
 }
 
 /** Starts the built service on a free port, with the test secret and temporary files. */
-export async function startService(name: ServiceName, options: ServiceOptions): Promise<Service> {
+export async function startService<N extends ProcessName>(
+  name: N,
+  options: ServiceOptions,
+): Promise<Service<N>> {
   const folder = await mkdtemp(join(tmpdir(), `tidemark-${name}-`));
   const logs: LogLine[] = [];
   const portVariable = `TIDEMARK_${name.toUpperCase()}_PORT`;
@@ -88,7 +94,7 @@ export async function startService(name: ServiceName, options: ServiceOptions): 
   });
   const url = `http://127.0.0.1:${port}`;
 
-  const service: Service = {
+  const service: Service<N> = {
     name,
     url,
     port,
@@ -157,7 +163,7 @@ function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv 
   );
 }
 
-function run(name: ServiceName, environment: NodeJS.ProcessEnv, logs: LogLine[]): ChildProcess {
+function run(name: ProcessName, environment: NodeJS.ProcessEnv, logs: LogLine[]): ChildProcess {
   const child = spawn(process.execPath, [...NODE_ARGUMENTS, `services/${name}/dist/main.js`], {
     cwd: ROOT,
     env: environment,
@@ -193,7 +199,7 @@ function parse(line: string): LogLine {
 }
 
 async function listeningPort(
-  name: ServiceName,
+  name: ProcessName,
   child: ChildProcess,
   logs: readonly LogLine[],
 ): Promise<number> {
@@ -210,7 +216,7 @@ async function listeningPort(
 }
 
 async function waitUntilReady(
-  { name, url, logs }: Pick<Service, 'name' | 'url' | 'logs'>,
+  { name, url, logs }: Pick<Service<ProcessName>, 'name' | 'url' | 'logs'>,
   ended: () => boolean,
 ): Promise<void> {
   const deadline = Date.now() + SERVICE_TIMEOUT_MS;

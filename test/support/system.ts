@@ -141,7 +141,7 @@ function range(first: number, last: number): number[] {
 }
 
 /** The value of a metric such as `gateway_gaps_total`, the sum where it has further labels. */
-export async function metric({ url }: Service, name: string): Promise<number> {
+export async function metric({ url }: Pick<Service, 'url'>, name: string): Promise<number> {
   const response = await fetch(`${url}/metrics`);
   const text = await response.text();
   const lines = text.split('\n').filter((one) => one.startsWith(`tidemark_${name}{`));

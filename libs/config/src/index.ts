@@ -1,6 +1,7 @@
 import type { common } from './common-settings.ts';
 import { gateway, gatewayRelations } from './gateway-settings.ts';
 import { ingest, ingestRelations } from './ingest-settings.ts';
+import { relay, relayRelations } from './relay-settings.ts';
 import { replay, replayRelations, type stream } from './replay-settings.ts';
 import { knownVariables } from './settings.ts';
 import { type Environment, readConfiguration, type Values } from './table.ts';
@@ -12,6 +13,7 @@ export * from './gateway-settings.ts';
 export * from './ingest-settings.ts';
 export * from './launcher-settings.ts';
 export * from './limit-settings.ts';
+export * from './relay-settings.ts';
 export * from './replay-settings.ts';
 export * from './settings.ts';
 export * from './suggestion.ts';
@@ -24,6 +26,8 @@ export type IngestConfiguration = Values<typeof ingest>;
 export type GatewayConfiguration = Values<typeof gateway>;
 /** The configuration of replay. */
 export type ReplayConfiguration = Values<typeof replay>;
+/** The configuration of the relay of an outbox. */
+export type RelayConfiguration = Values<typeof relay>;
 /** Where NATS is, and how a service connects to it. */
 export type NatsConfiguration = Pick<
   Values<typeof common>,
@@ -80,6 +84,19 @@ export function readReplayConfiguration(environment: Environment): ReplayConfigu
   return readConfiguration(environment, {
     table: replay,
     relations: replayRelations,
+    known: knownVariables,
+  });
+}
+
+/**
+ * Reads the configuration of the relay.
+ *
+ * @throws ConfigurationError that names every fault
+ */
+export function readRelayConfiguration(environment: Environment): RelayConfiguration {
+  return readConfiguration(environment, {
+    table: relay,
+    relations: relayRelations,
     known: knownVariables,
   });
 }

@@ -2,6 +2,7 @@ import { common } from './common-settings.ts';
 import { gateway } from './gateway-settings.ts';
 import { ingest } from './ingest-settings.ts';
 import { launcher } from './launcher-settings.ts';
+import { relay } from './relay-settings.ts';
 import { replay, stream } from './replay-settings.ts';
 import type { Table } from './table.ts';
 
@@ -11,7 +12,7 @@ import type { Table } from './table.ts';
  */
 
 /** All tables, by the part that reads them. */
-export const tables = { common, ingest, gateway, stream, replay, launcher } as const;
+export const tables = { common, ingest, gateway, stream, replay, relay, launcher } as const;
 
 /** Every variable that any part accepts. */
 export const knownVariables: ReadonlySet<string> = new Set(

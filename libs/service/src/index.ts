@@ -2,3 +2,4 @@ export { eventsChannel } from './events-channel.ts';
 export * from './http-front.ts';
 export * from './parts.ts';
 export * from './process.ts';
+export * from './version.ts';

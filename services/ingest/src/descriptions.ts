@@ -49,10 +49,10 @@ const publishHeaders = z.object({
     const: '*',
     description: 'Stores the event only if its topic has none.',
   }),
-  Prefer: z
-    .string()
-    .optional()
-    .meta({ description: 'return=minimal for an answer without a body.' }),
+  Prefer: z.string().optional().meta({
+    description:
+      'return=minimal for an answer without a body; ordered to store the events of each topic one after the other.',
+  }),
 });
 
 /** Of `POST /v1/events`. */
@@ -71,7 +71,11 @@ ${bodyBytesMax} bytes, and an event ${EVENT_BYTES_MAX} bytes as JSON. 409 and 41
       201: {
         means: 'The stream has stored the event; for a batch a list in its order.',
         content: { 'application/json': z.union([publishedShape, z.array(publishedShape)]) },
-        headers: z.object({ [POSITION_HEADER]: position[POSITION_HEADER].optional(), ETag: tag }),
+        headers: z.object({
+          [POSITION_HEADER]: position[POSITION_HEADER].optional(),
+          ETag: tag,
+          'Preference-Applied': z.string().optional(),
+        }),
       },
       204: {
         means: 'The same, where the request prefers no body.',

@@ -10,7 +10,7 @@ import {
 import { asTidemarkError, highestCursor, POSITION_HEADER, TidemarkError } from '@tidemark/protocol';
 import { type DescribedLimits, describePublish, handshakeDescription } from './descriptions.ts';
 import { readPreconditions } from './precondition.ts';
-import { readBodyless } from './preferences.ts';
+import { isOrdered, ORDERED, readBodyless } from './preferences.ts';
 import type { Checked, Publishing } from './publishing.ts';
 import { readSubmission, type SubmissionContext } from './submission.ts';
 import { type WebhookOptions, webhookHandshake } from './webhook-handshake.ts';
@@ -48,8 +48,13 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     const [first] = published;
     tellPosition(response, highestCursor(published.map(({ cursor }) => cursor)));
     if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
-    const applied = readBodyless(request.headers);
-    if (applied) response.set('Preference-Applied', applied).status(204).end();
+    const bodyless = readBodyless(request.headers);
+    const applied = [
+      ...(isOrdered(request.headers) ? [ORDERED] : []),
+      ...(bodyless ? [bodyless] : []),
+    ];
+    if (applied.length > 0) response.set('Preference-Applied', applied.join(', '));
+    if (bodyless) response.status(204).end();
     else response.status(201).json(submission.batch ? published : first);
   }
 
@@ -96,5 +101,5 @@ async function check(
     throw new TidemarkError('invalid_query', 'If-Match and If-None-Match do not apply to a batch.');
   }
   for (const { topic } of submission.events) requirePermission(principal, 'publish', topic);
-  return { submission, preconditions };
+  return { submission, preconditions, ordered: isOrdered(headers) };
 }

@@ -14,7 +14,8 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol';
 import { type DescribedLimits, describeHook } from './descriptions.ts';
 import { readHookBody, requireJson } from './hook-submission.ts';
 import type { Hook } from './hooks/hook.ts';
-import { isRefusedRepeat, type Publishing } from './publishing.ts';
+import { isRefusedRepeat } from './one-by-one.ts';
+import type { Publishing } from './publishing.ts';
 
 export interface HooksEndpointOptions extends ProgressLimits, DescribedLimits {
   readonly limits: Limits;

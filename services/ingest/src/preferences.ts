@@ -8,12 +8,26 @@ const PREFERENCE = /(?:^|,)\s*([\w-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s",;]*)))?/g;
  *
  * @returns the preference as `Preference-Applied` names it; `undefined` where the answer is to have a body
  */
-export function readBodyless({ prefer }: IncomingHttpHeaders): string | undefined {
-  const text = Array.isArray(prefer) ? prefer.join() : (prefer ?? '');
-  for (const [, name = '', quoted, plain] of text.matchAll(PREFERENCE)) {
-    const value = (quoted ?? plain ?? '').toLowerCase();
-    if (name.toLowerCase() === 'return' && value === 'minimal') return 'return=minimal';
-    if (name.toLowerCase() === 'reply') return 'reply';
+export function readBodyless(headers: IncomingHttpHeaders): string | undefined {
+  for (const { name, value } of readPreferences(headers)) {
+    if (name === 'return' && value === 'minimal') return 'return=minimal';
+    if (name === 'reply') return 'reply';
   }
   return undefined;
+}
+
+/** The preference for a batch whose events of one topic are stored one after the other (PROTOCOL.md section 10). */
+export const ORDERED = 'ordered';
+
+/** Whether the events of one topic are to be stored one after the other. */
+export function isOrdered(headers: IncomingHttpHeaders): boolean {
+  return readPreferences(headers).some(({ name }) => name === ORDERED);
+}
+
+function readPreferences({ prefer }: IncomingHttpHeaders) {
+  const text = Array.isArray(prefer) ? prefer.join() : (prefer ?? '');
+  return Array.from(text.matchAll(PREFERENCE), ([, name = '', quoted, plain]) => ({
+    name: name.toLowerCase(),
+    value: (quoted ?? plain ?? '').toLowerCase(),
+  }));
 }

@@ -13,6 +13,7 @@ import {
 import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
+import { isRefusedRepeat, oneByOne } from './one-by-one.ts';
 import {
   createPublisherLimits,
   type PublisherLimitOptions,
@@ -43,6 +44,8 @@ export interface Publish {
 export interface Checked {
   readonly submission: Submission;
   readonly preconditions?: readonly Precondition[] | undefined;
+  /** Whether each event waits until the one before of its topic is stored. */
+  readonly ordered?: boolean;
 }
 
 /** Publishing: what every endpoint that takes events shares. The limits are those of all endpoints together. */
@@ -102,21 +105,21 @@ export class Publishing {
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
     const runStep: SubmissionContext['runStep'] = (step) => this.runStep(publish, step);
-    const { submission, preconditions } = await tracer.within(
-      'validate',
-      { parent },
-      async (span) => {
-        const checked = await read({ ...this.#defaults(user), context, runStep });
-        span.setAttribute('tidemark.events', checked.submission.events.length);
-        return checked;
-      },
-    );
+    const {
+      submission,
+      preconditions,
+      ordered = false,
+    } = await tracer.within('validate', { parent }, async (span) => {
+      const checked = await read({ ...this.#defaults(user), context, runStep });
+      span.setAttribute('tidemark.events', checked.submission.events.length);
+      return checked;
+    });
     const { events } = submission;
     await this.#limits.events.consume(user, events.length);
     const waiting = this.#limits.appends.open(user);
     waiting.take(events.length);
     const published = await runStep(() =>
-      append(appends, submission, { preconditions, context, parent }),
+      append(appends, submission, { preconditions, context, parent, ordered }),
     ).finally(waiting.release);
     return { submission, published };
   }
@@ -128,19 +131,22 @@ export class Publishing {
 }
 
 /**
- * Appends in order without waiting between events. When NATS fails during a batch, the answer is that
+ * Appends in order, without waiting between events unless that is asked for. When NATS fails during a batch, the answer is that
  * failure. Sending the whole batch again is safe, because the stream recognises the stored events.
  */
 async function append(
   appends: Appends,
   submission: Submission,
-  request: ConditionalRequest,
+  { ordered, ...request }: ConditionalRequest & { readonly ordered: boolean },
 ): Promise<PublishedEvent[]> {
+  const inTurn = ordered ? oneByOne<PublishedEvent>() : atOnce;
   const outcomes = await Promise.allSettled(
-    submission.events.map(async (event, index) => {
-      const spanned = index < APPEND_SPANS_MAX;
-      return toPublished(event, await appends.append(event, { ...request, spanned }));
-    }),
+    submission.events.map((event, index) =>
+      inTurn(event.topic, async () => {
+        const spanned = index < APPEND_SPANS_MAX;
+        return toPublished(event, await appends.append(event, { ...request, spanned }));
+      }),
+    ),
   );
   const errors = outcomes.map((one) => {
     return one.status === 'rejected' ? asTidemarkError(one.reason) : undefined;
@@ -165,14 +171,13 @@ async function append(
   return published;
 }
 
-/** Whether the stream has had another event, or one that was erased, under these names. */
-export function isRefusedRepeat({ code }: TidemarkError): boolean {
-  return code === 'conflict' || code === 'erased';
-}
-
 function toPublished(
   { id, source, topic }: CloudEvent,
   { cursor, duplicate }: AppendedEvent,
 ): PublishedEvent {
   return { id, source, topic, cursor, duplicate };
+}
+
+function atOnce<T>(_topic: string, store: () => Promise<T>): Promise<T> {
+  return store();
 }

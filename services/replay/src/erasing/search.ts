@@ -1,5 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol';
 import type { ArchiveSnapshot } from '../archive/archive-store.ts';
+import { withId } from '../selection/event-id.ts';
 import { isEmpty } from '../sqlite/log-range.ts';
 
 /** What one synchronous step looks at, at most. */
@@ -19,7 +20,7 @@ export async function findEvents(
   { source, id }: { readonly source: string; readonly id: string },
   runStep: <T>(step: () => T) => Promise<T>,
 ): Promise<number[]> {
-  const quoted = JSON.stringify(id);
+  const isWanted = withId(id);
   const found: number[] = [];
   let left = { after: 0, through: bounds.lastSequence };
   while (!isEmpty(left)) {
@@ -35,9 +36,7 @@ export async function findEvents(
         eventsMax: STEP_EVENTS_MAX,
         bytesMax: STEP_BYTES_MAX,
       });
-      for (const { sequence, json } of page.events) {
-        if (json.includes(quoted) && JSON.parse(json).id === id) found.push(sequence);
-      }
+      found.push(...page.events.filter(isWanted).map(({ sequence }) => sequence));
       return page.remaining;
     });
   }

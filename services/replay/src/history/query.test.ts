@@ -35,6 +35,7 @@ describe('history query', () => {
         to: '2026-01-31T13:00:00+01:00',
         type: 'a, b.*',
         source: '/shop?x=1,2',
+        id: 'a,b',
         limit: '5',
         order: 'desc',
         access_token: 'secret',
@@ -43,6 +44,7 @@ describe('history query', () => {
     );
     expect(query).toEqual({
       criteria: { patterns: ['orders.*', 'user.7'], types: ['a', 'b.*'], source: '/shop?x=1,2' },
+      id: 'a,b',
       order: 'desc',
       after: { kind: 'latest' },
       before: { epoch: 'e1', sequence: 7 },
@@ -58,6 +60,12 @@ describe('history query', () => {
     [{ __proto__x: 'a' }, 'invalid_query', 'no query parameter'],
     [{ topics: ['a', 'b'] }, 'invalid_query', 'topics must be given once'],
     [{ topics: '' }, 'invalid_query', 'topics must not be empty'],
+    [{ id: '7' }, 'invalid_query', 'source must be given with id'],
+    [
+      { id: '7', source: '/a', after: 'last' },
+      'invalid_query',
+      'id must be absent with after=last',
+    ],
     [{ topics: 'a..b' }, 'invalid_pattern', 'is not a pattern'],
     [{ topics: 'a,' }, 'invalid_pattern', 'is not a pattern'],
     [{ topics: Array(101).fill('a').join() }, 'invalid_pattern', 'more than the 100'],

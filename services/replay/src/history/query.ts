@@ -52,6 +52,8 @@ export type HistoryStart =
 
 export interface HistoryQuery {
   readonly criteria: Criteria;
+  /** Only events with this id, of the source that the criteria name; all when absent. */
+  readonly id?: string;
   readonly order: Order;
   readonly after: HistoryStart | undefined;
   readonly before: Position | undefined;
@@ -99,6 +101,7 @@ export const historyParameters = z.strictObject({
   to: withJson(text.optional(), TIME_JSON),
   type: withJson(types.optional(), TYPES_JSON),
   source: text.optional(),
+  id: text.optional(),
   limit: text.optional(),
   order: withJson(text.pipe(z.enum(['asc', 'desc'], 'must be asc or desc')).optional(), {
     type: 'string',
@@ -146,13 +149,15 @@ export function parseHistoryQuery(
   const waitMs = parseWait(query, waitSecondsMax);
   const start = query.after === undefined ? undefined : parseHistoryStart(query.after);
   if (start?.kind === 'last') requireForward(query, 'with after=last');
-  const { topics, before, from, to, type, source, limit, order } = query;
+  const { topics, before, from, to, type, source, id, limit, order } = query;
+  if (id !== undefined) requireNamed(source, start);
   return {
     criteria: {
       patterns: parsePatternList(topics ?? '>'),
       ...(type && { types: type }),
       ...(source !== undefined && { source }),
     },
+    ...(id !== undefined && { id }),
     order: order ?? 'asc',
     after: start,
     before: before === undefined ? undefined : parseCursor(before),
@@ -283,6 +288,13 @@ function requireForward(query: z.infer<typeof historyParameters>, why: string): 
   if (query.order === 'desc') throw refused([wrongParameter('order', `must be asc ${why}`)]);
   const other = (['before', 'from', 'to'] as const).find((name) => query[name] !== undefined);
   if (other) throw refused([wrongParameter(other, `must be absent ${why}`)]);
+}
+
+/** An id names an event only together with its source, and the last events are those of topics. */
+function requireNamed(source: string | undefined, start: HistoryStart | undefined): void {
+  if (source === undefined) throw refused([wrongParameter('source', 'must be given with id')]);
+  if (start?.kind === 'last')
+    throw refused([wrongParameter('id', 'must be absent with after=last')]);
 }
 
 /** The `after` of a page that ends within the last events as of a position, once those up to a sequence are answered. */

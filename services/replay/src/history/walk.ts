@@ -4,6 +4,7 @@ import {
   type SequenceRange,
   TidemarkError,
 } from '@tidemark/protocol';
+import { withId } from '../selection/event-id.ts';
 import type { Selection } from '../selection/selection.ts';
 import { findLast, LastSearch } from '../serving/last-search.ts';
 import { examinedPart, isEmpty, type LogRange, type Order } from '../sqlite/log-range.ts';
@@ -51,7 +52,10 @@ export async function* walk(
 ): AsyncGenerator<Step> {
   const { after, through, last } = range.range;
   if (last !== undefined && !(yield* walkLast(range, last, { query, options }))) return;
-  yield* walkRange({ ...range, range: { after, through } }, query, options);
+  const steps = walkRange({ ...range, range: { after, through } }, query, options);
+  if (query.id === undefined) return yield* steps;
+  const isWanted = withId(query.id);
+  for await (const step of steps) yield { ...step, events: step.events.filter(isWanted) };
 }
 
 /**

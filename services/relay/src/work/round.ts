@@ -1,0 +1,128 @@
+import { type OutboxRow, RowError, toEventText } from '../outbox/row.ts';
+import { Stopwatch } from '../outbox/stopwatch.ts';
+import type { OutboxStore } from '../outbox/store.ts';
+import { NoAnswerError } from '../requests/http.ts';
+import type { Sent } from '../requests/ingest.ts';
+import type { Counters } from './counters.ts';
+import { type Delivered, deliver, type Sendable, setAside } from './delivery.ts';
+import type { HeldTopics } from './held-topics.ts';
+import { type LookUpRequests, lookUpRows } from './look-ups.ts';
+import type { Waits } from './waits.ts';
+
+/** The part of the time of recognition that a round may take from the reading of its rows to the last of its requests. */
+const ROUND_PART = 0.25;
+
+/** What a round needs. */
+export interface RoundOptions extends LookUpRequests {
+  readonly store: OutboxStore;
+  readonly held: HeldTopics;
+  readonly counters: Counters;
+  readonly waits: Waits;
+  readonly post: (events: readonly string[]) => Promise<Sent>;
+  readonly proven: () => boolean;
+  readonly batchRows: number;
+  readonly batchBytes: number;
+  /** How long after its first attempt a row may be sent again without a look-up, in ms. */
+  readonly recognisedMs: number;
+}
+
+/** How a round ended. `idle`: there was nothing to do. */
+export type RoundEnd = Delivered | { readonly end: 'idle' };
+
+/**
+ * One round: reads the first rows that wait, looks up those that were sent too long ago for the stream to recognise
+ * them, marks the others, and sends them. What it leaves is there for the next round.
+ */
+export async function runRound(options: RoundOptions): Promise<RoundEnd> {
+  const { store, held, batchRows, batchBytes, recognisedMs } = options;
+  const begun = new Stopwatch();
+  const inTime = () => begun.elapsedMs < recognisedMs * ROUND_PART;
+  const rows = await store.readRows({
+    rowsMax: batchRows,
+    bytesMax: batchBytes,
+    exceptTopics: held.list(),
+  });
+  if (rows.length === 0) return { end: 'idle' };
+  const old = rows.filter(({ attempted }) => (attempted?.ageMs ?? 0) >= recognisedMs);
+  const settled = old.length > 0 ? await settle(old, options) : new Set<string>();
+  if (!settled)
+    return { end: 'wait', reason: 'Too many topics wait for look-ups.', retryAfterMs: 0 };
+  const left = rows.filter(({ position, topic }) => !settled.has(position) && !held.has(topic));
+  const sendable = await toSendable(left, options);
+  if (sendable.length === 0) return { end: 'done' };
+  // What was found absent was looked up just now; if that took long, it is looked up again.
+  if (!inTime()) return { end: 'interrupted' };
+  const marked = await mark(sendable, recognisedMs, store);
+  return deliver(marked, { ...options, maySend: () => store.holdsLock && inTime(), onHeld });
+
+  function onHeld(reason: string): void {
+    options.waits.begin('topics', reason);
+  }
+}
+
+/**
+ * Looks old rows up.
+ *
+ * @returns the positions of those that are done with; topics whose rows cannot be told are held; `undefined` where that
+ *   are too many
+ */
+async function settle(
+  old: readonly OutboxRow[],
+  options: RoundOptions,
+): Promise<Set<string> | undefined> {
+  const { store, held, counters, waits } = options;
+  const holdAll = (rows: readonly OutboxRow[]) =>
+    [...new Set(rows.map(({ topic }) => topic))].every((topic) => held.hold(topic));
+  try {
+    const { stored, unknown } = await lookUpRows(old, options);
+    if (stored.length > 0) await store.deleteRows(stored.map(({ position }) => position));
+    counters.known('found', stored.length);
+    const lost = unknown.filter(({ why }) => why.forGood);
+    await setAside(
+      lost.map(({ row, why }) => ({ row, failure: `unknown: ${why.unknown}` })),
+      options,
+    );
+    const later = unknown.filter(({ why }) => !why.forGood);
+    const [first] = later;
+    if (first) waits.begin('lookups', first.why.unknown);
+    else waits.end('lookups');
+    if (!holdAll(later.map(({ row }) => row))) return undefined;
+    return new Set([...stored, ...lost.map(({ row }) => row)].map(({ position }) => position));
+  } catch (error) {
+    if (!(error instanceof NoAnswerError)) throw error;
+    waits.begin('lookups', error.message);
+    return holdAll(old) ? new Set() : undefined;
+  }
+}
+
+/** The events of rows. A row that none can be made of is set aside. */
+async function toSendable(rows: readonly OutboxRow[], options: RoundOptions): Promise<Sendable[]> {
+  const sendable: Sendable[] = [];
+  const broken: { row: OutboxRow; failure: string }[] = [];
+  for (const row of rows) {
+    try {
+      sendable.push({ row, text: toEventText(row) });
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      broken.push({ row, failure: error.message });
+    }
+  }
+  await setAside(broken, options);
+  return sendable;
+}
+
+/** Marks rows, and leaves out those that have gone meanwhile. */
+async function mark(
+  sendable: readonly Sendable[],
+  recognisedMs: number,
+  store: OutboxStore,
+): Promise<Sendable[]> {
+  const isOld = ({ row }: Sendable) => (row.attempted?.ageMs ?? 0) >= recognisedMs;
+  const unmarked = sendable.filter((one) => !one.row.attempted || isOld(one));
+  if (unmarked.length === 0) return [...sendable];
+  const positions = unmarked.map(({ row }) => row.position);
+  const anew = sendable.filter(isOld).map(({ row }) => row.position);
+  const marked = await store.markAttempted(positions, anew);
+  const gone = new Set(positions.filter((position) => !marked.has(position)));
+  return sendable.filter(({ row }) => !gone.has(row.position));
+}
