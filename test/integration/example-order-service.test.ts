@@ -17,7 +17,7 @@ import {
   startOrderService,
 } from '../support/order-service.ts';
 import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from '../support/postgresql.ts';
-import { makeToken, type Service } from '../support/services.ts';
+import { makeToken, type Service, startService } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
@@ -53,7 +53,7 @@ let postgresql: Postgresql | undefined;
 let folder: string;
 /** All that have orders; the stream is one. */
 const databases: string[] = [];
-const relays: Service[] = [];
+const relays: Service<'relay'>[] = [];
 const services: OrderService[] = [];
 
 beforeAll(async () => {
@@ -63,9 +63,9 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await Promise.all(services.splice(0).map((service) => service.kill('SIGKILL')));
+  await Promise.all(relays.splice(0).map((relay) => relay.stop()));
 });
 afterAll(async () => {
-  await Promise.all(relays.map((relay) => relay.stop()));
   await Promise.all([system?.stop(), postgresql?.stop()]);
   await rm(folder, { recursive: true, force: true });
 });
@@ -81,27 +81,20 @@ async function newDatabase(kind: 'PostgreSQL' | 'SQLite'): Promise<string> {
   return url;
 }
 
-async function startRelay(url: string): Promise<void> {
-  void (async () => {
-    for (;;) {
-      await sleep(50);
-      const rows = await query<any>(
-        url,
-        'SELECT * FROM tidemark_outbox ORDER BY position LIMIT 50',
-      ).catch(() => []);
-      for (const r of rows) {
-        const attributes =
-          typeof r.attributes === 'string' ? JSON.parse(r.attributes) : r.attributes;
-        const data = typeof r.data === 'string' ? JSON.parse(r.data) : r.data;
-        const { topic, type, source, id } = r;
-        const time = new Date(r.time).toISOString();
-        await system.publisher.store({ topic, type, source, id, time, data, ...attributes });
-        await query(url, `DELETE FROM tidemark_outbox WHERE position = ${r.position}`).catch(
-          () => [],
-        );
-      }
-    }
-  })();
+/** The tables have to be there. */
+async function startRelay(url: string): Promise<Service<'relay'>> {
+  const { ingest, replay, gateway, nats } = system;
+  const token = await makeToken(RELAY_SCOPE, 'order-service');
+  const env = {
+    TIDEMARK_RELAY_DATABASE_URL: url,
+    TIDEMARK_RELAY_INGEST_URL: ingest.url,
+    TIDEMARK_RELAY_REPLAY_URL: replay.url,
+    TIDEMARK_RELAY_GATEWAY_URL: gateway.url,
+    TIDEMARK_RELAY_TOKEN: token,
+  };
+  const relay = await startService('relay', { natsUrl: nats.url, env });
+  relays.push(relay);
+  return relay;
 }
 
 async function start(language: 'Node' | 'Python', url: string): Promise<OrderService> {
@@ -163,11 +156,11 @@ describe.each([
   );
 
   test.skipIf(isAbsent)(
-    'service that is killed again and again while clients order: orders and events agree, each request has one effect',
+    'service, relay and ingest are killed again and again while clients order: orders and events agree, each request has one effect',
     async () => {
       const url = await newDatabase(kind);
       const service = await start('Node', url);
-      await startRelay(url);
+      const relay = await startRelay(url);
       const answers: OrderAnswer[] = [];
       const clients = Promise.all(
         Array.from({ length: CLIENTS }, (_, n) =>
@@ -178,7 +171,9 @@ describe.each([
         const enough = (kill * CLIENTS * ORDERS_EACH) / (KILLS + 1);
         await until(() => answers.length >= enough, 'answers');
         await sleep(Math.random() * KILL_WITHIN_MS);
-        await service.restart();
+        const other = kill % 2 === 0 ? relay : system.ingest;
+        await Promise.all([service.kill('SIGKILL'), other.kill('SIGKILL')]);
+        await Promise.all([service.restart(), other.restart()]);
       }
       await clients;
       const orders = await allOrders(url);
