@@ -152,6 +152,7 @@ function paragraphFrom(text: string, opening: string): string {
   return section.split('\n\n').find((paragraph) => paragraph.startsWith(opening)) ?? '';
 }
 
+/** @param name of a library or of one of its entry points, such as `@tidemark/publisher/outbox` */
 function mayImportLibrary(part: Part | undefined, name: string): boolean {
   const library = packageOf(name).replace('@tidemark/', '');
   if (!parts.includes(`libs/${library}`)) return false;

@@ -97,8 +97,8 @@ export const INFRA: Part = {
 /** The programs of `examples`, which take settings and tokens from `infra/launcher`. */
 export const EXAMPLES: Part = {
   contents: 'programs that show how to use the services, one folder each; the tests run them',
-  libs: [],
-  packages: ['better-sqlite3', 'ws'],
+  libs: ['publisher'],
+  packages: ['better-sqlite3', 'express', 'pg', 'ws'],
 };
 
 /** What is in `test`, which may import everything. */

@@ -75,7 +75,12 @@ export async function makeOnce(env, say, { kind, name, files }, fill) {
       say(`${name} could not be installed: ${output.trim()}`);
       return undefined;
     }
-    renameSync(work, place);
+    try {
+      renameSync(work, place);
+    } catch (error) {
+      // Two test files that need it may have begun at the same time.
+      if (!existsSync(place)) throw error;
+    }
     return place;
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -78,14 +78,19 @@ export async function startPostgresql(
     await client.connect();
     return client;
   };
-  const start = async () => {
+  const run = () => {
     child = spawn(join(bin, 'postgres'), ['-D', data, ...parameters], {
       ...owner,
       cwd: folder,
       stdio: 'ignore',
     });
+  };
+  const start = async () => {
+    run();
     await until(
       async () => {
+        // It refuses to start while a process of the killed one still ends.
+        if (child.exitCode !== null) run();
         const client = await connect().catch(() => undefined);
         await client?.end();
         return client !== undefined;
