@@ -2,7 +2,7 @@
 // whether it is up to date (exit code 1 when not).
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { common, gateway, ingest, launcher, replay, stream } from '@tidemark/config';
+import { commandLine, common, gateway, ingest, launcher, replay, stream } from '@tidemark/config';
 
 const TARGET = new URL('../../libs/config/CONFIGURATION.md', import.meta.url);
 
@@ -13,6 +13,7 @@ const sections = [
   ['Replay', replay, { ...common, ...stream }],
   ['The stream (read by replay, which owns it)', stream, {}],
   ['The launcher behind `npm start` and `npm test`', launcher, {}],
+  ['The command line `tidemark`', commandLine, {}],
 ];
 
 const text = `# Configuration

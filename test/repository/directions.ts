@@ -8,7 +8,7 @@ export interface Part {
   readonly packages: readonly string[];
 }
 
-/** Every library and service. No part may import a service. */
+/** Every library and service, and the command line. No part may import a service. */
 export const PARTS: Readonly<Record<string, Part>> = {
   'libs/protocol': {
     contents: 'the contract: topics, cursors, events, messages, error codes. No I/O. `PROTOCOL.md`',
@@ -69,6 +69,11 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: 'all',
     packages: ['better-sqlite3', 'zod'],
   },
+  cli: {
+    contents: 'the command line `tidemark`; it loads programs of `infra` where it needs them',
+    libs: ['protocol', 'config', 'auth', 'nats', 'client'],
+    packages: ['commander', 'tar'],
+  },
 };
 
 /** The programs of `infra`, which use the libraries only once these are built. */
@@ -115,6 +120,17 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'inbox',
     'erasing',
     'rebuilding',
+  ],
+  cli: [
+    'base',
+    'output',
+    'input',
+    'profile',
+    'http',
+    'publishing',
+    'events',
+    'session',
+    'commands',
   ],
 };
 

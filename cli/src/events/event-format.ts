@@ -1,0 +1,58 @@
+import { usageError } from '../base/errors.ts';
+import { oneOf } from '../base/parse.ts';
+import type { Output } from '../output/output.ts';
+import { safeText } from '../output/safe-text.ts';
+import { parseTemplate } from '../output/template.ts';
+
+/** An event with its cursor. */
+export interface Stored {
+  readonly cursor: string;
+  readonly event: Readonly<Record<string, unknown>>;
+}
+
+/** Makes a line from an event. */
+export type EventFormat = (stored: Stored) => string;
+
+const WORDS = ['pretty', 'json'] as const;
+
+/** What help says about `--format`. */
+export const FORMAT_HELP = 'pretty, json, or a template such as "{topic} {data.total}"';
+
+/**
+ * The format that an option names: pretty on a terminal and JSON in a pipe where it names none.
+ *
+ * @throws CliError for a word that is no format
+ */
+export function eventFormat(output: Output, named: string | undefined): EventFormat {
+  if (named?.includes('{')) {
+    const template = parseTemplate(named, output.isTerminal ? safeText : undefined);
+    return ({ cursor, event }) => template({ cursor, ...event });
+  }
+  const word = named === undefined ? undefined : oneOf('--format', WORDS)(named);
+  if (output.json && word === 'pretty') throw usageError('--json and --format pretty contradict.');
+  const isPretty = word ? word === 'pretty' : output.isTerminal && !output.json;
+  return isPretty ? (stored) => pretty(output, stored) : (stored) => JSON.stringify(stored);
+}
+
+function pretty(output: Output, { cursor, event }: Stored): string {
+  const { topic, type, time, data, data_base64: bytes } = event;
+  const when = typeof time === 'string' ? localTime(time) : '';
+  const what = data === undefined ? (bytes === undefined ? '' : `(base64) ${bytes}`) : textOf(data);
+  const kind = type === topic ? '' : ` ${output.style('cyan', safeText(String(type)))}`;
+  const head = `${output.style('dim', when)} ${output.style('bold', safeText(String(topic)))}${kind}`;
+  return `${head} ${safeText(what)} ${output.style('dim', cursor)}`;
+}
+
+function textOf(data: unknown): string {
+  return typeof data === 'string' ? data : JSON.stringify(data);
+}
+
+/** `14:03:59.120`, with the day where that is another. */
+function localTime(time: string): string {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return safeText(time);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+  if (date.toDateString() === new Date().toDateString()) return clock;
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock}`;
+}
