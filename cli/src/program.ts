@@ -1,25 +1,40 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { EXIT_CODES } from './base/exit-codes.ts';
+import { VERSION } from './base/version.ts';
+import { benchCommand } from './commands/bench.ts';
+import { completionCommand } from './commands/completion.ts';
+import { connectionsCommand } from './commands/connections.ts';
+import { consoleCommand } from './commands/console.ts';
+import { disconnectCommand } from './commands/disconnect.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { headCommand } from './commands/head.ts';
 import { historyCommand } from './commands/history.ts';
+import { inboxCommand } from './commands/inbox.ts';
 import { profileCommand } from './commands/profile.ts';
 import { publishCommand } from './commands/publish.ts';
+import { rebuildCommand } from './commands/rebuild.ts';
+import { revokeCommand } from './commands/revoke.ts';
+import { statsCommand } from './commands/stats.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tokenCommand } from './commands/token.ts';
 import { topicsCommand } from './commands/topics.ts';
 import type { Host } from './session/context.ts';
 
-const VERSION: string = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-).version;
-
 const HELP_WIDTH_MAX = 100;
 
 /** All commands, in the order of the help, with the heading that each group has. */
 const GROUPS: readonly (readonly [string, readonly ((host: Host) => Command)[]])[] = [
-  ['Events:', [publishCommand, tailCommand, historyCommand, topicsCommand, headCommand]],
-  ['Set-up:', [profileCommand, tokenCommand]],
+  [
+    'Events:',
+    [publishCommand, tailCommand, historyCommand, topicsCommand, headCommand, inboxCommand],
+  ],
+  ['Operations:', [statsCommand, connectionsCommand, doctorCommand, benchCommand, consoleCommand]],
+  [
+    'Changes that operators make:',
+    [disconnectCommand, revokeCommand, eraseCommand, rebuildCommand],
+  ],
+  ['Set-up:', [profileCommand, tokenCommand, completionCommand]],
 ];
 
 /** The program `tidemark`. */

@@ -54,10 +54,15 @@ export function historyCommand(host: Host): Command {
     .option('--format <format>', FORMAT_HELP);
   return does<Options>(made, host, async (context, options, topics) => {
     const { output } = context;
-    const format = eventFormat(output, options.format);
+    // Loaded here, because it takes a while that other commands do without.
+    const { parseExact, stringifyExact } = await import('@tidemark/protocol');
+    const format = eventFormat(output, options.format, stringifyExact);
     const api = await context.api();
     let left = options.limit ?? Number.POSITIVE_INFINITY;
-    for await (const page of pages(api, options, topics.flatMap(commaList), () => left)) {
+    for await (const page of pages(api, options, topics.flatMap(commaList), {
+      left: () => left,
+      parse: parseExact,
+    })) {
       for (const gap of page.gaps) output.error(output.messageStyle('yellow', gapText(gap)));
       for (const item of page.items) {
         await output.line(format(item));
@@ -71,7 +76,7 @@ async function* pages(
   api: Api,
   options: Options,
   topics: readonly string[],
-  left: () => number,
+  { left, parse }: { left: () => number; parse: (text: string) => unknown },
 ): AsyncGenerator<Page> {
   const { from, to, source, id, order, atLeast, types } = options;
   const isDown = order === 'desc';
@@ -80,6 +85,7 @@ async function* pages(
     const { body } = await api.send<Page>({
       service: 'replay',
       path: '/v1/events',
+      parse,
       query: {
         topics: topics.join(','),
         type: types,

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { usageError } from '../base/errors.ts';
 import { parseUrl } from '../base/parse.ts';
-import { tableLines } from '../output/table.ts';
+import { showTable } from '../output/show-table.ts';
+import type { Column } from '../output/table.ts';
 import { localProfile } from '../profile/local.ts';
 import {
   checkName,
@@ -15,7 +16,7 @@ import {
   writeProfiles,
 } from '../profile/profiles.ts';
 import { command, does } from '../session/command.ts';
-import type { Context, Host } from '../session/context.ts';
+import type { Host } from '../session/context.ts';
 
 interface AddOptions {
   readonly tokenFile?: string;
@@ -142,23 +143,16 @@ function listCommand(host: Host): Command {
       }
       return;
     }
-    await showRows(context, rows);
+    await showTable(output, COLUMNS, rows);
   });
 }
 
-async function showRows({ output }: Context, rows: readonly Row[]): Promise<void> {
-  const lines = tableLines<Row>(
-    [
-      { title: '', value: ({ isCurrent }) => (isCurrent ? '*' : '') },
-      { title: 'NAME', value: ({ name }) => name },
-      { title: 'GATEWAY', value: ({ profile }) => profile.gateway, flexible: true },
-      { title: 'TOKEN', value: tokenKind },
-    ],
-    rows,
-    output.isTerminal ? output.width : undefined,
-  );
-  for (const line of lines) await output.line(line);
-}
+const COLUMNS: readonly Column<Row>[] = [
+  { title: '', value: ({ isCurrent }) => (isCurrent ? '*' : '') },
+  { title: 'NAME', value: ({ name }) => name },
+  { title: 'GATEWAY', value: ({ profile }) => profile.gateway, flexible: true },
+  { title: 'TOKEN', value: tokenKind },
+];
 
 function tokenKind({ name, profile }: Row): string {
   if (name === LOCAL) return 'made here';

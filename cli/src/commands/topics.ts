@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { commaList, integer } from '../base/parse.ts';
 import { formatCount } from '../output/format.ts';
 import { safeText } from '../output/safe-text.ts';
-import { tableLines } from '../output/table.ts';
+import { showTable } from '../output/show-table.ts';
+import type { Column } from '../output/table.ts';
 import { command, does } from '../session/command.ts';
 import type { Context, Host } from '../session/context.ts';
 import { allPages } from '../session/pages.ts';
@@ -48,24 +49,15 @@ export function topicsCommand(host: Host): Command {
     if (more) output.message(`There are more; --limit shows them.`);
     if (output.json) return;
     if (tree) await showTree(context, topics);
-    else await showTable(context, topics);
+    else await showTable(output, COLUMNS, topics);
   });
 }
 
-async function showTable({ output }: Context, topics: readonly Topic[]): Promise<void> {
-  const lines = tableLines(
-    [
-      { title: 'TOPIC', value: ({ topic }: Topic) => topic, flexible: true },
-      { title: 'EVENTS', value: ({ count }) => formatCount(count), align: 'right' },
-      { title: 'LAST', value: ({ last }) => last },
-    ],
-    topics,
-    output.isTerminal ? output.width : undefined,
-  );
-  for (const [index, line] of lines.entries()) {
-    await output.line(index === 0 ? output.style('bold', line) : line);
-  }
-}
+const COLUMNS: readonly Column<Topic>[] = [
+  { title: 'TOPIC', value: ({ topic }) => topic, flexible: true },
+  { title: 'EVENTS', value: ({ count }) => formatCount(count), align: 'right' },
+  { title: 'LAST', value: ({ last }) => last },
+];
 
 interface Branch {
   total: number;

@@ -18,33 +18,38 @@ const WORDS = ['pretty', 'json'] as const;
 /** What help says about `--format`. */
 export const FORMAT_HELP = 'pretty, json, or a template such as "{topic} {data.total}"';
 
+/** Writes JSON; another one than `JSON.stringify` keeps the digits of numbers. */
+type Stringify = (value: unknown) => string;
+
 /**
  * The format that an option names: pretty on a terminal and JSON in a pipe where it names none.
  *
  * @throws CliError for a word that is no format
  */
-export function eventFormat(output: Output, named: string | undefined): EventFormat {
+export function eventFormat(
+  output: Output,
+  named: string | undefined,
+  stringify: Stringify = JSON.stringify,
+): EventFormat {
   if (named?.includes('{')) {
-    const template = parseTemplate(named, output.isTerminal ? safeText : undefined);
+    const clean = output.isTerminal ? safeText : (text: string) => text;
+    const template = parseTemplate(named, clean, stringify);
     return ({ cursor, event }) => template({ cursor, ...event });
   }
   const word = named === undefined ? undefined : oneOf('--format', WORDS)(named);
   if (output.json && word === 'pretty') throw usageError('--json and --format pretty contradict.');
   const isPretty = word ? word === 'pretty' : output.isTerminal && !output.json;
-  return isPretty ? (stored) => pretty(output, stored) : (stored) => JSON.stringify(stored);
+  return isPretty ? (stored) => pretty(output, stored, stringify) : stringify;
 }
 
-function pretty(output: Output, { cursor, event }: Stored): string {
+function pretty(output: Output, { cursor, event }: Stored, stringify: Stringify): string {
   const { topic, type, time, data, data_base64: bytes } = event;
   const when = typeof time === 'string' ? localTime(time) : '';
-  const what = data === undefined ? (bytes === undefined ? '' : `(base64) ${bytes}`) : textOf(data);
+  const base64 = bytes === undefined ? '' : `(base64) ${bytes}`;
+  const what = data === undefined ? base64 : typeof data === 'string' ? data : stringify(data);
   const kind = type === topic ? '' : ` ${output.style('cyan', safeText(String(type)))}`;
   const head = `${output.style('dim', when)} ${output.style('bold', safeText(String(topic)))}${kind}`;
   return `${head} ${safeText(what)} ${output.style('dim', cursor)}`;
-}
-
-function textOf(data: unknown): string {
-  return typeof data === 'string' ? data : JSON.stringify(data);
 }
 
 /** `14:03:59.120`, with the day where that is another. */

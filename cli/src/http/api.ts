@@ -18,6 +18,8 @@ export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Attempts where it may succeed later; 4 for GET and 1 for others if absent. */
   readonly attempts?: number;
+  /** Reads the answer; `JSON.parse` if absent. */
+  readonly parse?: (text: string) => unknown;
   /** How long the answer may take; 30 s if absent. */
   readonly timeoutMs?: number;
 }
@@ -61,7 +63,9 @@ export class Api {
     return {
       status: response.status,
       headers: response.headers,
-      body: (text === '' ? undefined : parse(text, this.#address(request))) as Body,
+      body: (text === ''
+        ? undefined
+        : parseWith(request.parse, text, this.#address(request))) as Body,
     };
   }
 
@@ -146,9 +150,9 @@ export class Api {
   }
 }
 
-function parse(text: string, url: string): unknown {
+function parseWith(parse: ApiRequest['parse'] = JSON.parse, text: string, url: string): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     throw new ServiceError(`${url} answers with something that is no JSON: is it Tidemark?`, {
       code: 'unavailable',

@@ -5,11 +5,15 @@ export type Template = (values: Readonly<Record<string, unknown>>) => string;
 
 /**
  * Parses a template such as `{topic} {data.total}`. A placeholder is a path of names; what is not there is
- * empty, objects are JSON, and a text is put in as `clean` leaves it. `{{` and `}}` stand for braces.
+ * empty, objects are JSON of `stringify`, and a text is put in as `clean` leaves it. `{{` and `}}` stand for braces.
  *
  * @throws CliError where a brace is not closed or has no name
  */
-export function parseTemplate(text: string, clean = (value: string) => value): Template {
+export function parseTemplate(
+  text: string,
+  clean: (value: string) => string,
+  stringify: (value: unknown) => string = JSON.stringify,
+): Template {
   const parts: (string | readonly string[])[] = [];
   for (const [piece] of text.matchAll(/\{\{|\}\}|\{[^{}]*\}|[^{}]+|[{}]/g)) {
     if (piece === '{{' || piece === '}}') parts.push(piece.charAt(0));
@@ -20,7 +24,9 @@ export function parseTemplate(text: string, clean = (value: string) => value): T
   }
   return (values) =>
     parts
-      .map((part) => (typeof part === 'string' ? part : clean(print(valueAt(values, part)))))
+      .map((part) =>
+        typeof part === 'string' ? part : clean(print(valueAt(values, part), stringify)),
+      )
       .join('');
 }
 
@@ -34,7 +40,7 @@ function valueAt(values: unknown, path: readonly string[]): unknown {
   return found;
 }
 
-function print(value: unknown): string {
+function print(value: unknown, stringify: (value: unknown) => string): string {
   if (value === undefined || value === null) return '';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : stringify(value);
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { isCheckout, loadProgram } from '../base/checkout.ts';
 import type { Profile } from './profiles.ts';
 import { madeToken, type TokenSource } from './token-source.ts';
@@ -16,6 +15,7 @@ interface LauncherSettings {
   reachableHost(environment: Environment): string;
   servicePort(environment: Environment, service: ServiceName): number;
   dataFolder(environment: Environment): string;
+  wantedPorts(environment: Environment): { readonly name: string; readonly port: number }[];
 }
 
 /** What a token is made for. */
@@ -60,10 +60,15 @@ export async function makeLocalToken(
   return makeToken({ environment, folder: dataFolder(environment), ...request });
 }
 
-/** The archive of the local replay service. */
-export async function localArchive(environment: Environment): Promise<string> {
-  const { dataFolder } = await loadSettings();
-  return environment.TIDEMARK_REPLAY_DATABASE || join(dataFolder(environment), 'archive.db');
+/** The folder for the data of `npm start`. */
+export async function localDataFolder(environment: Environment): Promise<string> {
+  return (await loadSettings()).dataFolder(environment);
+}
+
+/** The port of the nats-server that `npm start` runs. */
+export async function localNatsPort(environment: Environment): Promise<number> {
+  const ports = (await loadSettings()).wantedPorts({ ...environment, NATS_URL: '' });
+  return ports.find(({ name }) => name === 'nats')?.port ?? 0;
 }
 
 function loadSettings(): Promise<LauncherSettings> {
