@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { EXIT_CODES } from './base/exit-codes.ts';
 import { VERSION } from './base/version.ts';
+import { backupCommand } from './commands/backup.ts';
 import { benchCommand } from './commands/bench.ts';
 import { completionCommand } from './commands/completion.ts';
 import { connectionsCommand } from './commands/connections.ts';
@@ -14,6 +15,7 @@ import { inboxCommand } from './commands/inbox.ts';
 import { profileCommand } from './commands/profile.ts';
 import { publishCommand } from './commands/publish.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { statsCommand } from './commands/stats.ts';
 import { tailCommand } from './commands/tail.ts';
@@ -32,7 +34,7 @@ const GROUPS: readonly (readonly [string, readonly ((host: Host) => Command)[]])
   ['Operations:', [statsCommand, connectionsCommand, doctorCommand, benchCommand, consoleCommand]],
   [
     'Changes that operators make:',
-    [disconnectCommand, revokeCommand, eraseCommand, rebuildCommand],
+    [disconnectCommand, revokeCommand, eraseCommand, rebuildCommand, backupCommand, restoreCommand],
   ],
   ['Set-up:', [profileCommand, tokenCommand, completionCommand]],
 ];

@@ -128,8 +128,11 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'profile',
     'http',
     'publishing',
+    'load',
+    'backups',
     'events',
     'session',
+    'doctor',
     'commands',
   ],
 };
