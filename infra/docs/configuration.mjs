@@ -2,7 +2,16 @@
 // whether it is up to date (exit code 1 when not).
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { common, gateway, ingest, launcher, relay, replay, stream } from '@tidemark/config';
+import {
+  commandLine,
+  common,
+  gateway,
+  ingest,
+  launcher,
+  relay,
+  replay,
+  stream,
+} from '@tidemark/config';
 
 const TARGET = new URL('../../libs/config/CONFIGURATION.md', import.meta.url);
 
@@ -14,6 +23,7 @@ const sections = [
   ['The stream (read by replay, which owns it)', stream, {}],
   ['The relay of an outbox (of every service it has only those that are named here)', relay, {}],
   ['The launcher behind `npm start` and `npm test`', launcher, {}],
+  ['The command line `tidemark`', commandLine, {}],
 ];
 
 const text = `# Configuration

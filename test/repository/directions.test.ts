@@ -22,7 +22,7 @@ describe('directions', () => {
     const found = ['libs', 'services'].flatMap((folder) =>
       readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`),
     );
-    expect([...found, 'console'].sort()).toEqual([...parts].sort());
+    expect([...found, 'cli', 'console'].sort()).toEqual([...parts].sort());
   });
 
   test('imports: a package from outside: is allowed to its part and declared there', () => {

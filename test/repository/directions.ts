@@ -8,7 +8,7 @@ export interface Part {
   readonly packages: readonly string[];
 }
 
-/** Every library and service, and the console. No part may import a service. */
+/** Every library and service, the command line and the console. No part may import a service. */
 export const PARTS: Readonly<Record<string, Part>> = {
   'libs/protocol': {
     contents: 'the contract: topics, cursors, events, messages, error codes. No I/O. `PROTOCOL.md`',
@@ -79,6 +79,11 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: 'all',
     packages: ['better-sqlite3', 'pg'],
   },
+  cli: {
+    contents: 'the command line `tidemark`; it loads programs of `infra` where it needs them',
+    libs: ['protocol', 'config', 'auth', 'nats', 'client'],
+    packages: ['commander', 'tar'],
+  },
   console: {
     contents: 'the page for operators and developers that a gateway serves at `/console/`',
     libs: ['client'],
@@ -130,6 +135,20 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'inbox',
     'erasing',
     'rebuilding',
+  ],
+  cli: [
+    'base',
+    'output',
+    'input',
+    'profile',
+    'http',
+    'publishing',
+    'load',
+    'backups',
+    'events',
+    'session',
+    'doctor',
+    'commands',
   ],
   console: ['api', 'ui', 'pages', 'app'],
 };

@@ -7,6 +7,7 @@ import { knownVariables } from './settings.ts';
 import { type Environment, readConfiguration, type Values } from './table.ts';
 import type { tokens } from './token-settings.ts';
 
+export * from './command-line-settings.ts';
 export * from './common-settings.ts';
 export { INGEST_API, JETSTREAM_API, NODE_ARGUMENTS, natsServerFault } from './defaults.mjs';
 export * from './gateway-settings.ts';

@@ -1,3 +1,4 @@
+import { commandLine } from './command-line-settings.ts';
 import { common } from './common-settings.ts';
 import { gateway } from './gateway-settings.ts';
 import { ingest } from './ingest-settings.ts';
@@ -12,7 +13,16 @@ import type { Table } from './table.ts';
  */
 
 /** All tables, by the part that reads them. */
-export const tables = { common, ingest, gateway, stream, replay, relay, launcher } as const;
+export const tables = {
+  common,
+  ingest,
+  gateway,
+  stream,
+  replay,
+  relay,
+  launcher,
+  commandLine,
+} as const;
 
 /** Every variable that any part accepts. */
 export const knownVariables: ReadonlySet<string> = new Set(

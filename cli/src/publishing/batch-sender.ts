@@ -1,0 +1,110 @@
+import { CliError } from '../base/errors.ts';
+import type { Api } from '../http/api.ts';
+import { ServiceError } from '../http/service-error.ts';
+
+/** An event with its line, ready to be sent. */
+export interface Item {
+  readonly line: number;
+  readonly id: string;
+  readonly source: string;
+  readonly json: string;
+}
+
+/** What became of one line. */
+export type Outcome =
+  | {
+      readonly line: number;
+      readonly id: string;
+      readonly topic: string;
+      readonly cursor: string;
+      readonly duplicate: boolean;
+    }
+  | { readonly line: number; readonly error: { readonly code: string; readonly message: string } };
+
+/** Attempts of one batch: some two minutes while the service is away. */
+const ATTEMPTS = 16;
+
+interface Stored {
+  readonly id: string;
+  readonly topic: string;
+  readonly cursor: string;
+  readonly duplicate: boolean;
+}
+
+/**
+ * Stores a batch in order. An event that the service refuses is told by its line, and the others are stored.
+ *
+ * @throws CliError where nothing can be stored now, or the token is refused
+ */
+export async function sendBatch(api: Api, items: readonly Item[]): Promise<Outcome[]> {
+  if (items.length === 0) return [];
+  try {
+    const { body } = await api.send<Stored[]>({
+      service: 'ingest',
+      method: 'POST',
+      path: '/v1/events',
+      text: `[${items.map(({ json }) => json).join(',')}]`,
+      headers: { 'content-type': 'application/cloudevents-batch+json' },
+      attempts: ATTEMPTS,
+    });
+    return items.map(({ line }, index) => {
+      const { id, topic, cursor, duplicate } = stored(body, index);
+      return { line, id, topic, cursor, duplicate };
+    });
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.retryable || error.status === 401) throw error;
+    return afterRefusal(api, items, error);
+  }
+}
+
+async function afterRefusal(
+  api: Api,
+  items: readonly Item[],
+  error: ServiceError,
+): Promise<Outcome[]> {
+  const faults = faultsByIndex(error, items.length);
+  const refuse = ({ line }: Item, message: string): Outcome => ({
+    line,
+    error: { code: error.code, message },
+  });
+  if (faults.size > 0) {
+    const wrong = items.flatMap((item, index) => {
+      const message = faults.get(index);
+      return message === undefined ? [] : [refuse(item, message)];
+    });
+    // With a conflict the others are stored; a repeat tells their cursors, and stores nothing.
+    const others = await sendBatch(
+      api,
+      items.filter((_, index) => !faults.has(index)),
+    );
+    return [...wrong, ...others].sort((left, right) => left.line - right.line);
+  }
+  const [first] = items;
+  if (items.length === 1 && first) return [refuse(first, error.message)];
+  // The refusal names no event, such as where the body is too large.
+  const half = Math.ceil(items.length / 2);
+  return [
+    ...(await sendBatch(api, items.slice(0, half))),
+    ...(await sendBatch(api, items.slice(half))),
+  ];
+}
+
+/** What is wrong with each event, by its place in the batch: a fault's path begins with `[3]`. */
+function faultsByIndex({ faults }: ServiceError, count: number): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const { path, message } of faults) {
+    const match = /^\[(\d+)\]\.?(.*)$/s.exec(path);
+    const index = Number(match?.[1] ?? Number.NaN);
+    if (!(index < count)) continue;
+    const text = match?.[2] ? `${match[2]} ${message}` : message;
+    const before = found.get(index);
+    found.set(index, before === undefined ? text : `${before}; ${text}`);
+  }
+  return found;
+}
+
+function stored(body: readonly Stored[], index: number): Stored {
+  const one = Array.isArray(body) ? body[index] : undefined;
+  if (one) return one;
+  throw new CliError('The service answered with less than it was sent: is it Tidemark?');
+}
