@@ -150,7 +150,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'doctor',
     'commands',
   ],
-  console: ['api', 'ui', 'pages', 'app'],
+  console: ['api', 'ui', 'events', 'pages', 'app'],
 };
 
 /** The hot path has no `await`, and imports only protocol and small structures. */
