@@ -13,6 +13,7 @@ import {
 import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
+import { meEndpoint } from './access/me-endpoint.ts';
 import { ConnectionWalks } from './connections/connection-walks.ts';
 import { Registry } from './connections/registry.ts';
 import { createCore } from './core.ts';
@@ -118,6 +119,7 @@ runService({
         access.ticketEndpoint,
       ],
       adminEndpoints: access.adminEndpoints,
+      commonEndpoints: [meEndpoint],
       pages: clientFiles(logger),
       channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
       checks: {
