@@ -28,6 +28,9 @@ const BATCH_EVERY_MS = 60;
 /** Enough to fill the socket of who does not read. */
 const NOTE = 'left at the door. '.repeat(120);
 
+/** Shorter than the time after which a gateway cuts off who does not read. */
+const SLEEPER_MS = 25_000;
+
 const environment = process.env;
 const folder = dataFolder(environment);
 
@@ -82,7 +85,7 @@ async function connectUsers() {
   }
 }
 
-/** Asks for everything, and reads nothing. */
+/** Asks for much and reads nothing, until the gateway cuts it off; then it comes back. */
 async function connectSleeper() {
   const token = await tokenOf('tablet-7', 'subscribe:>');
   const { hostname, port, host } = new URL(urlOf('gateway'));
@@ -90,7 +93,12 @@ async function connectSleeper() {
   const path = '/v1/sse?topics=orders.*,user.*.*';
   socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`);
   socket.pause();
-  socket.unref();
+  socket.on('error', () => undefined);
+  // A socket that does not read does not notice its end.
+  setTimeout(() => {
+    socket.destroy();
+    connectSleeper();
+  }, SLEEPER_MS).unref();
 }
 
 /** @param {string} token @param {AbortSignal} signal */

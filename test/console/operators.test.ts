@@ -166,12 +166,16 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
     expect(await panel.textContent()).toMatch(/began .* and took \d/);
   });
 
-  test('Streams and NATS: a stream alone: has its messages, limits, and who leads it', async () => {
+  test('Streams and NATS: a stream alone: has its messages, limits, and its one replica; the buckets stand below', async () => {
     const { page, go } = opened;
     await go('streams');
     const panel = page.getByRole('region', { name: 'TIDEMARK_EVENTS', exact: true });
     await panel.getByText('tidemark.events.>').waitFor();
     expect(await panel.getByRole('meter').count()).toBeGreaterThan(0);
-    await panel.getByText('1 replica').waitFor();
+    await panel.getByText('leader', { exact: true }).waitFor();
+    await page
+      .getByRole('table', { name: 'Buckets' })
+      .getByText('KV_TIDEMARK_REVOCATIONS')
+      .waitFor();
   });
 });

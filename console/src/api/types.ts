@@ -178,13 +178,15 @@ export interface Stream {
   readonly firstCursor?: string | null;
   readonly firstTime: string | null;
   readonly lastTime: string | null;
+  /** `null` where there is none, or NATS runs alone. */
   readonly leader: string | null;
+  /** None where NATS runs alone. */
   readonly replicas: readonly StreamReplica[];
-  /** What is not limited is absent, `null`, 0 or less. */
+  /** `null` where there is none. */
   readonly limits: {
-    readonly bytes?: number | null;
-    readonly ageSeconds?: number | null;
-    readonly messages?: number | null;
+    readonly bytes: number | null;
+    readonly ageSeconds: number | null;
+    readonly messages: number | null;
   };
   readonly storage: string;
 }
@@ -192,6 +194,8 @@ export interface Stream {
 /** `GET /v1/admin/streams`. */
 export interface StreamList {
   readonly items: readonly Stream[];
+  /** Names of streams that nobody answered for, such as one without a leader. */
+  readonly unanswered: readonly string[];
 }
 
 export interface Span {
@@ -212,6 +216,8 @@ export interface Trace {
   /** Its page in Jaeger. */
   readonly url: string | null;
   readonly spans: readonly Span[];
+  /** How many more than the listed there are. */
+  readonly spansLeftOut?: number;
 }
 
 /** A CloudEvent in JSON (PROTOCOL 3). */
