@@ -330,12 +330,10 @@ describe('signal and close', () => {
     await system.ingest.restart();
   });
 
-  test('await using: closes at the end of the block', async () => {
-    const calls = [];
-    {
-      await using publisher = open();
-      for (const n of numbers(50)) calls.push(publisher.publish('using', { type: 'x', data: n }));
-    }
+  test('disposed, as await using does: closes', async () => {
+    const publisher = open();
+    const calls = numbers(50).map((n) => publisher.publish('using', { type: 'x', data: n }));
+    await publisher[Symbol.asyncDispose]();
     expect(await dataOf('using')).toEqual(numbers(50));
     await Promise.all(calls);
   });
