@@ -4,4 +4,3 @@ export * from './http-front.ts';
 export * from './parts.ts';
 export * from './process.ts';
 export * from './version.ts';
-export { VERSION } from './version.ts';
