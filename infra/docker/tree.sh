@@ -19,11 +19,6 @@ if [ "$service" = gateway ] && [ -d console/dist ]; then
   cp -r console/dist "$target/console"
 fi
 cp infra/docker/health.mjs "$target"
-# What the gateway serves to operators. Its packages are in the bundle.
-if [ "$service" = gateway ]; then
-  mkdir -p "$target/console"
-  cp -r console/dist "$target/console"
-fi
 
 cd "$target"
 # The tree lacks the other services, so npm leaves out what only they depend on.
