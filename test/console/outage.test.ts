@@ -37,7 +37,8 @@ describe.skipIf(executable === undefined)('console: outages (needs Chromium)', (
 
   test('a page: asked for while the gateway is away: says so, and comes when it is back', async () => {
     const { page, go, close } = await openConsole(browser, system, await operatorToken());
-    await page.getByText('Events in', { exact: true }).waitFor();
+    // The page has then loaded the files of the other pages too.
+    await page.waitForLoadState('networkidle').catch(() => undefined);
     await system.gateway.kill('SIGKILL');
     await go('streams');
     await page.getByText('The service cannot be reached.').waitFor();
