@@ -234,6 +234,7 @@ function streams() {
   const common = { leader: 'nats-1', replicas, storage: 'file' };
   const now = Date.now();
   return {
+    unanswered: [],
     items: [
       {
         ...common,

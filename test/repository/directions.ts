@@ -8,7 +8,7 @@ export interface Part {
   readonly packages: readonly string[];
 }
 
-/** Every library and service. No part may import a service. */
+/** Every library and service, and the console. No part may import a service. */
 export const PARTS: Readonly<Record<string, Part>> = {
   'libs/protocol': {
     contents: 'the contract: topics, cursors, events, messages, error codes. No I/O. `PROTOCOL.md`',
@@ -69,6 +69,11 @@ export const PARTS: Readonly<Record<string, Part>> = {
     libs: 'all',
     packages: ['better-sqlite3', 'zod'],
   },
+  console: {
+    contents: 'the page for operators and developers that a gateway serves at `/console/`',
+    libs: ['client'],
+    packages: ['preact', '@preact/signals', 'uplot'],
+  },
 };
 
 /** The programs of `infra`, which use the libraries only once these are built. */
@@ -76,7 +81,7 @@ export const INFRA: Part = {
   contents:
     'configuration of what runs beside the services, the images, the launcher behind `npm start`, backups',
   libs: ['protocol', 'config', 'auth', 'nats'],
-  packages: ['@nats-io/transport-node', 'better-sqlite3'],
+  packages: ['@nats-io/transport-node', 'better-sqlite3', 'playwright-core'],
 };
 
 /** The programs of `examples`, which take settings and tokens from `infra/launcher`. */
@@ -116,6 +121,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'erasing',
     'rebuilding',
   ],
+  console: ['api', 'ui', 'pages', 'app'],
 };
 
 /** The hot path has no `await`, and imports only protocol and small structures. */

@@ -25,12 +25,23 @@ export type SubscriptionState = 'starting' | 'catching-up' | 'live';
 export interface ConnectionSubscription {
   readonly id: string;
   readonly topics: readonly string[];
+  /** How many more than the listed there are; likewise for types. */
+  readonly topicsLeftOut?: number;
   readonly types?: readonly string[];
+  readonly typesLeftOut?: number;
   readonly deliver: 'all' | 'latest';
   readonly state: SubscriptionState;
   readonly cursor: string | null;
-  /** Events between it and the head. */
+  /** Sequences between it and the head. */
   readonly behind: number;
+}
+
+export interface Slow {
+  /** `socket-full`, `cold-read` or `catching-up`. */
+  readonly reason: string;
+  /** From where it is sent what it missed. */
+  readonly tier?: string;
+  readonly sinceMs: number;
 }
 
 export interface Connection {
@@ -49,7 +60,7 @@ export interface Connection {
   readonly unsentBytes: number;
   readonly delivered: number;
   readonly fellBehind: number;
-  readonly slow: { readonly reason: string; readonly sinceMs: number } | null;
+  readonly slow: Slow | null;
 }
 
 export interface GatewayAnswer {
@@ -167,13 +178,15 @@ export interface Stream {
   readonly firstCursor?: string | null;
   readonly firstTime: string | null;
   readonly lastTime: string | null;
+  /** `null` where there is none, or NATS runs alone. */
   readonly leader: string | null;
+  /** None where NATS runs alone. */
   readonly replicas: readonly StreamReplica[];
-  /** What is not limited is absent, `null`, 0 or less. */
+  /** `null` where there is none. */
   readonly limits: {
-    readonly bytes?: number | null;
-    readonly ageSeconds?: number | null;
-    readonly messages?: number | null;
+    readonly bytes: number | null;
+    readonly ageSeconds: number | null;
+    readonly messages: number | null;
   };
   readonly storage: string;
 }
@@ -181,6 +194,8 @@ export interface Stream {
 /** `GET /v1/admin/streams`. */
 export interface StreamList {
   readonly items: readonly Stream[];
+  /** Names of streams that nobody answered for, such as one without a leader. */
+  readonly unanswered: readonly string[];
 }
 
 export interface Span {
@@ -201,6 +216,8 @@ export interface Trace {
   /** Its page in Jaeger. */
   readonly url: string | null;
   readonly spans: readonly Span[];
+  /** How many more than the listed there are. */
+  readonly spansLeftOut?: number;
 }
 
 /** A CloudEvent in JSON (PROTOCOL 3). */

@@ -19,6 +19,8 @@ interface ChartProps {
   /** How much of the past it shows at most. It begins with a minute, so that the first lines fill it. */
   readonly spanMs: number;
   readonly format: (value: number) => string;
+  /** The scale reaches at least so far; 1 if absent. With 4 a scale of what is counted has no fractions. */
+  readonly least?: number | undefined;
   /** What is read out in place of the picture. */
   readonly label: string;
 }
@@ -31,7 +33,7 @@ const SPAN_LEAST_S = 60;
 const FONT = '11px system-ui, sans-serif';
 
 /** Lines over the last minutes. Time goes on at the right, and the scale begins at 0. */
-export function Chart({ times, lines, spanMs, format, label }: ChartProps) {
+export function Chart({ times, lines, spanMs, format, least = 1, label }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot>(undefined);
   const data = [times.map((time) => time / 1000), ...lines.map(({ values }) => values)];
@@ -42,7 +44,7 @@ export function Chart({ times, lines, spanMs, format, label }: ChartProps) {
     const element = box.current;
     if (!element) return undefined;
     const made = new UPlot(
-      plotOptions(element.clientWidth, lines, spanMs, format),
+      plotOptions(element.clientWidth, { lines, spanMs, format, least }),
       latest.current as UPlot.AlignedData,
       element,
     );
@@ -56,7 +58,7 @@ export function Chart({ times, lines, spanMs, format, label }: ChartProps) {
       made.destroy();
       plot.current = undefined;
     };
-  }, [names, spanMs, format]);
+  }, [names, spanMs, format, least]);
   useEffect(() => {
     plot.current?.setData(latest.current as UPlot.AlignedData);
   });
@@ -65,9 +67,14 @@ export function Chart({ times, lines, spanMs, format, label }: ChartProps) {
 
 function plotOptions(
   width: number,
-  lines: readonly Line[],
-  spanMs: number,
-  format: (value: number) => string,
+  {
+    lines,
+    spanMs,
+    format,
+    least,
+  }: Required<Pick<ChartProps, 'lines' | 'spanMs' | 'format'>> & {
+    least: number;
+  },
 ): UPlot.Options {
   const axis = {
     stroke: () => cssColor('quiet'),
@@ -83,10 +90,10 @@ function plotOptions(
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: SYNC }, points: { size: 6 } },
     scales: {
       x: { time: true, range: (_, first) => timeRange(first, spanMs) },
-      y: { range: (_, __, most) => [0, ceiling(most)] },
+      y: { range: (_, __, most) => [0, Math.max(least, (most ?? 0) * 1.1)] },
     },
     axes: [
-      { ...axis, size: 22, gap: 2, space: 70, values: (_, marks) => marks.map(clockMark) },
+      { ...axis, size: 19, gap: 2, space: 70, values: (_, marks) => marks.map(clockMark) },
       { ...axis, size: AXIS_WIDTH, gap: 6, space: 32, values: (_, marks) => marks.map(format) },
     ],
     series: [
@@ -108,11 +115,6 @@ function timeRange(first: number | null, spanMs: number): [number, number] {
   const now = Date.now() / 1000;
   const begin = Math.min(first ?? now, now - SPAN_LEAST_S);
   return [Math.max(begin, now - spanMs / 1000), now];
-}
-
-/** A little above the highest value; something where all are 0. */
-function ceiling(most: number | null): number {
-  return most === null || most <= 0 ? 1 : most * 1.1;
 }
 
 /** The colour of the area below a line. @param color as `rgb(r, g, b)` */

@@ -27,5 +27,6 @@ export * from './seal.ts';
 export * from './store-watch.ts';
 export * from './stream.ts';
 export * from './stream-erasure.ts';
+export * from './stream-infos.ts';
 export * from './stream-state.ts';
 export * from './tickets.ts';

@@ -1,4 +1,5 @@
 export * from './admin.ts';
+export * from './admin-answers.ts';
 export * from './archive-messages.ts';
 export * from './binary-mode.ts';
 export * from './bulletins.ts';

@@ -27,6 +27,10 @@ export interface FrontConfiguration extends ServerOptions, AdminPort {
 export interface FrontOptions {
   readonly endpoints: readonly Endpoint[];
   readonly adminEndpoints?: readonly Endpoint[];
+  /** What both ports have. */
+  readonly commonEndpoints?: readonly Endpoint[];
+  /** What the admin port answers to a GET without a token; the one port where there is none. */
+  readonly adminPages?: readonly OpenPage[];
   /** What it answers to a GET without a token. */
   readonly pages?: readonly OpenPage[];
   /** What `/asyncapi.json` describes. */
@@ -53,16 +57,17 @@ export interface HttpFront {
 export function createHttpFront(
   parts: ServiceParts,
   configuration: FrontConfiguration,
-  { endpoints, adminEndpoints = [], pages = [], channels, checks }: FrontOptions,
+  options: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { checkHost } = parts;
+  const { checks } = options;
   const allChecks = { ...checks, revocations: () => revocations.isComplete };
   const { app, admin } = createApps(
     {
       version: VERSION,
       service: parts.name,
-      channels,
+      ...options,
       logger,
       metrics,
       tracer,
@@ -72,9 +77,6 @@ export function createHttpFront(
       origins,
       limits,
       checks: allChecks,
-      endpoints,
-      adminEndpoints,
-      pages,
       metricsCacheMs: configuration.metricsCacheMs,
       checkHost,
       checkAdminHost: parseHosts({ ...configuration, host: configuration.adminHost }),

@@ -3,3 +3,4 @@ export { eventsChannel } from './events-channel.ts';
 export * from './http-front.ts';
 export * from './parts.ts';
 export * from './process.ts';
+export { VERSION } from './version.ts';

@@ -10,9 +10,16 @@ import {
   GATEWAY_ANSWER_MS,
   serveGateways,
 } from '@tidemark/nats';
-import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
+import {
+  createHttpFront,
+  createParts,
+  eventsChannel,
+  runService,
+  VERSION,
+} from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
+import { meEndpoint } from './access/me-endpoint.ts';
 import { ConnectionWalks } from './connections/connection-walks.ts';
 import { Registry } from './connections/registry.ts';
 import { createCore } from './core.ts';
@@ -27,6 +34,7 @@ import { startFeed } from './sources/feed.ts';
 import { LogHead, SEARCHES_MAX } from './sources/log-head.ts';
 import { StreamReader } from './sources/stream-reader.ts';
 import { clientFiles } from './transports/client-files.ts';
+import { consolePages } from './transports/console-pages.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { headEndpoint } from './transports/head-endpoint.ts';
 import { MessageBytes } from './transports/message-bytes.ts';
@@ -118,7 +126,9 @@ runService({
         access.ticketEndpoint,
       ],
       adminEndpoints: access.adminEndpoints,
+      commonEndpoints: [meEndpoint],
       pages: clientFiles(logger),
+      adminPages: consolePages(configuration, VERSION),
       channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
       checks: {
         feed: () => feed?.reading ?? false,

@@ -123,7 +123,13 @@ function Subscription({ one }: { one: ConnectionSubscription }) {
           </li>
         ))}
       </ul>
-      {one.types && <p class="quiet">only of type {one.types.join(', ')}</p>}
+      {one.topicsLeftOut && <p class="quiet">and {count(one.topicsLeftOut)} more patterns</p>}
+      {one.types && (
+        <p class="quiet">
+          only of type {one.types.join(', ')}
+          {one.typesLeftOut && `, and ${count(one.typesLeftOut)} more types`}
+        </p>
+      )}
       <p class="row">
         {one.cursor && <Copyable text={one.cursor} name="the cursor" />}
         <span>

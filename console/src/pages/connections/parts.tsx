@@ -4,8 +4,9 @@ import { count, duration } from '../../ui/format.ts';
 
 /** Why a connection is slow, as a person says it. */
 const REASONS: Readonly<Record<string, string>> = {
-  'socket-full': 'its socket is full',
-  'catching-up': 'it catches up',
+  'socket-full': 'does not read',
+  'cold-read': 'waits for the archive',
+  'catching-up': 'catches up',
 };
 
 const STATES: Readonly<Record<SubscriptionState, string>> = {
@@ -24,9 +25,10 @@ export function StateBadge({ state }: { state: SubscriptionState }) {
 
 export function SlowBadge({ slow }: { slow: Connection['slow'] }) {
   if (!slow) return <span class="quiet">–</span>;
+  const { reason, sinceMs, tier } = slow;
   return (
-    <Badge kind="warning">
-      {REASONS[slow.reason] ?? slow.reason}, {duration(slow.sinceMs)}
+    <Badge kind="warning" {...(tier && { title: `It is sent what the ${tier} has.` })}>
+      {REASONS[reason] ?? reason}, {duration(sinceMs)}
     </Badge>
   );
 }

@@ -8,11 +8,16 @@ import { Tile } from './tile.tsx';
 
 const byGateway = signal(false);
 
+/** There is no half connection: from 4 on the marks of a scale are whole. */
+const COUNTED_LEAST = 4;
+
 interface Figure {
   readonly title: string;
   /** Of the number and of the scale. */
   readonly format: (value: number) => string;
   readonly unit?: string;
+  /** The chart's scale reaches at least so far. */
+  readonly least?: number;
   readonly lines: readonly {
     readonly name: string;
     readonly read: (one: Together) => number | null;
@@ -51,6 +56,7 @@ const FIGURES: readonly Figure[] = [
   {
     title: 'Connections',
     format: short,
+    least: COUNTED_LEAST,
     lines: [{ name: 'connections', read: (one) => one.connections }],
     gateway: (one) => one.connections.websocket + one.connections.sse,
     note: (one) => `${count(one.gateways)} ${one.gateways === 1 ? 'gateway' : 'gateways'}`,
@@ -58,12 +64,14 @@ const FIGURES: readonly Figure[] = [
   {
     title: 'Catch-ups',
     format: short,
+    least: COUNTED_LEAST,
     lines: [{ name: 'catch-ups', read: (one) => one.catchUps }],
     gateway: (one) => one.catchUps,
   },
   {
     title: 'Slow connections',
     format: short,
+    least: COUNTED_LEAST,
     lines: [{ name: 'slow', read: (one) => one.slow }],
     gateway: (one) => one.slow,
   },
@@ -99,7 +107,7 @@ export function Charts() {
 }
 
 function FigureTile({ figure, together }: { figure: Figure; together: Together }) {
-  const { title, format, unit, lines, gateway, note } = figure;
+  const { title, format, unit, least, lines, gateway, note } = figure;
   const each = byGateway.value;
   const series = each ? gatewaySeries(history(), gateway) : togetherSeries(history(), lines);
   const isDelay = lines.length > 1;
@@ -113,6 +121,7 @@ function FigureTile({ figure, together }: { figure: Figure; together: Together }
       legend={each}
       format={format}
       unit={unit}
+      least={least}
       note={note?.(together)}
       series={series}
       spanMs={HISTORY_MS}

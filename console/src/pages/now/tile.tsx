@@ -6,6 +6,8 @@ interface TileProps {
   readonly figures: readonly { readonly name: string; readonly value: number | null }[];
   readonly format: (value: number) => string;
   readonly unit: string | undefined;
+  /** Of the chart's scale. */
+  readonly least: number | undefined;
   readonly note: string | undefined;
   readonly series: Series;
   /** The lines are not those of the figures, and have names of their own. */
@@ -14,7 +16,17 @@ interface TileProps {
 }
 
 /** One figure: what it is now, large, and how it came there. */
-export function Tile({ title, figures, format, unit, note, series, legend, spanMs }: TileProps) {
+export function Tile({
+  title,
+  figures,
+  format,
+  unit,
+  least,
+  note,
+  series,
+  legend,
+  spanMs,
+}: TileProps) {
   return (
     <section class="tile" aria-label={title}>
       <h2>{title}</h2>
@@ -34,6 +46,7 @@ export function Tile({ title, figures, format, unit, note, series, legend, spanM
         lines={series.lines}
         spanMs={spanMs}
         format={format}
+        least={least}
         label={describe(title, series, format)}
       />
       {legend && <Legend series={series} />}

@@ -1,10 +1,11 @@
 import { call } from '../../api/request.ts';
-import type { StreamList } from '../../api/types.ts';
+import type { Stream, StreamList } from '../../api/types.ts';
 import { timeOfDay } from '../../ui/format.ts';
 import { Icon } from '../../ui/icon.tsx';
 import { Panel } from '../../ui/panel.tsx';
 import { Empty, Failed, Loading, Notice } from '../../ui/states.tsx';
 import { useResource } from '../../ui/use-resource.ts';
+import { BucketPanel } from './bucket-panel.tsx';
 import { ServerPanel } from './server-panel.tsx';
 import { StreamPanel } from './stream-panel.tsx';
 
@@ -35,15 +36,26 @@ export default function StreamsPage() {
           <Icon name="refresh" /> Refresh
         </button>
       </div>
+      {data.unanswered.length > 0 && (
+        <Notice kind="bad">
+          Nobody answers for {data.unanswered.join(', ')}. A stream without a leader stores nothing.
+        </Notice>
+      )}
       <ServerPanel streams={data.items} />
       {data.items.length === 0 && (
         <Panel title="Streams">
           <Empty title="There is no stream.">The first service that starts makes it.</Empty>
         </Panel>
       )}
-      {data.items.map((stream) => (
+      {data.items.filter(hasEvents).map((stream) => (
         <StreamPanel key={stream.name} stream={stream} />
       ))}
+      <BucketPanel streams={data.items.filter((stream) => !hasEvents(stream))} />
     </>
   );
+}
+
+/** Only the stream of the events has cursors. */
+function hasEvents({ firstCursor }: Stream): boolean {
+  return firstCursor !== undefined;
 }

@@ -96,6 +96,6 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
       ),
       authenticate: admission.guard(authenticate),
     },
-    adminEndpoints: adminEndpoints({ ...options, timeoutMs, lookups }),
+    adminEndpoints: adminEndpoints({ ...options, jaeger: configuration, timeoutMs, lookups }),
   };
 }

@@ -4,9 +4,12 @@ import {
   connectionListShape,
   disconnectShape,
   instanceShape,
+  meShape,
   revocationShape,
   statsShape,
+  streamListShape,
   TIME_JSON,
+  traceShape,
   withJson,
 } from '@tidemark/protocol';
 import { z } from 'zod';
@@ -86,4 +89,31 @@ export const connectionsDescription: Description = {
   query: connectionQueryShape,
   answers: { 200: { means: 'A page.', content: { 'application/json': connectionListShape } } },
   errors: ['not_found'],
+};
+
+/** Of `GET /v1/admin/streams`. */
+export const streamsDescription: Description = {
+  summary: 'What NATS says of the streams',
+  details: 'Section 13.7. The token has the scope word `admin`.',
+  answers: {
+    200: { means: 'The streams.', content: { 'application/json': streamListShape } },
+  },
+};
+
+/** Of `GET /v1/admin/traces/{traceId}`. */
+export const tracesDescription: Description = {
+  summary: 'The spans of a trace, from Jaeger',
+  details: 'Section 13.8. The token has the scope word `admin`.',
+  path: z.object({
+    traceId: withJson(z.string(), { type: 'string', pattern: '^[0-9a-f]{32}$' }),
+  }),
+  answers: { 200: { means: 'The trace.', content: { 'application/json': traceShape } } },
+  errors: ['not_found', 'too_large'],
+};
+
+/** Of `GET /v1/me`. */
+export const meDescription: Description = {
+  summary: 'What the token permits',
+  details: 'Section 8.5.',
+  answers: { 200: { means: 'The token is valid.', content: { 'application/json': meShape } } },
 };

@@ -7,11 +7,13 @@ import type { AccessLookups, Asker } from '../access-lookups.ts';
 import { disconnectDescription, liftDescription, revokeDescription } from '../descriptions.ts';
 import { connectionsEndpoint } from './connections-endpoint.ts';
 import { type StatsOptions, statsEndpoint } from './stats-endpoint.ts';
+import { streamsEndpoint } from './streams-endpoint.ts';
+import { type TracesOptions, tracesEndpoint } from './traces-endpoint.ts';
 
 /** Most bytes of a body, which names one token, user or connection. */
 const BODY_BYTES_MAX = 4096;
 
-export interface AdminOptions extends StatsOptions {
+export interface AdminOptions extends StatsOptions, TracesOptions {
   readonly audit: Logger;
   readonly link: NatsLink;
   readonly seal: RecordSeal;
@@ -64,6 +66,8 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
     },
     statsEndpoint(options),
     connectionsEndpoint(options),
+    streamsEndpoint(options),
+    tracesEndpoint(options),
   ];
 }
 

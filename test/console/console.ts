@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { makeToken } from '../support/services.ts';
+import type { System } from '../support/system.ts';
+
+/* The console as a person has it: a Chromium, a token, and what the browser complains about. */
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** A wide window, and a phone. */
+export const SIZES = {
+  wide: { width: 1360, height: 860 },
+  phone: { width: 390, height: 844 },
+} as const;
+
+export interface ConsoleOptions {
+  readonly scheme?: 'light' | 'dark';
+  readonly size?: keyof typeof SIZES;
+}
+
+/** One tab with the console. */
+export interface Console {
+  readonly page: Page;
+  /** Errors of scripts, and what the policy of the page forbade. */
+  readonly complaints: readonly string[];
+  /** Goes to a page by its address, such as `connections?slow=true`. */
+  go(page: string): Promise<void>;
+  /** Ways in which the page keeps somebody out, by axe-core. */
+  barriers(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+/** Opens the console of the system's first gateway with a token in its address; without one at the way in. */
+export async function openConsole(
+  browser: Browser,
+  { gateway }: Pick<System, 'gateway'>,
+  token: string | undefined,
+  { scheme = 'light', size = 'wide' }: ConsoleOptions = {},
+): Promise<Console> {
+  const context = await browser.newContext({ colorScheme: scheme, viewport: SIZES[size] });
+  const page = await context.newPage();
+  const complaints = collectComplaints(page);
+  const home = `${gateway.url}/console/`;
+  await page.goto(token === undefined ? home : `${home}#token=${token}`);
+  return {
+    page,
+    complaints,
+    async go(name) {
+      await page.goto(`${home}#/${name}`);
+    },
+    barriers: () => barriers(page),
+    close: () => closeContext(context),
+  };
+}
+
+/** A token of somebody who may do everything. */
+export function operatorToken(): Promise<string> {
+  return makeToken('admin subscribe:> publish:> history:> inbox:>', 'operator');
+}
+
+function collectComplaints(page: Page): string[] {
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    const text = message.text();
+    // Of answers such as 404 the browser tells on its own.
+    if (message.type() === 'error' && !text.startsWith('Failed to load resource'))
+      complaints.push(text);
+  });
+  return complaints;
+}
+
+interface Axe {
+  run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+}
+
+async function barriers(page: Page): Promise<readonly string[]> {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() =>
+    (globalThis as unknown as { axe: Axe }).axe.run(),
+  );
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+async function closeContext(context: BrowserContext): Promise<void> {
+  await context.close();
+}

@@ -1,0 +1,78 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findChromium, startBrowser } from '../browser/pages.ts';
+import { makeToken } from '../support/services.ts';
+import { type System, startSystem } from '../support/system.ts';
+import { until } from '../support/until.ts';
+import { WebSocketClient } from '../support/web-socket-client.ts';
+import { openConsole, operatorToken } from './console.ts';
+
+/* The console without a mouse. */
+
+const executable = findChromium();
+
+describe.skipIf(executable === undefined)('console: keyboard (needs Chromium)', () => {
+  let browser: Browser;
+  let system: System;
+
+  beforeAll(async () => {
+    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startSystem()]);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await system?.stop();
+  });
+
+  test('by keys alone: from the token to a connection that is cut off, and back to where one was', async () => {
+    const { page, complaints, close } = await openConsole(browser, system, undefined);
+    const client = new WebSocketClient(system.gateway.url, {
+      token: await makeToken('subscribe:>', 'fatima'),
+    });
+    await client.first('welcome');
+    const { keyboard } = page;
+    const focused = () => page.evaluate('document.activeElement.textContent.trim()');
+    await page.getByLabel('Token').focus();
+    await keyboard.insertText(await operatorToken());
+    await keyboard.press('Tab');
+    await keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Now', exact: true }).waitFor();
+
+    await page.evaluate('document.activeElement.blur()');
+    await keyboard.press('Tab');
+    expect(await focused()).toBe('Skip to the content');
+    await keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement.id')).toBe('main');
+
+    await keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).getByText('Streams').waitFor();
+    await keyboard.press('Escape');
+    await keyboard.press('g');
+    await keyboard.press('c');
+    await page.getByRole('heading', { name: 'Connections', level: 1 }).waitFor();
+    await keyboard.press('/');
+    await keyboard.type('fatima');
+    const user = page.getByRole('button', { name: 'fatima', exact: true });
+    await user.waitFor();
+    // Typed letters are no shortcuts.
+    expect(page.url()).toContain('#/connections?sub=fatima');
+
+    await user.focus();
+    await keyboard.press('Enter');
+    const details = page.getByRole('dialog', { name: 'fatima' });
+    await details.waitFor();
+    await details.getByRole('button', { name: 'Disconnect', exact: true }).focus();
+    await keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'Disconnect it?' }).waitFor();
+    // The focus is where nothing happens.
+    await until(async () => (await focused()) === 'Cancel');
+    await keyboard.press('Tab');
+    await keyboard.press('Enter');
+    await details.getByText('It has been disconnected.').waitFor();
+    await client.closed;
+    await keyboard.press('Escape');
+    await details.waitFor({ state: 'hidden' });
+    expect(complaints).toEqual([]);
+    await close();
+  });
+});
