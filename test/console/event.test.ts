@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { JAEGER_BINARY, type Jaeger, startJaeger } from '../support/jaeger.ts';
 import { makeToken } from '../support/services.ts';
-import { numbered, type System } from '../support/system.ts';
+import { appendDirectly, numbered, type System } from '../support/system.ts';
+import { until } from '../support/until.ts';
 import { type Console, openConsole, operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
 
@@ -104,9 +105,11 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
   });
 
   test('without a trace: says why', async () => {
-    const without = await system.publisher.store(numbered('untraced.a', 1));
-    const page = await open(`event/${without.cursor}`);
+    await appendDirectly(system.nats.url, [numbered('untraced.a', 1)]);
+    const page = await open('topics?topics=untraced.a');
+    await page.getByRole('list', { name: 'Events, newest first' }).getByRole('link').click();
     await page.getByText('This event has no trace.').waitFor();
+    await page.getByText('none: it was published at NATS').waitFor();
     const traceparent = `00-${TRACE}-${'d'.repeat(16)}-00`;
     const unsampled = await system.publisher.store({ ...numbered('untraced.a', 2), traceparent });
     await opened?.go(`event/${unsampled.cursor}`);
@@ -117,13 +120,18 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
     'its way: is a bar for each step, from ingest to the clients and the archive (needs Jaeger)',
     async () => {
       const listener = system.listen('websocket', { topics: 'way.a' });
-      await listener.live;
-      const traceparent = `00-${TRACE}-${'d'.repeat(16)}-01`;
-      const { cursor } = await system.publisher.store({ ...numbered('way.a', 1), traceparent });
-      const page = await open(`event/${cursor}`);
+      await until(() => listener.received.some(({ type }) => type === 'live'));
+      const page = await open('topics?topics=nothing.else');
+      await page.getByLabel('Topic', { exact: true }).fill('way.a');
+      await page.getByLabel('Type', { exact: true }).fill('way.taken');
+      await page.getByRole('button', { name: 'Publish', exact: true }).click();
+      await page.getByText('Stored at').getByRole('link').click();
       const way = page.getByRole('table');
-      for (const step of ['Stored in the stream', 'Written to the archive', 'Written to clients'])
+      for (const step of [
+        ...['Taken in', 'Stored in the stream', 'Written to the archive', 'Written to clients'],
+      ]) {
         await way.getByRole('rowheader', { name: step }).waitFor();
+      }
       await way.getByText('1 connection').waitFor();
       expect(await page.locator('.way-bar').count()).toBe(await way.getByRole('rowheader').count());
       expect(await opened?.barriers()).toEqual([]);

@@ -59,7 +59,7 @@ describe.skipIf(executable === undefined)('console: inbox (needs Chromium)', () 
     await page.reload();
     await until(async () => (await items(page).count()) === 1);
     expect(await items(page).first().textContent()).toContain('note.2');
-    await page.getByLabel('Items', { exact: true }).selectOption('archived');
+    await page.getByRole('combobox', { name: 'Items' }).selectOption('archived');
     await until(async () => (await items(page).textContent())?.includes('note.1') ?? false);
     expect(await opened?.barriers()).toEqual([]);
   });

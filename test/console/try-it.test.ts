@@ -88,7 +88,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
     await page.getByText('live', { exact: true }).first().waitFor();
     await publish(page, 'Publish one event');
     await page.getByText('1 live, 0 caught up').waitFor();
-    const topic = await page.getByLabel('Topic').inputValue();
+    const topic = await page.getByRole('textbox', { name: 'Topic' }).inputValue();
     await system.gateway.kill('SIGKILL');
     await page.getByText('offline').waitFor();
     await system.publisher.store(numbered(topic, 2));
@@ -113,7 +113,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
   test('events of others: come too, while the publisher may do nothing', async () => {
     const page = await open(await makeToken('subscribe:orders.> history:orders.>', 'mia'));
     await page.getByText('Which topic?').waitFor();
-    await page.getByLabel('Topic').fill('orders.7');
+    await page.getByRole('textbox', { name: 'Topic' }).fill('orders.7');
     await page.getByRole('button', { name: 'Begin anew' }).click();
     await page.getByText('live', { exact: true }).first().waitFor();
     await page.getByText('The token may not publish to').waitFor();
