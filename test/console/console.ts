@@ -9,6 +9,9 @@ import { type System, startSystem } from '../support/system.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+/** Of answers such as 404, and of gateways that are away, the browser tells on its own. */
+const OF_THE_NETWORK = /^(Failed to load resource|WebSocket connection to .* failed)/;
+
 /** A wide window, and a phone. */
 export const SIZES = {
   wide: { width: 1360, height: 860 },
@@ -78,9 +81,7 @@ function collectComplaints(page: Page): string[] {
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
     const text = message.text();
-    // Of answers such as 404 the browser tells on its own.
-    if (message.type() === 'error' && !text.startsWith('Failed to load resource'))
-      complaints.push(text);
+    if (message.type() === 'error' && !OF_THE_NETWORK.test(text)) complaints.push(text);
   });
   return complaints;
 }

@@ -1,5 +1,4 @@
 import type { ComponentChildren } from 'preact';
-import { ApiError } from '../api/request.ts';
 import { Icon } from './icon.tsx';
 
 /** While there is nothing to show yet: grey lines in its place. */
@@ -25,7 +24,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 
 /** It failed: what the service said, and a way to try again. */
 export function Failed({ error, retry }: { error: unknown; retry?: (() => void) | undefined }) {
-  const code = error instanceof ApiError ? error.code : undefined;
+  const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   return (
     <div class="failed" role="alert">
@@ -41,6 +40,12 @@ export function Failed({ error, retry }: { error: unknown; retry?: (() => void) 
       )}
     </div>
   );
+}
+
+/** Errors of requests have a code, and so have those of the client library. */
+function codeOf(error: unknown): string | undefined {
+  const { code } = Object(error) as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
 }
 
 interface NoticeProps {

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import type { CloudEvent } from '../../api/types.ts';
 import type { StoredItem } from '../../events/history.ts';
 import { Copyable } from '../../ui/copyable.tsx';
@@ -77,7 +78,7 @@ export function Details({ stored }: { stored: StoredItem }) {
 
 interface FactProps {
   readonly name: string;
-  readonly children: import('preact').ComponentChildren;
+  readonly children: ComponentChildren;
 }
 
 function Fact({ name, children }: FactProps) {

@@ -85,7 +85,7 @@ function Content({
         <span class="quiet">
           {isFiltered
             ? `${count(shown.length)} of ${count(loaded)} loaded events`
-            : `${count(loaded)} events loaded`}
+            : `${count(loaded)} ${loaded === 1 ? 'event' : 'events'} loaded`}
         </span>
         {feed.hasOlder.value && (
           <button type="button" disabled={isLoading} onClick={() => feed.older()}>

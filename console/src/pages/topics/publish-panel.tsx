@@ -109,7 +109,7 @@ export function PublishPanel({ topics, feed }: PublishPanelProps) {
           <button type="submit" class="primary" disabled={isSending || fault !== undefined}>
             {isSending ? 'Publishing …' : 'Publish'}
           </button>
-          {fault && (topic || type || data) && (
+          {fault && (type || data || topic !== topics) && (
             <span class="bad-text" role="alert">
               {fault}
             </span>

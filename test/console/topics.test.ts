@@ -1,0 +1,204 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { findChromium, startBrowser } from '../browser/pages.ts';
+import { makeToken } from '../support/services.ts';
+import { appendDirectly, numbered, type System } from '../support/system.ts';
+import { until } from '../support/until.ts';
+import { type Console, openConsole, operatorToken } from './console.ts';
+import { startEventSystem } from './event-system.ts';
+
+/* The page of topics: the tree, the events of a topic, and the form that publishes. */
+
+const executable = findChromium();
+const MANY = 10_000;
+
+describe.skipIf(executable === undefined)('console: topics (needs Chromium)', () => {
+  let browser: Browser;
+  let system: System;
+  let token = '';
+  let opened: Console | undefined;
+
+  beforeAll(async () => {
+    [browser, system, token] = await Promise.all([
+      startBrowser(executable ?? ''),
+      startEventSystem(),
+      operatorToken(),
+    ]);
+  });
+
+  afterEach(async () => {
+    expect(opened?.complaints).toEqual([]);
+    await opened?.close();
+    opened = undefined;
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await system?.stop();
+  });
+
+  async function open(page: string, as = token): Promise<Page> {
+    opened = await openConsole(browser, system, as);
+    await opened.page.getByRole('navigation', { name: 'Pages' }).waitFor();
+    await opened.go(page);
+    return opened.page;
+  }
+
+  const events = (page: Page) =>
+    page.getByRole('list', { name: 'Events, newest first' }).getByRole('listitem');
+  const place = (page: Page, name: string) => page.getByRole('treeitem', { name });
+
+  test('tree: with the keyboard alone: is opened, and shows the events of a topic', async () => {
+    await system.publisher.storeAll([1, 2, 3].map((n) => numbered('shop.orders.7', n)));
+    await system.publisher.store(numbered('shop.chat', 1));
+    const page = await open('topics');
+    await page.getByRole('tree').focus();
+    await until(async () => (await place(page, 'shop').count()) > 0);
+    await page.keyboard.press('Home');
+    for (const key of [
+      'ArrowRight',
+      'ArrowRight',
+      'ArrowDown',
+      'ArrowRight',
+      'ArrowRight',
+      'Enter',
+    ])
+      await page.keyboard.press(key);
+    await page.getByRole('heading', { name: 'Events of shop.orders.7' }).waitFor();
+    await until(async () => (await events(page).count()) === 3);
+    const first = await events(page).first().textContent();
+    expect(first).toContain('shop.orders.7');
+    expect(first).toContain('"n":3');
+  });
+
+  test('events: one that is published by others: appears on top, and counts in the tree', async () => {
+    await system.publisher.store(numbered('live.a', 1));
+    const page = await open('topics?topics=live.a');
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    const { cursor } = await system.publisher.store(numbered('live.a', 2));
+    await until(async () => (await events(page).count()) === 2);
+    expect(await events(page).first().getByRole('link').getAttribute('href')).toContain(cursor);
+    const item = place(page, 'live').first();
+    await until(
+      async () => /2$/.test((await item.textContent()) ?? ''),
+      'the count of a later reading',
+    );
+  });
+
+  test('events: while a gateway is away and back: every one is there once, in order', async () => {
+    await system.publisher.store(numbered('cut.a', 1));
+    const page = await open('topics?topics=cut.a');
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await system.gateway.kill('SIGKILL');
+    await page.getByText('offline').waitFor();
+    for (const n of [2, 3, 4]) await system.publisher.store(numbered('cut.a', n));
+    await system.gateway.restart();
+    await until(async () => (await events(page).count()) === 4);
+    const texts = await events(page).allTextContents();
+    expect(texts.map((text) => /"n":(\d)/.exec(text)?.[1])).toEqual(['4', '3', '2', '1']);
+  });
+
+  test('events: more than a page, filters and words: lead to those that are meant', async () => {
+    const all = Array.from({ length: 250 }, (_, index) => ({
+      ...numbered('many.a', index + 1),
+      topic: 'many.a',
+      type: index % 2 === 0 ? 'even.kind' : 'odd.kind',
+    }));
+    await system.publisher.storeAll(all);
+    const page = await open('topics?topics=many.a');
+    await page.getByText('100 events loaded').waitFor();
+    await page.getByRole('button', { name: 'Load older events' }).click();
+    await page.getByText('200 events loaded').waitFor();
+    await page.getByRole('button', { name: 'Load older events' }).click();
+    await page.getByText('250 events loaded').waitFor();
+    expect(await page.getByRole('button', { name: 'Load older events' }).count()).toBe(0);
+    await page.getByLabel('Words in what is loaded').fill('ODD.kind "n":2,');
+    await page.getByText('1 of 250 loaded events').waitFor();
+    await page.getByLabel('Words in what is loaded').fill('');
+    await page.getByText('Type, source, time').click();
+    await page.getByLabel('Types').fill('even.*');
+    await page.getByRole('button', { name: 'Show', exact: true }).click();
+    await page.getByRole('button', { name: 'Load older events' }).click();
+    await page.getByText('125 events loaded').waitFor();
+    expect(page.url()).toContain('type=even.*');
+  });
+
+  test('publish: an event: is stored once with what was typed, and leads to its page', async () => {
+    const example = { topic: 'form.a', type: 'form.sent', data: { total: 7 } };
+    await system.publisher.store({ ...numbered('form.a', 1), ...example });
+    const page = await open('topics?topics=form.a');
+    await page.getByText('1 event loaded').waitFor();
+    expect(await page.getByLabel('Topic', { exact: true }).inputValue()).toBe('form.a');
+    await page.getByLabel('Type', { exact: true }).fill('form.sent');
+    await page.getByText('{ total: number }').waitFor();
+    await page.getByRole('button', { name: 'Use its data' }).click();
+    const data = page.getByLabel('Data, as JSON');
+    expect(JSON.parse(await data.inputValue())).toEqual({ total: 7 });
+    await data.fill('{"total": }');
+    await page.getByText('This is not JSON').waitFor();
+    expect(await page.getByRole('button', { name: 'Publish', exact: true }).isDisabled()).toBe(
+      true,
+    );
+    await data.fill('{"total": 8}');
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    const link = page.getByText('Stored at').getByRole('link');
+    await link.waitFor();
+    await page.getByText('2 events loaded').waitFor();
+    await link.click();
+    await page.getByRole('heading', { name: 'form.sent' }).waitFor();
+    await page.getByText('operator', { exact: true }).last().waitFor();
+  });
+
+  test('a token for some topics: sees these, and publishes only where it may', async () => {
+    await system.publisher.store(numbered('mine.a', 1));
+    await system.publisher.store(numbered('theirs.a', 1));
+    const scope = 'history:mine.> subscribe:mine.> publish:mine.>';
+    const page = await open('topics', await makeToken(scope, 'mia'));
+    await place(page, 'mine').waitFor();
+    expect(await place(page, 'theirs').count()).toBe(0);
+    await page.getByRole('heading', { name: 'Events of mine.>' }).waitFor();
+    await page.getByLabel('Topic', { exact: true }).fill('theirs.a');
+    await page.getByText('may not publish to this topic').waitFor();
+    await opened?.go('topics?topics=theirs.>');
+    await page.getByText('forbidden').waitFor();
+  });
+
+  test('rubbish in the address and the fields: is told, and breaks nothing', async () => {
+    const page = await open('topics?topics=a..b&tree=x%20y&from=never');
+    await page.getByText('invalid_', { exact: false }).first().waitFor();
+    await page.getByLabel('Pattern of the tree').fill('orders.>.x');
+    await page.getByText('A pattern has tokens').waitFor();
+    expect(await page.getByRole('button', { name: 'Filter' }).isDisabled()).toBe(true);
+    await opened?.go('topics?topics=nothing.here');
+    await page.getByText('No events').waitFor();
+  });
+
+  test(`${MANY} topics: are shown, opened and scrolled without a frozen page`, async () => {
+    const many = Array.from({ length: MANY }, (_, n) => ({
+      ...numbered(`zoo.cage-${n}`, 1),
+      data: n,
+    }));
+    await appendDirectly(system.nats.url, many);
+    const page = await open('topics?tree=zoo.>');
+    const total = page.getByText('10,000 topics, 10,000 events');
+    await total.waitFor();
+    await page.evaluate(watchTasks);
+    await place(page, 'zoo').click();
+    await page.getByRole('tree').focus();
+    await page.keyboard.press('End');
+    await place(page, 'cage-9999').waitFor();
+    expect(await page.getByRole('treeitem').count()).toBeLessThan(200);
+    // A page that draws all of them stands for seconds.
+    expect(await page.evaluate('globalThis.longestMs')).toBeLessThan(1000);
+  });
+});
+
+/** Keeps the longest task from now on, in ms. */
+function watchTasks(): void {
+  const world = globalThis as unknown as { longestMs: number };
+  world.longestMs = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries())
+      world.longestMs = Math.max(world.longestMs, duration);
+  }).observe({ entryTypes: ['longtask' as never] });
+}
