@@ -133,7 +133,7 @@ test('queue, failures of every kind: each event is stored once, in the order of 
   );
 });
 
-test('submission with several topics: waits for each of them, and holds each up', async () => {
+test('parcel with several topics: waits for each of them, and holds each up', async () => {
   const stream = new FakeStream([]);
   const queue = new SendQueue(stream);
   const together = ['a', 'b'].map((topic) => queued(topic, `2${topic}`));
