@@ -83,7 +83,7 @@ test('append, of a topic without an event: the error has no cursor', async () =>
 
 test('append, of a cursor that is none: is refused', async () => {
   const publisher = open();
-  for (const ifMatch of ['x', '', 'x"\r\ny', 'ü', [], ['x', 'y']]) {
+  for (const ifMatch of ['x', '', 'x"\r\ny', 'ü', [], ['x', 'y'], undefined as never]) {
     await expect(publisher.append('bad', { type: 'x' }, { ifMatch })).rejects.toEqual(
       error('invalid_cursor', { retryable: false }),
     );

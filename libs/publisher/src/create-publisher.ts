@@ -18,9 +18,9 @@ export function createPublisher<Events extends EventMap = Record<string, unknown
   const publisher: Publisher = {
     publish: (topic, event, publishOptions) => queued.publish(topic, event, publishOptions),
     publishBatch: (events, batchOptions) => queued.publishBatch(events, batchOptions),
-    append: (topic, event, appendOptions) => queued.publish(topic, event, appendOptions),
+    append: (topic, event, appendOptions) => queued.append(topic, event, appendOptions),
     retryOnConflict: (topic, read, decide, retryOptions) => {
-      return retryOnConflict(queued.publish.bind(queued, topic), read, decide, retryOptions);
+      return retryOnConflict(queued.append.bind(queued, topic), read, decide, retryOptions);
     },
     close: (closeOptions) => queued.close(closeOptions),
     [Symbol.asyncDispose]: () => queued.close(),

@@ -9,6 +9,8 @@ const EVENTS_MAX = 1000;
 const BYTES_MAX = 1 << 20;
 const REQUESTS_MAX = 8;
 const ATTEMPT_MS = 10_000;
+/** The answer to a batch of the longest ids is half of this. */
+const ANSWER_BYTES_MAX = 8 << 20;
 
 const SINGLE_TYPE = 'application/cloudevents+json';
 const BATCH_TYPE = 'application/cloudevents-batch+json';
@@ -76,7 +78,7 @@ export class IngestTransport implements Transport<Published> {
         redirect: 'manual',
         signal: ending.signal,
       });
-      return { status: response.status, headers: response.headers, text: await response.text() };
+      return { status: response.status, headers: response.headers, text: await readText(response) };
     } catch (cause) {
       const isLate = ending.signal.aborted && !signal.aborted;
       const why = isLate ? `did not answer within ${this.#attemptMs} ms` : 'cannot be reached';
@@ -86,6 +88,18 @@ export class IngestTransport implements Transport<Published> {
       signal.removeEventListener('abort', end);
     }
   }
+}
+
+/** @throws Error for an answer that is larger than any of ingest */
+async function readText({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`The answer has over ${ANSWER_BYTES_MAX} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** A token that has expired stays expired where there is no function to ask for another one. */

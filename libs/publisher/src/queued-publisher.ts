@@ -49,7 +49,6 @@ export class QueuedPublisher<Result> {
   // Until its first `await` it runs in the call, so that events keep the order of the calls.
   async publish(topic: string, event: EventAttributes, request: Request = {}): Promise<Result> {
     const { signal, ifMatch } = request;
-    requireCursors(ifMatch);
     const outgoing = completeEvent(topic, event, this.#completion);
     try {
       const [stored] = this.#add([outgoing], { signal, ifMatch, shared: ifMatch === undefined });
@@ -57,6 +56,12 @@ export class QueuedPublisher<Result> {
     } catch (error) {
       throw withEvents(error, [outgoing]);
     }
+  }
+
+  async append(topic: string, event: EventAttributes, options: AppendOptions): Promise<Result> {
+    // Without a condition it would be stored in any case: nobody who calls this wants that.
+    requireCursors(options?.ifMatch);
+    return await this.publish(topic, event, options);
   }
 
   async publishBatch(
@@ -108,9 +113,9 @@ export class QueuedPublisher<Result> {
 const CURSOR = /^[!#-~]+$/;
 
 function requireCursors(ifMatch: AppendOptions['ifMatch'] | undefined): void {
+  if (ifMatch === null) return;
   const cursors = [ifMatch ?? []].flat();
-  const isWrong = Array.isArray(ifMatch) && cursors.length === 0;
-  if (!isWrong && cursors.every((one) => CURSOR.test(one))) return;
+  if (cursors.length > 0 && cursors.every((one) => CURSOR.test(one))) return;
   const message = 'ifMatch must be a cursor, a list of cursors, or null.';
   throw new TidemarkPublisherError({ code: 'invalid_cursor', message, retryable: false });
 }

@@ -8,16 +8,16 @@ import type { AppendOptions, QueueLimits } from './types.ts';
 export const QUEUE_EVENTS_MAX = 10_000;
 export const QUEUE_BYTES_MAX = 16 << 20;
 
-/** Events that are sent together. */
-export interface Submission<Result> {
+/** Events that are sent together; a request holds one parcel, or several that may share it. */
+export interface Parcel<Result> {
   readonly events: readonly QueuedEvent<Result>[];
   /** Whether it may share a request with events of other topics. It then is one event, without a condition. */
   readonly shared: boolean;
   readonly ifMatch?: AppendOptions['ifMatch'] | undefined;
 }
 
-/** A submission in the queue, and those that wait until it is done because they share a topic with it. */
-interface Waiting<Result> extends Submission<Result> {
+/** A parcel in the queue, and those that wait until it is done because they share a topic with it. */
+interface Waiting<Result> extends Parcel<Result> {
   readonly topics: ReadonlySet<string>;
   readonly followers: Waiting<Result>[];
   /** How many earlier ones are not done. */
@@ -25,7 +25,7 @@ interface Waiting<Result> extends Submission<Result> {
 }
 
 /**
- * Sends submissions in the order of their topics. One that shares a topic with an earlier one waits until that has been
+ * Sends parcels in the order of their topics. One that shares a topic with an earlier one waits until that has been
  * stored or refused; so the order of a topic survives every failure. While all requests are on their way, what is ready
  * gathers, and goes out together in the next one.
  */
@@ -34,7 +34,7 @@ export class SendQueue<Result> {
   readonly #eventsMax: number;
   readonly #bytesMax: number;
   readonly #held = new Set<Waiting<Result>>();
-  /** The last submission of each topic. */
+  /** The last parcel of each topic. */
   readonly #lasts = new Map<string, Waiting<Result>>();
   #ready: Waiting<Result>[] = [];
   readonly #aborting = new AbortController();
@@ -59,10 +59,10 @@ export class SendQueue<Result> {
     if (!fits) throw queueFullError();
   }
 
-  add(submission: Submission<Result>): void {
-    const { events } = submission;
+  add(parcel: Parcel<Result>): void {
+    const { events } = parcel;
     const topics = new Set(events.map(({ event }) => event.topic));
-    const waiting: Waiting<Result> = { ...submission, topics, followers: [], waitsFor: 0 };
+    const waiting: Waiting<Result> = { ...parcel, topics, followers: [], waitsFor: 0 };
     for (const topic of topics) {
       const last = this.#lasts.get(topic);
       if (last) waiting.waitsFor++;
@@ -97,7 +97,7 @@ export class SendQueue<Result> {
     }
   }
 
-  /** The next submissions that fit into one request: one, or several that may share it. */
+  /** The next parcels that fit into one request: one, or several that may share it. */
   #takeTogether(): Waiting<Result>[] {
     const { eventsMax, bytesMax } = this.#transport;
     let count = 0;
@@ -202,6 +202,6 @@ export function placeOf(path: string): number {
   return Number(/^\[(\d+)\]/.exec(path)?.[1] ?? -1);
 }
 
-function bytesOf<Result>({ events }: Submission<Result>): number {
+function bytesOf<Result>({ events }: Parcel<Result>): number {
   return events.reduce((sum, { event }) => sum + event.bytes, 0);
 }

@@ -104,8 +104,8 @@ export interface PublisherOptions {
   /** The `source` of events that name none: a URI reference, such as `/orders`. */
   readonly source: string;
   /**
-   * How long an event is tried, from the call on; 60,000 if absent, at most 300,000. The stream recognises
-   * repeats for ten minutes (configurable there), and an event that is tried for longer could be stored twice.
+   * How long an event is tried, from the call on, or from its turn in a batch; 60,000 if absent, at most 300,000.
+   * The stream recognises repeats for ten minutes (configurable there), and an event that is tried for longer could be stored twice.
    */
   readonly deadlineMs?: number;
   /** How long one attempt waits for its answer; 10,000 if absent. */
@@ -141,7 +141,7 @@ export interface EventPublisher<Events extends EventMap, Result extends Stored>
   ): Promise<Result>;
   /**
    * Stores events in order, in as few requests as `keepOrder` permits, one after the other. Their number has no
-   * limit. A request with a wrong event stores nothing, and none follows it; earlier ones are stored.
+   * limit; all are in memory meanwhile, as they are sent. A request with a wrong event stores nothing, and none follows it; earlier ones are stored.
    *
    * @returns what is stored, in the order of the events
    * @throws TidemarkPublisherError (as a rejection) with `faults`, whose paths begin with the place of the event,
