@@ -108,6 +108,7 @@ export class SimulatedGateway {
       transport: device.transport,
       principal: principal('>'),
       address: '',
+      connectedMs: this.clock.nowMs(),
       lastReceivedMs: this.clock.nowMs(),
       finish: async () => {},
     };

@@ -1,5 +1,6 @@
 import type { LogEvent } from '@tidemark/protocol';
 import { Connection, type Subscribing } from '../../services/gateway/src/connections/connection.ts';
+import type { ConnectionContext } from '../../services/gateway/src/connections/context.ts';
 import { createCore } from '../../services/gateway/src/core.ts';
 import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
 import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
@@ -11,6 +12,8 @@ export class Stage {
   readonly #events: LogEvent[] = [];
   readonly #turns: (() => void)[] = [];
   readonly #core;
+  /** The clock's time. */
+  nowMs = 0;
   /** Called for each read of the stream, before it is answered. */
   onRead: () => void = () => {};
   /** Called when the stream has answered for its bounds, before the answer arrives. */
@@ -18,7 +21,7 @@ export class Stage {
 
   constructor(tailEvents: number) {
     const clock: Clock = {
-      nowMs: () => 0,
+      nowMs: () => this.nowMs,
       soon: (turn) => void this.#turns.push(turn),
       after: () => () => {},
     };
@@ -60,6 +63,10 @@ export class Stage {
     this.#core.log.begin({ epoch: 'e', firstSequence: 1, lastSequence: 0 });
   }
 
+  get core(): ConnectionContext {
+    return this.#core;
+  }
+
   /** Stores an event that the gateway has not received yet. */
   store(event: { readonly topic: string; readonly type: string }): LogEvent {
     const sequence = this.#events.length + 1;
@@ -89,12 +96,23 @@ export class Stage {
     }
   }
 
-  /** @returns the connection, and the sequences that were written to it, in order */
-  connect(wishes: readonly Pick<Subscribing, 'patterns' | 'types'>[], after: number) {
+  /**
+   * @param socket the parts of its sink that a test looks at
+   * @returns the connection, and the sequences that were written to it, in order
+   */
+  connect(
+    wishes: readonly Pick<Subscribing, 'patterns' | 'types'>[],
+    after: number,
+    socket: { writable: boolean; unsentBytes: number } = { writable: true, unsentBytes: 0 },
+  ) {
     const texts: string[] = [];
     const sink: Sink = {
-      writable: true,
-      unsentBytes: 0,
+      get writable() {
+        return socket.writable;
+      },
+      get unsentBytes() {
+        return socket.unsentBytes;
+      },
       takenBytes: 0,
       write: (bytes) => texts.push(Buffer.from(bytes).toString()) > 0,
       ping: () => {},

@@ -33,16 +33,21 @@ const reserved = [
 const nobodys = ['$SYS.REQ.SERVER.PING', '_INBOX.other.x', 'any.thing', '$JS.API.STREAM.CREATE.X'];
 const internal = [
   'tidemark.control.disconnect',
+  'tidemark.control.connections',
+  'tidemark.control.answers.x',
   'tidemark.archive.read',
   'tidemark.archive.read.x',
   'tidemark.archives.announce',
   'tidemark.archives.census',
+  'tidemark.stats.gateway',
+  'tidemark.stats.replay',
 ];
 /** Subjects that a user may not publish to. */
 export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
   publisher: [
     ...[...deletions, ...ownership, ...buckets, ...internal, ...nobodys, ...reserved],
     'tidemark.events.orders.1',
+    'tidemark.stats.ingest',
     `$JS.API.STREAM.INFO.${EVENTS}`,
     `tidemark.api.STREAM.INFO.${EVENTS}`,
   ],
@@ -54,12 +59,20 @@ export const FORBIDDEN: Readonly<Record<User, readonly string[]>> = {
     `tidemark.api.STREAM.DELETE.${EVENTS}`,
   ],
   // Readers believe what is announced.
-  gateway: [...deletions, ...ownership, ...nobodys, ...reserved, 'tidemark.archives.announce'],
+  gateway: [
+    ...[...deletions, ...ownership, ...nobodys, ...reserved, 'tidemark.archives.announce'],
+    'tidemark.stats.ingest',
+    'tidemark.stats.replay',
+  ],
   replay: [
     ...[...deletions.filter((one) => one !== erasing), ...buckets, ...nobodys],
     'tidemark.events.forged',
     'tidemark.events.tidemark.x',
     'tidemark.control.disconnect',
+    'tidemark.control.connections',
+    'tidemark.control.answers.x',
+    'tidemark.stats.gateway',
+    'tidemark.stats.ingest',
   ],
 };
 

@@ -179,7 +179,57 @@ export const gateway = {
     meaning:
       'The time over which the gateway spreads the closing of its connections after SIGTERM.',
   },
+  jaegerUrl: {
+    variable: 'TIDEMARK_GATEWAY_JAEGER_URL',
+    type: 'text',
+    default: '',
+    meaning:
+      'Address of the query API of a Jaeger, such as http://jaeger:16686, for GET /v1/admin/traces; empty: none.',
+  },
+  jaegerPage: {
+    variable: 'TIDEMARK_GATEWAY_JAEGER_PAGE',
+    type: 'text',
+    default: '',
+    meaning:
+      'What the address of a trace has before its id, for people, such as https://jaeger.example/trace; empty: none.',
+  },
+  console: {
+    variable: 'TIDEMARK_GATEWAY_CONSOLE',
+    type: 'choice',
+    default: 'on',
+    choices: ['on', 'off'],
+    meaning: 'Whether the gateway serves the console at /console/, beside /v1/admin.',
+  },
+  consoleUrl: {
+    variable: 'TIDEMARK_GATEWAY_CONSOLE_URL',
+    type: 'text',
+    default: '',
+    meaning:
+      "Address at which the console's page reaches a gateway for events; empty: where the page is from.",
+  },
+  consoleReplayUrl: {
+    variable: 'TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL',
+    type: 'text',
+    default: '',
+    meaning:
+      "Address at which the console's page reaches replay; empty: where the page is from, as behind nginx.",
+  },
 } as const satisfies Table;
+
+const URLS = [
+  ['jaegerUrl', 'TIDEMARK_GATEWAY_JAEGER_URL'],
+  ['jaegerPage', 'TIDEMARK_GATEWAY_JAEGER_PAGE'],
+  ['consoleUrl', 'TIDEMARK_GATEWAY_CONSOLE_URL'],
+  ['consoleReplayUrl', 'TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL'],
+] as const;
+
+/** Credentials in an address would be shown to whoever reads it. */
+function isUrl(text: string): boolean {
+  if (text === '') return true;
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
 
 /** The relations between the settings of the gateway. */
 export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
@@ -188,4 +238,8 @@ export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
     holds: ({ heartbeatMs, idleTimeoutMs }) => heartbeatMs * 2 < idleTimeoutMs,
     rule: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS must be more than twice TIDEMARK_GATEWAY_HEARTBEAT_MS',
   },
+  ...URLS.map(([name, variable]) => ({
+    holds: (values: Values<typeof gateway>) => isUrl(values[name]),
+    rule: `${variable} must be an http or https address without a user and a password`,
+  })),
 ];

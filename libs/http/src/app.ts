@@ -83,6 +83,10 @@ export interface AppOptions {
   readonly limits?: Limits;
   /** The endpoints of the admin port, which also has the metrics. */
   readonly adminEndpoints?: readonly Endpoint[];
+  /** What both ports have; the one port where there is no admin port. */
+  readonly commonEndpoints?: readonly Endpoint[];
+  /** Pages of the admin port; of the one port where there is none. */
+  readonly adminPages?: readonly OpenPage[];
   /** How old the metrics may be that `/metrics` answers with, in ms; 0 if absent. */
   readonly metricsCacheMs?: number;
   /** Refuses requests to other names than those of the service, and of the admin port; none if absent. */
@@ -100,9 +104,10 @@ export interface Apps {
 /** Creates one application with the endpoints, the admin endpoints, health, readiness and metrics. */
 export function createApp(options: AppOptions): RequestListener {
   const build = builder(options);
-  const { checkHost, channels } = options;
-  const endpoints = [...options.endpoints, ...(options.adminEndpoints ?? [])];
-  return build(endpoints, { metrics: true, checkHost, channels, pages: options.pages });
+  const { checkHost, channels, commonEndpoints = [], adminEndpoints = [] } = options;
+  const endpoints = [...options.endpoints, ...commonEndpoints, ...adminEndpoints];
+  const pages = [...(options.pages ?? []), ...(options.adminPages ?? [])];
+  return build(endpoints, { metrics: true, checkHost, channels, pages });
 }
 
 /**
@@ -117,17 +122,18 @@ export function createApps(
 ): Apps {
   if (adminPort === 0) return { app: createApp(options) };
   const build = builder(options);
-  const { checkHost, channels } = options;
+  const { checkHost, channels, commonEndpoints = [], adminEndpoints = [] } = options;
   return {
-    app: build(options.endpoints, {
+    app: build([...options.endpoints, ...commonEndpoints], {
       metrics: false,
       checkHost,
       channels,
       pages: options.pages,
     }),
-    admin: build(options.adminEndpoints ?? [], {
+    admin: build([...commonEndpoints, ...adminEndpoints], {
       metrics: true,
       channels: [],
+      pages: options.adminPages,
       checkHost: options.checkAdminHost,
     }),
   };

@@ -18,6 +18,7 @@ export { type PublicFile, publicFile } from './public-file.ts';
 export * from './refusal-log.ts';
 export * from './refused-addresses.ts';
 export * from './server.ts';
+export * from './static-folder.ts';
 export { WatchedAnswer } from './watched-answer.ts';
 
 /** The request that an endpoint answers: that of express. */

@@ -9,7 +9,8 @@ import { type DescribedOperation, openApiDocument } from './contract/openapi.ts'
 /** What every service answers to a GET without a token: health, metrics and documents. */
 export interface OpenPage {
   readonly path: string;
-  readonly description: Description;
+  /** Absent for what is no part of the API, such as a page for people. */
+  readonly description?: Description;
   readonly serve: RequestHandler;
 }
 
@@ -123,10 +124,10 @@ function describeDocument(kind: string): Description {
 
 function describe(one: OpenPage | Endpoint): DescribedOperation[] {
   const { path } = one;
-  if ('description' in one) {
-    return [
-      { path, method: 'GET', description: one.description, credentials: [], postpones: false },
-    ];
+  if (!('methods' in one)) {
+    const { description } = one;
+    if (!description) return [];
+    return [{ path, method: 'GET', description, credentials: [], postpones: false }];
   }
   const { methods, options, credentials = ['token'] } = one;
   const postpones = one.postpone !== undefined;

@@ -8,7 +8,14 @@ import {
   type TraceContext,
   toPresent,
 } from '@tidemark/protocol';
-import { type Logger, type Metrics, type Span, type Tracer, traceSend } from '@tidemark/telemetry';
+import {
+  Histogram,
+  type Logger,
+  type Metrics,
+  type Span,
+  type Tracer,
+  traceSend,
+} from '@tidemark/telemetry';
 import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
 import { type Appended, Appender } from './appender.ts';
 import { Epoch } from './epoch.ts';
@@ -16,7 +23,7 @@ import type { NatsLink } from './link.ts';
 import { ConflictError } from './originals.ts';
 import { refusalError } from './refusals.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { StoreWatch } from './store-watch.ts';
+import { type StoreFault, StoreWatch } from './store-watch.ts';
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
@@ -80,7 +87,8 @@ export class EventAppender {
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal;
   readonly #clock: AppendClock;
-  readonly #seconds;
+  /** How long appends took, in seconds, from their begin to their end. */
+  readonly seconds = new Histogram(LATENCY_BUCKETS_SECONDS);
 
   constructor(link: NatsLink, options: EventAppenderOptions) {
     const { service, metrics, logger, signal, clock = PROCESS_CLOCK } = options;
@@ -97,9 +105,7 @@ export class EventAppender {
     this.#timeoutMs = options.timeoutMs;
     this.#signal = signal;
     this.#clock = clock;
-    this.#seconds = metrics.histogram(`${service}_append_seconds`, 'From append to its end.', {
-      buckets: LATENCY_BUCKETS_SECONDS,
-    });
+    metrics.keptHistogram(`${service}_append_seconds`, 'From append to its end.', this.seconds);
     metrics.gauge(
       `${service}_appends_pending`,
       'Appends waiting for their acknowledgement.',
@@ -120,6 +126,11 @@ export class EventAppender {
     return this.#epoch.value !== undefined;
   }
 
+  /** Why the stream stores nothing, as far as the appends of this process show; `ok` where it does. */
+  get store(): StoreFault | 'ok' {
+    return this.#watch.fault ?? 'ok';
+  }
+
   /** Whether the stream stores what it is given, as far as the appends of this process show. */
   get storing(): boolean {
     return this.#watch.storing;
@@ -133,7 +144,7 @@ export class EventAppender {
    */
   async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
     const { parent, spanned = true } = request;
-    const endTimer = this.#seconds.startTimer();
+    const startMs = performance.now();
     try {
       if (!this.#tracer.enabled || !spanned) return await this.#append(event, request);
       const append = (context?: TraceContext) => this.#append(event, { ...request, context });
@@ -144,7 +155,7 @@ export class EventAppender {
       const cursor = await this.#cursorOf(error.sequence).catch(() => undefined);
       throw new TidemarkError('conflict', error.message, { ...(cursor && { cursor }) });
     } finally {
-      endTimer();
+      this.seconds.observe((performance.now() - startMs) / 1000);
     }
   }
 

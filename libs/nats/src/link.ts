@@ -5,6 +5,7 @@ import {
   type Msg,
   type NatsConnection,
   type NodeConnectionOptions,
+  PermissionViolationError,
   type Subscription,
   type TlsOptions,
 } from '@nats-io/transport-node';
@@ -24,6 +25,10 @@ const PING_INTERVAL_MS = 10_000;
 const PINGS_OUT_MAX = 2;
 
 const CONNECT_TIMEOUT_MS = 5000;
+
+/** Most subjects that are remembered as refused. */
+const REFUSED_MAX = 100;
+
 /** How long a close waits for the server to take what was sent. */
 const CLOSE_MS = 2000;
 
@@ -83,6 +88,8 @@ export class NatsLink {
   #connection: NatsConnection | undefined;
   #connected = false;
   #faults = 0;
+  /** What NATS has refused to take since the last connection. */
+  readonly #refused = new Set<string>();
 
   /** @throws ConfigurationError when the authority's file cannot be read */
   constructor(options: LinkOptions) {
@@ -148,6 +155,14 @@ export class NatsLink {
   /** What the subjects of the JetStream API begin with. */
   get apiPrefix(): string {
     return this.#options.apiPrefix ?? JETSTREAM_API;
+  }
+
+  /**
+   * Whether NATS has not refused messages to a subject since the last connection. For what is sent again and again: the
+   * log has one line for each that is refused.
+   */
+  mayPublish(subject: string): boolean {
+    return this.#connected && !this.#refused.has(subject);
   }
 
   /** A subject that only this process may read, where NATS has permissions. */
@@ -242,6 +257,7 @@ export class NatsLink {
         logger.info({ server: status.server }, 'NATS is back');
         this.#noteConnected();
       } else if (status.type === 'error') {
+        this.#noteRefused(status.error);
         logger.error({ reason: status.error.message }, 'NATS reports an error');
       } else if (status.type === 'close') {
         this.#connected = false;
@@ -249,8 +265,14 @@ export class NatsLink {
     }
   }
 
+  #noteRefused(error: Error): void {
+    if (!(error instanceof PermissionViolationError) || error.operation !== 'publish') return;
+    if (this.#refused.size < REFUSED_MAX) this.#refused.add(error.subject);
+  }
+
   #noteConnected(): void {
     this.#connected = true;
+    this.#refused.clear();
     for (const listener of this.#listeners) this.#guard('a reconnection', listener);
   }
 }

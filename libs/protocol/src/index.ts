@@ -1,6 +1,9 @@
 export * from './admin.ts';
+export * from './admin-answers.ts';
 export * from './archive-messages.ts';
 export * from './binary-mode.ts';
+export * from './bulletins.ts';
+export * from './connection-lists.ts';
 export * from './cursors.ts';
 export * from './erasure-notices.ts';
 export * from './erasures.ts';
@@ -21,6 +24,7 @@ export * from './json-text.ts';
 export * from './log-bounds.ts';
 export * from './messages.ts';
 export * from './pattern-matcher.ts';
+export * from './rebuilds.ts';
 export * from './reserved-topics.ts';
 export * from './schemas.ts';
 export * from './server-messages.ts';

@@ -27,6 +27,10 @@ export interface FrontConfiguration extends ServerOptions, AdminPort {
 export interface FrontOptions {
   readonly endpoints: readonly Endpoint[];
   readonly adminEndpoints?: readonly Endpoint[];
+  /** What both ports have. */
+  readonly commonEndpoints?: readonly Endpoint[];
+  /** What the admin port answers to a GET without a token; the one port where there is none. */
+  readonly adminPages?: readonly OpenPage[];
   /** What it answers to a GET without a token. */
   readonly pages?: readonly OpenPage[];
   /** What `/asyncapi.json` describes. */
@@ -38,6 +42,8 @@ export interface FrontOptions {
 /** The HTTP side of a service: its own port, and the admin port where one is configured. */
 export interface HttpFront {
   readonly http: HttpServer;
+  /** Whether all checks are true now. */
+  readonly ready: () => boolean;
   /**
    * Listens on both ports. It registers the steps that close them at the stop: first the service's own
    * port, within `drainMs`, then the admin port.
@@ -51,15 +57,17 @@ export interface HttpFront {
 export function createHttpFront(
   parts: ServiceParts,
   configuration: FrontConfiguration,
-  { endpoints, adminEndpoints = [], pages = [], channels, checks }: FrontOptions,
+  options: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
   const { checkHost } = parts;
+  const { checks } = options;
+  const allChecks = { ...checks, revocations: () => revocations.isComplete };
   const { app, admin } = createApps(
     {
       version: VERSION,
       service: parts.name,
-      channels,
+      ...options,
       logger,
       metrics,
       tracer,
@@ -68,10 +76,7 @@ export function createHttpFront(
       addressOf: (request) => parts.refusedAddresses.addressOf(request),
       origins,
       limits,
-      checks: { ...checks, revocations: () => revocations.isComplete },
-      endpoints,
-      adminEndpoints,
-      pages,
+      checks: allChecks,
       metricsCacheMs: configuration.metricsCacheMs,
       checkHost,
       checkAdminHost: parseHosts({ ...configuration, host: configuration.adminHost }),
@@ -82,6 +87,7 @@ export function createHttpFront(
   const http = new HttpServer(app, logger, { ...configuration, limits, connectionLimiter });
   return {
     http,
+    ready: () => Object.values(allChecks).every((check) => check()),
     async listen() {
       onStop(() => http.stop(configuration.drainMs));
       await http.listen(configuration);

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { RevocationList } from '@tidemark/auth';
 import type {
   AddressConfiguration,
@@ -24,6 +26,9 @@ import { Metrics } from '@tidemark/telemetry';
 import type { Lifetime } from './process.ts';
 import { VERSION } from './version.ts';
 
+/** Most characters of the host in the name of a process. */
+const HOST_LENGTH_MAX = 60;
+
 /** The settings that every service has. */
 export type CommonConfiguration = NatsConfiguration &
   RecordConfiguration &
@@ -35,6 +40,8 @@ export type CommonConfiguration = NatsConfiguration &
 export interface ServiceParts extends Lifetime {
   /** `ingest`, `gateway` or `replay`. */
   readonly name: string;
+  /** Names this process among those of the deployment: the host, and random digits. */
+  readonly instance: string;
   readonly metrics: Metrics;
   readonly limits: Limits;
   /** Not connected yet. The service connects it when its port listens. */
@@ -93,6 +100,7 @@ export function createParts(
   return {
     ...lifetime,
     name,
+    instance: createInstanceName(),
     metrics,
     limits,
     revocations,
@@ -105,4 +113,11 @@ export function createParts(
     refusalLog: new RefusalLog(logger),
     confirm: confirmWith(revocations),
   };
+}
+
+function createInstanceName(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, HOST_LENGTH_MAX);
+  return `${host}-${randomBytes(4).toString('hex')}`;
 }

@@ -1,4 +1,7 @@
 export * from './audit.ts';
+export * from './distribution.ts';
+export * from './growth.ts';
+export * from './histogram.ts';
 export * from './logger.ts';
 export * from './messaging.ts';
 export * from './metrics.ts';

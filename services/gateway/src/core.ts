@@ -1,5 +1,6 @@
 import { UserPermits } from '@tidemark/fairness';
 import type { Budget } from '@tidemark/http';
+import { BehindConnections } from './connections/behind.ts';
 import type { ConnectionContext } from './connections/context.ts';
 import { PatternBudget, type PatternLimits } from './connections/pattern-budget.ts';
 import { Counters } from './counters/counters.ts';
@@ -75,6 +76,7 @@ export function createCore(options: CoreOptions): ConnectionContext {
     starts,
     lastStarts,
     lastBytes: options.lastBytes,
+    behind: new BehindConnections(),
     tasks,
     userWork,
     patternBudget,

@@ -2,16 +2,29 @@ import { readGatewayConfiguration, tables } from '@tidemark/config';
 import {
   ArchiveClient,
   ArchiveDirectory,
+  BulletinBoard,
   EventAppender,
   type Feed,
   followArchives,
+  followBulletins,
+  GATEWAY_ANSWER_MS,
+  serveGateways,
 } from '@tidemark/nats';
-import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
+import {
+  createHttpFront,
+  createParts,
+  eventsChannel,
+  runService,
+  VERSION,
+} from '@tidemark/service';
 import { openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
+import { meEndpoint } from './access/me-endpoint.ts';
+import { ConnectionWalks } from './connections/connection-walks.ts';
 import { Registry } from './connections/registry.ts';
 import { createCore } from './core.ts';
 import { LOW_WATER_BYTES } from './fan-out/batch.ts';
+import { publishFigures } from './observability/figures.ts';
 import { exposeMetrics } from './observability/metrics.ts';
 import { DeliveryTraces } from './observability/reports/delivery-traces.ts';
 import { Reports } from './observability/reports/reports.ts';
@@ -21,6 +34,7 @@ import { startFeed } from './sources/feed.ts';
 import { LogHead, SEARCHES_MAX } from './sources/log-head.ts';
 import { StreamReader } from './sources/stream-reader.ts';
 import { clientFiles } from './transports/client-files.ts';
+import { consolePages } from './transports/console-pages.ts';
 import type { Gateway } from './transports/gateway.ts';
 import { headEndpoint } from './transports/head-endpoint.ts';
 import { MessageBytes } from './transports/message-bytes.ts';
@@ -62,14 +76,16 @@ runService({
       }),
     });
     const registry = new Registry({ ...configuration, ...core, wallMs: Date.now });
-    const access = openAccess(configuration, { ...parts, registry });
+    const board = new BulletinBoard();
+    const access = openAccess(configuration, { ...parts, registry, board });
+    const reports = new Reports(parts);
     const gateway: Gateway = {
       core,
       logger,
       registry,
       messageBytes: new MessageBytes(configuration.messageBytesPerSecondMax),
       ...access,
-      reports: new Reports(parts),
+      reports,
       appender: new EventAppender(link, {
         service: 'gateway',
         timeoutMs: configuration.appendTimeoutMs,
@@ -79,6 +95,11 @@ runService({
     };
     access.limits.showHeld(() => core.patternBudget.held);
     exposeMetrics(metrics, core, registry);
+    metrics.total(
+      'gateway_bulletins_ignored_total',
+      'Messages about the figures of services that were none, or too many.',
+      () => board.ignored,
+    );
     metrics.gauge('gateway_archives', 'Archives that can be asked now.', () => directory.available);
 
     const server = {
@@ -105,7 +126,9 @@ runService({
         access.ticketEndpoint,
       ],
       adminEndpoints: access.adminEndpoints,
+      commonEndpoints: [meEndpoint],
       pages: clientFiles(logger),
+      adminPages: consolePages(configuration, VERSION),
       channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
       checks: {
         feed: () => feed?.reading ?? false,
@@ -113,6 +136,7 @@ runService({
       },
     });
     serveWebSockets(front.http, gateway, configuration);
+    const figures = publishFigures(parts, { core, registry, reports, board, ready: front.ready });
     onStop(() => registry.drain(configuration.drainMs));
     await front.listen();
 
@@ -126,7 +150,15 @@ runService({
     });
     const followed = followArchives(link, { directory, logger });
     const enforcement = enforce({ ...parts, registry });
+    const walks = new ConnectionWalks({
+      ...{ registry, gateway: parts.instance, timeoutMs: GATEWAY_ANSWER_MS },
+      ...core,
+    });
+    serveGateways(link, (request, send) => walks.answer(request, send), logger);
+    const bulletins = followBulletins(link, { board, logger, own: parts.instance });
     onStop(() => {
+      figures.stop();
+      bulletins.stop();
       feed?.stop();
       enforcement.stop();
       followed.stop();

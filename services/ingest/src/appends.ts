@@ -11,6 +11,9 @@ export interface ConditionalRequest extends Omit<AppendRequest, 'precondition'> 
 export class Appends {
   readonly #appender: EventAppender;
   readonly #results;
+  /** Events that were stored, without those that the stream had already. */
+  stored = 0;
+  duplicates = 0;
 
   constructor(appender: EventAppender, metrics: Metrics) {
     this.#appender = appender;
@@ -23,6 +26,8 @@ export class Appends {
   async append(event: CloudEvent, request: ConditionalRequest): Promise<AppendedEvent> {
     try {
       const stored = await this.#append(event, request);
+      if (stored.duplicate) this.duplicates++;
+      else this.stored++;
       this.#results.inc({ result: stored.duplicate ? 'duplicate' : 'stored' });
       return stored;
     } catch (error) {

@@ -3,6 +3,7 @@ import { EventAppender, followRevocations } from '@tidemark/nats';
 import { createHttpFront, createParts, eventsChannel, runService } from '@tidemark/service';
 import { Appends } from './appends.ts';
 import { eventsEndpoint } from './events-endpoint.ts';
+import { publishFigures } from './figures.ts';
 import { readHooks } from './hooks/configuration.ts';
 import { hooksEndpoint } from './hooks-endpoint.ts';
 import { Publishing } from './publishing.ts';
@@ -39,7 +40,11 @@ runService({
     await front.listen();
     await link.connect(signal);
     const following = followRevocations(link, revocations, parts);
-    onStop(() => following.stop());
+    const figures = publishFigures(parts, { appender, appends, publishing, ready: front.ready });
+    onStop(() => {
+      following.stop();
+      figures.stop();
+    });
     onStop(() => link.close());
   },
 });

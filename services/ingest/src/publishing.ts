@@ -52,6 +52,8 @@ export class Publishing {
   readonly #steps = new Steps(EVENT_LOOP);
   readonly #refused;
   readonly #bytes;
+  /** Requests that were answered with an error. */
+  refusedRequests = 0;
 
   constructor(options: PublishingOptions) {
     const { metrics } = options;
@@ -78,6 +80,7 @@ export class Publishing {
     try {
       return await work();
     } catch (error) {
+      this.refusedRequests++;
       this.#refused.inc({ code: asTidemarkError(error).code });
       throw error;
     }

@@ -33,6 +33,7 @@ import { ArchiveStore } from './archive/archive-store.ts';
 import { ExpirySweep } from './archive/expiry-sweep.ts';
 import { erasureEndpoints } from './erasing/endpoints.ts';
 import { Eraser } from './erasing/eraser.ts';
+import { publishFigures } from './figures.ts';
 import { historyEndpoints } from './history/endpoints.ts';
 import { Reads } from './history/reads.ts';
 import { Waits } from './history/waits.ts';
@@ -158,9 +159,11 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   feed.start();
   const sweep = new ExpirySweep(store, logger);
   eraser.start();
+  const { reads } = inbox.options;
+  const figures = publishFigures(parts, { store, reads, rebuilder, lag, ready: front.ready });
 
   // A step of its own for each part, so that one that fails does not keep the archive from being closed.
-  const others = [following, projector, sweep, eraser, ...shared.start()];
+  const others = [figures, following, projector, sweep, eraser, ...shared.start()];
   for (const part of [rebuilder, keeper, feed, ...others]) {
     onStop(() => part.stop());
   }

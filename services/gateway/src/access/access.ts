@@ -13,7 +13,7 @@ import {
   type Rate,
   type Semaphore,
 } from '@tidemark/http';
-import { TicketStore } from '@tidemark/nats';
+import { type BulletinBoard, TicketStore } from '@tidemark/nats';
 import type { ServiceParts } from '@tidemark/service';
 import type { Registry } from '../connections/registry.ts';
 import { AccessLookups } from './access-lookups.ts';
@@ -23,6 +23,8 @@ import { redeemFrom, ticketEndpoint } from './tickets.ts';
 
 export interface AccessOptions extends ServiceParts {
   readonly registry: Registry;
+  /** What the services say of themselves. */
+  readonly board: BulletinBoard;
 }
 
 /** Authentication, limits and admin calls of the gateway. */
@@ -94,6 +96,6 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
       ),
       authenticate: admission.guard(authenticate),
     },
-    adminEndpoints: adminEndpoints({ ...options, timeoutMs, lookups }),
+    adminEndpoints: adminEndpoints({ ...options, jaeger: configuration, timeoutMs, lookups }),
   };
 }

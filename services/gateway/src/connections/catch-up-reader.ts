@@ -53,6 +53,8 @@ export interface CatchUpOwner {
   delivered: number;
   readonly onWritten: ((deliveryTrace: DeliveryTrace) => void) | undefined;
   goLive(reader: CatchUpReader): void;
+  /** Called when the socket is full and more is to be written. */
+  waitsForSocket(): void;
   sendExpiredGap(reader: CatchUpReader, through: number): void;
   fail(reader: CatchUpReader, error: TidemarkError): void;
   sendSkipped(reader: CatchUpReader): void;
@@ -123,6 +125,16 @@ export class CatchUpReader implements Task, HeadWaiter {
     return this.#withLast !== undefined;
   }
 
+  /** Where it reads now, or read last. */
+  get tier(): Tier {
+    return this.#tier;
+  }
+
+  /** Whether it waits for what the archive or the stream answers. */
+  get isReading(): boolean {
+    return this.#reading !== undefined;
+  }
+
   /** The number of events that it holds in memory: none while its socket is full. */
   get heldEvents(): number {
     return (this.#page?.entries.length ?? 0) + (this.#conflation?.size ?? 0);
@@ -143,7 +155,7 @@ export class CatchUpReader implements Task, HeadWaiter {
     const { sink } = this.#owner;
     if (this.#ended || this.#reading) return false;
     if (!sink.writable) {
-      this.#dropPages();
+      this.#waitForSocket();
       return false;
     }
     if (this.#page) return this.#writePage(this.#page);
@@ -370,7 +382,7 @@ export class CatchUpReader implements Task, HeadWaiter {
       (bytes, { events, after, through }) => {
         if (!sink.writable) {
           advance(after);
-          this.#dropPages();
+          this.#waitForSocket();
           return 'full';
         }
         const isFlushed = sink.write(bytes);
@@ -409,6 +421,11 @@ export class CatchUpReader implements Task, HeadWaiter {
   #schedule(): void {
     const { context, flow } = this.#owner;
     context.userWork.schedule(this, flow);
+  }
+
+  #waitForSocket(): void {
+    this.#dropPages();
+    this.#owner.waitsForSocket();
   }
 
   #dropPages(): void {

@@ -31,6 +31,16 @@ export interface ConnectionOptions {
   readonly onFailed?: (id: string, error: TidemarkError) => void;
 }
 
+/** A subscription, and how far it is. */
+export interface SubscriptionState {
+  readonly subscription: Subscription;
+  readonly state: 'starting' | 'catching-up' | 'live';
+  /** What it has reached; `undefined` before it has begun. */
+  readonly sequence: number | undefined;
+  /** Where its client could come back; `undefined` where it would miss something. */
+  readonly cursor: Position | undefined;
+}
+
 export interface Subscribing {
   readonly patterns: readonly string[];
   /** Types, each exact or with `*` at its end; all if absent. */
@@ -53,6 +63,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   readonly encoder: Encoder;
   liveSequence = 0;
   delivered = 0;
+  /** Times that it fell behind. */
+  fellBehind = 0;
   onWritten: ((deliveryTrace: DeliveryTrace) => void) | undefined;
   readonly #log: EventLog;
   readonly #observer: ConnectionObserver;
@@ -93,6 +105,23 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     let events = 0;
     for (const reader of this.#readers) events += reader.heldEvents;
     return events;
+  }
+
+  /** What brings its subscriptions to the head. */
+  get readers(): readonly Pick<CatchUpReader, 'tier' | 'isReading'>[] {
+    return this.#readers;
+  }
+
+  /** Each subscription with its state. */
+  *states(): Iterable<SubscriptionState> {
+    for (const subscription of this.#resolving) {
+      yield { subscription, state: 'starting', sequence: undefined, cursor: undefined };
+    }
+    for (const { subscription, position } of this.#subscriptionPositions()) {
+      const state = this.#live.includes(subscription) ? 'live' : 'catching-up';
+      const cursor = subscription.last ? undefined : position;
+      yield { subscription, state, sequence: position.sequence, cursor };
+    }
   }
 
   has(id: string): boolean {
@@ -204,6 +233,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     } else {
       this.#regroup(without(this.#live, subscription));
     }
+    this.#noteCaughtUp();
     return true;
   }
 
@@ -228,6 +258,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     this.#closed = true;
     endCatchUps(this.#all(), 'left');
     for (const { release } of this.#all()) release();
+    this.context.behind.delete(this);
     this.#log.removeListener(this);
     this.#leaveGroup();
     this.#endReaders();
@@ -240,10 +271,22 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
 
   fallBehind(sequence: number): void {
     this.context.counters.fellBehind++;
+    this.fellBehind++;
+    this.#noteSlow();
     this.#group = undefined;
     const subscriptions = this.#live;
     this.#live = [];
     this.#startReader(subscriptions, sequence);
+    this.#noteCaughtUp();
+  }
+
+  waitsForSocket(): void {
+    this.#noteSlow();
+  }
+
+  #noteSlow(): void {
+    const { behind, clock } = this.context;
+    if (!this.#closed) behind.noteSlow(this, clock.nowMs());
   }
 
   goLive(reader: CatchUpReader): void {
@@ -259,6 +302,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       subscription.incompleteSince = undefined;
     }
     this.#regroup([...this.#live, ...reader.subscriptions]);
+    this.#noteCaughtUp();
   }
 
   sendExpiredGap(reader: CatchUpReader, through: number): void {
@@ -281,6 +325,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
 
   fail(reader: CatchUpReader, error: TidemarkError): void {
     this.#endReader(reader);
+    this.#noteCaughtUp();
     this.#failAll(reader.subscriptions, error);
   }
 
@@ -308,6 +353,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
         }
         this.#startReader([subscription], this.#applyChange(subscription, position, change));
       }
+      this.#noteCaughtUp();
     };
   }
 
@@ -372,8 +418,12 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     const start = this.#absorbOverlaps(joined, sequence);
     const reader = new CatchUpReader(this, joined, start);
     this.#readers = [...this.#readers, reader];
-    if (reader.caughtUp) this.goLive(reader);
-    else this.context.userWork.schedule(reader, this.flow);
+    if (reader.caughtUp) {
+      this.goLive(reader);
+      return;
+    }
+    if (!this.#closed) this.context.behind.add(this);
+    this.context.userWork.schedule(reader, this.flow);
   }
 
   /**
@@ -411,6 +461,11 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   #endReader(reader: CatchUpReader): void {
     this.#readers = without(this.#readers, reader);
     reader.end();
+  }
+
+  /** Called when a reader has ended for good. One that others take over leaves the connection behind. */
+  #noteCaughtUp(): void {
+    if (this.#readers.length === 0) this.context.behind.delete(this);
   }
 
   #endReaders(): void {

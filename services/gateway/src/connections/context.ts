@@ -9,6 +9,7 @@ import type { UserWork } from '../scheduling/user-work.ts';
 import type { ColdReads } from '../sources/cold-reads.ts';
 import type { LastStarts } from '../sources/last-starts.ts';
 import type { StartResolver } from '../sources/start-resolver.ts';
+import type { BehindConnections } from './behind.ts';
 import type { PatternBudget } from './pattern-budget.ts';
 
 /** The parts that all connections to one log share. `core.ts` wires them. */
@@ -22,6 +23,8 @@ export interface ConnectionContext {
   readonly lastStarts: LastStarts;
   /** Bounds the memory of last events that subscriptions have yet to read; no limit if absent. */
   readonly lastBytes: Budget | undefined;
+  /** The connections that catch up or are slow. */
+  readonly behind: BehindConnections;
   readonly tasks: TaskScheduler;
   /** What is done for single connections. */
   readonly userWork: UserWork;

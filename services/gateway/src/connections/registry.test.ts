@@ -125,6 +125,8 @@ beforeEach(() => {
     id: 'c',
     connection: new Connection({ context, user: 'u', sink, encoder: webSocketEncoder, observer }),
     transport: 'websocket',
+    address: '127.0.0.1',
+    connectedMs: 0,
     principal: principal(Number.POSITIVE_INFINITY),
     lastReceivedMs: 0,
   };

@@ -27,6 +27,10 @@ export interface Member {
   readonly id: string;
   readonly connection: Connection;
   readonly transport: 'websocket' | 'sse';
+  /** The address of the peer; that behind a trusted proxy. */
+  readonly address: string;
+  /** Milliseconds since 1970. */
+  readonly connectedMs: number;
   /** The principal of its newest token. */
   principal: Principal;
   /** When the peer last sent something, on the clock's time; SSE peers send nothing. */
@@ -70,6 +74,7 @@ export class Registry implements Task {
   #sweep: IterableIterator<[Member, Observed]> | undefined;
   #cancelTimer: () => void = () => {};
   #closing = false;
+  #sse = 0;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -83,21 +88,14 @@ export class Registry implements Task {
     return this.#closing;
   }
 
-  count(test: (member: Member) => boolean): number {
-    let count = 0;
-    for (const member of this.#members.keys()) if (test(member)) count++;
-    return count;
+  /** The number of connections of each transport. */
+  get sizes(): Readonly<Record<Member['transport'], number>> {
+    return { websocket: this.#members.size - this.#sse, sse: this.#sse };
   }
 
-  /** The number of sequences between the head and the connection that is furthest from it. */
-  furthestBehind(head: number): number {
-    let furthest = 0;
-    for (const { connection } of this.#members.keys()) {
-      if (connection.live) continue;
-      const position = connection.position();
-      if (position) furthest = Math.max(furthest, head - position.sequence);
-    }
-    return furthest;
+  /** All connections, also those that have just been closed. Those that come meanwhile are among them. */
+  members(): IterableIterator<Member> {
+    return this.#members.keys();
   }
 
   /** @throws TidemarkError `unavailable` while draining, `limit_exceeded` when the gateway is full */
@@ -122,6 +120,7 @@ export class Registry implements Task {
       awaitedExpiryMs: undefined,
     };
     this.#members.set(member, observed);
+    if (member.transport === 'sse') this.#sse++;
     this.#awaitExpiry(member, observed);
     if (this.#members.size === 1) this.#scheduleSweep();
   }
@@ -134,7 +133,7 @@ export class Registry implements Task {
   }
 
   removeMember(member: Member): void {
-    this.#members.delete(member);
+    if (this.#members.delete(member) && member.transport === 'sse') this.#sse--;
   }
 
   /** Closes the connections that match. @returns their number */

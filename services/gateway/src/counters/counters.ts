@@ -1,4 +1,4 @@
-import { Histogram } from './histogram.ts';
+import { Histogram } from '@tidemark/telemetry';
 
 /** Milliseconds from the append to the write. */
 const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000];

@@ -1,4 +1,5 @@
 import type { Metrics } from '@tidemark/telemetry';
+import type { BehindConnections } from '../connections/behind.ts';
 import type { ConnectionContext } from '../connections/context.ts';
 import type { Registry } from '../connections/registry.ts';
 import type { Counters } from '../counters/counters.ts';
@@ -11,7 +12,7 @@ type Total = {
 /** Exposes the gateway's counters and sizes; each scrape reads them. */
 export function exposeMetrics(
   metrics: Metrics,
-  { log, hub, coldReads, counters }: ConnectionContext,
+  { log, hub, coldReads, counters, behind }: ConnectionContext,
   registry: Registry,
 ): void {
   const { tail } = log;
@@ -50,11 +51,8 @@ export function exposeMetrics(
   ];
   for (const [name, help, field] of totals) metrics.total(name, help, () => counters[field]);
   const gauges: [name: string, help: string, read: () => number][] = [
-    [
-      'gateway_connections_behind',
-      'Connections that are catching up or slow.',
-      () => registry.count(({ connection }) => !connection.live),
-    ],
+    ['gateway_connections_behind', 'Connections that are catching up or slow.', () => behind.size],
+    ['gateway_connections_slow', 'Connections that are slow.', () => behind.slow],
     ['gateway_subscriber_groups', 'Groups of live connections.', () => hub.groupCount],
     ['gateway_tail_bytes', 'Bytes that count against the tail limit.', () => tail.bytes],
     ['gateway_tail_events', 'Events in the tail.', () => tail.length],
@@ -66,7 +64,7 @@ export function exposeMetrics(
     [
       'gateway_position_behind_max_events',
       'How far the slowest connection is behind the head, in sequences.',
-      () => registry.furthestBehind(tail.head),
+      () => furthestBehind(behind, tail.head),
     ],
     [
       'gateway_feed_lag_seconds',
@@ -78,10 +76,7 @@ export function exposeMetrics(
   ];
   for (const [name, help, read] of gauges) metrics.gauge(name, help, read);
   const connections = { name: 'gateway_connections', help: 'Connections.', label: 'transport' };
-  metrics.gaugeBy(connections, () => ({
-    websocket: registry.count(({ transport }) => transport === 'websocket'),
-    sse: registry.count(({ transport }) => transport === 'sse'),
-  }));
+  metrics.gaugeBy(connections, () => registry.sizes);
   metrics.keptHistogram(
     'gateway_delivery_lag_seconds',
     'Time from append to write, to live connections.',
@@ -89,4 +84,14 @@ export function exposeMetrics(
     1 / 1000,
   );
   metrics.keptHistogram('gateway_write_events', 'Events in one write.', counters.writeEvents);
+}
+
+/** The number of sequences between the head and the connection that is furthest from it. */
+function furthestBehind(behind: BehindConnections, head: number): number {
+  let furthest = 0;
+  for (const connection of behind) {
+    const position = connection.position();
+    if (position) furthest = Math.max(furthest, head - position.sequence);
+  }
+  return furthest;
 }

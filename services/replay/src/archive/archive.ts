@@ -81,6 +81,11 @@ export class Archive {
     return this.#file.dictionaries.topics;
   }
 
+  /** The types of its events. There are fewer than topics. */
+  get types(): Dictionary {
+    return this.#file.dictionaries.types;
+  }
+
   /** Grows with each part that is filled or removed: what was selected before may be wrong since then. */
   get revision(): number {
     return this.#revision;

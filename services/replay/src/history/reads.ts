@@ -58,6 +58,8 @@ export class Reads {
   readonly #bytes: Budget;
   readonly #durations;
   readonly #steps: Steps;
+  /** Requests that have been answered or are under way. */
+  served = 0;
 
   constructor(options: ReadsOptions) {
     const { metrics, tracer, limits, steps, readsMax, readsPerUserMax, pageBytesMax } = options;
@@ -89,6 +91,7 @@ export class Reads {
    */
   async serve(query: string, exchange: Exchange, answer: (read: Read) => Promise<void>) {
     const { response, principal } = exchange;
+    this.served++;
     const place = this.#places.open(principal.subject);
     place.take(1);
     const memory = this.#bytes.open(principal.subject);

@@ -1,9 +1,8 @@
 import { statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { TidemarkError } from '@tidemark/protocol';
+import { type RebuildStatus, TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics } from '@tidemark/telemetry';
 import type { ArchiveStore } from '../archive/archive-store.ts';
-import type { RebuildStatus } from './descriptions.ts';
 import { type OpenFeed, Rebuild, removeRebuild } from './rebuild.ts';
 
 /** Room that the disk needs for a rebuild, as a part of the present archive. */
@@ -47,6 +46,11 @@ export class Rebuilder {
         return total - done;
       },
     );
+  }
+
+  /** Whether a rebuild was begun since the start of the service. */
+  get begun(): boolean {
+    return this.#status !== undefined;
   }
 
   /** @throws TidemarkError `not_found` where no rebuild was begun since the start of the service */

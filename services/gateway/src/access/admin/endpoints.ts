@@ -1,24 +1,27 @@
 import { type Principal, requireAdmin } from '@tidemark/auth';
-import { type Confirm, type Endpoint, type Request, readJson, type Serve } from '@tidemark/http';
+import { type Endpoint, type Request, readJson, type Serve } from '@tidemark/http';
 import { type NatsLink, type RecordSeal, RevocationStore, requestDisconnect } from '@tidemark/nats';
 import { parseDisconnectTarget, parseRevocation } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { AccessLookups, Asker } from '../access-lookups.ts';
 import { disconnectDescription, liftDescription, revokeDescription } from '../descriptions.ts';
+import { connectionsEndpoint } from './connections-endpoint.ts';
+import { type StatsOptions, statsEndpoint } from './stats-endpoint.ts';
+import { streamsEndpoint } from './streams-endpoint.ts';
+import { type TracesOptions, tracesEndpoint } from './traces-endpoint.ts';
 
 /** Most bytes of a body, which names one token, user or connection. */
 const BODY_BYTES_MAX = 4096;
 
-export interface AdminOptions {
+export interface AdminOptions extends StatsOptions, TracesOptions {
   readonly audit: Logger;
   readonly link: NatsLink;
   readonly seal: RecordSeal;
   readonly timeoutMs: number;
   readonly lookups: AccessLookups;
-  readonly confirm: Confirm;
 }
 
-/** The calls with which operators revoke tokens and close connections (PROTOCOL.md section 13). */
+/** The calls with which operators look at the services, revoke tokens and close connections (PROTOCOL.md section 13). */
 export function adminEndpoints(options: AdminOptions): Endpoint[] {
   const { audit, link, confirm, lookups } = options;
   const store = new RevocationStore(link, options);
@@ -61,6 +64,10 @@ export function adminEndpoints(options: AdminOptions): Endpoint[] {
       path: '/v1/admin/disconnect',
       methods: { POST: { ...disconnectDescription, serve: disconnect } },
     },
+    statsEndpoint(options),
+    connectionsEndpoint(options),
+    streamsEndpoint(options),
+    tracesEndpoint(options),
   ];
 }
 

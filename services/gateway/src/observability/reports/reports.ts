@@ -56,6 +56,11 @@ export class Reports {
     metrics.gauge('gateway_subscriptions', 'Subscriptions.', () => this.#subscriptions);
   }
 
+  /** Subscriptions that have begun and not ended. */
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
   /**
    * The span of a WebSocket handshake; an SSE connection has that of its request.
    *

@@ -103,7 +103,8 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       endWithError(body, asTidemarkError(error));
       return;
     }
-    startSession(gateway, body, { subscribing, principal, trace, handshake });
+    const address = gateway.addressOf(request);
+    startSession(gateway, body, { subscribing, principal, address, trace, handshake });
     // The connection stays open; its handshake has ended.
     endRequestSpan(response, PATH);
   }

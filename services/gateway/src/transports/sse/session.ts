@@ -40,6 +40,7 @@ const CLOSE_ERROR_CODES: Readonly<Record<CloseReason, ErrorCode>> = {
 export interface SseSession {
   readonly subscribing: Subscribing;
   readonly principal: Principal;
+  readonly address: string;
   /** Whether traces show its deliveries. */
   readonly trace: boolean;
   readonly handshake: Span;
@@ -55,7 +56,7 @@ export interface SseBody {
 /** Serves an accepted SSE request on its socket until either side ends it. */
 export function startSession(gateway: Gateway, body: SseBody, session: SseSession): void {
   const { socket } = body;
-  const { subscribing, principal, trace, handshake } = session;
+  const { subscribing, principal, address, trace, handshake } = session;
   const { core, registry, reports } = gateway;
   const id = randomUUID();
   handshake.setAttribute('tidemark.connection', id);
@@ -78,7 +79,15 @@ export function startSession(gateway: Gateway, body: SseBody, session: SseSessio
     const about = { connection: id, transport: 'sse' };
     connection.onWritten = traceDeliveries(reports.tracer, about);
   }
-  const member: Member = { id, connection, transport: 'sse', principal, lastReceivedMs: 0 };
+  const member: Member = {
+    id,
+    connection,
+    transport: 'sse',
+    address,
+    connectedMs: Date.now(),
+    principal,
+    lastReceivedMs: 0,
+  };
   registry.addMember(member);
   socket.on('drain', () => connection.drained());
   socket.on('error', () => socket.destroy());

@@ -164,6 +164,8 @@ function startSession(webSocket: WebSocket, request: AcceptedRequest): void {
     id,
     connection,
     transport: 'websocket',
+    address,
+    connectedMs: Date.now(),
     principal,
     lastReceivedMs: core.clock.nowMs(),
     partSinceMs: watchParts(webSocket, core.clock),

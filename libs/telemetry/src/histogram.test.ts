@@ -1,6 +1,6 @@
-import { Metrics } from '@tidemark/telemetry';
 import { expect, test } from 'vitest';
 import { Histogram } from './histogram.ts';
+import { Metrics } from './metrics.ts';
 
 test('histogram: values on, under and above the bounds: shown as a histogram of Prometheus', async () => {
   const histogram = new Histogram([1, 10]);
