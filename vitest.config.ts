@@ -41,6 +41,7 @@ export default defineConfig({
         ['test/integration/**/*.test.ts', 'test/support/**/*.test.ts'],
         PROCESS_TEST_TIMEOUT_MS,
       ),
+      project('cli', ['cli/src/**/*.test.ts', 'test/cli/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
       project('conformance', ['test/conformance/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),
       project('repository', ['test/repository/**/*.test.ts'], 10_000),
       project('browser', ['test/browser/**/*.test.ts'], PROCESS_TEST_TIMEOUT_MS),

@@ -15,6 +15,7 @@ import { inboxCommand } from './commands/inbox.ts';
 import { profileCommand } from './commands/profile.ts';
 import { publishCommand } from './commands/publish.ts';
 import { rebuildCommand } from './commands/rebuild.ts';
+import { relayCommand } from './commands/relay.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { statsCommand } from './commands/stats.ts';
@@ -31,7 +32,10 @@ const GROUPS: readonly (readonly [string, readonly ((host: Host) => Command)[]])
     'Events:',
     [publishCommand, tailCommand, historyCommand, topicsCommand, headCommand, inboxCommand],
   ],
-  ['Operations:', [statsCommand, connectionsCommand, doctorCommand, benchCommand, consoleCommand]],
+  [
+    'Operations:',
+    [statsCommand, connectionsCommand, doctorCommand, benchCommand, consoleCommand, relayCommand],
+  ],
   [
     'Changes that operators make:',
     [disconnectCommand, revokeCommand, eraseCommand, rebuildCommand, backupCommand, restoreCommand],

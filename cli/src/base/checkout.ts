@@ -22,7 +22,7 @@ export function fileOf(path: string): string {
  */
 export async function loadProgram<T>(path: string): Promise<T> {
   if (!existsSync(fileOf(path))) {
-    throw new CliError(`${path} is missing: this needs a checkout of Tidemark.`);
+    throw new CliError(`${path} is missing: this needs a checkout of Tidemark that is built.`);
   }
   return (await import(new URL(`../../../${path}`, import.meta.url).href)) as T;
 }

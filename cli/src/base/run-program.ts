@@ -10,8 +10,8 @@ export interface ProgramRun {
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
-  /** Hears each line that it prints, to both outputs. */
-  readonly onLine: (line: string) => void;
+  /** Hears each line that it prints, to both outputs; `inherit`: it has the outputs of this process. */
+  readonly onLine: ((line: string) => void) | 'inherit';
 }
 
 /**
@@ -24,12 +24,13 @@ export async function runProgram(run: ProgramRun): Promise<void> {
   signal.throwIfAborted();
   const child = spawn(process.execPath, [fileOf(path), ...args], {
     env: { ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: onLine === 'inherit' ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
   });
   const end = () => child.kill('SIGTERM');
   signal.addEventListener('abort', end, { once: true });
   let last = '';
   for (const output of [child.stdout, child.stderr]) {
+    if (!output || onLine === 'inherit') continue;
     createInterface({ input: output }).on('line', (line) => {
       last = line;
       onLine(line);

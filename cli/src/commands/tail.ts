@@ -1,9 +1,8 @@
 import type { Message } from '@tidemark/client';
 import type { Command } from 'commander';
-import { CliError } from '../base/errors.ts';
-import { EXIT } from '../base/exit-codes.ts';
 import { commaList, integer, oneOf } from '../base/parse.ts';
-import { eventFormat, FORMAT_HELP } from '../events/event-format.ts';
+import { CursorFile } from '../events/cursor-file.ts';
+import { type EventFormat, eventFormat, FORMAT_HELP } from '../events/event-format.ts';
 import { gapText } from '../events/gap-text.ts';
 import { connectClient } from '../session/client.ts';
 import { command, does } from '../session/command.ts';
@@ -53,47 +52,73 @@ export function tailCommand(host: Host): Command {
 }
 
 async function tail(context: Context, options: Options, topics: readonly string[]): Promise<void> {
-  const { output, signal } = context;
-  const format = eventFormat(output, options.format);
-  const { after, types, deliver, cursorFile } = options;
+  const { signal } = context;
+  const file = options.cursorFile === undefined ? undefined : new CursorFile(options.cursorFile);
+  const printer = new Printer(context, options, file);
+  const { types, deliver } = options;
+  const after = file?.cursor ?? options.after;
   // The library would wait for ever: a wrong URL or token is told at once.
   await (await context.api()).send({ path: '/v1/head', attempts: 2 });
-  const client = await connectClient(context, cursorFile);
+  const client = await connectClient(context);
   const subscription = client.subscribe(topics.flatMap(commaList), {
     ...(after !== undefined && { after }),
     ...(types !== undefined && { types: commaList(types) }),
     ...(deliver !== undefined && { deliver }),
-    ...(cursorFile !== undefined && { name: 'tail' }),
     signal,
   });
-  let count = 0;
   try {
     for await (const message of subscription.messages()) {
-      if (message.type === 'event') {
-        const { cursor, event } = message;
-        await output.line(format({ cursor, event }));
-        count++;
-        if (count === options.count) break;
-      } else if (tell(context, message) && options.untilLive) break;
+      await printer.print(message);
+      if (printer.isDone) break;
     }
     signal.throwIfAborted();
-    if (options.count !== undefined && count < options.count && !options.untilLive) {
-      throw new CliError('The subscription ended early.', { exitCode: EXIT.unavailable });
-    }
   } finally {
     subscription.close();
     client.close();
+    file?.flush();
   }
 }
 
-/** Tells what is no event. @returns whether the subscription is live now */
-function tell({ output }: Context, message: Exclude<Message, { type: 'event' }>): boolean {
-  if (message.type === 'gap') {
-    output.error(output.messageStyle('yellow', gapText(message)));
-  } else if (message.type === 'skipped') {
-    output.message(output.messageStyle('dim', `skipped: ${message.count} events for newer ones`));
-  } else if (message.type === 'reset') {
-    output.message('reset: the newest events were cut off, and begin again');
+/** Prints what a subscription receives, until it has printed what the options ask for. */
+class Printer {
+  readonly #context: Context;
+  readonly #options: Options;
+  readonly #file: CursorFile | undefined;
+  readonly #format: EventFormat;
+  #count = 0;
+  #isLive = false;
+
+  constructor(context: Context, options: Options, file: CursorFile | undefined) {
+    this.#context = context;
+    this.#options = options;
+    this.#file = file;
+    this.#format = eventFormat(context.output, options.format);
   }
-  return message.type === 'live';
+
+  get isDone(): boolean {
+    const { count, untilLive } = this.#options;
+    return this.#count === count || (this.#isLive && untilLive === true);
+  }
+
+  async print(message: Message): Promise<void> {
+    if (message.type === 'event') {
+      const { cursor, event, last } = message;
+      await this.#context.output.line(this.#format({ cursor, event }));
+      // Last events are no place to come back to (PROTOCOL 4.2).
+      if (!last) this.#file?.move(cursor);
+      this.#count++;
+    } else if (message.type === 'live') {
+      this.#isLive = true;
+      this.#file?.move(message.cursor);
+    } else this.#tell(message);
+  }
+
+  #tell(message: Exclude<Message, { type: 'event' | 'live' }>): void {
+    const { output } = this.#context;
+    if (message.type === 'gap') {
+      output.error(output.messageStyle('yellow', gapText(message)));
+    } else if (message.type === 'skipped') {
+      output.message(output.messageStyle('dim', `skipped: ${message.count} events for newer ones`));
+    } else output.message('reset: the newest events were cut off, and begin again');
+  }
 }

@@ -2,13 +2,10 @@ import type { Tidemark } from '@tidemark/client';
 import type { Context } from './context.ts';
 
 /** Connects the client library to the system, and tells of outages. */
-export async function connectClient(context: Context, cursorFile?: string): Promise<Tidemark> {
+export async function connectClient(context: Context): Promise<Tidemark> {
   const { output } = context;
   const { urls, token } = await context.target();
   const { connect } = await import('@tidemark/client');
-  const store = cursorFile
-    ? (await import('@tidemark/client/stores/file')).fileStore(cursorFile)
-    : undefined;
   let last: string | undefined;
   const client = connect({
     url: urls.gateway,
@@ -21,7 +18,6 @@ export async function connectClient(context: Context, cursorFile?: string): Prom
       last = await token.get();
       return last;
     },
-    ...(store && { store }),
   });
   let isAway = false;
   client.on('status', ({ state }) => {
