@@ -28,6 +28,8 @@ const BATCH_EVERY_MS = 60;
 /** Enough to fill the socket of who does not read. */
 const NOTE = 'left at the door. '.repeat(120);
 
+const WARM_UP_MS = 20_000;
+
 /** Shorter than the time after which a gateway cuts off who does not read. */
 const SLEEPER_MS = 25_000;
 
@@ -56,6 +58,8 @@ async function main() {
   await connectSleeper();
   const load = new AbortController();
   const publishing = publish(operator, load.signal);
+  // The first events after a start meet code that has not run yet.
+  await sleep(WARM_UP_MS);
   await inBrowser(operator, async (open) => {
     // The lines are of what the page has seen, so it looks on from the start.
     const now = await open('dark', 'now');
