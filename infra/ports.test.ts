@@ -40,11 +40,36 @@ test.each([
   expect(healthcheck.test.at(-1)).toContain(`//127.0.0.1:${port}/healthz`);
 });
 
+test.each(['../docker-compose.yml', 'compose.tls.yml'])(
+  'nginx: the port for operators: is published by %s on loopback alone',
+  (file) => {
+    const port = /^listen (\d+)/m.exec(read('nginx/listen-operators.conf'))?.[1];
+    expect(readYaml(file).services.nginx.ports[1]).toMatch(
+      new RegExp(`^127\\.0\\.0\\.1:.*:-${port}}:${port}$`),
+    );
+  },
+);
+
+test.each(['gateway', 'replay'] as const)(
+  '%s: its admin port in nginx: is that of docker-compose.yml',
+  (name) => {
+    const variable = `TIDEMARK_${name.toUpperCase()}_ADMIN_PORT`;
+    for (const container of CONTAINERS[name]) {
+      const port = COMPOSE.services[container].environment[variable];
+      expect(read('nginx/upstreams.conf')).toMatch(new RegExp(`server ${container}:${port}[ ;]`));
+    }
+  },
+);
+
 test('Jaeger: the ports in its configuration: are those of docker-compose.yml and the launcher', () => {
   const jaeger = read('jaeger/jaeger.yaml');
   const { default: port } = launcher.jaegerPort;
   expect(jaeger).toContain(`JAEGER_QUERY_PORT:-${port}}`);
   expect(COMPOSE.services.jaeger.ports).toEqual([`127.0.0.1:${port}:${port}`]);
+  const { TIDEMARK_GATEWAY_JAEGER_URL, TIDEMARK_GATEWAY_JAEGER_PAGE } =
+    COMPOSE.services['gateway-1'].environment;
+  expect(TIDEMARK_GATEWAY_JAEGER_URL).toBe(`http://jaeger:${port}`);
+  expect(TIDEMARK_GATEWAY_JAEGER_PAGE).toContain(`localhost:${port}/`);
   const { port: otlp } = new URL(COMPOSE.services.ingest.environment.OTEL_EXPORTER_OTLP_ENDPOINT);
   expect(jaeger).toContain(`JAEGER_OTLP_PORT:-${otlp}}`);
 });

@@ -13,6 +13,11 @@ for part in libs/* "services/$service"; do
   cp "$part/package.json" "$target/$part"
   cp -r "$part/dist" "$target/$part"
 done
+# The gateway serves the console.
+if [ "$service" = gateway ] && [ -d console/dist ]; then
+  mkdir -p "$target/console"
+  cp -r console/dist "$target/console"
+fi
 cp infra/docker/health.mjs "$target"
 
 cd "$target"

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { succeeds } from './command.mjs';
+import { consoleSettings } from './console.mjs';
 import { clusterConfiguration, NATS_NODES } from './nats-cluster.mjs';
 import { createNatsUsers, refuseStreams } from './nats-users.mjs';
 import { writeNginxConfiguration } from './nginx.mjs';
@@ -17,6 +18,7 @@ const PORT_NAMES = [
   ...NATS_NODES,
   ...NATS_NODES.map((name) => `${name} routes`),
   ...NATS_NODES.map((name) => `${name} monitor`),
+  'operators',
 ];
 
 /** A range of ports from `TIDEMARK_CLUSTER_PORT` on; with 0, free ones. @param {NodeJS.ProcessEnv} environment */
@@ -54,6 +56,7 @@ export function planCluster(options) {
   const { environment, folder, ports, nginx } = options;
   const users = createNatsUsers(folder);
   const natsUrl = NATS_NODES.map((name) => `nats://${LOOPBACK}:${ports[name]}`).join(',');
+  const forConsole = { ingest: {}, ...consoleSettings(environment, consolePorts(options)) };
   const services = SERVICES.flatMap((service) =>
     INSTANCES.map((number) => {
       const name = `${service}-${number}`;
@@ -68,6 +71,7 @@ export function planCluster(options) {
         },
         fixed: {
           ...users.of(service),
+          ...forConsole[service],
           NATS_URL: natsUrl,
           TIDEMARK_HOST: LOOPBACK,
           // Each keeps an archive of its own.
@@ -81,6 +85,12 @@ export function planCluster(options) {
     ...services,
     ...(nginx ? [planNginx(options)] : []),
   ];
+}
+
+/** Behind nginx all is one origin. @param {Pick<ClusterOptions, 'ports' | 'nginx'>} options */
+function consolePorts({ ports, nginx }) {
+  if (nginx) return { page: ports.operators ?? 0 };
+  return { page: ports['gateway-1'] ?? 0, replay: ports['replay-1'] ?? 0 };
 }
 
 /**
@@ -121,6 +131,7 @@ function planNginx({ environment, folder, ports }) {
   );
   const file = writeNginxConfiguration(own, {
     port,
+    operators: ports.operators ?? 0,
     gateways: gateways ?? [],
     ingests: ingests ?? [],
     replays: replays ?? [],

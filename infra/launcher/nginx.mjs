@@ -9,18 +9,26 @@ const SHIPPED = join(ROOT, 'infra', 'nginx');
  * machine.
  *
  * @param {string} folder
- * @param {{ port: number, gateways: readonly number[], ingests: readonly number[],
- *   replays: readonly number[] }} ports
+ * @param {{ port: number, operators: number, gateways: readonly number[], ingests: readonly number[],
+ *   replays: readonly number[] }} ports the services have no admin ports of their own
  * @returns {string} the file for `nginx -c`
  */
-export function writeNginxConfiguration(folder, { port, gateways, ingests, replays }) {
+export function writeNginxConfiguration(folder, { port, operators, gateways, ingests, replays }) {
   cpSync(SHIPPED, folder, { recursive: true });
-  rewrite(join(folder, 'listen.conf'), [[/^listen \d+/m, `listen 127.0.0.1:${port}`]]);
+  for (const [name, own] of /** @type {const} */ ([
+    ['listen.conf', port],
+    ['listen-operators.conf', operators],
+  ])) {
+    rewrite(join(folder, name), [[/^listen \d+/m, `listen 127.0.0.1:${own}`]]);
+  }
+  const [replay = 0, ...others] = replays;
   rewrite(join(folder, 'upstreams.conf'), [
-    [/^ *server gateway-1:.*\n/m, servers(gateways, ' max_fails=0')],
-    [/^ *server gateway-2:.*\n/m, ''],
+    [/^ *server gateway-1:.*\n/gm, servers(gateways, ' max_fails=0')],
+    [/^ *server gateway-2:.*\n/gm, ''],
     [/^ *server ingest:.*\n/m, servers(ingests, '')],
+    // The first that is left is that of the admin calls.
     [/^ *server replay:.*\n/m, servers(replays, '')],
+    [/^ *server replay:.*\n/m, servers([replay], '') + servers(others, ' backup')],
   ]);
   const file = join(folder, 'nginx.conf');
   rewrite(file, [

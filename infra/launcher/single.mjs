@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ROOT } from './checkout.mjs';
+import { consoleSettings, traceSettings } from './console.mjs';
 import { adoptStreams, createNatsUsers } from './nats-users.mjs';
 import { SERVICES } from './settings.mjs';
 import { guardedPlan, servicePlan } from './system.mjs';
@@ -21,6 +22,8 @@ import { guardedPlan, servicePlan } from './system.mjs';
 export function planSingle(options) {
   const { environment, folder, ports, natsServer, jaeger } = options;
   const users = createNatsUsers(folder);
+  const { gateway = 0, replay = 0 } = ports;
+  const forConsole = { ingest: {}, ...consoleSettings(environment, { page: gateway, replay }) };
   const services = SERVICES.map((name) =>
     servicePlan(name, {
       environment,
@@ -33,9 +36,10 @@ export function planSingle(options) {
           OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp}`,
           // A user who sends a sample request looks at its trace at once.
           OTEL_BSP_SCHEDULE_DELAY: '200',
+          ...traceSettings(environment, jaeger, ports.jaeger ?? 0),
         }),
       },
-      ...(natsServer !== undefined && { fixed: users.of(name) }),
+      fixed: { ...forConsole[name], ...(natsServer !== undefined && users.of(name)) },
     }),
   );
   return [

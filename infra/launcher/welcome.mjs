@@ -52,6 +52,7 @@ Tidemark is ready.
   replay   ${replay}  GET /v1/events
   NATS     ${environment.NATS_URL || `nats://127.0.0.1:${ports.nats}`}
   data     ${folder}
+  console  http://${host}:${ports.console ?? ports.gateway}/console/#token=${token}
 ${environment.NATS_URL ? '' : operatorLine(folder)}${jaegerUrl === undefined ? '' : `  traces   ${jaegerUrl}\n`}
 A token for a day, with every permission (\`npm run --silent token -- --help\` makes others):
 
@@ -78,6 +79,7 @@ export async function welcomeCluster({ environment, folder, ports, nginx, pids }
       gateway: entry('gateway'),
       ingest: entry('ingest'),
       replay: entry('replay'),
+      ...(nginx && { console: ports.operators ?? 0 }),
       nats: ports['nats-1'] ?? 0,
     },
   });

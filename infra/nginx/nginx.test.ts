@@ -40,6 +40,59 @@ describe.skipIf(!HAS_NGINX)('nginx (needs nginx)', () => {
     await system?.stop();
   });
 
+  test('operators: the console, admin calls and the rest have one origin; clients see none of the first two', async () => {
+    const headers = { authorization: `Bearer ${await makeToken('admin history:>', 'operator')}` };
+    const status = async (base: string, path: string) => {
+      const response = await fetch(base + path, { headers, redirect: 'manual' });
+      await response.body?.cancel();
+      return response.status;
+    };
+    const forOperators = [
+      '/console/configuration.json',
+      '/v1/admin/stats',
+      '/v1/admin/connections',
+      '/v1/admin/streams',
+    ];
+    for (const path of forOperators) {
+      expect(await status(proxy.operatorsUrl, path), path).toBe(200);
+      expect(await status(proxy.url, path), path).toBe(404);
+    }
+    // Answered by replay, where no rebuild was begun and no erasure recorded.
+    const { operatorsUrl } = proxy;
+    const rebuild = await fetch(`${operatorsUrl}/v1/admin/rebuild`, { headers });
+    expect(await rebuild.json()).toMatchObject({ message: 'No rebuild was begun.' });
+    expect(await status(operatorsUrl, '/v1/admin/erasures/nothing')).toBe(400);
+    expect(await status(operatorsUrl, '/v1/admin/erasures')).toBe(405);
+    expect(await status(operatorsUrl, '/console')).toBe(308);
+    for (const base of [operatorsUrl, proxy.url]) {
+      expect(await status(base, '/v1/me')).toBe(200);
+      expect(await status(base, '/v1/events?limit=1')).toBe(200);
+    }
+  });
+
+  test('operators: figures come each second, and not in heaps', async () => {
+    const headers = {
+      accept: 'text/event-stream',
+      authorization: `Bearer ${await makeToken('admin', 'operator', 30)}`,
+    };
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const response = await fetch(`${proxy.operatorsUrl}/v1/admin/stats`, { headers, signal });
+    const times: string[] = [];
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      const found = [...text.matchAll(/"time":"([^"]+)"/g)].map(([, time = '']) => time);
+      const [newest = ''] = found.slice(-1);
+      // Each is here before the next one is made.
+      if (found.length > times.length) expect(Date.now() - Date.parse(newest)).toBeLessThan(10_000);
+      times.splice(0, times.length, ...found);
+      if (times.length >= 3) break;
+    }
+    leaving.abort();
+    expect(new Set(times).size).toBe(3);
+  });
+
   test('nginx -t: the configuration as it is shipped: is valid', () => {
     expect(proxy.check()).toContain('test is successful');
   });

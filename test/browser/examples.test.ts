@@ -21,7 +21,8 @@ let folder: string;
 const started: ChildProcess[] = [];
 
 beforeAll(async () => {
-  system = await startSystem();
+  // As `npm start` has it for replay: other pages than the console's are refused.
+  system = await startSystem({ env: { TIDEMARK_ALLOWED_ORIGINS: 'http://127.0.0.1:1' } });
   folder = await mkdtemp(join(tmpdir(), 'tidemark-examples-'));
 });
 afterEach(() => {

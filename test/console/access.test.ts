@@ -2,9 +2,9 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import { type System, startSystem } from '../support/system.ts';
+import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type Console, openConsole, operatorToken } from './console.ts';
+import { type Console, openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 /* Who is let in, and to what. */
 
@@ -16,7 +16,7 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
   let opened: Console | undefined;
 
   beforeAll(async () => {
-    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startSystem()]);
+    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startConsoleSystem()]);
   });
 
   afterAll(async () => {

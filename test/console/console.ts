@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { freePorts } from '../support/free-ports.ts';
 import { makeToken } from '../support/services.ts';
-import type { System } from '../support/system.ts';
+import { type System, startSystem } from '../support/system.ts';
 
 /* The console as a person has it: a Chromium, a token, and what the browser complains about. */
 
@@ -32,6 +33,19 @@ export interface Console {
   /** Ways in which the page keeps somebody out, by axe-core. */
   barriers(): Promise<readonly string[]>;
   close(): Promise<void>;
+}
+
+/** A system whose first gateway serves the console, which reaches replay at its own address. */
+export async function startConsoleSystem({ gateways = 1 } = {}): Promise<System> {
+  const [port = 0] = await freePorts(1);
+  const system = await startSystem({
+    gateways: 0,
+    env: { TIDEMARK_ALLOWED_ORIGINS: `http://127.0.0.1:${port}` },
+  });
+  const console = { TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL: system.replay.url };
+  await system.startGateway({ ...console, TIDEMARK_GATEWAY_PORT: String(port) });
+  for (let count = 1; count < gateways; count++) await system.startGateway(console);
+  return system;
 }
 
 /** Opens the console of the system's first gateway with a token in its address; without one at the way in. */

@@ -2,10 +2,10 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import { type System, startSystem } from '../support/system.ts';
+import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
-import { openConsole, operatorToken } from './console.ts';
+import { openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 /* The console without a mouse. */
 
@@ -16,7 +16,7 @@ describe.skipIf(executable === undefined)('console: keyboard (needs Chromium)', 
   let system: System;
 
   beforeAll(async () => {
-    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startSystem()]);
+    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startConsoleSystem()]);
   });
 
   afterAll(async () => {

@@ -1,9 +1,9 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
-import { type System, startSystem } from '../support/system.ts';
+import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type ConsoleOptions, openConsole, operatorToken } from './console.ts';
+import { type ConsoleOptions, openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 /* Whether everybody can read and use each page: by axe-core, at each width, in each theme, within the policy of the page. */
 
@@ -24,7 +24,7 @@ describe.skipIf(executable === undefined)('console: looks (needs Chromium)', () 
   beforeAll(async () => {
     [browser, system, token] = await Promise.all([
       startBrowser(executable ?? ''),
-      startSystem({ gateways: 2 }),
+      startConsoleSystem({ gateways: 2 }),
       operatorToken(),
     ]);
     const events = Array.from({ length: 20 }, (_, index) => ({

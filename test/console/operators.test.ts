@@ -2,10 +2,10 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import { type System, startSystem } from '../support/system.ts';
+import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
-import { type Console, openConsole, operatorToken } from './console.ts';
+import { type Console, openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 /* What operators see of a running system, and what they do to it. */
 
@@ -19,7 +19,7 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
   beforeAll(async () => {
     [browser, system] = await Promise.all([
       startBrowser(executable ?? ''),
-      startSystem({ gateways: 2 }),
+      startConsoleSystem({ gateways: 2 }),
     ]);
     opened = await openConsole(browser, system, await operatorToken());
   });

@@ -1,9 +1,9 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
-import { type System, startSystem } from '../support/system.ts';
+import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { openConsole, operatorToken } from './console.ts';
+import { openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 /* What the console says while the gateway is away. */
 
@@ -14,7 +14,7 @@ describe.skipIf(executable === undefined)('console: outages (needs Chromium)', (
   let system: System;
 
   beforeAll(async () => {
-    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startSystem()]);
+    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startConsoleSystem()]);
   });
 
   afterAll(async () => {
@@ -37,7 +37,8 @@ describe.skipIf(executable === undefined)('console: outages (needs Chromium)', (
 
   test('a page: asked for while the gateway is away: says so, and comes when it is back', async () => {
     const { page, go, close } = await openConsole(browser, system, await operatorToken());
-    await page.getByText('Events in', { exact: true }).waitFor();
+    // The page has then loaded the files of the other pages too.
+    await page.waitForLoadState('networkidle').catch(() => undefined);
     await system.gateway.kill('SIGKILL');
     await go('streams');
     await page.getByText('The service cannot be reached.').waitFor();

@@ -38,6 +38,8 @@ export interface NginxOptions {
 /** A real nginx in front of a system. */
 export interface Nginx {
   readonly url: string;
+  /** Where operators have the console and the admin calls. */
+  readonly operatorsUrl: string;
   /** With TLS: the certificate, signed by itself. */
   readonly certificate: string | undefined;
   /** Of requests and of errors. */
@@ -55,7 +57,7 @@ export async function startNginx(
 ): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-nginx-'));
   cpSync(SHIPPED, folder, { recursive: true });
-  const [port = 0] = await freePorts(1);
+  const [port = 0, operatorsPort = 0] = await freePorts(2);
   writeFileSync(join(folder, 'upstreams.conf'), upstreams(system));
   const certificate = tls ? makeCertificate(folder) : undefined;
   const listen = join(folder, 'listen.conf');
@@ -66,18 +68,24 @@ export async function startNginx(
     ['/run/secrets/tls_certificate', join(folder, 'certificate.pem')],
     ['/run/secrets/tls_key', join(folder, 'key.pem')],
   ]);
-  const file = join(folder, 'nginx.conf');
-  rewrite(file, [
-    [/60s/g, `${READ_TIMEOUT_S}s`],
-    [/\/tmp\/nginx/g, join(folder, 'nginx')],
-    ['/dev/stdout', join(folder, 'access.log')],
-    ...changes,
+  rewrite(join(folder, 'listen-operators.conf'), [
+    [/^listen \d+/m, `listen 127.0.0.1:${operatorsPort}`],
   ]);
+  const file = join(folder, 'nginx.conf');
+  for (const changed of [file, join(folder, 'server.conf')]) {
+    rewrite(changed, [
+      [/60s/g, `${READ_TIMEOUT_S}s`],
+      [/\/tmp\/nginx/g, join(folder, 'nginx')],
+      ['/dev/stdout', join(folder, 'access.log')],
+      ...changes,
+    ]);
+  }
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const start = () => launch(file, () => answers(url, certificate));
   let child = await start();
   return {
     url,
+    operatorsUrl: `http://127.0.0.1:${operatorsPort}`,
     certificate,
     log: () =>
       ['access.log', 'error.log'].map((name) => readFileSync(join(folder, name), 'utf8')).join(''),
@@ -101,7 +109,7 @@ function upstreams({ gateways, ingest, replay }: System): string {
       return gateway ? `  server 127.0.0.1:${gateway.port}${options}\n` : '';
     })
     .replace(/ingest:\d+/, `127.0.0.1:${ingest.port}`)
-    .replace(/replay:\d+/, `127.0.0.1:${replay.port}`);
+    .replace(/replay:\d+/g, `127.0.0.1:${replay.port}`);
 }
 
 function rewrite(file: string, replacements: readonly [RegExp | string, string][]): void {

@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals';
 import type { Configuration } from './types.ts';
 
-/** Which service answers a request. */
-export type ServiceName = 'gateway' | 'replay';
+/** Where a request goes: `page` is the gateway, or its admin port, that the page came from. */
+export type ServiceName = 'page' | 'gateway' | 'replay';
 
 /** An answer that has not come by then does not come. */
 const LOAD_MS = 10_000;
@@ -20,8 +20,9 @@ export async function loadConfiguration(): Promise<void> {
   configuration.value = (await answer.json()) as Configuration;
 }
 
-/** Where a service is, without a slash at the end. The console is at `<gateway>/console/`. */
+/** Where a service is, without a slash at the end. The console is at `<page>/console/`. */
 export function serviceUrl(service: ServiceName): string {
-  const own = new URL('..', document.baseURI).href;
-  return (configuration.value?.[service] ?? own).replace(/\/$/, '');
+  const page = new URL('..', document.baseURI).href;
+  const url = service === 'page' ? null : configuration.value?.[service];
+  return (url ?? page).replace(/\/$/, '');
 }

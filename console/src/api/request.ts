@@ -19,7 +19,7 @@ export class ApiError extends Error {
 }
 
 export interface CallOptions {
-  /** `gateway` if absent. */
+  /** If absent: `page` for what operators call and for `/v1/me`, which may be on an admin port, or else `gateway`. */
   readonly service?: ServiceName;
   /** Parameters; those that are `undefined` or empty are left out. */
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -54,7 +54,7 @@ export async function call<Answer>(
 export async function open(
   method: string,
   path: string,
-  { service = 'gateway', query, body, headers, signal }: CallOptions,
+  { service = usualService(path), query, body, headers, signal }: CallOptions,
   limit?: AbortSignal,
 ): Promise<Response> {
   const token = 'token' in session.value ? session.value.token : '';
@@ -79,6 +79,10 @@ export async function open(
   const isSame = 'token' in session.value && session.value.token === token;
   if (error.status === 401 && isSame) end(error.message);
   throw error;
+}
+
+function usualService(path: string): ServiceName {
+  return path.startsWith('/v1/admin/') || path === '/v1/me' ? 'page' : 'gateway';
 }
 
 function address(service: ServiceName, path: string, query: CallOptions['query'] = {}): string {

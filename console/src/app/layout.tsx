@@ -10,6 +10,9 @@ import { allowedPages, PAGES } from './pages.ts';
 import { ShortcutHelp } from './shortcut-help.tsx';
 import { TopBar } from './top-bar.tsx';
 
+/** After the first page has what it needs. */
+const LOAD_REST_MS = 1500;
+
 /** Browsers run a longer timer at once. */
 const TIMER_MOST_MS = 2 ** 31 - 1;
 
@@ -35,6 +38,7 @@ export function Layout() {
   );
   useEffect(() => (mayAdmin() ? followStats() : undefined), []);
   useEffect(endWithToken, []);
+  useEffect(loadAllPages, []);
   useEffect(() => {
     document.title = page ? `${page.title} · Tidemark` : 'Tidemark';
   }, [page]);
@@ -58,6 +62,14 @@ export function Layout() {
 
 function focusSearch(): void {
   document.querySelector<HTMLElement>('main [data-search]')?.focus();
+}
+
+/** So that each page can still be shown while the gateway is away, or after an upgrade of it. */
+function loadAllPages(): (() => void) | undefined {
+  const timer = setTimeout(() => {
+    for (const page of allowedPages()) page.load().catch(() => undefined);
+  }, LOAD_REST_MS);
+  return () => clearTimeout(timer);
 }
 
 /** Ends the session when its token expires, also where no request would notice. */

@@ -94,13 +94,24 @@ function serviceOf(method, path, { gateway, ingest, replay }) {
 /** @param {string} target @param {Parameters<Handler>[0]} incoming @param {Parameters<Handler>[1]} response */
 function forward(target, incoming, response) {
   const { method, headers } = incoming;
-  const outgoing = request(`${target}${incoming.url}`, { method, headers }, (answered) => {
+  const passed = { ...headers, ...(isOwnOrigin(incoming) && { origin: undefined }) };
+  const options = { method, headers: passed };
+  const outgoing = request(`${target}${incoming.url}`, options, (answered) => {
     response.writeHead(answered.statusCode ?? 502, answered.headers);
     answered.pipe(response);
   });
   outgoing.once('error', () => response.destroy());
   response.once('close', () => outgoing.destroy());
   incoming.pipe(outgoing);
+}
+
+/**
+ * To the services this site is one of their own pages, whatever TIDEMARK_ALLOWED_ORIGINS says of others.
+ *
+ * @param {import('node:http').IncomingMessage} request
+ */
+function isOwnOrigin({ headers: { origin, host } }) {
+  return origin === `http://${host}`;
 }
 
 /**
@@ -113,8 +124,11 @@ function tunnel(target, request, socket, head) {
   const { hostname, port } = new URL(target);
   const upstream = connect(Number(port), hostname, () => {
     const lines = [`GET ${request.url} HTTP/1.1`];
-    for (let at = 0; at < request.rawHeaders.length; at += 2)
-      lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`);
+    for (let at = 0; at < request.rawHeaders.length; at += 2) {
+      const name = request.rawHeaders[at];
+      if (name?.toLowerCase() === 'origin' && isOwnOrigin(request)) continue;
+      lines.push(`${name}: ${request.rawHeaders[at + 1]}`);
+    }
     upstream.write(`${lines.join('\r\n')}\r\n\r\n`);
     upstream.write(head);
     upstream.pipe(socket).pipe(upstream);
