@@ -38,7 +38,8 @@ describe('directions', () => {
     const wrong = imports.filter(({ file, name }) => {
       if (!name.startsWith('@tidemark/')) return false;
       const part = partOf(file);
-      return !mayImportLibrary(PARTS[part], name) || !declared(part, name);
+      const library = packageOf(name);
+      return !mayImportLibrary(PARTS[part], library) || !declared(part, library);
     });
     expect(wrong).toEqual([]);
   });

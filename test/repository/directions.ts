@@ -121,7 +121,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'erasing',
     'rebuilding',
   ],
-  console: ['api', 'ui', 'pages', 'app'],
+  console: ['api', 'ui', 'events', 'pages', 'app'],
 };
 
 /** The hot path has no `await`, and imports only protocol and small structures. */
