@@ -16,9 +16,11 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { consoleSettings, traceSettings } from './console.mjs';
 import { parseDuration } from './duration.mjs';
 import { makePrivate, makeWritable } from './folders.mjs';
+import { cachedJaeger } from './jaeger.mjs';
 import { takeLock } from './lock.mjs';
 import { readable } from './log-lines.mjs';
 import { freePorts } from './ports.mjs';
@@ -192,4 +194,44 @@ test('log lines: nats-server: warnings are shown, what is usual is not', () => {
   expect(readable('nats', '[7] 2026/01/31 12:00:00.000001 [WRN] low on disk')).toMatch(
     /nats {5}WRN low on disk$/,
   );
+});
+
+describe('settings for the page of the console', () => {
+  const ports = { page: 8080, replay: 8082 };
+
+  test('npm start: replay takes both names of the page, and the page knows replay', () => {
+    expect(consoleSettings({}, ports)).toEqual({
+      gateway: { TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL: 'http://127.0.0.1:8082' },
+      replay: { TIDEMARK_ALLOWED_ORIGINS: 'http://127.0.0.1:8080,http://localhost:8080' },
+    });
+  });
+
+  test('own origins and address in the environment: they count, and the page too', () => {
+    const environment = {
+      TIDEMARK_ALLOWED_ORIGINS: 'https://app.example',
+      TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL: 'https://replay.example',
+    };
+    const origins = {
+      TIDEMARK_ALLOWED_ORIGINS: 'https://app.example,http://127.0.0.1:8080,http://localhost:8080',
+    };
+    expect(consoleSettings(environment, ports)).toEqual({
+      gateway: { TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL: 'https://replay.example', ...origins },
+      replay: origins,
+    });
+  });
+
+  test('behind nginx: nothing, unless origins are listed', () => {
+    expect(consoleSettings({}, { page: 8116 })).toEqual({ gateway: {}, replay: {} });
+    const environment = { TIDEMARK_ALLOWED_ORIGINS: 'https://app.example' };
+    const { replay } = consoleSettings(environment, { page: 8116 });
+    expect(replay.TIDEMARK_ALLOWED_ORIGINS).toContain(',http://localhost:8116');
+  });
+
+  test('traces: the Jaeger that tests built has no pages', () => {
+    const environment = { HOME: '/home/somebody' };
+    const built = traceSettings(environment, cachedJaeger(environment), 16686);
+    expect(built.TIDEMARK_GATEWAY_JAEGER_PAGE).toBe('http://127.0.0.1:16686/api/traces');
+    const other = traceSettings(environment, '/usr/bin/jaeger', 16686);
+    expect(other.TIDEMARK_GATEWAY_JAEGER_PAGE).toBe('http://127.0.0.1:16686/trace');
+  });
 });

@@ -4,7 +4,7 @@ import { reachableHost } from './settings.mjs';
 import { makeToken } from './token.mjs';
 
 const TOKEN_TTL_SECONDS = 24 * 3600;
-const SCOPE = 'subscribe:> publish:> history:> admin';
+const SCOPE = 'subscribe:> publish:> history:> inbox:> admin';
 const EVENT = `-H "Content-Type: application/json" \\
     -d '{"type": "order.paid", "topic": "orders.42", "data": {"total": 7}}'`;
 

@@ -9,6 +9,9 @@ import { openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 const executable = findChromium();
 
+const LOADED_PAGES =
+  "performance.getEntriesByType('resource').filter(({ name }) => /page-[^/]*\\.js$/.test(name)).length";
+
 describe.skipIf(executable === undefined)('console: outages (needs Chromium)', () => {
   let browser: Browser;
   let system: System;
@@ -37,8 +40,8 @@ describe.skipIf(executable === undefined)('console: outages (needs Chromium)', (
 
   test('a page: asked for while the gateway is away: says so, and comes when it is back', async () => {
     const { page, go, close } = await openConsole(browser, system, await operatorToken());
-    // The page has then loaded the files of the other pages too.
-    await page.waitForLoadState('networkidle').catch(() => undefined);
+    // The files of the other pages are loaded early.
+    await until(async () => (await page.evaluate<number>(LOADED_PAGES)) === 8);
     await system.gateway.kill('SIGKILL');
     await go('streams');
     await page.getByText('The service cannot be reached.').waitFor();

@@ -25,7 +25,7 @@ interface ChartProps {
   readonly label: string;
 }
 
-const HEIGHT = 118;
+const HEIGHT = 124;
 const AXIS_WIDTH = 54;
 /** All charts of the page show the same time under the pointer. */
 const SYNC = 'console';
@@ -86,14 +86,14 @@ function plotOptions(
     width,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 22, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: SYNC }, points: { size: 6 } },
     scales: {
       x: { time: true, range: (_, first) => timeRange(first, spanMs) },
       y: { range: (_, __, most) => [0, Math.max(least, (most ?? 0) * 1.1)] },
     },
     axes: [
-      { ...axis, size: 19, gap: 2, space: 70, values: (_, marks) => marks.map(clockMark) },
+      { ...axis, size: 24, gap: 5, space: 70, values: (_, marks) => marks.map(clockMark) },
       { ...axis, size: AXIS_WIDTH, gap: 6, space: 32, values: (_, marks) => marks.map(format) },
     ],
     series: [

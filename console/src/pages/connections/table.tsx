@@ -46,7 +46,7 @@ function Topics({ one: { subscriptions, subscriptionsLeftOut = 0 } }: { one: Con
   const more = topics.length - 1;
   const extra = more > 0 || subscriptionsLeftOut > 0;
   return (
-    <span class="topics" title={topics.join('\n')}>
+    <span class="topic-cell" title={topics.join('\n')}>
       <code>{first}</code>
       {extra && <span class="quiet">+{subscriptionsLeftOut > 0 ? `${more} …` : more}</span>}
     </span>

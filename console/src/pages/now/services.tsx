@@ -22,7 +22,6 @@ export function GatewayTable({ rows }: { rows: readonly GatewayStats[] }) {
         { name: 'Subscriptions', number: true, show: (one) => count(one.subscriptions) },
         { name: 'In per s', number: true, show: (one) => short(one.eventsInPerSecond) },
         { name: 'Out per s', number: true, show: (one) => short(one.eventsOutPerSecond) },
-        { name: 'Bytes per s', number: true, show: (one) => bytes(one.bytesOutPerSecond) },
         { name: 'Delay p50 / p99', number: true, show: (one) => quantiles(one.deliveryMs) },
         { name: 'Catch-ups', number: true, show: (one) => count(one.catchUps) },
         { name: 'Slow', number: true, show: (one) => <SlowLink gateway={one} /> },
