@@ -48,13 +48,15 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
 
   const publish = (page: Page, name: string) =>
     page.getByRole('button', { name, exact: true }).click();
+  const untilLive = (page: Page) =>
+    page.locator('.panel-head .badge', { hasText: /^live$/ }).waitFor();
   const figure = async (page: Page, name: string) =>
     (await page.locator('dt', { hasText: name }).locator('..').locator('dd').textContent()) ?? '';
   const boxes = (page: Page, how: string) => page.locator(`.try-events .try-box.${how}`);
 
   test('cut off and back: its socket is closed, nothing is lost, and what was missed is marked', async () => {
     const page = await open();
-    await page.getByText('live', { exact: true }).first().waitFor();
+    await untilLive(page);
     await publish(page, 'Publish one event');
     await publish(page, 'Publish one event');
     await page.getByText('2 live, 0 caught up').waitFor();
@@ -85,7 +87,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
 
   test('the gateway killed: comes back by itself, and catches up', async () => {
     const page = await open();
-    await page.getByText('live', { exact: true }).first().waitFor();
+    await untilLive(page);
     await publish(page, 'Publish one event');
     await page.getByText('1 live, 0 caught up').waitFor();
     const topic = await page.getByRole('textbox', { name: 'Topic' }).inputValue();
@@ -99,7 +101,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
   test('only the newest after an absence: the others are skipped, and shown as such', async () => {
     const page = await open();
     await page.getByLabel('Only the newest event after an absence').check();
-    await page.getByText('live', { exact: true }).first().waitFor();
+    await untilLive(page);
     await publish(page, 'Publish one event');
     await page.getByText('1 live, 0 caught up').waitFor();
     await page.getByRole('switch', { name: 'Connection' }).click();
@@ -115,7 +117,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
     await page.getByText('Which topic?').waitFor();
     await page.getByRole('textbox', { name: 'Topic' }).fill('orders.7');
     await page.getByRole('button', { name: 'Begin anew' }).click();
-    await page.getByText('live', { exact: true }).first().waitFor();
+    await untilLive(page);
     await page.getByText('The token may not publish to').waitFor();
     await system.publisher.store(numbered('orders.7', 1));
     await page.getByText('1 live, 0 caught up').waitFor();
@@ -123,7 +125,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
 
   test('left for another page: both connections are closed', async () => {
     const page = await open();
-    await page.getByText('live', { exact: true }).first().waitFor();
+    await untilLive(page);
     await publish(page, 'Publish one event');
     await page.getByText('1 live, 0 caught up').waitFor();
     await opened?.go('streams');

@@ -1,4 +1,3 @@
-import { useEffect, useState } from 'preact/hooks';
 import { mayAny, me } from '../../api/session.ts';
 import { useFeed } from '../../events/use-feed.ts';
 import { replaceQuery, route } from '../../ui/route.ts';
@@ -16,9 +15,6 @@ export default function TopicsPage() {
   const { tree = '>', ...choice } = readChoice(route.value.query, permissions);
   const feed = useFeed(choice);
   const change = (more: Partial<TopicsQuery>) => replaceQuery({ tree, ...choice, ...more });
-  const [typed, setTyped] = useState(0);
-  // The pattern may have been chosen in the tree: the field shows it then.
-  useEffect(() => setTyped((before) => before + 1), [choice.topics]);
   if (!mayAny('history')) {
     return (
       <Empty title="This token may not read the history of any topic.">
@@ -35,7 +31,7 @@ export default function TopicsPage() {
         select={(topics) => change({ topics })}
       />
       <div class="stack topics-events">
-        <EventsPanel key={typed} choice={choice} feed={feed} change={change} />
+        <EventsPanel key={choice.topics} choice={choice} feed={feed} change={change} />
         {mayAny('publish') && <PublishPanel topics={choice.topics} feed={feed} />}
       </div>
     </div>

@@ -89,6 +89,7 @@ function Row({ row, height, isAt, isSelected, rate, toggle, select }: RowProps) 
       aria-selected={isSelected}
       aria-expanded={isBranch ? isOpen : undefined}
       class={`topics-row ${isAt ? 'at' : ''}`}
+      title={node.own && `Its newest event is at ${node.own.last}`}
       style={{ height: `${height}px`, paddingLeft: `${8 + (level - 1) * 16}px` }}
       onClick={(event) => {
         const isArrow = (event.target as Element).closest('.topics-arrow') !== null;

@@ -43,6 +43,7 @@ export class Trial {
   readonly #looking: ReturnType<typeof setInterval>;
   #client: Tidemark | undefined;
   #subscription: Subscription | undefined;
+  #isLive = false;
   #number = 0;
   #isDrawing = false;
 
@@ -59,7 +60,10 @@ export class Trial {
     const client = openClient();
     client.on('status', (status) => {
       this.status.value = status;
+      // What comes from now on was missed, until the subscription says that it is live again.
+      if (status.state !== 'live') this.#isLive = false;
     });
+    this.#isLive = false;
     const options = {
       after: this.position.value ?? 'latest',
       ...(latestOnly && { deliver: 'latest' as const }),
@@ -108,12 +112,11 @@ export class Trial {
 
   async #follow(subscription: Subscription): Promise<void> {
     const isMine = () => this.#subscription === subscription;
-    let isLive = false;
     try {
       for await (const message of subscription.messages()) {
         if (!isMine()) return;
-        if (message.type === 'live') isLive = true;
-        this.#take(message, isLive);
+        if (message.type === 'live') this.#isLive = true;
+        this.#take(message);
         this.#draw();
       }
     } catch (error) {
@@ -123,11 +126,11 @@ export class Trial {
     }
   }
 
-  #take(message: Message, isLive: boolean): void {
+  #take(message: Message): void {
     if (message.type === 'event') {
       const event = message.event as CloudEvent;
       this.#list.came(message.cursor, event, {
-        how: isLive ? 'live' : 'catch-up',
+        how: this.#isLive ? 'live' : 'catch-up',
         atMs: performance.now(),
       });
     } else if (message.type === 'gap') {
