@@ -68,6 +68,7 @@ export class IngestTransport implements Transport<Published> {
     const ending = new AbortController();
     const end = () => ending.abort();
     const timer = setTimeout(end, this.#attemptMs);
+    if (signal.aborted) end();
     signal.addEventListener('abort', end);
     try {
       const response = await fetch(this.#url, {

@@ -1,3 +1,4 @@
+import { pause } from './backoff.ts';
 import { splitChunks } from './chunks.ts';
 import { closedError, type Fault, TidemarkPublisherError } from './errors.ts';
 import {
@@ -88,10 +89,10 @@ export class QueuedPublisher<Result> {
 
   async close({ withinMs }: CloseOptions = {}): Promise<void> {
     this.#isClosed = true;
-    const timer =
-      withinMs === undefined ? undefined : setTimeout(() => this.#queue.abort(), withinMs);
-    await this.#queue.idle();
-    clearTimeout(timer);
+    const idle = this.#queue.idle();
+    if (withinMs === undefined) return idle;
+    await pause(withinMs, idle);
+    this.#queue.abort();
   }
 
   #add(

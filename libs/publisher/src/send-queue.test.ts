@@ -26,8 +26,11 @@ class FakeStream implements Transport<string> {
   attempts = 0;
   attemptsMost = 0;
 
-  constructor(outcomes: readonly Outcome[]) {
+  readonly #namesFaults: boolean;
+
+  constructor(outcomes: readonly Outcome[], namesFaults = true) {
     this.outcomes = outcomes.toReversed();
+    this.#namesFaults = namesFaults;
   }
 
   /** The queue would answer an error of this stream by sending each event alone. */
@@ -61,7 +64,7 @@ class FakeStream implements Transport<string> {
         code: 'invalid_event',
         message,
         retryable: false,
-        faults,
+        faults: this.#namesFaults || events.length === 1 ? faults : [],
       });
     }
     if (outcome !== 'away') {
@@ -101,8 +104,8 @@ const topics = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), {
 
 test('queue, failures of every kind: each event is stored once, in the order of its topic', async () => {
   await fc.assert(
-    fc.asyncProperty(outcomes, topics, async (plan, names) => {
-      const stream = new FakeStream(plan);
+    fc.asyncProperty(outcomes, topics, fc.boolean(), async (plan, names, namesFaults) => {
+      const stream = new FakeStream(plan, namesFaults);
       const queue = new SendQueue(stream);
       const events = names.map((topic, n) => queued(topic, n % 9 === 5 ? `wrong-${n}` : `${n}`));
       const ends = Promise.allSettled(events.map(({ stored }) => stored));
@@ -149,6 +152,26 @@ test('parcel with several topics: waits for each of them, and holds each up', as
   expect(place('1a')).toBeLessThan(place('2a'));
   expect(place('2b')).toBeLessThan(place('3b'));
   expect(place('1c')).toBeLessThan(place('2a'));
+});
+
+test('one wrong event among many, not named: is found by halves', async () => {
+  const attempts: number[] = [];
+  const queue = new SendQueue<string>({
+    eventsMax: 1000,
+    bytesMax: 1e6,
+    attemptsMax: 1,
+    async send({ events }) {
+      attempts.push(events.length);
+      if (!events.some(({ id }) => id === '400')) return events.map(({ id }) => id);
+      const body = { code: 'forbidden', message: 'no', retryable: false };
+      throw new TidemarkPublisherError(body);
+    },
+  });
+  const events = Array.from({ length: 1000 }, (_, n) => queued(`t${n}`, `${n}`));
+  for (const one of events) queue.add({ events: [one], shared: true });
+  const ends = await Promise.allSettled(events.map(({ stored }) => stored));
+  expect(ends.filter(({ status }) => status === 'rejected')).toEqual([ends[400]]);
+  expect(attempts.length).toBeLessThan(30);
 });
 
 test('refused token: is the end of all that share the request, without a further one', async () => {

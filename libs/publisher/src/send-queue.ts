@@ -177,7 +177,7 @@ export class SendQueue<Result> {
 
   /**
    * What is wrong with one event of a shared request concerns its caller alone: those that the faults name are sent
-   * alone, or all of them where they name none, and get an answer of their own. A refused token concerns all.
+   * apart and get an answer of their own. Where they name none, each half is. A refused token concerns all.
    */
   async #refuse(
     together: readonly Waiting<Result>[],
@@ -191,9 +191,12 @@ export class SendQueue<Result> {
     }
     const named = new Set(error.faults.map(({ path }) => left[placeOf(path)]));
     const isNamed = ({ events }: Waiting<Result>) => events.some((one) => named.has(one));
-    const apart = together.some(isNamed) ? together.filter(isNamed) : together;
-    await this.#deliver(together.filter((one) => !apart.includes(one)));
-    for (const one of apart) await this.#deliver([one]);
+    const apart = together.filter(isNamed);
+    const middle = Math.ceil(together.length / 2);
+    const parts = apart.length
+      ? [together.filter((one) => !isNamed(one)), ...apart.map((one) => [one])]
+      : [together.slice(0, middle), together.slice(middle)];
+    for (const part of parts) await this.#deliver(part);
   }
 }
 
