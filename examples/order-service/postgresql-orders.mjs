@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createOutbox, schemaFor } from '@tidemark/publisher/outbox';
 import pg from 'pg';
-import { alreadyPaid, eventOf, notFound, sameOrder } from './order.mjs';
+import { alreadyPaid, eventOf, notFound, OrderError, sameOrder } from './order.mjs';
 
 /** @typedef {import('./order.mjs').Order} Order */
 
@@ -40,7 +40,9 @@ export class PostgresqlOrders {
       statement_timeout: STATEMENT_MS,
       query_timeout: ANSWER_MS,
     });
-    // An idle connection that breaks is replaced when the next one is needed.
+    // Without a listener a connection that breaks would end the process, whether it is idle or in use. It is replaced
+    // when the next one is needed. (The listener is set here because a connection may break before `connect` resolves.)
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
     this.#pool.on('error', (error) => console.error(`An idle connection broke: ${error.message}`));
   }
 
@@ -142,23 +144,31 @@ export class PostgresqlOrders {
     const db = await this.#pool.connect();
     /** @type {Error | undefined} */
     let broken;
-    /** @param {Error} error */
-    const onError = (error) => {
-      broken = error;
-    };
-    // Without a listener a connection that breaks between two statements would end the process.
-    db.on('error', onError);
     try {
       await db.query('BEGIN');
       const result = await work(db);
       await db.query('COMMIT');
       return result;
     } catch (error) {
-      await db.query('ROLLBACK').catch(onError);
+      broken = await rollBack(db, error);
       throw error;
     } finally {
-      db.off('error', onError);
       db.release(broken);
     }
   }
+}
+
+/**
+ * Ends a transaction after an error.
+ *
+ * @param {pg.PoolClient} db @param {unknown} error
+ * @returns {Promise<Error | undefined>} why the connection has to be closed; the server rolls back then
+ */
+async function rollBack(db, error) {
+  const hasAnswered = error instanceof OrderError || error instanceof pg.DatabaseError;
+  if (!hasAnswered) return new Error('The connection may never answer.', { cause: error });
+  return db.query('ROLLBACK').then(
+    () => undefined,
+    (/** @type {Error} */ failure) => failure,
+  );
 }
