@@ -33,7 +33,7 @@ describe('the command line', () => {
   test.each([
     ['a command', ['tial', 'x'], 'Did you mean tail?'],
     ['an option', ['head', '--topcis', 'x'], 'Did you mean --topics?'],
-    ['a profile', ['head', '--profile', 'tst'], 'Did you mean test?'],
+    ['a profile', ['head', '--profile', 'tets'], 'Did you mean test?'],
     ['a value', ['tail', 'x', '--deliver', 'latst'], 'Did you mean latest?'],
   ])('a mistyped name of %s: exit code 2, with the closest one', async (_what, args, words) => {
     const { code, stdout, stderr } = await cli.run(args);
