@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -155,6 +156,22 @@ describe('the command line', () => {
     running.child.stdout?.once('data', () => running.child.stdout?.destroy());
     expect(await running.ended).toBe(141);
     expect(running.stderr).toBe('');
+  });
+
+  test('completion: bash completes commands, their commands and their options', async () => {
+    const { stdout: script } = await cli.run(['completion', 'bash']);
+    const complete = (...words: string[]) => {
+      const list = words.map((word) => `'${word}'`).join(' ');
+      const program = `${script}\nCOMP_WORDS=(tidemark ${list}); COMP_CWORD=${words.length}; _tidemark; echo "\${COMPREPLY[@]}"`;
+      return execFileSync('bash', ['-c', program], { encoding: 'utf8', cwd: cli.folder }).split(
+        /\s+/,
+      );
+    };
+    expect(complete('pub')).toContain('publish');
+    expect(complete('inbox', 'mar')).toContain('mark');
+    expect(complete('--json', 'tail', '--un')).toEqual(['--until-live', '']);
+    expect((await cli.run(['completion', 'fish'])).stdout).toContain('-l until-live -d');
+    expect((await cli.run(['completion', 'bsh'])).stderr).toContain('Did you mean bash?');
   });
 
   test('in a pipe: no colours; in a terminal: colours, unless something says no', async () => {
