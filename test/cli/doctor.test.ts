@@ -3,6 +3,7 @@ import { STREAM_NAME } from '@tidemark/nats';
 import { describe, expect, test } from 'vitest';
 import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts';
 import { NATS_PASSWORD } from '../support/nats-server.ts';
+import { HAS_NGINX, startNginx } from '../support/nginx.ts';
 import { type Service, startService } from '../support/services.ts';
 import { startSystem, withNats } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -76,6 +77,41 @@ describe('doctor', () => {
       await system.stop();
     }
   });
+
+  test.skipIf(!HAS_NGINX)(
+    'behind the nginx that is shipped (needs nginx): one URL is enough',
+    async () => {
+      const system = await startSystem();
+      const nginx = await startNginx(system);
+      const cli = await CommandLine.for(system);
+      try {
+        const args = ['doctor', '--json', '--gateway', nginx.url, '--admin', system.gateway.url];
+        const { code, rows } = await cli.run(args);
+        const levels = rows.map(({ check, level }) => `${check} ${level}`);
+        expect(levels).toEqual(
+          expect.arrayContaining([
+            'gateway ok',
+            'ingest ok',
+            'replay ok',
+            'instances ok',
+            'sse ok',
+            'websocket ok',
+          ]),
+        );
+        expect(code).toBe(0);
+        await system.ingest.kill();
+        const without = await cli.run(args);
+        const wrong = without.rows
+          .filter(({ level }) => level === 'fault')
+          .map(({ check }) => check);
+        expect(wrong).toEqual(['ingest']);
+      } finally {
+        cli.remove();
+        await nginx.stop();
+        await system.stop();
+      }
+    },
+  );
 
   test('a cluster that has lost a server: names the copy that is away', {
     timeout: 180_000,
