@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -33,7 +34,7 @@ describe('the command line', () => {
   test.each([
     ['a command', ['tial', 'x'], 'Did you mean tail?'],
     ['an option', ['head', '--topcis', 'x'], 'Did you mean --topics?'],
-    ['a profile', ['head', '--profile', 'tst'], 'Did you mean test?'],
+    ['a profile', ['head', '--profile', 'tets'], 'Did you mean test?'],
     ['a value', ['tail', 'x', '--deliver', 'latst'], 'Did you mean latest?'],
   ])('a mistyped name of %s: exit code 2, with the closest one', async (_what, args, words) => {
     const { code, stdout, stderr } = await cli.run(args);
@@ -155,6 +156,22 @@ describe('the command line', () => {
     running.child.stdout?.once('data', () => running.child.stdout?.destroy());
     expect(await running.ended).toBe(141);
     expect(running.stderr).toBe('');
+  });
+
+  test('completion: bash completes commands, their commands and their options', async () => {
+    const { stdout: script } = await cli.run(['completion', 'bash']);
+    const complete = (...words: string[]) => {
+      const list = words.map((word) => `'${word}'`).join(' ');
+      const program = `${script}\nCOMP_WORDS=(tidemark ${list}); COMP_CWORD=${words.length}; _tidemark; echo "\${COMPREPLY[@]}"`;
+      return execFileSync('bash', ['-c', program], { encoding: 'utf8', cwd: cli.folder }).split(
+        /\s+/,
+      );
+    };
+    expect(complete('pub')).toContain('publish');
+    expect(complete('inbox', 'mar')).toContain('mark');
+    expect(complete('--json', 'tail', '--un')).toEqual(['--until-live', '']);
+    expect((await cli.run(['completion', 'fish'])).stdout).toContain('-l until-live -d');
+    expect((await cli.run(['completion', 'bsh'])).stderr).toContain('Did you mean bash?');
   });
 
   test('in a pipe: no colours; in a terminal: colours, unless something says no', async () => {

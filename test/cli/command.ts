@@ -42,6 +42,11 @@ export interface RunOptions {
   readonly columns?: number;
 }
 
+/** Where the parts of a system are. */
+export interface Places extends Pick<System, 'gateway' | 'ingest' | 'replay'> {
+  readonly nats: { readonly url: string };
+}
+
 /** The command line with a home of its own, and a profile for a system. */
 export class CommandLine {
   readonly folder = mkdtempSync(join(tmpdir(), 'tidemark-cli-'));
@@ -64,9 +69,7 @@ export class CommandLine {
   }
 
   /** For the services of a system, with a token that may do everything. */
-  static async for(
-    system: Pick<System, 'gateway' | 'ingest' | 'replay' | 'nats'>,
-  ): Promise<CommandLine> {
+  static async for(system: Places): Promise<CommandLine> {
     const line = new CommandLine({ TIDEMARK_TOKEN: await makeToken(OPERATOR_SCOPE, 'operator') });
     const { gateway, ingest, replay, nats } = system;
     line.writeProfiles({

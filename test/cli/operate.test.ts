@@ -83,6 +83,23 @@ describe('operating a system', () => {
     expect((await cli.run(['disconnect'])).code).toBe(2);
   });
 
+  test('connections and stats: show a reader of these services', async () => {
+    const reader = cli.start(['tail', 'read.*', '--json']);
+    await until(async () => {
+      const { rows } = await cli.run(['connections', '--sub', 'operator', '--json']);
+      return rows.some(({ transport }) => transport === 'websocket');
+    }, 'the connection');
+    expect((await cli.run(['connections'])).stdout).toMatch(/operator .*ws .*read\.\* .*ok/);
+    await until(async () => {
+      const { stdout } = await cli.run(['stats']);
+      return ['gateway', 'ingest', 'replay'].every((name) =>
+        new RegExp(`^${name} .* ready `, 'm').test(stdout),
+      );
+    }, 'all services');
+    reader.child.kill('SIGINT');
+    expect(await reader.ended).toBe(130);
+  });
+
   test('rebuild: shows its progress, and ends with the same archive', async () => {
     await storeArchived(system, series('rebuild.log', 1, 500));
     const { code, stderr } = await cli.run(['rebuild']);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -98,6 +100,16 @@ describe('publish', () => {
     expect(await stored('mixed.file')).toHaveLength(3);
     const history = await cli.run(['history', 'mixed.file', '--limit', '1']);
     expect(history.stdout).toContain('12345678901234567890');
+  });
+
+  test('--refused: keeps the lines to be corrected, and no others', async () => {
+    const wrong = ['nonsense', '{"topic":"no topic","type":"a","data":12345678901234567890}'];
+    const good = '{"topic":"kept.lines","type":"a"}';
+    const input = [good, wrong[0], good, wrong[1], good].join('\n');
+    const file = cli.write('some-wrong.ndjson', input);
+    expect((await cli.run(['publish', '--file', file, '--refused', 'wrong.ndjson'])).code).toBe(1);
+    expect(readFileSync(join(cli.folder, 'wrong.ndjson'), 'utf8')).toBe(`${wrong.join('\n')}\n`);
+    expect(await stored('kept.lines')).toHaveLength(3);
   });
 
   test('a CSV: columns become attributes and data', async () => {

@@ -35,8 +35,14 @@ export function oneOf<T extends string>(name: string, words: readonly T[]): (tex
 
 /** ` Did you mean x?`, or nothing where no word is close. */
 export function didYouMean(text: string, words: Iterable<string>): string {
-  const best = closest(text, words);
+  const all = [...words];
+  // Two letters in the wrong order are two edits, which is far for a short word.
+  const best = closest(text, all) ?? all.find((word) => letters(word) === letters(text));
   return best === undefined ? '' : ` Did you mean ${best}?`;
+}
+
+function letters(text: string): string {
+  return [...text].sort().join('');
 }
 
 /** What is between commas, without white space around it. */

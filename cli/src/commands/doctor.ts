@@ -4,6 +4,7 @@ import { VERSION } from '../base/version.ts';
 import { checkArchive } from '../doctor/archive.ts';
 import { checkDelivery } from '../doctor/delivery.ts';
 import { type Finding, skipped } from '../doctor/finding.ts';
+import { checkInstances, judgeVersions } from '../doctor/instances.ts';
 import { checkNats } from '../doctor/nats.ts';
 import { checkServices } from '../doctor/services.ts';
 import type { Style } from '../output/output.ts';
@@ -53,9 +54,13 @@ async function* findings(context: Context, heartbeat: boolean): AsyncGenerator<F
   const { signal } = context;
   const target = await context.target();
   const api = await context.api();
-  const { findings: found, reachable } = await checkServices(target, VERSION, signal);
+  const { findings: found, reachable, versions } = await checkServices(api, signal);
   yield* found;
-  if (reachable.has('gateway')) {
+  if (!reachable.has('gateway')) yield* judgeVersions(versions, VERSION);
+  else {
+    const instances = await checkInstances(api, signal);
+    yield* instances.findings;
+    yield* judgeVersions([...versions, ...instances.versions], VERSION);
     yield* await checkDelivery(target, api, { heartbeat, signal });
     if (reachable.has('replay')) yield await checkArchive(api, signal);
   }

@@ -1,5 +1,6 @@
+import { appendFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { CliError, usageError } from '../base/errors.ts';
+import { CliError, codeOf, usageError } from '../base/errors.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { commaList, integer, oneOf } from '../base/parse.ts';
 import { openInput, readText } from '../input/chunks.ts';
@@ -31,6 +32,7 @@ interface Options {
   readonly newIds?: boolean;
   readonly fromStart?: boolean;
   readonly maxErrors?: number;
+  readonly refused?: string;
 }
 
 const FORMATS = ['ndjson', 'csv'] as const;
@@ -49,7 +51,8 @@ export function publishCommand(host: Host): Command {
       'or CSV whose first row names the columns. The columns topic, type, id, source, subject, time and expires are attributes;',
       'data is JSON; all others are fields of the data. The order of the lines is kept. The ids of events follow from the lines,',
       'and how far it came is noted: after an abort the same command goes on there, and nothing is stored twice. A line that is',
-      'refused is told, and the others are stored.',
+      'refused is told, and the others are stored; --refused keeps such lines in a file, to be corrected and published alone.',
+      'A file that was published to its end and is published again some minutes later is stored again.',
     ].join(' '),
     examples: [
       `tidemark publish orders.42 '{"total": 12.5}' --type order.paid`,
@@ -80,6 +83,7 @@ export function publishCommand(host: Host): Command {
     .option('--convert', 'CSV: numbers, true, false and empty fields become JSON values')
     .option('--new-ids', 'give each line a new id: what was stored before is stored again')
     .option('--from-start', 'pass over what an earlier run has noted')
+    .option('--refused <path>', 'write refused lines to this file, CSV as lines of JSON')
     .option(
       '--max-errors <n>',
       `stop after more refused lines (default: ${ERRORS_MAX})`,
@@ -203,6 +207,9 @@ async function publishFile(
     journal,
     from,
     errorsMax: options.maxErrors ?? ERRORS_MAX,
+    keep: (outcomes) => {
+      if (options.refused) keepRefused(options.refused, outcomes);
+    },
     onOutcomes: async (outcomes, now) => {
       await showOutcomes(context, outcomes, progress, shown);
       const rate = ((now.stored - (from?.stored ?? 0)) * 1000) / (performance.now() - startMs);
@@ -226,6 +233,17 @@ async function publishFile(
   }
 }
 
+/** Adds to a file, which an earlier part of the same work may have begun. */
+function keepRefused(path: string, outcomes: readonly Outcome[]): void {
+  const lines = outcomes.flatMap((one) => ('error' in one && one.text ? [`${one.text}\n`] : []));
+  if (lines.length === 0) return;
+  try {
+    appendFileSync(path, lines.join(''));
+  } catch (error) {
+    throw usageError(`${path} cannot be written (${codeOf(error)}).`);
+  }
+}
+
 function refuseSingleOptions(options: Options): void {
   for (const name of ['id', 'subject', 'expires', 'data', 'ifMatch', 'ifEmpty', 'text'] as const) {
     if (options[name] === undefined) continue;
@@ -241,7 +259,7 @@ async function showOutcomes(
   shown: { errors: number },
 ): Promise<void> {
   for (const outcome of outcomes) {
-    if (output.json) await output.data(outcome);
+    if (output.json) await output.data({ ...outcome, text: undefined });
     else if ('error' in outcome) {
       shown.errors++;
       if (shown.errors > ERRORS_SHOWN) continue;

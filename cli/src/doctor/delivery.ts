@@ -85,8 +85,6 @@ async function checkSse(
   signal: AbortSignal,
 ): Promise<Finding> {
   const startMs = performance.now();
-  const late = setTimeout(() => closing.abort(), FIRST_BLOCK_MS);
-  const closing = new AbortController();
   let blocks = 0;
   try {
     const response = await api.open({
@@ -117,8 +115,6 @@ async function checkSse(
   } catch (error) {
     signal.throwIfAborted();
     return fault('sse', `The stream failed: ${messageOf(error)}`, SSE_ADVICE);
-  } finally {
-    clearTimeout(late);
   }
   const text =
     blocks === 0

@@ -1,7 +1,9 @@
 import { messageOf } from '../base/errors.ts';
-import type { ServiceName, Target } from '../profile/target.ts';
+import type { Api, ApiRequest } from '../http/api.ts';
+import { ServiceError } from '../http/service-error.ts';
+import type { ServiceName } from '../profile/target.ts';
 import { judgeClock } from './clock.ts';
-import { type Finding, fault, note, ok } from './finding.ts';
+import { type Finding, fault, ok } from './finding.ts';
 
 const ANSWER_MS = 5000;
 const SERVICES = ['gateway', 'ingest', 'replay'] as const;
@@ -11,59 +13,55 @@ export interface ServiceFindings {
   readonly findings: readonly Finding[];
   /** The services that answer. */
   readonly reachable: ReadonlySet<ServiceName>;
-}
-
-/** Looks whether each service answers and is ready, at its clock and at its version. */
-export async function checkServices(
-  { urls }: Target,
-  ownVersion: string,
-  signal: AbortSignal,
-): Promise<ServiceFindings> {
-  const looked = await Promise.all(
-    SERVICES.map(async (service) => ({ service, ...(await look(service, urls[service], signal)) })),
-  );
-  const reachable = new Set(looked.flatMap(({ service, version }) => (version ? [service] : [])));
-  const versions = new Map(
-    looked.flatMap(({ service, version }) => (version ? [[service, version]] : [])),
-  );
-  const findings = looked.flatMap((one) => one.findings);
-  return { findings: [...findings, ...judgeVersions(versions, ownVersion)], reachable };
+  /** Of those that tell it. */
+  readonly versions: readonly (readonly [service: string, version: string])[];
 }
 
 interface Look {
   readonly findings: readonly Finding[];
-  readonly version: string | undefined;
+  readonly isReachable: boolean;
+  readonly version?: string;
 }
 
-async function look(service: ServiceName, url: string, signal: AbortSignal): Promise<Look> {
+/** Looks whether each service answers and is ready, and at its clock. */
+export async function checkServices(api: Api, signal: AbortSignal): Promise<ServiceFindings> {
+  const looked = await Promise.all(
+    SERVICES.map(async (service) => ({ service, ...(await look(api, service, signal)) })),
+  );
+  return {
+    findings: looked.flatMap(({ findings }) => findings),
+    reachable: new Set(looked.flatMap((one) => (one.isReachable ? [one.service] : []))),
+    versions: looked.flatMap(({ service, version }) => (version ? [[service, version]] : [])),
+  };
+}
+
+async function look(api: Api, service: ServiceName, signal: AbortSignal): Promise<Look> {
+  const url = api.url(service);
   const askedMs = Date.now();
   let response: Response;
-  let body: { version?: unknown };
   try {
     response = await ask(`${url}/healthz`, signal);
-    body = (await response.json()) as { version?: unknown };
   } catch (error) {
     signal.throwIfAborted();
-    const isText = error instanceof SyntaxError;
-    const text = isText
-      ? `${url} answers, and not as a service of Tidemark does.`
-      : `${url} does not answer: ${messageOf(error)}.`;
-    const advice = `Is ${service} running? Is the URL right (--${service}, or the profile), and does a proxy pass /healthz on?`;
-    return { version: undefined, findings: [fault(service, text, advice)] };
+    const advice = `Is ${service} running? Is the URL right (--${service}, or the profile)?`;
+    const text = `${url} does not answer: ${messageOf(error)}.`;
+    return { isReachable: false, findings: [fault(service, text, advice)] };
   }
   const answeredMs = Date.now();
-  if (typeof body.version !== 'string') {
-    const text = `${url} answers ${response.status}, and not as a service of Tidemark does.`;
-    return { version: undefined, findings: [fault(service, text, 'Is the URL right?')] };
-  }
+  const version = await versionOf(response);
+  if (version === undefined) return probe(api, service, signal);
   const theirMs = Date.parse(response.headers.get('date') ?? '');
   const clock = Number.isNaN(theirMs)
     ? []
     : [judgeClock({ check: `${service} clock`, theirMs, askedMs, answeredMs, resolutionMs: 1000 })];
-  return {
-    version: body.version,
-    findings: [await readiness(service, url, signal), ...clock],
-  };
+  const findings = [await readiness(service, url, signal), ...clock];
+  return { isReachable: true, version, findings };
+}
+
+/** `undefined` where no service of Tidemark answers. */
+async function versionOf(response: Response): Promise<string | undefined> {
+  const body = (await response.json().catch(() => undefined)) as { version?: unknown } | undefined;
+  return typeof body?.version === 'string' ? body.version : undefined;
 }
 
 async function readiness(service: string, url: string, signal: AbortSignal): Promise<Finding> {
@@ -80,19 +78,40 @@ async function readiness(service: string, url: string, signal: AbortSignal): Pro
   }
 }
 
-function judgeVersions(versions: ReadonlyMap<string, string>, ownVersion: string): Finding[] {
-  if (versions.size === 0) return [];
-  const different = new Set(versions.values());
-  const list = [...versions].map(([service, version]) => `${service} ${version}`).join(', ');
-  if (different.size > 1) {
-    const advice =
-      'During an upgrade that is so for a while: replay first, then ingest and gateways.';
-    return [note('versions', `The services have different versions: ${list}.`, advice)];
+/** Requests that change nothing, for services behind a proxy that passes no health on. */
+const PROBES: Readonly<Record<string, ApiRequest>> = {
+  gateway: { path: '/v1/head' },
+  ingest: {
+    method: 'POST',
+    path: '/v1/events',
+    // A batch of no events.
+    text: '[]',
+    headers: { 'content-type': 'application/cloudevents-batch+json' },
+  },
+  replay: { path: '/v1/topics', query: { limit: '1' } },
+};
+
+async function probe(api: Api, service: ServiceName, signal: AbortSignal): Promise<Look> {
+  const url = api.url(service);
+  try {
+    await api.open({
+      ...PROBES[service],
+      path: PROBES[service]?.path ?? '/',
+      service,
+      attempts: 1,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    const isAnswer = error instanceof ServiceError && error.status > 0 && error.status < 500;
+    // What a service says of the token is an answer too, and told elsewhere.
+    if (!isAnswer || error.status === 404) {
+      const text = `${url} is no ${service} of Tidemark, or its proxy does not reach it: ${messageOf(error)}`;
+      const advice = `Is the URL right (--${service}, or the profile)? Does the proxy pass ${PROBES[service]?.path} on to it?`;
+      return { isReachable: false, findings: [fault(service, text, advice)] };
+    }
   }
-  const [version = ''] = different;
-  if (version === ownVersion) return [ok('versions', `All services have the version ${version}.`)];
-  const text = `The services have the version ${version}, and this program ${ownVersion}.`;
-  return [note('versions', text, 'Use the program of the same version.')];
+  const text = `${url} answers, through a proxy that passes no /healthz on.`;
+  return { isReachable: true, findings: [ok(service, text)] };
 }
 
 function ask(url: string, signal: AbortSignal): Promise<Response> {

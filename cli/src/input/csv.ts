@@ -108,6 +108,8 @@ class RowSplitter {
   #isQuoted = false;
   /** A quote within quotes: it ends them, or a second one follows. */
   #isAfterQuote = false;
+  /** A carriage return outside of quotes: at the end of a row it belongs to the line end. */
+  #endsWithReturn = false;
 
   *push(text: string): Generator<Row> {
     let plain = 0;
@@ -141,7 +143,7 @@ class RowSplitter {
       this.#isAfterQuote = true;
       return;
     }
-    if (this.#isAfterQuote) this.#add('"');
+    if (this.#isAfterQuote) this.#add('"', true);
     this.#isAfterQuote = false;
     this.#isQuoted = true;
   }
@@ -153,16 +155,18 @@ class RowSplitter {
     yield this.#take();
   }
 
-  #add(text: string): void {
+  #add(text: string, isQuoted = this.#isQuoted): void {
+    if (text !== '') this.#endsWithReturn = !isQuoted && text.endsWith('\r');
     this.#size += text.length;
     if (this.#size <= RECORD_BYTES_MAX) this.#field += text;
   }
 
   #endField(isLast: boolean): void {
-    const field = isLast && this.#field.endsWith('\r') ? this.#field.slice(0, -1) : this.#field;
+    const field = isLast && this.#endsWithReturn ? this.#field.slice(0, -1) : this.#field;
     const isFirst = this.#startLine === 1 && this.#fields.length === 0;
     this.#fields.push(isFirst ? field.replace(/^\ufeff/, '') : field);
     this.#field = '';
+    this.#endsWithReturn = false;
     this.#size++;
     this.#isAfterQuote = false;
   }

@@ -21,9 +21,10 @@ function check(line: number, json: string): FileRecord {
   try {
     const value = JSON.parse(json);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { line, json };
-    return { line, fault: 'is no JSON object' };
+    return { line, fault: 'is no JSON object', text: json };
   } catch (error) {
-    return { line, fault: `is no JSON: ${error instanceof Error ? error.message : error}` };
+    const reason = error instanceof Error ? error.message : error;
+    return { line, fault: `is no JSON: ${reason}`, text: json };
   }
 }
 

@@ -6,7 +6,12 @@ export type FileRecord =
       /** The JSON object of the event, as it was written; attributes may be missing. */
       readonly json: string;
     }
-  | { readonly line: number; readonly fault: string };
+  | {
+      readonly line: number;
+      readonly fault: string;
+      /** The line as it was, where it is one and is not too long. */
+      readonly text?: string;
+    };
 
 /** Longest record in bytes: twice the largest event, so that the service judges what is near its limit. */
 export const RECORD_BYTES_MAX = 512 * 1024;

@@ -7,7 +7,10 @@ export interface Item {
   readonly line: number;
   readonly id: string;
   readonly source: string;
+  /** What is sent. */
   readonly json: string;
+  /** What the file has. */
+  readonly text: string;
 }
 
 /** What became of one line. */
@@ -19,7 +22,14 @@ export type Outcome =
       readonly cursor: string;
       readonly duplicate: boolean;
     }
-  | { readonly line: number; readonly error: { readonly code: string; readonly message: string } };
+  | Refused;
+
+/** A line that was refused, and its text where there is one. */
+export interface Refused {
+  readonly line: number;
+  readonly error: { readonly code: string; readonly message: string };
+  readonly text?: string;
+}
 
 /** Attempts of one batch: some two minutes while the service is away. */
 const ATTEMPTS = 16;
@@ -63,9 +73,10 @@ async function afterRefusal(
   error: ServiceError,
 ): Promise<Outcome[]> {
   const faults = faultsByIndex(error, items.length);
-  const refuse = ({ line }: Item, message: string): Outcome => ({
+  const refuse = ({ line, text }: Item, message: string): Outcome => ({
     line,
     error: { code: error.code, message },
+    text,
   });
   if (faults.size > 0) {
     const wrong = items.flatMap((item, index) => {

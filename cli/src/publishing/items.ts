@@ -41,6 +41,7 @@ export function toItem(
     line,
     id: typeof own.id === 'string' ? own.id : id,
     source: typeof own.source === 'string' ? own.source : source,
+    text: json,
     json: `${JSON.stringify(defaults).slice(0, -1)}${isEmpty ? '' : ','}${body}`,
   };
 }

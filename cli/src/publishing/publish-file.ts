@@ -24,6 +24,8 @@ export interface FilePublish {
   readonly from: Progress | undefined;
   /** Most refused lines before it stops. */
   readonly errorsMax: number;
+  /** Keeps what was refused, before it is noted that it was. */
+  readonly keep: (outcomes: readonly Outcome[]) => void;
   readonly onOutcomes: (outcomes: readonly Outcome[], counts: Counts) => Promise<void>;
   readonly warn: (text: string) => void;
 }
@@ -65,7 +67,9 @@ class RecordPublishing {
     if (line <= (from?.line ?? 0)) return;
     this.#line = line;
     if ('fault' in record) {
-      this.#faults.push({ line, error: { code: 'invalid_line', message: record.fault } });
+      const { fault, text } = record;
+      const error = { code: 'invalid_line', message: fault };
+      this.#faults.push({ line, error, ...(text !== undefined && { text }) });
     } else {
       const item = toItem(record, defaults, file);
       this.#items.push(item);
@@ -82,7 +86,7 @@ class RecordPublishing {
   }
 
   async #flush(): Promise<void> {
-    const { api, journal, onOutcomes, errorsMax } = this.#options;
+    const { api, journal, keep, onOutcomes, errorsMax } = this.#options;
     const items = this.#isDoubtful ? await this.#withoutStored(this.#items) : this.#items;
     this.#isDoubtful = false;
     const outcomes = [...this.#faults, ...(await sendBatch(api, items))];
@@ -91,6 +95,7 @@ class RecordPublishing {
     this.#faults = [];
     this.#bytes = 0;
     for (const outcome of outcomes) this.#count(outcome);
+    keep(outcomes);
     // Noted first: a reader of the output that has gone ends the process.
     const { stored, refused } = this.#counts;
     journal?.write({ line: this.#line, stored, refused, atMs: Date.now() });
