@@ -50,7 +50,7 @@ export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
 }
 
 /** A table that is wider than its place gets the focus, so that the arrow keys move it. */
-function useScrollByKeys(box: RefObject<HTMLElement>): void {
+function useScrollByKeys(box: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
