@@ -38,11 +38,12 @@ export default function StreamsPage() {
       </div>
       {data.unanswered.length > 0 && (
         <Notice kind="bad">
-          Nobody answers for {data.unanswered.join(', ')}. A stream without a leader stores nothing.
+          Nobody answers for {data.unanswered.join(', ')}. They have no leader, and store nothing,
+          or this gateway does not reach NATS.
         </Notice>
       )}
       <ServerPanel streams={data.items} />
-      {data.items.length === 0 && (
+      {data.items.length === 0 && data.unanswered.length === 0 && (
         <Panel title="Streams">
           <Empty title="There is no stream.">The first service that starts makes it.</Empty>
         </Panel>
