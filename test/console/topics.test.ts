@@ -163,6 +163,50 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     await page.getByText('forbidden').waitFor();
   });
 
+  test('a token without history: sees what comes from now on', async () => {
+    const page = await open('topics', await makeToken('subscribe:now.>', 'nia'));
+    await page.getByText('only what is stored from now on').waitFor();
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await system.publisher.store(numbered('now.a', 1));
+    await until(async () => (await events(page).count()) === 1);
+    expect(await page.getByRole('tree').count()).toBe(0);
+  });
+
+  test('events that come while one reads further down: do not move what is read', async () => {
+    await system.publisher.storeAll(
+      Array.from({ length: 80 }, (_, n) => numbered('calm.a', n + 1)),
+    );
+    const page = await open('topics?topics=calm.a');
+    await page.getByText('80 events loaded').waitFor();
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    const list = page.getByRole('list', { name: 'Events, newest first' });
+    const row = list.getByRole('link', { name: '"n":41,' });
+    await list.evaluate((box) => {
+      (box as unknown as { scrollTop: number }).scrollTop = 30 * 30;
+    });
+    await row.waitFor();
+    const before = (await row.boundingBox())?.y;
+    await system.publisher.storeAll(
+      Array.from({ length: 7 }, (_, n) => numbered('calm.a', n + 81)),
+    );
+    await page.getByText('87 events loaded').waitFor();
+    expect((await row.boundingBox())?.y).toBe(before);
+  });
+
+  test('held: the list stands still, tells how many came, and goes on', async () => {
+    await system.publisher.store(numbered('hold.a', 1));
+    const page = await open('topics?topics=hold.a');
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await until(async () => (await events(page).count()) === 1);
+    await page.getByRole('button', { name: 'Hold' }).click();
+    await system.publisher.storeAll([2, 3].map((n) => numbered('hold.a', n)));
+    const goOn = page.getByRole('button', { name: 'Go on (2 new)' });
+    await goOn.waitFor();
+    expect(await events(page).count()).toBe(1);
+    await goOn.click();
+    await until(async () => (await events(page).count()) === 3);
+  });
+
   test('rubbish in the address and the fields: is told, and breaks nothing', async () => {
     const page = await open('topics?topics=a..b&tree=x%20y&from=never');
     await page.getByText('invalid_', { exact: false }).first().waitFor();
