@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import { appendDirectly, numbered, type System } from '../support/system.ts';
+import { appendDirectly, numbered, publishUntil, type System } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { type Console, openConsole, operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
@@ -98,6 +98,26 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     expect(texts.map((text) => /"n":(\d)/.exec(text)?.[1])).toEqual(['4', '3', '2', '1']);
   });
 
+  test('events: opened while they are stored: has each of them once', async () => {
+    let isDone = false;
+    const publishing = publishUntil(() => isDone, 'flow.a', system.publisher);
+    const page = await open('topics?topics=flow.a');
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await page.locator('.events-row.new').first().waitFor();
+    isDone = true;
+    const total = (await publishing).length;
+    await events(page)
+      .first()
+      .filter({ hasText: `"n":${total},` })
+      .waitFor();
+    const older = page.getByRole('button', { name: 'Load older events' });
+    while ((await older.count()) > 0) {
+      await older.click();
+      await until(async () => (await page.getByText('Loading …').count()) === 0);
+    }
+    await page.getByText(`${total.toLocaleString('en')} events loaded`, { exact: true }).waitFor();
+  });
+
   test('events: more than a page, filters and words: lead to those that are meant', async () => {
     const all = Array.from({ length: 250 }, (_, index) => ({
       ...numbered('many.a', index + 1),
@@ -147,6 +167,18 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     await link.click();
     await page.getByRole('heading', { name: 'form.sent' }).waitFor();
     await page.getByText('operator', { exact: true }).last().waitFor();
+  });
+
+  test('publish: while the gateway is away: is told, and the same event can be sent again', async () => {
+    const page = await open('topics?topics=again.a');
+    await page.getByLabel('Type', { exact: true }).fill('again.sent');
+    await system.gateway.kill('SIGKILL');
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await page.getByText('can be sent again').waitFor();
+    await system.gateway.restart();
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await page.getByText('Stored at').waitFor();
+    await page.getByText('1 event loaded').waitFor();
   });
 
   test('a token for some topics: sees these, and publishes only where it may', async () => {
