@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import { appendDirectly, numbered, type System } from '../support/system.ts';
+import { appendDirectly, numbered, publishUntil, type System } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { type Console, openConsole, operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
@@ -98,6 +98,26 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     expect(texts.map((text) => /"n":(\d)/.exec(text)?.[1])).toEqual(['4', '3', '2', '1']);
   });
 
+  test('events: opened while they are stored: has each of them once', async () => {
+    let isDone = false;
+    const publishing = publishUntil(() => isDone, 'flow.a', system.publisher);
+    const page = await open('topics?topics=flow.a');
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await page.locator('.events-row.new').first().waitFor();
+    isDone = true;
+    const total = (await publishing).length;
+    await events(page)
+      .first()
+      .filter({ hasText: `"n":${total},` })
+      .waitFor();
+    const older = page.getByRole('button', { name: 'Load older events' });
+    while ((await older.count()) > 0) {
+      await older.click();
+      await until(async () => (await page.getByText('Loading …').count()) === 0);
+    }
+    await page.getByText(`${total.toLocaleString('en')} events loaded`, { exact: true }).waitFor();
+  });
+
   test('events: more than a page, filters and words: lead to those that are meant', async () => {
     const all = Array.from({ length: 250 }, (_, index) => ({
       ...numbered('many.a', index + 1),
@@ -149,6 +169,18 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     await page.getByText('operator', { exact: true }).last().waitFor();
   });
 
+  test('publish: while the gateway is away: is told, and the same event can be sent again', async () => {
+    const page = await open('topics?topics=again.a');
+    await page.getByLabel('Type', { exact: true }).fill('again.sent');
+    await system.gateway.kill('SIGKILL');
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await page.getByText('can be sent again').waitFor();
+    await system.gateway.restart();
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await page.getByText('Stored at').waitFor();
+    await page.getByText('1 event loaded').waitFor();
+  });
+
   test('a token for some topics: sees these, and publishes only where it may', async () => {
     await system.publisher.store(numbered('mine.a', 1));
     await system.publisher.store(numbered('theirs.a', 1));
@@ -161,6 +193,50 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     await page.getByText('may not publish to this topic').waitFor();
     await opened?.go('topics?topics=theirs.>');
     await page.getByText('forbidden').waitFor();
+  });
+
+  test('a token without history: sees what comes from now on', async () => {
+    const page = await open('topics', await makeToken('subscribe:now.>', 'nia'));
+    await page.getByText('only what is stored from now on').waitFor();
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await system.publisher.store(numbered('now.a', 1));
+    await until(async () => (await events(page).count()) === 1);
+    expect(await page.getByRole('tree').count()).toBe(0);
+  });
+
+  test('events that come while one reads further down: do not move what is read', async () => {
+    await system.publisher.storeAll(
+      Array.from({ length: 80 }, (_, n) => numbered('calm.a', n + 1)),
+    );
+    const page = await open('topics?topics=calm.a');
+    await page.getByText('80 events loaded').waitFor();
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    const list = page.getByRole('list', { name: 'Events, newest first' });
+    const row = list.getByRole('link', { name: '"n":41,' });
+    await list.evaluate((box) => {
+      (box as unknown as { scrollTop: number }).scrollTop = 30 * 30;
+    });
+    await row.waitFor();
+    const before = (await row.boundingBox())?.y;
+    await system.publisher.storeAll(
+      Array.from({ length: 7 }, (_, n) => numbered('calm.a', n + 81)),
+    );
+    await page.getByText('87 events loaded').waitFor();
+    expect((await row.boundingBox())?.y).toBe(before);
+  });
+
+  test('held: the list stands still, tells how many came, and goes on', async () => {
+    await system.publisher.store(numbered('hold.a', 1));
+    const page = await open('topics?topics=hold.a');
+    await page.locator('.badge', { hasText: 'live' }).waitFor();
+    await until(async () => (await events(page).count()) === 1);
+    await page.getByRole('button', { name: 'Hold' }).click();
+    await system.publisher.storeAll([2, 3].map((n) => numbered('hold.a', n)));
+    const goOn = page.getByRole('button', { name: 'Go on (2 new)' });
+    await goOn.waitFor();
+    expect(await events(page).count()).toBe(1);
+    await goOn.click();
+    await until(async () => (await events(page).count()) === 3);
   });
 
   test('rubbish in the address and the fields: is told, and breaks nothing', async () => {

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import type { Message, Status, Tidemark } from '@tidemark/client';
-import { permits } from './grants.ts';
+import { type Action, permits } from './grants.ts';
 import { type Gap, type HistoryQuery, type Item, readHistory } from './history.ts';
 
 /** What a list shows. `type` may have commas and end with `*` (PROTOCOL.md section 2.2). */
@@ -31,15 +31,20 @@ export class EventFeed {
   readonly gaps = signal<readonly Gap[]>([]);
   /** The subscription; `undefined` where there is none, as for a range that has ended. */
   readonly status = signal<Status | undefined>(undefined);
+  readonly isLiveOnly: boolean;
   readonly #choice: FeedChoice;
   readonly #client: Tidemark | undefined;
   readonly #ending = new AbortController();
   #before: string | undefined;
 
-  /** @param client for what comes live; without one there is only history. The feed closes it. */
-  constructor(choice: FeedChoice, client: Tidemark | undefined) {
+  /**
+   * @param client for what comes live; without one there is only history. The feed closes it.
+   * @param isLiveOnly there is no history: the list begins empty
+   */
+  constructor(choice: FeedChoice, client: Tidemark | undefined, isLiveOnly = false) {
     this.#choice = choice;
     this.#client = client;
+    this.isLiveOnly = isLiveOnly;
     client?.on('status', (status) => {
       this.status.value = status;
     });
@@ -48,6 +53,11 @@ export class EventFeed {
 
   /** Reads the first page, also again after a failure. */
   start(): void {
+    if (this.isLiveOnly) {
+      this.loading.value = false;
+      void this.#follow('latest');
+      return;
+    }
     void this.#read(undefined).then((position) => {
       if (position !== undefined && !this.#ending.signal.aborted) void this.#follow(position);
     });
@@ -130,8 +140,17 @@ export class EventFeed {
 }
 
 /** Whether a list can go on live: it has no end, and the token may subscribe to it. */
-export function mayFollow({ topics, to }: FeedChoice, permissions: readonly string[]): boolean {
-  return !to && topics.split(',').every((one) => permits(permissions, 'subscribe', one));
+export function mayFollow(choice: FeedChoice, permissions: readonly string[]): boolean {
+  return !choice.to && mayAll('subscribe', choice, permissions);
+}
+
+/** Whether the token may read what was stored before. */
+export function mayLookBack(choice: FeedChoice, permissions: readonly string[]): boolean {
+  return mayAll('history', choice, permissions);
+}
+
+function mayAll(action: Action, { topics }: FeedChoice, permissions: readonly string[]): boolean {
+  return topics.split(',').every((one) => permits(permissions, action, one));
 }
 
 function nextFrame(): Promise<unknown> {

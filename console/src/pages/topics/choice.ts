@@ -7,7 +7,7 @@ export type TopicsQuery = FeedChoice & { readonly tree?: string };
 /** Patterns that a query may have (PROTOCOL.md section 8.2). */
 const PATTERNS_MAX = 100;
 
-/** Reads the address. Without topics it is all whose history the token may read. */
+/** Reads the address. Without topics it is all whose history the token may read, or else all that it may subscribe to. */
 export function readChoice(query: URLSearchParams, permissions: readonly string[]): TopicsQuery {
   const given = Object.fromEntries(
     ['type', 'source', 'from', 'to', 'tree'].flatMap((name) => {
@@ -19,7 +19,8 @@ export function readChoice(query: URLSearchParams, permissions: readonly string[
 }
 
 function allTopics(permissions: readonly string[]): string {
-  const patterns = patternsFor(permissions, 'history');
+  const readable = patternsFor(permissions, 'history');
+  const patterns = readable.length > 0 ? readable : patternsFor(permissions, 'subscribe');
   return patterns.includes('>') ? '>' : patterns.slice(0, PATTERNS_MAX).join(',');
 }
 

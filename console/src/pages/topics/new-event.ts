@@ -23,6 +23,7 @@ export function faultOf(
   { topic, type, data }: { readonly topic: string; readonly type: string; readonly data: string },
   mayPublish: (topic: string) => boolean,
 ): string | undefined {
+  if (topic === '') return 'The topic is missing, such as orders.42.';
   if (!isTopic(topic))
     return 'A topic has tokens of A-Z a-z 0-9 _ - with dots between, such as orders.42.';
   if (!mayPublish(topic)) return 'The token may not publish to this topic.';
