@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Order } from '../../examples/order-service/order.mjs';
 import {
   allOrders,
@@ -47,6 +47,9 @@ const KILL_WITHIN_MS = 30;
 
 /** How long the relay may take to bring everything into the stream. */
 const ARRIVAL_MS = 60_000;
+
+/** Several processes start in each test, and wait for each other. */
+vi.setConfig({ testTimeout: 2 * ARRIVAL_MS, hookTimeout: ARRIVAL_MS });
 
 let system: System;
 let postgresql: Postgresql | undefined;
@@ -169,7 +172,7 @@ describe.each([
       );
       for (let kill = 1; kill <= KILLS; kill++) {
         const enough = (kill * CLIENTS * ORDERS_EACH) / (KILLS + 1);
-        await until(() => answers.length >= enough, 'answers');
+        await until(() => answers.length >= enough, 'answers', ARRIVAL_MS);
         await sleep(Math.random() * KILL_WITHIN_MS);
         const other = kill % 2 === 0 ? relay : system.ingest;
         await Promise.all([service.kill('SIGKILL'), other.kill('SIGKILL')]);
@@ -183,7 +186,6 @@ describe.each([
       expect(orders).toHaveLength(CLIENTS * ORDERS_EACH);
       await expectAgreement();
     },
-    120_000,
   );
 });
 
@@ -227,13 +229,13 @@ describe.skipIf(noPostgresql)('order service (needs PostgreSQL)', () => {
       ),
     );
     for (const enough of [20, 100, 200]) {
-      await until(() => answers.length >= enough, 'answers');
+      await until(() => answers.length >= enough, 'answers', ARRIVAL_MS);
       await postgresql?.restart();
     }
     await clients;
     expect(await allOrders(url)).toHaveLength(CLIENTS * ORDERS_EACH);
     await expectAgreement();
-  }, 120_000);
+  });
 
   test('request with a trace: its event in the stream has the trace', async () => {
     const url = await newDatabase('PostgreSQL');
@@ -265,9 +267,9 @@ describe.skipIf(noPostgresql)('order service (needs PostgreSQL)', () => {
         answered++;
         return [placed.status, paid.status, paid.body.version];
       });
-      await until(() => answered > 20, 'answers');
+      await until(() => answered > 20, 'answers', ARRIVAL_MS);
       await node.restart();
-      await until(() => answered > 60, 'answers');
+      await until(() => answered > 60, 'answers', ARRIVAL_MS);
       await python.restart();
       expect(await Promise.all(orders)).toEqual(Array(60).fill([201, 200, 2]));
       await expectAgreement();
@@ -291,7 +293,7 @@ describe('npm run example:order-service', () => {
         const topic = `orders.${placed.body.id}`;
         const stored = async () =>
           (await streamEvents(system.nats.url)).filter((event) => event.topic === topic).length;
-        await until(async () => (await stored()) > 0, 'the event');
+        await until(async () => (await stored()) > 0, 'the event', ARRIVAL_MS);
         expect(await first.stop()).toBe(0);
 
         const second = await runExample(own, options);
@@ -299,10 +301,9 @@ describe('npm run example:order-service', () => {
         expect(repeated.body).toEqual(placed.body);
         const path = `/orders/${placed.body.id}/pay`;
         await send(second.url, path, { key: 'example' });
-        await until(async () => (await stored()) === 2, 'the second event');
+        await until(async () => (await stored()) === 2, 'the second event', ARRIVAL_MS);
         expect(await second.stop()).toBe(0);
       },
-      90_000,
     );
   }
 });
@@ -338,7 +339,7 @@ async function runExample(data: string, options: readonly string[]) {
   await until(
     () => urlIn() !== undefined || child.exitCode !== null,
     () => output,
-    30_000,
+    ARRIVAL_MS,
   );
   return {
     url: urlIn() ?? '',
