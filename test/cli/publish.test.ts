@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePorts } from '../support/free-ports.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { CommandLine } from './command.ts';
@@ -141,6 +142,14 @@ describe('publish', () => {
     expect(await streamEvents(system.nats.url)).toHaveLength(before);
   });
 
+  test('a service that was never there: exit code 4 soon, and no waiting for it', async () => {
+    const [port] = await freePorts(1);
+    const args = ['publish', '--file', '-', '--gateway', `http://127.0.0.1:${port}`];
+    const { code, stderr } = await cli.run(args, { input: '{"topic":"a","type":"a"}\n' });
+    expect(code).toBe(4);
+    expect(stderr.match(/Trying again/g)).toHaveLength(3);
+  });
+
   test('refused lines beyond --max-errors: end it', async () => {
     const { code, stderr } = await cli.run(['publish', '--file', '-', '--max-errors', '3'], {
       input: 'x\n'.repeat(5000),
@@ -204,6 +213,7 @@ describe('publish', () => {
     ).toBeLessThanOrEqual(70);
     running.type('\u0003');
     expect(await running.ended).toBe(130);
+    expect(running.stdout).toContain('the same command goes on there');
     const before = (await stored('typed.file')).length;
     expect(before).toBeLessThan(lines);
     const { code, stderr } = await cli.run(['publish', '--file', file]);

@@ -220,7 +220,17 @@ async function publishFile(
       );
     },
     warn: (text) => output.message(text),
-  }).finally(() => progress.clear());
+  })
+    .catch((error) => {
+      const noted = journal?.read();
+      if (noted) {
+        output.message(
+          `Everything up to line ${formatCount(noted.line)} is done; the same command goes on there.`,
+        );
+      }
+      throw error;
+    })
+    .finally(() => progress.clear());
   await summarize(context, counts, performance.now() - startMs);
   if (counts.refused > 0) {
     throw new CliError(

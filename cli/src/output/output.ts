@@ -18,11 +18,15 @@ export interface OutputOptions {
 
 const WIDTH = 80;
 
+/** To the beginning of the line, and nothing on it. */
+const REPLACE_LINE = '\r\u001b[2K';
+
 /** Where results and messages go: results to stdout, everything that is about them to stderr. */
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly #options: OutputOptions;
+  #isLive = false;
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -74,17 +78,26 @@ export class Output {
 
   /** Tells something about the result, unless `--quiet` says not to. */
   message(text: string): void {
-    if (!this.quiet) this.#options.stderr.write(`${text}\n`);
+    if (this.quiet) return;
+    this.error(text);
   }
 
   /** Tells what went wrong. */
   error(text: string): void {
+    this.clearLive();
     this.#options.stderr.write(`${text}\n`);
   }
 
-  /** Writes to stderr as it is, for what moves there. */
-  rawMessage(text: string): void {
-    this.#options.stderr.write(text);
+  /** Shows a line that the next one replaces, and any other message too. */
+  live(text: string): void {
+    this.#options.stderr.write(`${REPLACE_LINE}${text}`);
+    this.#isLive = true;
+  }
+
+  /** Takes the live line away. */
+  clearLive(): void {
+    if (this.#isLive) this.#options.stderr.write(REPLACE_LINE);
+    this.#isLive = false;
   }
 
   /** Styles a part of a result, where a terminal shows it and nothing forbids it. */

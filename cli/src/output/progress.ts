@@ -11,7 +11,6 @@ export class Progress {
   readonly #label: string;
   readonly #startMs = performance.now();
   #shownMs = Number.NEGATIVE_INFINITY;
-  #isDrawn = false;
 
   constructor(output: Output, label: string) {
     this.#output = output;
@@ -32,8 +31,7 @@ export class Progress {
 
   /** Takes the bar away, so that other lines can be written. It comes back with the next `show`. */
   clear(): void {
-    if (this.#isDrawn) this.#output.rawMessage('\r\u001b[2K');
-    this.#isDrawn = false;
+    this.#output.clearLive();
     if (this.#output.hasLiveMessages) this.#shownMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -55,7 +53,6 @@ export class Progress {
   #draw(text: string): void {
     const width = Math.max(10, this.#output.messageWidth - 1);
     const line = [...`${this.#label} ${text}`].slice(0, width).join('');
-    this.#output.rawMessage(`\r\u001b[2K${this.#output.messageStyle('cyan', line)}`);
-    this.#isDrawn = true;
+    this.#output.live(this.#output.messageStyle('cyan', line));
   }
 }

@@ -31,8 +31,18 @@ export interface Refused {
   readonly text?: string;
 }
 
-/** Attempts of one batch: some two minutes while the service is away. */
+/** Attempts of one batch: some two minutes while a service is away that was there before. */
 const ATTEMPTS = 16;
+
+/** Attempts of the first one: the URL may be wrong. */
+const FIRST_ATTEMPTS = 4;
+
+/** How to send a batch. */
+export interface SendOptions {
+  readonly api: Api;
+  /** No batch was stored yet. */
+  readonly isFirst: boolean;
+}
 
 interface Stored {
   readonly id: string;
@@ -46,7 +56,8 @@ interface Stored {
  *
  * @throws CliError where nothing can be stored now, or the token is refused
  */
-export async function sendBatch(api: Api, items: readonly Item[]): Promise<Outcome[]> {
+export async function sendBatch(options: SendOptions, items: readonly Item[]): Promise<Outcome[]> {
+  const { api, isFirst } = options;
   if (items.length === 0) return [];
   try {
     const { body } = await api.send<Stored[]>({
@@ -55,7 +66,7 @@ export async function sendBatch(api: Api, items: readonly Item[]): Promise<Outco
       path: '/v1/events',
       text: `[${items.map(({ json }) => json).join(',')}]`,
       headers: { 'content-type': 'application/cloudevents-batch+json' },
-      attempts: ATTEMPTS,
+      attempts: isFirst ? FIRST_ATTEMPTS : ATTEMPTS,
     });
     return items.map(({ line }, index) => {
       const { id, topic, cursor, duplicate } = stored(body, index);
@@ -63,12 +74,12 @@ export async function sendBatch(api: Api, items: readonly Item[]): Promise<Outco
     });
   } catch (error) {
     if (!(error instanceof ServiceError) || error.retryable || error.status === 401) throw error;
-    return afterRefusal(api, items, error);
+    return afterRefusal(options, items, error);
   }
 }
 
 async function afterRefusal(
-  api: Api,
+  options: SendOptions,
   items: readonly Item[],
   error: ServiceError,
 ): Promise<Outcome[]> {
@@ -85,7 +96,7 @@ async function afterRefusal(
     });
     // With a conflict the others are stored; a repeat tells their cursors, and stores nothing.
     const others = await sendBatch(
-      api,
+      options,
       items.filter((_, index) => !faults.has(index)),
     );
     return [...wrong, ...others].sort((left, right) => left.line - right.line);
@@ -95,8 +106,8 @@ async function afterRefusal(
   // The refusal names no event, such as where the body is too large.
   const half = Math.ceil(items.length / 2);
   return [
-    ...(await sendBatch(api, items.slice(0, half))),
-    ...(await sendBatch(api, items.slice(half))),
+    ...(await sendBatch(options, items.slice(0, half))),
+    ...(await sendBatch(options, items.slice(half))),
   ];
 }
 

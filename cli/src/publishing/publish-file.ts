@@ -51,6 +51,7 @@ class RecordPublishing {
   #faults: Outcome[] = [];
   #bytes = 0;
   #line = 0;
+  #hasSent = false;
   /** The first batch after an abort long ago may have been stored. */
   #isDoubtful: boolean;
 
@@ -89,7 +90,11 @@ class RecordPublishing {
     const { api, journal, keep, onOutcomes, errorsMax } = this.#options;
     const items = this.#isDoubtful ? await this.#withoutStored(this.#items) : this.#items;
     this.#isDoubtful = false;
-    const outcomes = [...this.#faults, ...(await sendBatch(api, items))];
+    const outcomes = [
+      ...this.#faults,
+      ...(await sendBatch({ api, isFirst: !this.#hasSent }, items)),
+    ];
+    if (items.length > 0) this.#hasSent = true;
     outcomes.sort((left, right) => left.line - right.line);
     this.#items = [];
     this.#faults = [];
