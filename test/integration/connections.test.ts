@@ -196,7 +196,8 @@ describe('connections', () => {
     await client.first('welcome');
     await withNats(system.nats.url, async (operator) => {
       const forged = operator.subscribe('tidemark.control.connections', {
-        callback: (_, { reply = '' }) => {
+        callback: (_, { reply }) => {
+          if (!reply?.startsWith('tidemark.control.answers.')) return;
           operator.publish(reply, 'no JSON');
           operator.publish(reply, '{"gateway":"x"}');
           operator.publish(reply, `{"gateway":"a b","connections":1,"items":[],"end":null}`);
