@@ -152,7 +152,9 @@ export class World implements Truth {
     ensure(isKept, 'turn', () => {
       return `a turn took ${tookMs} ms, and one step ${stepMs} ms`;
     });
-    if (!gateway.clock.busy) this.#checkHeld(gateway);
+    if (gateway.clock.busy) return;
+    this.#checkHeld(gateway);
+    this.#checkBehind(gateway);
   }
 
   restart(gateway: SimulatedGateway): void {
@@ -181,6 +183,21 @@ export class World implements Truth {
       const { heldEvents = 0 } = connection ?? {};
       ensure(heldEvents === 0, 'bounded memory', () => `${name} holds ${heldEvents} events`);
     }
+  }
+
+  /** Checks that the connections that count as behind are those that catch up, and no others. */
+  #checkBehind({ core: { behind }, registry, name }: SimulatedGateway): void {
+    const catchingUp = [...registry.members()]
+      .map(({ connection }) => connection)
+      .filter((connection) => !connection.closed && connection.readers.length > 0);
+    const counted = new Set(behind);
+    ensure(
+      counted.size === catchingUp.length && catchingUp.every((one) => counted.has(one)),
+      'connections behind',
+      () => `${name} counts ${counted.size}, and ${catchingUp.length} catch up`,
+    );
+    const slow = catchingUp.filter((one) => behind.slowSince(one) !== undefined);
+    ensure(behind.slow === slow.length, 'slow connections', () => `${name} counts ${behind.slow}`);
   }
 
   #wrote(socket: SimulatedSocket): void {

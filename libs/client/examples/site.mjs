@@ -94,9 +94,8 @@ function serviceOf(method, path, { gateway, ingest, replay }) {
 /** @param {string} target @param {Parameters<Handler>[0]} incoming @param {Parameters<Handler>[1]} response */
 function forward(target, incoming, response) {
   const { method, headers } = incoming;
-  const passed = { ...headers, ...(isOwnOrigin(incoming) && { origin: undefined }) };
-  const options = { method, headers: passed };
-  const outgoing = request(`${target}${incoming.url}`, options, (answered) => {
+  if (isOwnOrigin(incoming)) delete headers.origin;
+  const outgoing = request(`${target}${incoming.url}`, { method, headers }, (answered) => {
     response.writeHead(answered.statusCode ?? 502, answered.headers);
     answered.pipe(response);
   });
