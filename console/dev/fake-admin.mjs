@@ -226,12 +226,14 @@ function connections(query) {
 }
 
 function streams() {
+  // A server without a name of its own is called so.
+  const long = 'NDMFBAXHCJY5V6LDLPJYQX3DQIH4ZJ5GQ5T2T3N7ZB6SB3UKQ6OPKLMA';
   const replicas = [
-    { name: 'nats-1', leader: true, current: true, offline: false, lag: 0 },
+    { name: long, leader: true, current: true, offline: false, lag: 0 },
     { name: 'nats-2', leader: false, current: true, offline: false, lag: 0 },
     { name: 'nats-3', leader: false, current: false, offline: false, lag: 812 },
   ];
-  const common = { leader: 'nats-1', replicas, storage: 'file' };
+  const common = { leader: long, replicas, storage: 'file' };
   const now = Date.now();
   return {
     unanswered: [],

@@ -58,7 +58,7 @@ describe.skipIf(executable === undefined)('console: keyboard (needs Chromium)', 
     const user = page.getByRole('button', { name: 'fatima', exact: true });
     await user.waitFor();
     // Typed letters are no shortcuts.
-    expect(page.url()).toContain('#/connections?sub=fatima');
+    await until(() => page.url().includes('#/connections?sub=fatima'));
 
     await user.focus();
     await keyboard.press('Enter');

@@ -21,7 +21,7 @@ interface TableProps<Row> {
 /** Rows on a wide screen. On a phone each row is a card, with the name of the column before each value. */
 export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
   const box = useRef<HTMLDivElement>(null);
-  useScrollByKeys(box);
+  useScrollByKeys(box, caption);
   return (
     <div ref={box} class="table-scroll">
       <table class="cards">
@@ -50,18 +50,21 @@ export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
 }
 
 /** A table that is wider than its place gets the focus, so that the arrow keys move it. */
-function useScrollByKeys(box: RefObject<HTMLElement | null>): void {
+function useScrollByKeys(box: RefObject<HTMLElement | null>, caption: string): void {
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
     const watch = new ResizeObserver(() => {
-      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+      const isWider = element.scrollWidth > element.clientWidth;
+      element.role = isWider ? 'region' : null;
+      element.ariaLabel = isWider ? caption : null;
+      if (isWider) element.tabIndex = 0;
       else element.removeAttribute('tabindex');
     });
     watch.observe(element);
     for (const child of element.children) watch.observe(child);
     return () => watch.disconnect();
-  }, [box]);
+  }, [box, caption]);
 }
 
 function Cell<Row>({ column, row }: { column: Column<Row>; row: Row }) {
