@@ -25,7 +25,7 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
   });
 
   afterEach(async () => {
-    expect(opened?.complaints).toEqual([]);
+    expect(opened?.complaints ?? []).toEqual([]);
     await opened?.close();
     opened = undefined;
   });

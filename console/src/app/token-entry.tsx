@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { session } from '../api/session.ts';
 import { signIn } from '../api/sign-in.ts';
 import { Notice } from '../ui/states.tsx';
@@ -9,6 +9,7 @@ export function TokenEntry() {
   const current = session.value;
   const [text, setText] = useState(current.state === 'unreachable' ? current.token : '');
   const checking = current.state === 'checking';
+  useEffect(() => focusContent, []);
   return (
     <div class="entry">
       <header class="entry-head">
@@ -51,4 +52,9 @@ export function TokenEntry() {
       </main>
     </div>
   );
+}
+
+/** Once the form is gone, the focus would be nowhere. */
+function focusContent(): void {
+  requestAnimationFrame(() => document.getElementById('main')?.focus());
 }

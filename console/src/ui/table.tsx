@@ -1,4 +1,5 @@
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, RefObject } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 
 export interface Column<Row> {
   readonly name: string;
@@ -19,8 +20,10 @@ interface TableProps<Row> {
 
 /** Rows on a wide screen. On a phone each row is a card, with the name of the column before each value. */
 export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
+  const box = useRef<HTMLDivElement>(null);
+  useScrollByKeys(box, caption);
   return (
-    <div class="table-scroll">
+    <div ref={box} class="table-scroll">
       <table class="cards">
         <caption class="hidden">{caption}</caption>
         <thead>
@@ -44,6 +47,24 @@ export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
       </table>
     </div>
   );
+}
+
+/** A table that is wider than its place gets the focus, so that the arrow keys move it. */
+function useScrollByKeys(box: RefObject<HTMLElement | null>, caption: string): void {
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const watch = new ResizeObserver(() => {
+      const isWider = element.scrollWidth > element.clientWidth;
+      element.role = isWider ? 'region' : null;
+      element.ariaLabel = isWider ? caption : null;
+      if (isWider) element.tabIndex = 0;
+      else element.removeAttribute('tabindex');
+    });
+    watch.observe(element);
+    for (const child of element.children) watch.observe(child);
+    return () => watch.disconnect();
+  }, [box, caption]);
 }
 
 function Cell<Row>({ column, row }: { column: Column<Row>; row: Row }) {

@@ -29,7 +29,7 @@ export function ReplicaSummary({ stream: { replicas, leader } }: { stream: Strea
   const worst = replicas.find(({ offline }) => offline) ?? replicas.find(({ current }) => !current);
   return (
     <span class="row">
-      <span>{leader ?? '–'}</span>
+      <span class="cut">{leader ?? '–'}</span>
       {replicas.length > 1 && <span class="quiet">+{replicas.length - 1}</span>}
       {worst && (
         <span class="row">
