@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { freePorts } from '../support/free-ports.ts';
 import { makeToken } from '../support/services.ts';
-import { type System, startSystem } from '../support/system.ts';
+import { type System, type SystemOptions, startSystem } from '../support/system.ts';
 
 /* The console as a person has it: a Chromium, a token, and what the browser complains about. */
 
@@ -36,11 +36,14 @@ export interface Console {
 }
 
 /** A system whose first gateway serves the console, which reaches replay at its own address. */
-export async function startConsoleSystem({ gateways = 1 } = {}): Promise<System> {
+export async function startConsoleSystem({
+  gateways = 1,
+  env = {},
+}: Pick<SystemOptions, 'gateways' | 'env'> = {}): Promise<System> {
   const [port = 0] = await freePorts(1);
   const system = await startSystem({
     gateways: 0,
-    env: { TIDEMARK_ALLOWED_ORIGINS: `http://127.0.0.1:${port}` },
+    env: { ...env, TIDEMARK_ALLOWED_ORIGINS: `http://127.0.0.1:${port}` },
   });
   const console = { TIDEMARK_GATEWAY_CONSOLE_REPLAY_URL: system.replay.url };
   await system.startGateway({ ...console, TIDEMARK_GATEWAY_PORT: String(port) });

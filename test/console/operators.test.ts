@@ -2,12 +2,18 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import type { System } from '../support/system.ts';
+import { appendDirectly, numbered, type System } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 import { type Console, openConsole, operatorToken, startConsoleSystem } from './console.ts';
 
 /* What operators see of a running system, and what they do to it. */
+
+/** The slow one is not to be closed, however long this machine takes. */
+const NEVER_CUT_OFF = {
+  TIDEMARK_GATEWAY_STALL_TIMEOUT_MS: '600000',
+  TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS: '600000',
+};
 
 const executable = findChromium();
 
@@ -19,7 +25,7 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
   beforeAll(async () => {
     [browser, system] = await Promise.all([
       startBrowser(executable ?? ''),
-      startConsoleSystem({ gateways: 2 }),
+      startConsoleSystem({ gateways: 2, env: NEVER_CUT_OFF }),
     ]);
     opened = await openConsole(browser, system, await operatorToken());
   });
@@ -98,6 +104,39 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
     await page.getByLabel('User').fill('nobody');
     await page.getByText('No connection fits.').waitFor();
     for (const client of clients) await client.close();
+  });
+
+  test('Connections: more than a page: are on several, each once', async () => {
+    const { page, go } = opened;
+    const clients = await Promise.all(Array.from({ length: 60 }, () => connect('many')));
+    await go('connections?sub=many');
+    const rows = page.getByRole('table', { name: 'Connections' }).locator('tbody tr');
+    await until(async () => (await rows.count()) === 50);
+    await page.getByRole('button', { name: 'Next' }).click();
+    await until(async () => (await rows.count()) === 10);
+    await page.getByText('page 2').waitFor();
+    await page.getByRole('button', { name: 'Previous' }).click();
+    await until(async () => (await rows.count()) === 50);
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  test('Connections, only slow ones: a client that does not read: is there, with why and how far behind', async () => {
+    const { page, go } = opened;
+    const client = await connect('sleeper');
+    client.socket.pause();
+    const data = 'x'.repeat(10_000);
+    const events = Array.from({ length: 2500 }, (_, n) => ({
+      ...numbered('orders.slow', n),
+      data,
+    }));
+    await appendDirectly(system.nats.url, events);
+    await go('connections?slow=true&sub=sleeper');
+    await page.getByText('every 3 s').click();
+    await page.getByText(/does not read, \d/).waitFor();
+    const behind = page.locator('td[data-name="Events behind"]');
+    await until(async () => /[1-9]/.test((await behind.first().textContent()) ?? ''));
+    await page.getByText('every 3 s').click();
+    await client.close();
   });
 
   test('Connections, details: disconnect one: closes it, and says so', async () => {

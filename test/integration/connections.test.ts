@@ -2,7 +2,7 @@ import type { ConnectionInfo, ConnectionList, Stats } from '@tidemark/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freeze } from '../support/freeze.ts';
 import { makeToken, type Service } from '../support/services.ts';
-import { appendDirectly, numbered, type System, startSystem } from '../support/system.ts';
+import { appendDirectly, numbered, type System, startSystem, withNats } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 
@@ -186,6 +186,45 @@ describe('connections', () => {
     expect(complete).toBe(true);
     expect(gateways).toHaveLength(3);
     await another.kill();
+    const young = await system.startGateway();
+    expect((await ask(young, '?gateway=nobody')).status).toBe(404);
+    await young.kill();
+  });
+
+  test('garbage and forged answers at NATS: change nothing', async () => {
+    const client = system.open();
+    await client.first('welcome');
+    await withNats(system.nats.url, async (operator) => {
+      const forged = operator.subscribe('tidemark.control.connections', {
+        callback: (_, { reply = '' }) => {
+          operator.publish(reply, 'no JSON');
+          operator.publish(reply, '{"gateway":"x"}');
+          operator.publish(reply, `{"gateway":"a b","connections":1,"items":[],"end":null}`);
+        },
+      });
+      operator.publish('tidemark.control.connections', 'no JSON', {
+        reply: 'tidemark.control.answers.x',
+      });
+      // An answer may not be asked for to any other place.
+      const query = JSON.stringify({ after: '', limit: 1, bytesMax: 1000 });
+      let answers = 0;
+      const elsewhere = operator.subscribe('tidemark.elsewhere', {
+        callback: () => {
+          answers++;
+        },
+      });
+      operator.publish('tidemark.control.connections', query, { reply: 'tidemark.elsewhere' });
+      operator.publish('tidemark.control.connections', query);
+      await operator.flush();
+      const { items, gateways, complete } = await list(system.gateway);
+      expect({ complete, gateways: gateways.length, items: items.length }).toEqual({
+        ...{ complete: true, gateways: 2, items: 1 },
+      });
+      expect(answers).toBe(0);
+      forged.unsubscribe();
+      elsewhere.unsubscribe();
+    });
+    await client.close();
   });
 
   test.each([

@@ -86,7 +86,7 @@ function plotOptions(
     width,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 22, 0, 0],
+    padding: [8, 28, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: SYNC }, points: { size: 6 } },
     scales: {
       x: { time: true, range: (_, first) => timeRange(first, spanMs) },

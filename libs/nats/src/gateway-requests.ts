@@ -72,7 +72,12 @@ export function serveGateways(
       const { reply = '' } = message;
       if (!isSentTo(message, CONNECTIONS_SUBJECT) || !reply.startsWith(ANSWERS)) return;
       answer(message.data, (json) => {
-        if (link.connected) link.connection.publish(reply, json);
+        try {
+          if (link.connected) link.connection.publish(reply, json);
+        } catch (err) {
+          // Larger than NATS takes. Whoever asks is told that this gateway did not answer.
+          logger.error({ err }, 'a list of connections was not sent');
+        }
       });
     },
     onEnded: ({ message: reason }) => {

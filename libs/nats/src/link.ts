@@ -26,6 +26,9 @@ const PINGS_OUT_MAX = 2;
 
 const CONNECT_TIMEOUT_MS = 5000;
 
+/** What a nats-server takes by default. */
+const PAYLOAD_BYTES = 1024 * 1024;
+
 /** Most subjects that are remembered as refused. */
 const REFUSED_MAX = 100;
 
@@ -155,6 +158,11 @@ export class NatsLink {
   /** What the subjects of the JetStream API begin with. */
   get apiPrefix(): string {
     return this.#options.apiPrefix ?? JETSTREAM_API;
+  }
+
+  /** Most bytes of a message, as the server says; those that it takes by default before it has said so. */
+  get payloadBytesMax(): number {
+    return this.#connection?.info?.max_payload ?? PAYLOAD_BYTES;
   }
 
   /**

@@ -117,11 +117,17 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     for (const subscription of this.#resolving) {
       yield { subscription, state: 'starting', sequence: undefined, cursor: undefined };
     }
-    for (const { subscription, position } of this.#subscriptionPositions()) {
-      const state = this.#live.includes(subscription) ? 'live' : 'catching-up';
-      const cursor = subscription.last ? undefined : position;
-      yield { subscription, state, sequence: position.sequence, cursor };
+    for (const { subscriptions, sequence: read } of this.#readers) {
+      for (const subscription of subscriptions) {
+        const sequence = Math.max(read, subscription.after);
+        const cursor = subscription.last ? undefined : this.#positionAt(sequence);
+        yield { subscription, state: 'catching-up', sequence, cursor };
+      }
     }
+    if (this.#live.length === 0) return;
+    const sequence = this.#liveSequence();
+    const cursor = this.#positionAt(sequence);
+    for (const subscription of this.#live) yield { subscription, state: 'live', sequence, cursor };
   }
 
   has(id: string): boolean {

@@ -69,10 +69,10 @@ async function listConnections(
       .filter(([instance]) => asked.gateway === undefined || instance === asked.gateway),
   );
   const { settled } = board;
-  if (settled && known.size === 0)
-    throw new TidemarkError('not_found', 'There is no such gateway.');
+  if (settled && known.size === 0) throw unknownGateway();
   const share = Math.floor(BYTES_MAX / Math.max(1, known.size));
-  const bytesMax = Math.min(GATEWAY_BYTES_MAX, Math.max(GATEWAY_BYTES_MIN, share));
+  const most = Math.min(GATEWAY_BYTES_MAX, Math.floor(link.payloadBytesMax / 2));
+  const bytesMax = Math.min(most, Math.max(GATEWAY_BYTES_MIN, share));
   const pages = await askGateways<ConnectionPage>(link, {
     body: { ...asked, bytesMax } satisfies ConnectionQuery,
     parse: parseConnectionPage,
@@ -88,6 +88,7 @@ async function listConnections(
     connections: answered.get(gateway) ?? known.get(gateway) ?? 0,
     answered: answered.has(gateway),
   }));
+  if (gateways.length === 0) throw unknownGateway();
   const { items, next } = mergePages(pages, asked.limit);
   return {
     items: [...items],
@@ -95,6 +96,10 @@ async function listConnections(
     next,
     complete: gateways.every((one) => one.answered),
   };
+}
+
+function unknownGateway(): TidemarkError {
+  return new TidemarkError('not_found', 'There is no such gateway.');
 }
 
 /** @throws TidemarkError `invalid_query` */
