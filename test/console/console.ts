@@ -54,7 +54,7 @@ export async function startConsoleSystem({
 /** Opens the console of the system's first gateway with a token in its address; without one at the way in. */
 export async function openConsole(
   browser: Browser,
-  { gateway }: Pick<System, 'gateway'>,
+  { gateway }: { readonly gateway: Pick<System['gateway'], 'url'> },
   token: string | undefined,
   { scheme = 'light', size = 'wide' }: ConsoleOptions = {},
 ): Promise<Console> {
