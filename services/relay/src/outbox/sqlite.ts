@@ -15,7 +15,7 @@ import {
 } from './store.ts';
 
 /** How often the file is asked whether another process has written to it, which takes some microseconds. */
-const CHANGE_CHECK_MS = 20;
+const CHANGE_CHECK_MS = 5;
 
 /** How long a statement waits for the lock of a writer, in steps that leave the loop free. */
 const BUSY_MS_MAX = 10_000;

@@ -105,6 +105,19 @@ describe('delivery', () => {
     expect([deleted, failed]).toEqual([['a1'], []]);
   });
 
+  test('forbidden on many topics, by a token that has not published: the rest is not tried', async () => {
+    const { requests, failed, options } = stage(() => ({
+      end: 'unclear',
+      code: 'forbidden',
+      reason: 'forbidden',
+    }));
+    const many = rows(...Array.from({ length: 64 }, (_, n) => String.fromCharCode(300 + n)));
+    const end = await deliver(many, { ...options, proven: () => false });
+    expect(end).toMatchObject({ end: 'wait', reason: 'forbidden' });
+    expect(requests.length).toBeLessThan(24);
+    expect(failed).toEqual([]);
+  });
+
   test('forbidden, by a token that has not published: is no fault of the row', async () => {
     const { failed, options } = stage(() => ({
       end: 'unclear',

@@ -29,6 +29,9 @@ export type Delivered =
   | { readonly end: 'done' | 'interrupted' }
   | { readonly end: 'wait'; readonly reason: string; readonly retryAfterMs: number };
 
+/** Topics of a delivery after which a token that has published nothing counts as the wrong one, so that all rows wait. */
+const FORBIDDEN_TOPICS_MAX = 8;
+
 const DONE: Delivered = { end: 'done' };
 
 /**
@@ -96,9 +99,10 @@ async function decide(
   // A fault of ingest may pass, and so may the fault of a token that was never right.
   if (code === 'internal' || (code === 'forbidden' && !proven())) {
     blocked.add(row.topic);
-    if (!held.hold(row.topic)) return { end: 'wait', reason, retryAfterMs: 0 };
+    const isHeld = held.hold(row.topic);
     onHeld(reason);
-    return DONE;
+    const isTokenWrong = !proven() && blocked.size >= FORBIDDEN_TOPICS_MAX;
+    return isHeld && !isTokenWrong ? DONE : { end: 'wait', reason, retryAfterMs: 0 };
   }
   await setAside([{ row, failure: reason }], options);
   return DONE;

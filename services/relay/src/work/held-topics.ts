@@ -64,6 +64,11 @@ export class HeldTopics {
     this.#topics.delete(topic);
   }
 
+  /** Nothing waits any more: the rows of all of them have gone. */
+  clear(): void {
+    this.#topics.clear();
+  }
+
   #forget(nowMs: number): void {
     for (const [topic, { untilMs }] of this.#topics) {
       if (untilMs + FORGOTTEN_MS < nowMs) this.#topics.delete(topic);
