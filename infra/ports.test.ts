@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gateway, ingest, launcher, NODE_ARGUMENTS, replay } from '@tidemark/config';
+import { gateway, ingest, launcher, NODE_ARGUMENTS, relay, replay } from '@tidemark/config';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 
@@ -28,6 +28,15 @@ test.each(SERVICES)('%s: its admin port in Prometheus: is that of docker-compose
     (container) => `${container}:${COMPOSE.services[container].environment[variable]}`,
   );
   expect(jobs.find((job) => job.job_name === name)?.static_configs[0]?.targets).toEqual(targets);
+});
+
+test('relay: its port in Prometheus: is the default', () => {
+  const jobs: readonly { job_name: string; dns_sd_configs: object[] }[] = readYaml(
+    'prometheus/prometheus.yml',
+  ).scrape_configs;
+  const [found] = jobs.find((job) => job.job_name === 'relay')?.dns_sd_configs ?? [];
+  expect(found).toEqual({ names: ['relay'], type: 'A', port: relay.port.default });
+  expect(COMPOSE.services.relay.environment).not.toHaveProperty(relay.port.variable);
 });
 
 test.each([

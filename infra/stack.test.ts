@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { freePorts } from '../test/support/free-ports.ts';
+import { startOutboxRelay } from '../test/support/outbox.ts';
 import { type System, startSystem } from '../test/support/system.ts';
 import { until } from '../test/support/until.ts';
 
@@ -53,13 +54,16 @@ describe('metrics', () => {
 
   test('dashboard and alerts: each metric that they ask for: is one that exists', async () => {
     const exposed = new Set<string>();
-    for (const { url } of [system.ingest, system.gateway, system.replay]) {
+    // Its metrics are there before its database is.
+    const relay = await startOutboxRelay({ url: 'sqlite:/absent/outbox.db' }, system);
+    for (const { url } of [system.ingest, system.gateway, system.replay, relay]) {
       const text = await (await fetch(`${url}/metrics`)).text();
       for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
         const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
         for (const suffix of suffixes) exposed.add(`${name}${suffix}`);
       }
     }
+    await relay.stop();
     const runbook = read('infra/README.md').match(/`gateway_\w+`/g) ?? [];
     const named = runbook.map((name) => `tidemark_${name.slice(1, -1)}`);
     const asked = [...expressions()].flatMap((text) => text.match(METRIC_NAME) ?? []).concat(named);

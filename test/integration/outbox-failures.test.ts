@@ -12,11 +12,11 @@ import { makeToken, type Service } from '../support/services.ts';
 import { metric, type System, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
-/** The stream recognises a repeat for so long, and the relay counts on half of it. */
-const WINDOW_SECONDS = 4;
+/** The stream recognises a repeat for so long, and the relay counts on a third of it. */
+const WINDOW_SECONDS = 6;
 const RELAY_TIMES = {
-  TIDEMARK_RELAY_RECOGNISED_SECONDS: String(WINDOW_SECONDS / 2),
-  TIDEMARK_RELAY_REQUEST_TIMEOUT_MS: '2000',
+  TIDEMARK_RELAY_RECOGNISED_SECONDS: String(WINDOW_SECONDS / 3),
+  TIDEMARK_RELAY_REQUEST_TIMEOUT_MS: '1000',
   TIDEMARK_RELAY_LOCK_SECONDS: '2',
 };
 

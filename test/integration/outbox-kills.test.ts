@@ -20,7 +20,7 @@ const WINDOW_SECONDS = 8;
 
 const RELAY_TIMES = {
   TIDEMARK_RELAY_RECOGNISED_SECONDS: String(WINDOW_SECONDS / 4),
-  TIDEMARK_RELAY_REQUEST_TIMEOUT_MS: '2000',
+  TIDEMARK_RELAY_REQUEST_TIMEOUT_MS: '1000',
   TIDEMARK_RELAY_LOCK_SECONDS: '2',
 };
 
@@ -117,7 +117,15 @@ describe.each(DATABASES)('kills of a relay of an outbox in %s', (database) => {
     }
     await writer.stop();
     await relay.restart();
-    await until(async () => (await outbox.rows()).length === 0, 'an empty outbox', 60_000);
+    let rows = await outbox.rows();
+    await until(
+      async () => {
+        rows = await outbox.rows();
+        return rows.length === 0;
+      },
+      () => `no rows: ${JSON.stringify({ rows: rows.slice(0, 5), logs: relay.logs.slice(-10) })}`,
+      60_000,
+    );
     await relay.stop();
     const found = await readStream(`${prefix}>`);
     for (const [topic, ids] of writer.committed) expect(found.get(topic), topic).toEqual(ids);

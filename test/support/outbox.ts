@@ -36,6 +36,7 @@ export interface TestOutbox {
   /** Runs plain SQL. */
   run(sql: string): Promise<void>;
   rows(): Promise<TableRow[]>;
+  count(): Promise<number>;
   /** Connects again, after the server was killed. */
   reconnect(): Promise<void>;
   stop(): Promise<void>;
@@ -44,12 +45,18 @@ export interface TestOutbox {
 const SOURCE = '/outbox';
 const COLUMNS = 'position, topic, id, failure, attempted_at IS NOT NULL AS attempted';
 
-export async function startOutbox(database: DatabaseName): Promise<TestOutbox> {
-  return database === 'PostgreSQL' ? startPostgresqlOutbox() : startSqliteOutbox();
+/** @param settings of PostgreSQL */
+export async function startOutbox(
+  database: DatabaseName,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TestOutbox> {
+  return database === 'PostgreSQL' ? startPostgresqlOutbox(settings) : startSqliteOutbox();
 }
 
-async function startPostgresqlOutbox(): Promise<TestOutbox> {
-  const postgresql = await startPostgresql();
+async function startPostgresqlOutbox(
+  settings: Readonly<Record<string, string>>,
+): Promise<TestOutbox> {
+  const postgresql = await startPostgresql(settings);
   const outbox = createOutbox({ source: SOURCE });
   let client: Client = await postgresql.connect();
   await client.query(schemaFor('postgresql'));
@@ -67,6 +74,9 @@ async function startPostgresqlOutbox(): Promise<TestOutbox> {
     },
     async rows() {
       return (await client.query(`SELECT ${COLUMNS} FROM tidemark_outbox ORDER BY position`)).rows;
+    },
+    async count() {
+      return (await client.query('SELECT count(*)::int AS rows FROM tidemark_outbox')).rows[0].rows;
     },
     async reconnect() {
       await client.end().catch(() => {});
@@ -106,6 +116,9 @@ async function startSqliteOutbox(): Promise<TestOutbox> {
         position: String(row.position),
         attempted: row.attempted === 1,
       }));
+    },
+    async count() {
+      return Number(database.prepare('SELECT count(*) FROM tidemark_outbox').pluck().get());
     },
     async reconnect() {},
     async stop() {

@@ -122,7 +122,7 @@ export const relay = {
     max: 86_400,
     unit: 's',
     meaning:
-      'How long after its first attempt a row is sent again without a look-up, because the stream recognises it: at most half of TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS.',
+      'How long after its first attempt a row is sent again without a look-up, because the stream recognises it: at most a third of TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS.',
   },
   lockSeconds: {
     variable: 'TIDEMARK_RELAY_LOCK_SECONDS',
@@ -161,9 +161,8 @@ export const relayRelations: readonly Relation<Values<typeof relay>>[] = [
     rule: `${relay[name].variable} must be an http or https URL without credentials`,
   })),
   {
-    holds: ({ requestTimeoutMs, recognisedSeconds }) =>
-      requestTimeoutMs <= recognisedSeconds * 1000,
-    rule: 'TIDEMARK_RELAY_RECOGNISED_SECONDS must be at least TIDEMARK_RELAY_REQUEST_TIMEOUT_MS',
+    holds: ({ requestTimeoutMs, recognisedSeconds }) => requestTimeoutMs <= recognisedSeconds * 500,
+    rule: 'TIDEMARK_RELAY_RECOGNISED_SECONDS must be at least twice TIDEMARK_RELAY_REQUEST_TIMEOUT_MS',
   },
 ];
 

@@ -36,12 +36,18 @@ const DONE: Delivered = { end: 'done' };
  * and does not say which event is wrong, halves of it are sent until the wrong one is alone. Halves go one after the
  * other, and nothing of a topic is sent behind a row that failed and may not fail later.
  */
-export async function deliver(
-  rows: readonly Sendable[],
-  options: DeliveryOptions,
-): Promise<Delivered> {
-  const { held, maySend, post } = options;
-  const batch = rows.filter(({ row }) => !held.has(row.topic));
+export function deliver(rows: readonly Sendable[], options: DeliveryOptions): Promise<Delivered> {
+  return deliverPart(rows, { ...options, blocked: new Set() });
+}
+
+/** A part of a delivery. `blocked` has the topics of which nothing more may be sent, however long the delivery takes. */
+interface PartOptions extends DeliveryOptions {
+  readonly blocked: Set<string>;
+}
+
+async function deliverPart(rows: readonly Sendable[], options: PartOptions): Promise<Delivered> {
+  const { blocked, maySend, post } = options;
+  const batch = rows.filter(({ row }) => !blocked.has(row.topic));
   if (batch.length === 0) return DONE;
   if (!maySend()) return { end: 'interrupted' };
   const sent = await post(batch.map(({ text }) => text));
@@ -59,7 +65,7 @@ export async function deliver(
       }),
       options,
     );
-    return deliver(
+    return deliverPart(
       batch.filter((_, index) => !reasons.has(index)),
       options,
     );
@@ -69,17 +75,17 @@ export async function deliver(
     return decide(first.row, sent, options);
   }
   const middle = batch.length >> 1;
-  const before = await deliver(batch.slice(0, middle), options);
-  return before.end === 'done' ? deliver(batch.slice(middle), options) : before;
+  const before = await deliverPart(batch.slice(0, middle), options);
+  return before.end === 'done' ? deliverPart(batch.slice(middle), options) : before;
 }
 
 /** What a refusal of one event alone means. */
 async function decide(
   row: OutboxRow,
   { code, reason }: Extract<Sent, { end: 'unclear' }>,
-  options: DeliveryOptions,
+  options: PartOptions,
 ): Promise<Delivered> {
-  const { store, held, counters, proven, onHeld } = options;
+  const { store, held, counters, proven, onHeld, blocked } = options;
   if (code === 'erased') {
     // It was stored, and an operator has erased it since.
     await store.deleteRows([row.position]);
@@ -89,6 +95,7 @@ async function decide(
   }
   // A fault of ingest may pass, and so may the fault of a token that was never right.
   if (code === 'internal' || (code === 'forbidden' && !proven())) {
+    blocked.add(row.topic);
     if (!held.hold(row.topic)) return { end: 'wait', reason, retryAfterMs: 0 };
     onHeld(reason);
     return DONE;

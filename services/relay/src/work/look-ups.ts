@@ -4,7 +4,7 @@ import type { Unknown, Verdict, Wanted } from '../requests/look-up.ts';
 /** Most requests to replay at one time. */
 const AT_ONCE_MAX = 8;
 
-/** Rows of which nobody knows any more whether they are in the stream, by what was found. */
+/** Rows of which nobody knows any more whether they are in the stream, by what was found. Others were not looked up yet. */
 export interface Found {
   readonly stored: readonly OutboxRow[];
   readonly absent: readonly OutboxRow[];
@@ -19,13 +19,14 @@ export interface LookUpRequests {
 }
 
 /**
- * Looks rows up in the stream that were sent before, or may have been.
+ * Looks rows up in the stream that were sent before, or may have been, from the first on and as many as there is time for.
  *
  * @throws NoAnswerError where a gateway or replay does not answer
  */
 export async function lookUpRows(
   rows: readonly OutboxRow[],
   { findHead, lookUp }: LookUpRequests,
+  inTime: () => boolean,
 ): Promise<Found> {
   const head = await findHead();
   const stored: OutboxRow[] = [];
@@ -39,6 +40,7 @@ export async function lookUpRows(
       if (verdict === 'stored') stored.push(row);
       else if (verdict === 'absent') absent.push(row);
       else unknown.push({ row, why: verdict });
+      if (!inTime()) return;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE_MAX }, work));

@@ -12,6 +12,9 @@ import type { Waits } from './waits.ts';
 /** The part of the time of recognition that a round may take from the reading of its rows to the last of its requests. */
 const ROUND_PART = 0.25;
 
+/** The part of it in which look-ups begin. What they have found is used before the round ends. */
+const LOOK_UPS_PART = 0.1;
+
 /** What a round needs. */
 export interface RoundOptions extends LookUpRequests {
   readonly store: OutboxStore;
@@ -44,11 +47,11 @@ export async function runRound(options: RoundOptions): Promise<RoundEnd> {
   });
   if (rows.length === 0) return { end: 'idle' };
   const old = rows.filter(({ attempted }) => (attempted?.ageMs ?? 0) >= recognisedMs);
-  const settled = old.length > 0 ? await settle(old, options) : new Set<string>();
+  const settled = old.length > 0 ? await settle(old, begun, options) : NOTHING_SETTLED;
   if (!settled)
     return { end: 'wait', reason: 'Too many topics wait for look-ups.', retryAfterMs: 0 };
-  const left = rows.filter(({ position, topic }) => !settled.has(position) && !held.has(topic));
-  const sendable = await toSendable(left, options);
+  const left = rows.filter(({ position }) => !settled.done.has(position));
+  const sendable = await toSendable(beforeUnsettled(left, settled.left), options);
   if (sendable.length === 0) return { end: 'done' };
   // What was found absent was looked up just now; if that took long, it is looked up again.
   if (!inTime()) return { end: 'interrupted' };
@@ -60,21 +63,39 @@ export async function runRound(options: RoundOptions): Promise<RoundEnd> {
   }
 }
 
+/** The positions of rows that are done with, and of those of which it is not known whether they are stored. */
+interface Settled {
+  readonly done: ReadonlySet<string>;
+  readonly left: ReadonlySet<string>;
+}
+
+const NOTHING_SETTLED: Settled = { done: new Set(), left: new Set() };
+
+/** Nothing of a topic is sent behind a row that may be stored or not. */
+function beforeUnsettled(rows: readonly OutboxRow[], left: ReadonlySet<string>): OutboxRow[] {
+  const blocked = new Set<string>();
+  return rows.filter(({ position, topic }) => {
+    if (left.has(position)) blocked.add(topic);
+    return !blocked.has(topic);
+  });
+}
+
 /**
- * Looks old rows up.
+ * Looks old rows up. Topics whose rows cannot be told are held.
  *
- * @returns the positions of those that are done with; topics whose rows cannot be told are held; `undefined` where that
- *   are too many
+ * @returns `undefined` where too many would be held
  */
 async function settle(
   old: readonly OutboxRow[],
+  begun: Stopwatch,
   options: RoundOptions,
-): Promise<Set<string> | undefined> {
-  const { store, held, counters, waits } = options;
+): Promise<Settled | undefined> {
+  const { store, held, counters, waits, recognisedMs } = options;
+  const inTime = () => begun.elapsedMs < recognisedMs * LOOK_UPS_PART;
   const holdAll = (rows: readonly OutboxRow[]) =>
     [...new Set(rows.map(({ topic }) => topic))].every((topic) => held.hold(topic));
   try {
-    const { stored, unknown } = await lookUpRows(old, options);
+    const { stored, absent, unknown } = await lookUpRows(old, options, inTime);
     if (stored.length > 0) await store.deleteRows(stored.map(({ position }) => position));
     counters.known('found', stored.length);
     const lost = unknown.filter(({ why }) => why.forGood);
@@ -87,12 +108,18 @@ async function settle(
     if (first) waits.begin('lookups', first.why.unknown);
     else waits.end('lookups');
     if (!holdAll(later.map(({ row }) => row))) return undefined;
-    return new Set([...stored, ...lost.map(({ row }) => row)].map(({ position }) => position));
+    const done = positionsOf([...stored, ...lost.map(({ row }) => row)]);
+    const known = new Set([...done, ...positionsOf(absent)]);
+    return { done, left: new Set([...positionsOf(old)].filter((one) => !known.has(one))) };
   } catch (error) {
     if (!(error instanceof NoAnswerError)) throw error;
     waits.begin('lookups', error.message);
-    return holdAll(old) ? new Set() : undefined;
+    return holdAll(old) ? { done: new Set(), left: positionsOf(old) } : undefined;
   }
+}
+
+function positionsOf(rows: readonly OutboxRow[]): Set<string> {
+  return new Set(rows.map(({ position }) => position));
 }
 
 /** The events of rows. A row that none can be made of is set aside. */
