@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   allOrders,
   type Language,
@@ -23,6 +23,10 @@ import { until } from '../support/until.ts';
 const inCi = process.env.CI === 'true';
 const noPostgresql = POSTGRESQL_BIN === undefined && !inCi;
 const noPython = PYTHON_PACKAGES === undefined && !inCi;
+
+/** A pool of connections tries again ever more rarely, and a busy machine takes its time. */
+const WAIT_MS = 60_000;
+vi.setConfig({ testTimeout: 2 * WAIT_MS, hookTimeout: WAIT_MS });
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const ORDER = { customer: 'alice', total: 4200 };
@@ -230,7 +234,9 @@ for (const { name, language, database, isAbsent } of SERVICES) {
       expect(await counts()).toEqual(before.map((count) => count + 1));
     });
 
-    test.skipIf(database === 'sqlite')(
+    // A file is never away.
+    const serverTest = database === 'postgresql' ? test : () => undefined;
+    serverTest(
       'a database that is away: is answered with 503; afterwards the same request is taken',
       async () => {
         await postgresql?.kill();
@@ -245,6 +251,7 @@ for (const { name, language, database, isAbsent } of SERVICES) {
         await until(
           async () => (await post('/orders', 'away', ORDER)).status === 201,
           'an order after the restart',
+          WAIT_MS,
         );
         const made = await query(url, "SELECT id FROM orders WHERE place_key = 'away'");
         expect(made).toHaveLength(1);
