@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
@@ -222,6 +222,49 @@ describe('publish', () => {
     expect(await stored('typed.file')).toHaveLength(lines);
   });
 });
+
+describe('publish, long after it was killed', () => {
+  test('what was stored and not noted, and is no longer recognised: is looked up, and not stored twice', {
+    timeout: 60_000,
+  }, async () => {
+    const system = await startSystem({ env: { TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS: '1' } });
+    const cli = await CommandLine.for(system);
+    try {
+      const lines = 500;
+      const file = cli.write('long-ago.ndjson', `${numbered('long.ago', lines)}nonsense\n`);
+      // It stops behind the first batch, and keeps its note.
+      expect((await cli.run(['publish', '--file', file, '--max-errors', '0'])).code).toBe(1);
+      expect(await streamEvents(system.nats.url)).toHaveLength(lines);
+      // As if the process had died before it noted anything, an hour ago.
+      const folder = join(cli.env.XDG_STATE_HOME ?? '', 'tidemark', 'publish');
+      const [name = ''] = readdirSync(folder);
+      const noted = JSON.parse(readFileSync(join(folder, name), 'utf8'));
+      const old = { ...noted, line: 0, stored: 0, atMs: Date.now() - 3_600_000 };
+      writeFileSync(join(folder, name), JSON.stringify(old));
+      await untilForgotten(system);
+      const { stderr } = await cli.run(['publish', '--file', file]);
+      expect(stderr).toContain('500 events are stored, 500 of them before');
+      const found = (await streamEvents(system.nats.url)).filter(
+        ({ topic }) => topic === 'long.ago',
+      );
+      expect(found.map(({ data }) => (data as { n: number }).n)).toEqual(
+        Array.from({ length: lines }, (_, index) => index),
+      );
+    } finally {
+      cli.remove();
+      await system.stop();
+    }
+  });
+});
+
+/** Waits until the stream no longer recognises what is stored now. */
+async function untilForgotten({ publisher }: System): Promise<void> {
+  const first = await publisher.store({ id: 'probe', source: '/tests', type: 'probe.it' });
+  await until(async () => {
+    const next = await publisher.store({ id: 'probe', source: '/tests', type: 'probe.it' });
+    return next.cursor !== first.cursor;
+  }, 'the end of the window');
+}
 
 function numbered(topic: string, count: number): string {
   return Array.from(

@@ -1,4 +1,5 @@
 import { messageOf } from '../base/errors.ts';
+import { wait } from '../base/wait.ts';
 import type { Api } from '../http/api.ts';
 import { ServiceError } from '../http/service-error.ts';
 import { formatDuration } from '../output/format.ts';
@@ -19,6 +20,9 @@ type Version = readonly [service: string, version: string];
 /** Each announces itself once a second. */
 const SILENT_MS = 5000;
 
+/** What was announced before something became ready is old by then. */
+const AGAIN_MS = 1500;
+
 /** Looks at every process of the deployment, also those behind a proxy, as a gateway hears of them. */
 export async function checkInstances(
   api: Api,
@@ -26,8 +30,11 @@ export async function checkInstances(
 ): Promise<{ readonly findings: readonly Finding[]; readonly versions: readonly Version[] }> {
   let instances: readonly Instance[];
   try {
-    const request = { service: 'gatewayAdmin', path: '/v1/admin/stats', attempts: 2 } as const;
-    instances = (await api.send<{ services: Instance[] }>(request)).body.services;
+    instances = await ask(api);
+    if (instances.some(({ ready }) => !ready)) {
+      await wait(AGAIN_MS, signal);
+      instances = await ask(api);
+    }
   } catch (error) {
     signal.throwIfAborted();
     const isMissing = error instanceof ServiceError && error.status === 404;
@@ -47,6 +54,11 @@ export async function checkInstances(
     ]),
     findings: wrong.length > 0 ? wrong : [ok('instances', `All are well: ${kinds.join(', ')}.`)],
   };
+}
+
+async function ask(api: Api): Promise<readonly Instance[]> {
+  const request = { service: 'gatewayAdmin', path: '/v1/admin/stats', attempts: 2 } as const;
+  return (await api.send<{ services: Instance[] }>(request)).body.services;
 }
 
 function judge({ service, instance, seenMs, ready, store }: Instance): Finding[] {

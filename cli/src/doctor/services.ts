@@ -49,13 +49,16 @@ async function look(api: Api, service: ServiceName, signal: AbortSignal): Promis
   }
   const answeredMs = Date.now();
   const version = await versionOf(response);
-  if (version === undefined) return probe(api, service, signal);
+  // Behind one URL it is the health of any of them.
+  const isShared = SERVICES.some((other) => other !== service && api.url(other) === url);
+  const ready =
+    version === undefined || isShared ? undefined : await readiness(service, url, signal);
+  if (version === undefined || ready === undefined) return probe(api, service, signal);
   const theirMs = Date.parse(response.headers.get('date') ?? '');
   const clock = Number.isNaN(theirMs)
     ? []
     : [judgeClock({ check: `${service} clock`, theirMs, askedMs, answeredMs, resolutionMs: 1000 })];
-  const findings = [await readiness(service, url, signal), ...clock];
-  return { isReachable: true, version, findings };
+  return { isReachable: true, version, findings: [ready, ...clock] };
 }
 
 /** `undefined` where no service of Tidemark answers. */
@@ -64,13 +67,19 @@ async function versionOf(response: Response): Promise<string | undefined> {
   return typeof body?.version === 'string' ? body.version : undefined;
 }
 
-async function readiness(service: string, url: string, signal: AbortSignal): Promise<Finding> {
+/** `undefined` where a proxy keeps that to itself. */
+async function readiness(
+  service: string,
+  url: string,
+  signal: AbortSignal,
+): Promise<Finding | undefined> {
   const advice =
     'Its log says what it waits for: NATS, the stream, its archive or the keys of tokens.';
   try {
     const response = await ask(`${url}/readyz`, signal);
     const text = await response.text();
     if (response.ok) return ok(service, `${url} is ready.`);
+    if (response.status === 404) return undefined;
     return fault(service, `${url} is not ready: ${text.slice(0, 300)}`, advice);
   } catch (error) {
     signal.throwIfAborted();
@@ -78,7 +87,7 @@ async function readiness(service: string, url: string, signal: AbortSignal): Pro
   }
 }
 
-/** Requests that change nothing, for services behind a proxy that passes no health on. */
+/** Requests that change nothing, for services behind a proxy that does not tell their health. */
 const PROBES: Readonly<Record<string, ApiRequest>> = {
   gateway: { path: '/v1/head' },
   ingest: {
@@ -110,7 +119,7 @@ async function probe(api: Api, service: ServiceName, signal: AbortSignal): Promi
       return { isReachable: false, findings: [fault(service, text, advice)] };
     }
   }
-  const text = `${url} answers, through a proxy that passes no /healthz on.`;
+  const text = `${url} answers, through a proxy that does not tell whether it is ready.`;
   return { isReachable: true, findings: [ok(service, text)] };
 }
 
