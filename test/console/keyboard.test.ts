@@ -53,6 +53,7 @@ describe.skipIf(executable === undefined)('console: keyboard (needs Chromium)', 
     await keyboard.press('g');
     await keyboard.press('c');
     await page.getByRole('heading', { name: 'Connections', level: 1 }).waitFor();
+    await page.getByLabel('User').waitFor();
     await keyboard.press('/');
     await keyboard.type('fatima');
     const user = page.getByRole('button', { name: 'fatima', exact: true });

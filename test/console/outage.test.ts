@@ -50,6 +50,17 @@ describe.skipIf(executable === undefined)('console: outages (needs Chromium)', (
     await close();
   });
 
+  test('the way in: a token given while the gateway is away: opens the console when it is back', async () => {
+    const { page, close } = await openConsole(browser, system, undefined);
+    await page.getByLabel('Token').fill(await operatorToken());
+    await system.gateway.kill('SIGKILL');
+    await page.getByRole('button', { name: 'Open the console' }).click();
+    await page.getByText('The service cannot be reached. Trying again.').waitFor();
+    await system.gateway.restart();
+    await page.getByRole('heading', { name: 'Now', exact: true }).waitFor();
+    await close();
+  });
+
   test('a hidden page: asks for no figures, and goes on when it is shown', async () => {
     const { page, close } = await openConsole(browser, system, await operatorToken());
     await page.getByText('Events in', { exact: true }).waitFor();

@@ -5,7 +5,9 @@ import type { Me } from './types.ts';
 /** A JWT has three parts of base64url; what is not one is not sent. */
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** Opens the session with a token, once the gateway has said whose it is. */
+const RETRY_MS = 2000;
+
+/** Opens the session with a token, once the gateway has said whose it is. While it does not answer it is asked again. */
 export async function signIn(given: string): Promise<void> {
   const token = given.trim().replace(/^Bearer\s+/i, '');
   if (!JWT.test(token)) {
@@ -13,6 +15,10 @@ export async function signIn(given: string): Promise<void> {
     return;
   }
   begin(token);
+  await check(token);
+}
+
+async function check(token: string): Promise<void> {
   try {
     const found = await call<Me>('GET', '/v1/me');
     if (isCurrent(token)) session.value = { state: 'open', token, me: found };
@@ -20,12 +26,19 @@ export async function signIn(given: string): Promise<void> {
     if (!isCurrent(token)) return;
     const { status, message } =
       error instanceof ApiError ? error : new ApiError('internal', String(error), 0);
-    if (status >= 400 && status < 500 && status !== 429) end(message);
-    else session.value = { state: 'unreachable', token, notice: message };
+    if (status >= 400 && status < 500 && status !== 429) {
+      end(message);
+      return;
+    }
+    session.value = { state: 'unreachable', token, notice: `${message} Trying again.` };
+    setTimeout(() => {
+      if (isCurrent(token)) check(token);
+    }, RETRY_MS);
   }
 }
 
-/** Whether nobody has entered another token meanwhile. */
+/** Whether nobody has entered another token meanwhile, or this one again. */
 function isCurrent(token: string): boolean {
-  return session.value.state !== 'none' && session.value.token === token;
+  const { state } = session.value;
+  return (state === 'checking' || state === 'unreachable') && session.value.token === token;
 }
