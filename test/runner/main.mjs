@@ -23,6 +23,9 @@ import { count, failures, format, lacking, NOTHING, readReport, sum, total } fro
 /** The tests of what differs between versions of nats-server: its API, and how it fails. */
 const NATS_TESTS = ['nats-', 'ordered-consumer', 'direct-publishers', 'gaps', 'replay-archive'];
 
+/** Integration tests of programs that know no NATS, or that kill for minutes: once is enough. */
+const ONCE = 'test/integration/{example,outbox,publisher-express}*';
+
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
 /** A line for each test that failed. @type {string[]} */
@@ -54,7 +57,7 @@ async function test() {
   const runs = [await vitest(given, newest, kept)];
   const some =
     all || given.length > 0 ? given : NATS_TESTS.map((name) => `test/integration/${name}`);
-  const again = ['--project', 'integration', '--passWithNoTests', ...some];
+  const again = ['--project', 'integration', '--passWithNoTests', '--exclude', ONCE, ...some];
   if (newestOnly) console.log('Nothing runs on the oldest nats-server.');
   else if (oldest) runs.push(await vitest(again, oldest, kept));
   else runs.push(await withoutOldest(again, newest));

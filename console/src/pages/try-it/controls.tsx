@@ -30,7 +30,8 @@ export function Controls({ trial, choice, head }: ControlsProps) {
 function Subscriber({ trial, head }: Omit<ControlsProps, 'choice'>) {
   const isOn = trial.isOn.value;
   const position = trial.position.value;
-  const behind = distance(position, head);
+  // A live subscriber has all of its topic; a heartbeat moves its position past the events of others.
+  const behind = trial.status.value?.state === 'live' ? 0 : distance(position, head);
   const missed = trial.entries.value.filter(({ how }) => how === undefined).length;
   const badge = isOn ? (
     <StatusBadge status={trial.status.value} />

@@ -15,6 +15,8 @@ export function Log({ trial, head }: { trial: Trial; head: string | undefined })
   const passed = entries.filter(({ sequence }) => position !== undefined && sequence <= position);
   const ahead = entries.slice(passed.length);
   const others = (distance(trial.position.value, head) ?? 0) - ahead.length;
+  const isLive = trial.status.value?.state === 'live';
+  const passing = isLive ? ', which the next heartbeat passes' : '';
   return (
     <Panel title="The log" actions={<Legend />}>
       <div class="try-log">
@@ -42,7 +44,7 @@ export function Log({ trial, head }: { trial: Trial; head: string | undefined })
         {ahead.length === 0
           ? 'No event of this topic is ahead'
           : `${count(ahead.length)} of this topic ahead`}
-        {others > 0 ? `, and ${count(others)} of other topics` : ''}
+        {others > 0 ? `, and ${count(others)} of other topics${passing}` : ''}
       </p>
       {trial.losses.value.map(({ text }) => (
         <Notice key={text} kind="warning">
