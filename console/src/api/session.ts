@@ -27,7 +27,9 @@ export function storedToken(): string | undefined {
   const [, given] = IN_ADDRESS.exec(location.hash) ?? [];
   if (given) {
     history.replaceState(null, '', `${location.pathname}${location.search}#/`);
-    return decodeURIComponent(given);
+    const token = decodeURIComponent(given);
+    store('sessionStorage', KEY, token);
+    return token;
   }
   return readStored('sessionStorage', KEY);
 }
