@@ -27,9 +27,8 @@ export function storedToken(): string | undefined {
   const [, given] = IN_ADDRESS.exec(location.hash) ?? [];
   if (given) {
     history.replaceState(null, '', `${location.pathname}${location.search}#/`);
-    const token = decodeURIComponent(given);
-    store('sessionStorage', KEY, token);
-    return token;
+    store('sessionStorage', KEY, given);
+    return given;
   }
   return readStored('sessionStorage', KEY);
 }
