@@ -13,6 +13,8 @@ import './app/styles.css';
 const root = document.getElementById('console') as HTMLElement;
 
 async function start(): Promise<void> {
+  // Before anything is waited for: the address may change meanwhile.
+  const token = storedToken();
   render(<Loading label="Starting" />, root);
   try {
     await loadConfiguration();
@@ -20,7 +22,6 @@ async function start(): Promise<void> {
     render(<Failed error={error} retry={() => location.reload()} />, root);
     return;
   }
-  const token = storedToken();
   followAddress();
   if (token) await signIn(token);
   listenToKeys();

@@ -27,7 +27,8 @@ export function storedToken(): string | undefined {
   const [, given] = IN_ADDRESS.exec(location.hash) ?? [];
   if (given) {
     history.replaceState(null, '', `${location.pathname}${location.search}#/`);
-    return decodeURIComponent(given);
+    store('sessionStorage', KEY, given);
+    return given;
   }
   return readStored('sessionStorage', KEY);
 }
