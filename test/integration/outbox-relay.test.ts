@@ -172,7 +172,8 @@ describe.each(DATABASES)('relay of an outbox in %s', (database) => {
     await outbox.add({ topic, type: 'a', id: '2' });
     const told = () => relay.logs.slice(from).filter(({ msg }) => msg === 'waiting');
     expect(told()).toMatchObject([
-      { for: 'ingest', reason: expect.stringContaining('ECONNREFUSED') },
+      // A connection that was kept ends in another way than one that is refused.
+      { for: 'ingest', reason: expect.stringMatching(/ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/) },
     ]);
     await system.ingest.restart();
     await untilStored(topic, ['1', '2']);

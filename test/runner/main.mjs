@@ -11,13 +11,24 @@ import { asksForClients, provideClients } from './clients.mjs';
 import { asksForDocuments, provideDocumentTools } from './documents.mjs';
 import { provideJaeger } from './jaeger.mjs';
 import { provideTestServers } from './nats-servers.mjs';
-import { count, failures, format, lacking, NOTHING, readReport, sum, total } from './report.mjs';
+import {
+  count,
+  failedFiles,
+  failures,
+  format,
+  lacking,
+  NOTHING,
+  readReport,
+  sum,
+  total,
+} from './report.mjs';
 
 /*
  * `npm test [-- <vitest's file filters and options>]` runs all tests against the newest nats-server,
  * and those that speak to NATS themselves against the oldest one that is supported. `--all` adds
  * what takes long: every integration test on the oldest server, and the images. It also adds the clients
  * that others wrote, which `--project clients` runs alone, and Schemathesis (`--project documents`). `--newest` leaves the oldest server out.
+ * `--twice` runs a file with a failed test once more, alone; what passes then is told as unsteady at the end.
  */
 
 /** The tests of what differs between versions of nats-server: its API, and how it fails. */
@@ -28,12 +39,17 @@ const ONCE = 'test/integration/{example,outbox,publisher-express}*';
 
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
-/** A line for each test that failed. @type {string[]} */
+/** Most files that are run once more. More of them do not fail by chance. */
+const AGAIN_MAX = 3;
+
+/** A line for each test that failed, and for each that failed and passed alone. @type {string[]} */
 const failed = [];
+/** @type {string[]} */
+const unsteady = [];
 
 async function test() {
-  const own = ['--all', '--newest'];
-  const [all, newestOnly] = own.map((option) => process.argv.includes(option));
+  const own = ['--all', '--newest', '--twice'];
+  const [all, newestOnly, twice] = own.map((option) => process.argv.includes(option));
   if (all) process.env.ALL_TESTS = 'yes';
   const given = process.argv.slice(2).filter((arg) => !own.includes(arg));
   await setUp(console.log);
@@ -54,12 +70,13 @@ async function test() {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-logged-'));
   endWith(folder);
   const kept = collectIn(folder);
-  const runs = [await vitest(given, newest, kept)];
+  const runTests = twice ? vitestTwice : vitest;
+  const runs = [await runTests(given, newest, kept)];
   const some =
     all || given.length > 0 ? given : NATS_TESTS.map((name) => `test/integration/${name}`);
   const again = ['--project', 'integration', '--passWithNoTests', '--exclude', ONCE, ...some];
   if (newestOnly) console.log('Nothing runs on the oldest nats-server.');
-  else if (oldest) runs.push(await vitest(again, oldest, kept));
+  else if (oldest) runs.push(await runTests(again, oldest, kept));
   else runs.push(await withoutOldest(again, newest));
   // Tests that were chosen by name need not have left what this one asks for.
   if (given.length === 0) {
@@ -70,14 +87,41 @@ async function test() {
   if (total(counts) === 0) console.error('tidemark: No test ran.');
   if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;
   // Last, where whoever has only the end of a log finds them.
+  for (const line of unsteady) console.log(`unsteady: ${line}`);
   for (const line of failed) console.log(`failed: ${line}`);
   console.log(format(counts));
 }
 
 /**
+ * @typedef {import('../../infra/launcher/nats-server.mjs').NatsServer} NatsServer
+ * @typedef {import('./report.mjs').Counts & { files?: string[] }} Run `files`: those with a failed test
+ */
+
+/**
+ * Runs tests, and once more, alone, the files of which one failed. A test may fail because the machine did
+ * something else; one that also fails alone is wrong.
+ *
  * @param {readonly string[]} args
- * @param {import('../../infra/launcher/nats-server.mjs').NatsServer} server
+ * @param {NatsServer} server
  * @param {Readonly<Record<string, string>>} env
+ */
+async function vitestTwice(args, server, env) {
+  const linesBefore = failed.length;
+  const { files = [], ...first } = await vitest(args, server, env);
+  if (files.length === 0 || files.length > AGAIN_MAX) return first;
+  const lines = failed.splice(linesBefore);
+  console.log(`\nOnce more, alone: ${files.join(', ')}`);
+  const second = await vitest(files, server, env);
+  if (second.failed > 0 || second.passed === 0) return { ...first, failed: second.failed || 1 };
+  unsteady.push(...lines);
+  return { ...first, passed: first.passed + first.failed, failed: 0 };
+}
+
+/**
+ * @param {readonly string[]} args
+ * @param {NatsServer} server
+ * @param {Readonly<Record<string, string>>} env
+ * @returns {Promise<Run>}
  */
 async function vitest(args, { path, version }, env) {
   console.log(`\nTests with nats-server ${version}`);
@@ -98,7 +142,9 @@ async function vitest(args, { path, version }, env) {
     const counts = count(report);
     failed.push(...failures(report).map((line) => `${line} (nats-server ${version})`));
     // Vitest may fail without a failed test: an error outside of tests, a wrong option.
-    return ok || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+    return ok || counts.failed > 0
+      ? { ...counts, files: failedFiles(report) }
+      : { ...counts, failed: 1 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -73,6 +73,18 @@ export function failures({ testResults }) {
   });
 }
 
+/**
+ * The files with a failed test, and those that broke.
+ *
+ * @param {TestReport} report
+ * @returns {string[]}
+ */
+export function failedFiles({ testResults }) {
+  return testResults.flatMap(({ name = '', status, assertionResults }) =>
+    status === 'failed' || assertionResults.some((test) => test.status === 'failed') ? [name] : [],
+  );
+}
+
 /** @param {string} text */
 function firstLine(text) {
   return text.split('\n', 1)[0];

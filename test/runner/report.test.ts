@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { count, failures, format, lacking, sum } from './report.mjs';
+import { count, failedFiles, failures, format, lacking, sum } from './report.mjs';
 
 test('test report: passed, failed, skipped, a file that broke: all counted', () => {
   const tests = (...statuses: string[]) => statuses.map((status) => ({ status }));
@@ -44,4 +44,5 @@ test('test report: failed tests and a file that broke: a line each says where an
     'one.test.ts: gap is told: Error: 1',
     'two.test.ts: No module',
   ]);
+  expect(failedFiles({ testResults })).toEqual(['/a/one.test.ts', '/a/two.test.ts']);
 });
