@@ -30,7 +30,7 @@ function Row({ item: { cursor, event, isNew }, height }: { item: FeedItem; heigh
     <div role="listitem" style={{ height: `${height}px` }}>
       <a class={isNew ? 'events-row new' : 'events-row'} href={href('event', { cursor })}>
         <time class="quiet" dateTime={event.time} title={event.time && fullTime(event.time)}>
-          {event.time ? timeOfDay(event.time) : ''}
+          {event.time ? timeOfDay(event.time) : '–'}
         </time>
         <span class="events-topic">{event.topic}</span>
         <span class="events-type">{event.type}</span>
