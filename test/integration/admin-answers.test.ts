@@ -196,7 +196,7 @@ describe('what poses as a Jaeger', () => {
   });
 });
 
-describe.skipIf(JAEGER_BINARY === undefined)('with Jaeger', () => {
+describe.skipIf(JAEGER_BINARY === undefined)('traces (needs Jaeger)', () => {
   let running: Jaeger | undefined;
   let system: System;
   beforeAll(async () => {

@@ -24,7 +24,7 @@ const WRONG: readonly (readonly [string, OutboxEvent, string])[] = [
   ['an attribute with a capital', { ...PAID, Colour: 'red' }, 'invalid_event'],
 ];
 
-describe.skipIf(!POSTGRESQL_BIN)('outbox in PostgreSQL', () => {
+describe.skipIf(!POSTGRESQL_BIN)('outbox (needs PostgreSQL)', () => {
   let server: Postgresql;
   let client: Client;
 
