@@ -15,7 +15,7 @@ const MIB = 1024 ** 2;
 
 /** A process with nothing to hold, and what its collector has not come to. */
 const INGEST_MIB = 160;
-const REPLAY_MIB = 192;
+const REPLAY_MIB = 224;
 const PAGE_MIB = 64;
 const BODY_MIB = 32;
 /** In each body. */

@@ -1,5 +1,6 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { tables } from '@tidemark/config';
 import { expect, test } from 'vitest';
 import { EXPORTED } from '../support/collector.ts';
 import { NATS_PASSWORD } from '../support/nats-server.ts';
@@ -20,6 +21,18 @@ const SHAPES: Readonly<Record<string, RegExp>> = {
   'a bearer': /bearer[ .][A-Za-z0-9_-]{20,}/i,
   'a payload': /lorem ipsum/,
 };
+
+interface Configured {
+  readonly service: string;
+  readonly configuration: Readonly<Record<string, unknown>>;
+}
+
+/** The settings that no service shows. */
+const SECRET_SETTINGS = new Set(
+  Object.values(tables).flatMap((table) =>
+    Object.entries(table).flatMap(([name, { type }]) => (type === 'secret' ? [name] : [])),
+  ),
+);
 
 /** JSON.stringify writes some characters of a secret in another way. */
 const secrets = new Set(
@@ -83,8 +96,10 @@ test('secrets: the configuration that a start tells: shows that a secret is set,
     .filter((line) => line.includes('"msg":"configured"'));
   expect(configured.length).toBeGreaterThan(0);
   for (const line of configured) {
-    const { configuration } = JSON.parse(line);
-    expect(['(set)', '(not set)']).toContain(configuration.tokenSecret);
-    expect(configuration.natsUrl).not.toContain('@');
+    const { service, configuration } = JSON.parse(line) as Configured;
+    const secretNames = Object.keys(configuration).filter((name) => SECRET_SETTINGS.has(name));
+    expect(secretNames, service).not.toEqual([]);
+    for (const name of secretNames) expect(['(set)', '(not set)']).toContain(configuration[name]);
+    for (const value of Object.values(configuration)) expect(String(value)).not.toContain('@');
   }
 });

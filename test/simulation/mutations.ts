@@ -33,8 +33,9 @@ export const MUTATIONS: readonly Mutation[] = [
     mistake: 'keeps its page while the socket is full',
     file: 'connections/catch-up-reader.ts',
     text: `    if (!sink.writable) {
-      this.#dropPages();`,
-    replacement: '    if (!sink.writable) {',
+      this.#waitForSocket();`,
+    replacement: `    if (!sink.writable) {
+      this.#owner.waitsForSocket();`,
   },
   {
     mistake: 'stands one event too far after a full socket',
