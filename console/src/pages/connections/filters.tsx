@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { GatewayAnswer } from '../../api/types.ts';
 import { replaceQuery } from '../../ui/route.ts';
 import type { Filters } from './calls.ts';
@@ -59,10 +59,19 @@ export function FilterBar({ filters, gateways }: FilterBarProps) {
 
 function SubField({ value, change }: { value: string; change: (sub: string) => void }) {
   const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const sent = useRef(value);
   useEffect(() => {
-    if (text.trim() === value) return undefined;
-    const timer = setTimeout(() => change(text.trim()), TYPING_MS);
+    // What was sent comes back while somebody types on.
+    if (value === sent.current) return;
+    sent.current = value;
+    setText(value);
+  }, [value]);
+  useEffect(() => {
+    if (text.trim() === sent.current) return undefined;
+    const timer = setTimeout(() => {
+      sent.current = text.trim();
+      change(sent.current);
+    }, TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
   return (
