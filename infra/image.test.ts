@@ -12,13 +12,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { relay } from '@tidemark/config';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../test/support/free-ports.ts';
 import { NATS_PASSWORD, type NatsServer, startNatsServer } from '../test/support/nats-server.ts';
 import { makeToken, TEST_SECRET } from '../test/support/services.ts';
 import { until } from '../test/support/until.ts';
 import { run } from './launcher/command.mjs';
-import { portVariable, SERVICES, type ServiceName } from './launcher/settings.mjs';
+import { portVariable, SERVICES } from './launcher/settings.mjs';
 
 /*
  * Builds the image of each service from the Dockerfile with buildah, which needs no container
@@ -33,6 +34,10 @@ const CAN_BUILD =
   process.env.ALL_TESTS === 'yes' &&
   process.getuid?.() === 0 &&
   ['buildah', 'debootstrap'].every((name) => spawnSync(name, ['--version']).status === 0);
+
+/** A relay runs without NATS, and is alive while its database is away. */
+const IMAGES = [...SERVICES, 'relay'] as const;
+type ImageName = (typeof IMAGES)[number];
 
 /** Downloads take most of it. */
 const TIMEOUT_MS = 600_000;
@@ -66,15 +71,18 @@ describe.skipIf(!CAN_BUILD)(
     const title =
       'each image: built and run: serves, is healthy, ends, and wrote only to its volume';
     test(title, { timeout: TIMEOUT_MS }, async () => {
-      const ports = await freePorts(3);
-      for (const name of SERVICES) await build(name);
+      const ports = await freePorts(IMAGES.length);
+      for (const name of IMAGES) await build(name);
       const before = join(folder, 'before');
       writeFileSync(before, '');
-      for (const [index, name] of SERVICES.entries()) {
+      for (const [index, name] of IMAGES.entries()) {
         running.push(await start(name, ports[index] ?? 0));
       }
-      for (const { url, checkHealth } of running) {
-        await until(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok ?? false);
+      for (const { name, url, checkHealth } of running) {
+        const path = name === 'relay' ? 'healthz' : 'readyz';
+        await until(
+          async () => (await fetch(`${url}/${path}`).catch(() => undefined))?.ok ?? false,
+        );
         await checkHealth();
       }
       await sendOneEvent();
@@ -121,7 +129,7 @@ async function makeBase(): Promise<void> {
   await buildah('commit', '--quiet', '--rm', 'base', image);
 }
 
-async function build(name: ServiceName): Promise<void> {
+async function build(name: ImageName): Promise<void> {
   const npmrc = (await must('npm', 'config', 'get', 'userconfig')).trim();
   const how = ['--isolation', 'chroot', '--layers', '--pull-never', '--format', 'docker'];
   // npm's global configuration in the image.
@@ -131,7 +139,7 @@ async function build(name: ServiceName): Promise<void> {
   await buildah('from', '--pull-never', '--name', name, name);
 }
 
-async function start(name: ServiceName, port: number) {
+async function start(name: ImageName, port: number) {
   const { Cmd, Healthcheck } = JSON.parse(await buildah('inspect', name)).Docker.config;
   const variables = {
     NATS_URL: nats?.url,
@@ -139,7 +147,9 @@ async function start(name: ServiceName, port: number) {
     TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
     TIDEMARK_TOKEN_SECRET: TEST_SECRET,
     TIDEMARK_REPLAY_DATABASE: '/data/archive.db',
-    [portVariable(name)]: port,
+    TIDEMARK_RELAY_DATABASE_URL: 'sqlite:/absent/outbox.db',
+    TIDEMARK_RELAY_TOKEN: await makeToken('publish:> history:>'),
+    [name === 'relay' ? relay.port.variable : portVariable(name)]: port,
     ...(name === 'ingest' && { TIDEMARK_NATS_API_PREFIX: 'tidemark.api' }),
   };
   const env = Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
