@@ -7,11 +7,11 @@ import { openStore } from './outbox/open-store.ts';
 import { postBatch } from './requests/ingest.ts';
 import { findHead, lookUp } from './requests/look-up.ts';
 import { Token } from './requests/token.ts';
-import { countRows } from './work/counters.ts';
-import { HeldTopics } from './work/held-topics.ts';
-import { observe } from './work/observation.ts';
-import { Relay } from './work/relay.ts';
-import { Waits } from './work/waits.ts';
+import { countRows } from './rounds/counters.ts';
+import { HeldTopics } from './rounds/held-topics.ts';
+import { observe } from './rounds/observation.ts';
+import { Relay } from './rounds/relay.ts';
+import { Waits } from './rounds/waits.ts';
 
 runService({
   name: 'relay',
