@@ -16,8 +16,9 @@ import {
   sendUntilAnswered,
   startOrderService,
 } from '../support/order-service.ts';
+import { startOutboxRelay } from '../support/outbox.ts';
 import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from '../support/postgresql.ts';
-import { makeToken, type Service, startService } from '../support/services.ts';
+import { makeToken, type Service } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
@@ -86,16 +87,8 @@ async function newDatabase(kind: 'PostgreSQL' | 'SQLite'): Promise<string> {
 
 /** The tables have to be there. */
 async function startRelay(url: string): Promise<Service<'relay'>> {
-  const { ingest, replay, gateway, nats } = system;
   const token = await makeToken(RELAY_SCOPE, 'order-service');
-  const env = {
-    TIDEMARK_RELAY_DATABASE_URL: url,
-    TIDEMARK_RELAY_INGEST_URL: ingest.url,
-    TIDEMARK_RELAY_REPLAY_URL: replay.url,
-    TIDEMARK_RELAY_GATEWAY_URL: gateway.url,
-    TIDEMARK_RELAY_TOKEN: token,
-  };
-  const relay = await startService('relay', { natsUrl: nats.url, env });
+  const relay = await startOutboxRelay({ url }, system, { TIDEMARK_RELAY_TOKEN: token });
   relays.push(relay);
   return relay;
 }

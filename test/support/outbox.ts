@@ -142,9 +142,10 @@ export async function startOutboxRelay(
       TIDEMARK_RELAY_INGEST_URL: ingest.url,
       TIDEMARK_RELAY_REPLAY_URL: replay.url,
       TIDEMARK_RELAY_GATEWAY_URL: gateway.url,
-      ...(env.TIDEMARK_RELAY_TOKEN_FILE === undefined && {
-        TIDEMARK_RELAY_TOKEN: await makeToken('publish:shop.> history:shop.>', 'shop'),
-      }),
+      ...(env.TIDEMARK_RELAY_TOKEN_FILE === undefined &&
+        env.TIDEMARK_RELAY_TOKEN === undefined && {
+          TIDEMARK_RELAY_TOKEN: await makeToken('publish:shop.> history:shop.>', 'shop'),
+        }),
       TIDEMARK_RELAY_RETRY_MS_MAX: '200',
       ...env,
     },
