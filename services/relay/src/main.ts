@@ -3,7 +3,7 @@ import { createApp, HttpServer, parseHosts } from '@tidemark/http';
 import { TidemarkError } from '@tidemark/protocol';
 import { runService, VERSION } from '@tidemark/service';
 import { Metrics } from '@tidemark/telemetry';
-import { openStore } from './outbox/open-store.ts';
+import { openStore, requireTable } from './outbox/open-store.ts';
 import { postBatch } from './requests/ingest.ts';
 import { findHead, lookUp } from './requests/look-up.ts';
 import { Token } from './requests/token.ts';
@@ -18,6 +18,7 @@ runService({
   settings: tables.relay,
   configure: readRelayConfiguration,
   async start(configuration, { logger, signal, onStop }) {
+    requireTable(configuration);
     const metrics = new Metrics('relay');
     const token = new Token({ ...configuration, logger });
     const waits = new Waits(logger);

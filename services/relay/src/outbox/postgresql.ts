@@ -1,4 +1,4 @@
-import { OUTBOX_CHANNEL, parseTableName } from '@tidemark/publisher/outbox';
+import { OUTBOX_CHANNEL, type TableName } from '@tidemark/publisher/outbox';
 import { Client } from 'pg';
 import { Change } from './change.ts';
 import { type OutboxRow, ROW_BYTES_MAX, TEXT_LENGTH_MAX } from './row.ts';
@@ -32,7 +32,7 @@ const LOCK_TRUSTED = 0.75;
 /** How to reach an outbox in PostgreSQL. */
 export interface PostgresqlOptions {
   readonly url: string;
-  readonly table: string;
+  readonly table: TableName;
   /** How long the server keeps the lock of a relay that it does not hear of. */
   readonly lockMs: number;
 }
@@ -60,7 +60,7 @@ export class PostgresqlStore implements OutboxStore {
 
   private constructor(client: Client, { table, lockMs }: PostgresqlOptions) {
     this.#client = client;
-    this.#table = parseTableName(table).quoted;
+    this.#table = table.quoted;
     this.#lockMs = lockMs;
     const lose = () => {
       this.#lost = true;

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseTableName } from '@tidemark/publisher/outbox';
+import type { TableName } from '@tidemark/publisher/outbox';
 import Database from 'better-sqlite3';
 import { Change } from './change.ts';
 import { type OutboxRow, ROW_BYTES_MAX, TEXT_LENGTH_MAX } from './row.ts';
@@ -24,7 +24,7 @@ const BUSY_PAUSE_MS = 5;
 /** How to reach an outbox in SQLite. */
 export interface SqliteOptions {
   readonly path: string;
-  readonly table: string;
+  readonly table: TableName;
 }
 
 interface Row extends Omit<OutboxRow, 'position' | 'bytes' | 'attempted'> {
@@ -48,13 +48,12 @@ export class SqliteStore implements OutboxStore {
   #version: unknown;
 
   private constructor({ path, table }: SqliteOptions) {
-    const { quoted, table: name } = parseTableName(table);
-    this.#table = quoted;
+    this.#table = table.quoted;
     this.#database = new Database(path, { fileMustExist: true, timeout: 0 });
     this.#database.defaultSafeIntegers(true);
     // A mark that a power cut took back would have its row sent without a look-up.
     this.#database.pragma('synchronous = FULL');
-    this.#lock = new Database(`${path}-${name}-relay`, { timeout: 0 });
+    this.#lock = new Database(`${path}-${table.table}-relay`, { timeout: 0 });
   }
 
   /** @throws Error where there is no such file or table */
