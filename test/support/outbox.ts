@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { createOutbox, type OutboxEvent, schemaFor } from '@tidemark/publisher/outbox';
 import Database from 'better-sqlite3';
 import type { Client } from 'pg';
-import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from './postgresql.ts';
+import { LACKS_POSTGRESQL, type Postgresql, startPostgresql } from './postgresql.ts';
 import { makeToken, type Service, startService } from './services.ts';
 import type { System } from './system.ts';
 
 /** The databases that this machine can test. */
 export const DATABASES: readonly DatabaseName[] = [
-  ...(POSTGRESQL_BIN ? (['PostgreSQL'] as const) : []),
+  ...(LACKS_POSTGRESQL ? [] : (['PostgreSQL'] as const)),
   'SQLite',
 ];
 
