@@ -4,25 +4,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   allOrders,
+  LACKS_PYTHON,
   type Language,
   type OrderService,
-  PYTHON_PACKAGES,
   query,
   send,
   startOrderService,
 } from '../support/order-service.ts';
-import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from '../support/postgresql.ts';
+import { LACKS_POSTGRESQL, type Postgresql, startPostgresql } from '../support/postgresql.ts';
 import { until } from '../support/until.ts';
 
 /*
  * What the order services of `examples` answer, and what each request leaves in the tables. No part of Tidemark runs
  * here: the service needs none.
  */
-
-/** In CI nothing is left out. */
-const inCi = process.env.CI === 'true';
-const noPostgresql = POSTGRESQL_BIN === undefined && !inCi;
-const noPython = PYTHON_PACKAGES === undefined && !inCi;
 
 /** A pool of connections tries again ever more rarely, and a busy machine takes its time. */
 const WAIT_MS = 60_000;
@@ -56,7 +51,7 @@ const rejecting = {
 let postgresql: Postgresql | undefined;
 let folder: string;
 beforeAll(async () => {
-  if (POSTGRESQL_BIN !== undefined) postgresql = await startPostgresql();
+  if (!LACKS_POSTGRESQL) postgresql = await startPostgresql();
   folder = await mkdtemp(join(tmpdir(), 'tidemark-orders-'));
 });
 afterAll(async () => {
@@ -74,14 +69,14 @@ const SERVICES: readonly {
     name: 'in Node (needs PostgreSQL)',
     language: 'Node',
     database: 'postgresql',
-    isAbsent: noPostgresql,
+    isAbsent: LACKS_POSTGRESQL,
   },
   { name: 'in Node on SQLite', language: 'Node', database: 'sqlite', isAbsent: false },
   {
     name: 'in Python (needs PostgreSQL, and Python with pip)',
     language: 'Python',
     database: 'postgresql',
-    isAbsent: noPostgresql || noPython,
+    isAbsent: LACKS_POSTGRESQL || LACKS_PYTHON,
   },
 ];
 

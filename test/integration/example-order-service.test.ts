@@ -8,16 +8,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { Order } from '../../examples/order-service/order.mjs';
 import {
   allOrders,
+  LACKS_PYTHON,
   type OrderAnswer,
   type OrderService,
-  PYTHON_PACKAGES,
   query,
   send,
   sendUntilAnswered,
   startOrderService,
 } from '../support/order-service.ts';
-import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from '../support/postgresql.ts';
-import { makeToken, type Service, startService } from '../support/services.ts';
+import { startOutboxRelay } from '../support/outbox.ts';
+import { LACKS_POSTGRESQL, type Postgresql, startPostgresql } from '../support/postgresql.ts';
+import { makeToken, type Service } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 
@@ -30,11 +31,6 @@ const ROOT = new URL('../..', import.meta.url);
 
 /** What a relay needs. */
 const RELAY_SCOPE = 'publish:orders.> history:orders.>';
-
-/** In CI nothing is left out. */
-const inCi = process.env.CI === 'true';
-const noPostgresql = POSTGRESQL_BIN === undefined && !inCi;
-const noPython = PYTHON_PACKAGES === undefined && !inCi;
 
 const ORDER = { customer: 'alice', total: 4200 };
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -62,7 +58,7 @@ const services: OrderService[] = [];
 beforeAll(async () => {
   system = await startSystem();
   folder = await mkdtemp(join(tmpdir(), 'tidemark-orders-'));
-  if (POSTGRESQL_BIN !== undefined) postgresql = await startPostgresql();
+  if (!LACKS_POSTGRESQL) postgresql = await startPostgresql();
 });
 afterEach(async () => {
   await Promise.all(services.splice(0).map((service) => service.kill('SIGKILL')));
@@ -86,16 +82,8 @@ async function newDatabase(kind: 'PostgreSQL' | 'SQLite'): Promise<string> {
 
 /** The tables have to be there. */
 async function startRelay(url: string): Promise<Service<'relay'>> {
-  const { ingest, replay, gateway, nats } = system;
   const token = await makeToken(RELAY_SCOPE, 'order-service');
-  const env = {
-    TIDEMARK_RELAY_DATABASE_URL: url,
-    TIDEMARK_RELAY_INGEST_URL: ingest.url,
-    TIDEMARK_RELAY_REPLAY_URL: replay.url,
-    TIDEMARK_RELAY_GATEWAY_URL: gateway.url,
-    TIDEMARK_RELAY_TOKEN: token,
-  };
-  const relay = await startService('relay', { natsUrl: nats.url, env });
+  const relay = await startOutboxRelay({ url }, system, { TIDEMARK_RELAY_TOKEN: token });
   relays.push(relay);
   return relay;
 }
@@ -140,7 +128,7 @@ async function buy(url: string, name: string, onAnswer: (answer: OrderAnswer) =>
 }
 
 describe.each([
-  { title: 'on PostgreSQL (needs PostgreSQL)', kind: 'PostgreSQL', isAbsent: noPostgresql },
+  { title: 'on PostgreSQL (needs PostgreSQL)', kind: 'PostgreSQL', isAbsent: LACKS_POSTGRESQL },
   { title: 'on SQLite', kind: 'SQLite', isAbsent: false },
 ] as const)('order service $title', ({ kind, isAbsent }) => {
   test.skipIf(isAbsent)(
@@ -189,7 +177,7 @@ describe.each([
   );
 });
 
-describe.skipIf(noPostgresql)('order service (needs PostgreSQL)', () => {
+describe.skipIf(LACKS_POSTGRESQL)('order service (needs PostgreSQL)', () => {
   test('orders that are rolled back at COMMIT among others: have no event', async () => {
     const url = await newDatabase('PostgreSQL');
     const service = await start('Node', url);
@@ -249,7 +237,7 @@ describe.skipIf(noPostgresql)('order service (needs PostgreSQL)', () => {
     expect(event).toMatchObject({ source: '/order-service', traceparent: TRACEPARENT });
   });
 
-  test.skipIf(noPython)(
+  test.skipIf(LACKS_PYTHON)(
     'a service in Node and one in Python (needs Python with pip) on one table, both killed: the events of each order arrive in order',
     async () => {
       const url = await newDatabase('PostgreSQL');
@@ -279,7 +267,7 @@ describe.skipIf(noPostgresql)('order service (needs PostgreSQL)', () => {
 
 describe('npm run example:order-service', () => {
   const DATABASES = [
-    { title: 'with PostgreSQL (needs PostgreSQL)', options: [], isAbsent: noPostgresql },
+    { title: 'with PostgreSQL (needs PostgreSQL)', options: [], isAbsent: LACKS_POSTGRESQL },
     { title: 'with SQLite', options: ['--sqlite'], isAbsent: false },
   ];
   for (const { title, options, isAbsent } of DATABASES) {

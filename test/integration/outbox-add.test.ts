@@ -6,7 +6,7 @@ import { createOutbox, type OutboxEvent, schemaFor } from '@tidemark/publisher/o
 import Database from 'better-sqlite3';
 import { type Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from '../support/postgresql.ts';
+import { LACKS_POSTGRESQL, type Postgresql, startPostgresql } from '../support/postgresql.ts';
 
 const outbox = createOutbox({ source: '/shop' });
 const PAID = { topic: 'orders.42', type: 'order.paid', data: { total: 7 } };
@@ -24,7 +24,7 @@ const WRONG: readonly (readonly [string, OutboxEvent, string])[] = [
   ['an attribute with a capital', { ...PAID, Colour: 'red' }, 'invalid_event'],
 ];
 
-describe.skipIf(!POSTGRESQL_BIN)('outbox (needs PostgreSQL)', () => {
+describe.skipIf(LACKS_POSTGRESQL)('outbox (needs PostgreSQL)', () => {
   let server: Postgresql;
   let client: Client;
 

@@ -199,6 +199,12 @@ describe.each(DATABASES)('failures of a relay of an outbox in %s', (database) =>
     await outbox.run('DELETE FROM tidemark_outbox');
   });
 
+  test('a name that no table has: the relay does not start, and names the setting', async () => {
+    await expect(start(outbox, { TIDEMARK_RELAY_TABLE: 'Shop' })).rejects.toThrow(
+      /TIDEMARK_RELAY_TABLE: .*Shop.* is not the name of an outbox/,
+    );
+  });
+
   test('a table that is not there yet: the relay waits for it', async () => {
     const topic = `shop.${database}.late`;
     const relay = await start(outbox, { TIDEMARK_RELAY_TABLE: 'late_outbox' });

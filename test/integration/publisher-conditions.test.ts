@@ -1,11 +1,6 @@
-import {
-  createPublisher,
-  type HttpPublisherOptions,
-  type Publisher,
-  type ReadHint,
-  type Reading,
-} from '@tidemark/publisher';
+import type { HttpPublisherOptions, Publisher, ReadHint, Reading } from '@tidemark/publisher';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Publishers, publisherError } from '../support/library-publishers.ts';
 import { startRelay } from '../support/relay.ts';
 import { makeToken } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
@@ -14,21 +9,16 @@ import { type System, startSystem, streamEvents } from '../support/system.ts';
 
 let system: System;
 let token: string;
-const opened: { stop(): unknown }[] = [];
+let publishers: Publishers;
 beforeAll(async () => {
   system = await startSystem();
   token = await makeToken('publish:> history:>', 'shop');
+  publishers = new Publishers(system, token);
 });
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.stop();
-});
+afterEach(() => publishers.end());
 afterAll(() => system.stop());
 
-function open(options: Partial<HttpPublisherOptions> = {}): Publisher {
-  const publisher = createPublisher({ url: system.ingest.url, token, source: '/shop', ...options });
-  opened.push({ stop: () => publisher.close({ withinMs: 0 }) });
-  return publisher;
-}
+const open = (options?: Partial<HttpPublisherOptions>) => publishers.open(options);
 
 async function dataOf(topic: string): Promise<unknown[]> {
   const events = await streamEvents(system.nats.url);
@@ -57,16 +47,13 @@ const increment = (topic: string, publisher: Publisher) =>
     { triesMax: 200 },
   );
 
-const error = (code: string, more: object = {}) =>
-  expect.objectContaining({ name: 'TidemarkPublisherError', code, ...more });
-
 test('append: is stored only behind the event that it names', async () => {
   const publisher = open();
   const first = await publisher.append('chain', { type: 'x', data: 1 }, { ifMatch: null });
   const second = await publisher.append('chain', { type: 'x', data: 2 }, { ifMatch: first.cursor });
   for (const ifMatch of [null, first.cursor, [first.cursor]]) {
     await expect(publisher.append('chain', { type: 'x', data: 3 }, { ifMatch })).rejects.toEqual(
-      error('precondition_failed', { cursor: second.cursor, retryable: false }),
+      publisherError('precondition_failed', { cursor: second.cursor, retryable: false }),
     );
   }
   const ifMatch = [first.cursor, second.cursor];
@@ -77,7 +64,7 @@ test('append: is stored only behind the event that it names', async () => {
 test('append, of a topic without an event: the error has no cursor', async () => {
   const { cursor } = await open().publish('somewhere', { type: 'x' });
   await expect(open().append('empty', { type: 'x' }, { ifMatch: cursor })).rejects.toEqual(
-    error('precondition_failed', { cursor: null }),
+    publisherError('precondition_failed', { cursor: null }),
   );
 });
 
@@ -85,15 +72,14 @@ test('append, of a cursor that is none: is refused', async () => {
   const publisher = open();
   for (const ifMatch of ['x', '', 'x"\r\ny', 'ü', [], ['x', 'y'], undefined as never]) {
     await expect(publisher.append('bad', { type: 'x' }, { ifMatch })).rejects.toEqual(
-      error('invalid_cursor', { retryable: false }),
+      publisherError('invalid_cursor', { retryable: false }),
     );
   }
   expect(await dataOf('bad')).toEqual([]);
 });
 
 test('append whose answer is lost: finds itself, and is no conflict', async () => {
-  const relay = await startRelay(system.ingest.port);
-  opened.push(relay);
+  const relay = publishers.keep(await startRelay(system.ingest.port));
   const publisher = open({ url: relay.url });
   for (const [count, topic] of [
     [1, 'lost.1'],
@@ -111,8 +97,7 @@ test('append whose answer is lost: finds itself, and is no conflict', async () =
 });
 
 test('append whose answer is lost, with another event behind it: finds itself all the same', async () => {
-  const relay = await startRelay(system.ingest.port);
-  opened.push(relay);
+  const relay = publishers.keep(await startRelay(system.ingest.port));
   const other = open();
   const { cursor } = await other.publish('behind', { type: 'x', data: 0 });
   relay.loseAnswers(1);
@@ -156,8 +141,7 @@ test('retryOnConflict: a counter with ten concurrent writers loses nothing', asy
 });
 
 test('retryOnConflict, answers that are lost: the counter counts each call once', async () => {
-  const relay = await startRelay(system.ingest.port);
-  opened.push(relay);
+  const relay = publishers.keep(await startRelay(system.ingest.port));
   const writers = Array.from({ length: 3 }, () => open({ url: relay.url }));
   await Promise.all(
     writers.map(async (publisher) => {
@@ -186,7 +170,7 @@ test('retryOnConflict, a state that stays old: gives up after its tries, with th
   };
   await expect(
     publisher.retryOnConflict('stale', read, () => ({ type: 'x' }), { triesMax: 3 }),
-  ).rejects.toEqual(error('precondition_failed', { cursor }));
+  ).rejects.toEqual(publisherError('precondition_failed', { cursor }));
   expect(hints).toEqual([{}, { atLeast: cursor }, { atLeast: cursor }]);
 });
 

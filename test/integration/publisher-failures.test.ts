@@ -1,10 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPublisher, type HttpPublisherOptions, type Publisher } from '@tidemark/publisher';
+import type { HttpPublisherOptions } from '@tidemark/publisher';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { freeze } from '../support/freeze.ts';
+import { Publishers, publisherError } from '../support/library-publishers.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
 import { limitHits, makeToken, startService } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
@@ -14,26 +15,19 @@ import { until } from '../support/until.ts';
 
 let system: System;
 let token: string;
-const opened: { stop(): unknown }[] = [];
+let publishers: Publishers;
 beforeAll(async () => {
   system = await startSystem();
   token = await makeToken('publish:>', 'shop');
+  publishers = new Publishers(system, token);
 });
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.stop();
-});
+afterEach(() => publishers.end());
 afterAll(() => system.stop());
 
-function open(options: Partial<HttpPublisherOptions> = {}): Publisher {
-  const publisher = createPublisher({ url: system.ingest.url, token, source: '/shop', ...options });
-  opened.push({ stop: () => publisher.close({ withinMs: 0 }) });
-  return publisher;
-}
+const open = (options?: Partial<HttpPublisherOptions>) => publishers.open(options);
 
 async function relayTo(port: number): Promise<Relay> {
-  const relay = await startRelay(port);
-  opened.push(relay);
-  return relay;
+  return publishers.keep(await startRelay(port));
 }
 
 /** A server that answers each request in the same way, and counts them. */
@@ -48,7 +42,7 @@ async function answering(
     response.writeHead(status, headers).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  opened.push({
+  publishers.keep({
     stop: () => {
       server.closeAllConnections();
       server.close();
@@ -64,8 +58,6 @@ async function dataOf(prefix: string): Promise<unknown[]> {
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
-const error = (code: string, more: object = {}) =>
-  expect.objectContaining({ name: 'TidemarkPublisherError', code, ...more });
 
 describe('services that die', () => {
   test('ingest killed (SIGKILL) again and again: each event is stored once, in the order of its topic', async () => {
@@ -183,8 +175,8 @@ describe('answers that are not of ingest', () => {
     const proxy = await answering(...answer);
     const publisher = open({ url: proxy.url, deadlineMs: 400 });
     const failed = await publisher.publish('x', { type: 'x' }).catch((reason) => reason);
-    const cause = error('offline', { retryable: true });
-    expect(failed).toEqual(error('deadline_exceeded', { retryable: true, cause }));
+    const cause = publisherError('offline', { retryable: true });
+    expect(failed).toEqual(publisherError('deadline_exceeded', { retryable: true, cause }));
     if (answer[1].length < 1000) expect(failed.message).toContain(`The answer is ${answer[0]}`);
     expect(failed.events).toEqual([expect.objectContaining({ topic: 'x', type: 'x' })]);
     expect(proxy.requests()).toBeGreaterThan(1);
@@ -194,7 +186,9 @@ describe('answers that are not of ingest', () => {
     const [port] = await freePorts(1);
     const publisher = open({ url: `http://127.0.0.1:${port}`, deadlineMs: 300 });
     const failed = await publisher.publish('later', { type: 'x', data: 1 }).catch((one) => one);
-    expect(failed).toEqual(error('deadline_exceeded', { cause: error('offline') }));
+    expect(failed).toEqual(
+      publisherError('deadline_exceeded', { cause: publisherError('offline') }),
+    );
     const again = open();
     expect(await again.publishBatch(failed.events)).toMatchObject([{ duplicate: false }]);
     expect(await again.publishBatch(failed.events)).toMatchObject([{ duplicate: true }]);
@@ -206,7 +200,9 @@ describe('answers that are not of ingest', () => {
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as AddressInfo;
     const publisher = open({ url: `http://127.0.0.1:${port}`, deadlineMs: 300 });
-    await expect(publisher.publish('x', { type: 'x' })).rejects.toEqual(error('deadline_exceeded'));
+    await expect(publisher.publish('x', { type: 'x' })).rejects.toEqual(
+      publisherError('deadline_exceeded'),
+    );
     await publisher.close({ withinMs: 0 });
     silent.close();
   });
@@ -222,7 +218,7 @@ describe('limits of ingest', () => {
         TIDEMARK_INGEST_BATCH_EVENTS_MAX: '20',
       },
     });
-    opened.push(limited);
+    publishers.keep(limited);
     const publisher = open({ url: limited.url, requestEventsMax: 5 });
     const calls = numbers(50).map((n) => publisher.publish(`slow.${n}`, { type: 'x', data: n }));
     expect(await Promise.all(calls)).toHaveLength(50);
@@ -233,12 +229,12 @@ describe('limits of ingest', () => {
   test('batches that ingest takes less of: those that share a request are sent alone', async () => {
     const env = { TIDEMARK_INGEST_BATCH_EVENTS_MAX: '20' };
     const small = await startService('ingest', { natsUrl: system.nats.url, env });
-    opened.push(small);
+    publishers.keep(small);
     const publisher = open({ url: small.url });
     const calls = numbers(200).map((n) => publisher.publish(`few.${n}`, { type: 'x', data: n }));
     expect(await Promise.all(calls)).toHaveLength(200);
     const events = numbers(30).map((n) => ({ topic: `too-many.${n}`, type: 'x', data: n }));
-    await expect(publisher.publishBatch(events)).rejects.toEqual(error('too_large'));
+    await expect(publisher.publishBatch(events)).rejects.toEqual(publisherError('too_large'));
     const fitting = open({ url: small.url, requestEventsMax: 20 });
     expect(await fitting.publishBatch(events)).toHaveLength(30);
     expect(await dataOf('few.')).toHaveLength(200);
@@ -250,7 +246,9 @@ describe('limits of ingest', () => {
     const limited = await answering(429, body, { 'retry-after': '3600' });
     const publisher = open({ url: limited.url, deadlineMs: 300 });
     await expect(publisher.publish('x', { type: 'x' })).rejects.toEqual(
-      error('deadline_exceeded', { cause: error('limit_exceeded', { retryAfterMs: 3_600_000 }) }),
+      publisherError('deadline_exceeded', {
+        cause: publisherError('limit_exceeded', { retryAfterMs: 3_600_000 }),
+      }),
     );
     expect(limited.requests()).toBe(1);
     // Nothing is left behind: what follows on the topic is not held up.
@@ -264,7 +262,7 @@ describe('queue', () => {
     const publisher = open({ queue: { eventsMax: 10 } });
     const calls = numbers(10).map((n) => publisher.publish(`full.${n}`, { type: 'x', data: n }));
     await expect(publisher.publish('full.10', { type: 'x' })).rejects.toEqual(
-      error('queue_full', { retryable: true }),
+      publisherError('queue_full', { retryable: true }),
     );
     await system.ingest.restart();
     await Promise.all(calls);
@@ -276,7 +274,7 @@ describe('queue', () => {
     const publisher = open({ queue: { bytesMax: 5000 } });
     const large = { type: 'x', data: 'x'.repeat(3000) };
     const first = publisher.publish('bytes', large);
-    await expect(publisher.publish('bytes', large)).rejects.toEqual(error('queue_full'));
+    await expect(publisher.publish('bytes', large)).rejects.toEqual(publisherError('queue_full'));
     await first;
     await publisher.publish('bytes', large);
   });
@@ -312,7 +310,9 @@ describe('signal and close', () => {
       publisher.publish(`closing.${n % 7}`, { type: 'x', data: n }),
     );
     const closings = [publisher.close(), publisher.close()];
-    await expect(publisher.publish('closing.x', { type: 'x' })).rejects.toEqual(error('closed'));
+    await expect(publisher.publish('closing.x', { type: 'x' })).rejects.toEqual(
+      publisherError('closed'),
+    );
     await Promise.all(closings);
     expect(await dataOf('closing.')).toHaveLength(500);
     expect(await Promise.all(calls)).toHaveLength(500);

@@ -6,6 +6,7 @@ import {
   type NatsPublisherOptions,
 } from '@tidemark/publisher/nats';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { publisherError } from '../support/library-publishers.ts';
 import { NATS_PASSWORD } from '../support/nats-server.ts';
 import { metric, type System, startSystem, streamEvents, untilHead } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -51,8 +52,6 @@ async function dataOf(prefix: string): Promise<unknown[]> {
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
-const error = (code: string, more: object = {}) =>
-  expect.objectContaining({ name: 'TidemarkPublisherError', code, ...more });
 
 test('event: is stored, and clients receive it', async () => {
   await untilHead(system);
@@ -97,7 +96,7 @@ test.each<[string, string, object, string]>([
   ['a topic that the user may not publish to', 'orders.1', { type: 'x' }, 'forbidden'],
 ])('%s: is refused at once', async (_, topic, event, code) => {
   const failing = open().publish(topic, event as { type: string });
-  await expect(failing).rejects.toEqual(error(code, { retryable: false }));
+  await expect(failing).rejects.toEqual(publisherError(code, { retryable: false }));
   expect(connection.isClosed()).toBe(false);
 });
 
@@ -108,7 +107,9 @@ test('batch with a wrong event: nothing is sent, and the place is named', async 
     ...(n === 7 && { time: 'noon' }),
   }));
   await expect(open().publishBatch(events)).rejects.toEqual(
-    error('invalid_event', { faults: [{ path: '[7].time', message: expect.any(String) }] }),
+    publisherError('invalid_event', {
+      faults: [{ path: '[7].time', message: expect.any(String) }],
+    }),
   );
   expect(await dataOf('direct.wrong')).toEqual([]);
 });
@@ -119,7 +120,7 @@ test('batch with a forbidden topic: the place is named, and what can be publishe
     .publishBatch(topics.map((topic) => ({ topic, type: 'x' })))
     .catch((reason) => reason);
   expect(failed).toEqual(
-    error('forbidden', { faults: [{ path: '[1]', message: expect.any(String) }] }),
+    publisherError('forbidden', { faults: [{ path: '[1]', message: expect.any(String) }] }),
   );
   expect(failed.events).toHaveLength(3);
 });
@@ -175,7 +176,7 @@ test('connection that is closed: rejects at once', async () => {
   const own = await connectAsPublisher();
   await own.close();
   await expect(open({ connection: own }).publish('direct.x', { type: 'x' })).rejects.toEqual(
-    error('closed', { retryable: false }),
+    publisherError('closed', { retryable: false }),
   );
 });
 
@@ -185,7 +186,7 @@ test('NATS away for longer than the deadline: rejects, and can be published agai
   const failed = await publisher
     .publish('direct.late', { type: 'x', data: 1 })
     .catch((reason) => reason);
-  expect(failed).toEqual(error('deadline_exceeded', { retryable: true }));
+  expect(failed).toEqual(publisherError('deadline_exceeded', { retryable: true }));
   await system.nats.restart();
   await open().publishBatch(failed.events);
   expect(await dataOf('direct.late')).toEqual([1]);

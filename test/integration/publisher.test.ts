@@ -1,5 +1,6 @@
-import { createPublisher, type HttpPublisherOptions, type Publisher } from '@tidemark/publisher';
+import type { HttpPublisherOptions } from '@tidemark/publisher';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Publishers, publisherError } from '../support/library-publishers.ts';
 import { makeToken } from '../support/services.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 
@@ -7,21 +8,16 @@ import { type System, startSystem, streamEvents } from '../support/system.ts';
 
 let system: System;
 let token: string;
-const publishers: Publisher[] = [];
+let publishers: Publishers;
 beforeAll(async () => {
   system = await startSystem({ env: { TIDEMARK_TOKEN_CLOCK_TOLERANCE_SECONDS: '0' } });
   token = await makeToken('publish:>', 'shop');
+  publishers = new Publishers(system, token);
 });
-afterEach(async () => {
-  for (const publisher of publishers.splice(0)) await publisher.close({ withinMs: 0 });
-});
+afterEach(() => publishers.end());
 afterAll(() => system.stop());
 
-function open(options: Partial<HttpPublisherOptions> = {}): Publisher {
-  const publisher = createPublisher({ url: system.ingest.url, token, source: '/shop', ...options });
-  publishers.push(publisher);
-  return publisher;
-}
+const open = (options?: Partial<HttpPublisherOptions>) => publishers.open(options);
 
 /** What the stream has of the topics that begin so, in its order. */
 async function stored(prefix: string) {
@@ -36,9 +32,6 @@ async function posts(status = '201'): Promise<number> {
     .filter((line) => line.includes(`status="${status}"`))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
-
-const error = (code: string, more: object = {}) =>
-  expect.objectContaining({ name: 'TidemarkPublisherError', code, ...more });
 
 describe('publish', () => {
   test('event: is stored, completed, when the promise resolves', async () => {
@@ -66,7 +59,7 @@ describe('publish', () => {
     const second = await publisher.publish('twice', event);
     expect(second).toEqual({ ...first, duplicate: true });
     await expect(publisher.publish('twice', { ...event, data: 2 })).rejects.toEqual(
-      error('conflict', { cursor: first.cursor, retryable: false }),
+      publisherError('conflict', { cursor: first.cursor, retryable: false }),
     );
     expect(await stored('twice')).toHaveLength(1);
   });
@@ -103,7 +96,7 @@ describe('publish', () => {
     );
     expect(wrong.map(([n]) => n)).toEqual([7, 9, 57, 59, 107, 109, 157, 159]);
     for (const [n, reason] of wrong) {
-      if (n % 50 === 9) expect(reason).toEqual(error('forbidden', { retryable: false }));
+      if (n % 50 === 9) expect(reason).toEqual(publisherError('forbidden', { retryable: false }));
       else expect(reason.faults).toEqual([{ path: 'time', message: expect.any(String) }]);
       expect(reason.events).toEqual([
         expect.objectContaining({ id: expect.any(String), type: 'x' }),
@@ -134,7 +127,7 @@ describe('publish', () => {
   ])('%s: is refused at once, and the topic goes on', async (_, topic, event, code) => {
     const publisher = open();
     await expect(publisher.publish(topic, event as { type: string })).rejects.toEqual(
-      error(code, { retryable: false }),
+      publisherError(code, { retryable: false }),
     );
     expect(await publisher.publish('bad', { type: 'good' })).toMatchObject({ duplicate: false });
   });
@@ -174,7 +167,7 @@ describe('batch', () => {
       ...(n === 1003 && { time: 'noon' }),
     }));
     const failed = await publisher.publishBatch(events).catch((reason) => reason);
-    expect(failed).toEqual(error('invalid_event', { retryable: false }));
+    expect(failed).toEqual(publisherError('invalid_event', { retryable: false }));
     expect(failed.faults).toEqual([{ path: '[1003].time', message: expect.any(String) }]);
     expect(failed.events).toHaveLength(1000);
     expect(await stored('faulty.')).toHaveLength(1000);
@@ -203,7 +196,7 @@ describe('batch', () => {
   test('an item that is no event: is named, and nothing is sent', async () => {
     const events = [{ topic: 'none', type: 'x' }, null as never];
     await expect(open().publishBatch(events)).rejects.toEqual(
-      error('invalid_event', { faults: [{ path: '[1]', message: expect.any(String) }] }),
+      publisherError('invalid_event', { faults: [{ path: '[1]', message: expect.any(String) }] }),
     );
     expect(await stored('none')).toEqual([]);
   });
@@ -240,16 +233,16 @@ describe('token', () => {
 
   test('one that stays wrong: rejects with what ingest says', async () => {
     await expect(open({ token: 'wrong' }).publish('wrong', { type: 'x' })).rejects.toEqual(
-      error('unauthenticated', { retryable: false }),
+      publisherError('unauthenticated', { retryable: false }),
     );
     await expect(open({ token: () => 'wrong' }).publish('wrong', { type: 'x' })).rejects.toEqual(
-      error('unauthenticated', { retryable: false }),
+      publisherError('unauthenticated', { retryable: false }),
     );
   });
 
   test('one that no header can hold: rejects at once', async () => {
     await expect(open({ token: 'a\nb' }).publish('wrong', { type: 'x' })).rejects.toEqual(
-      error('internal', { retryable: false }),
+      publisherError('internal', { retryable: false }),
     );
   });
 
@@ -275,7 +268,7 @@ describe('options', () => {
   test('base URL with a path and a slash: is kept', async () => {
     await expect(
       open({ url: `${system.ingest.url}/elsewhere/`, deadlineMs: 300 }).publish('x', { type: 'x' }),
-    ).rejects.toEqual(error('not_found'));
+    ).rejects.toEqual(publisherError('not_found'));
     expect(await open({ url: `${system.ingest.url}/` }).publish('x', { type: 'x' })).toBeTruthy();
   });
 });

@@ -136,6 +136,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'erasing',
     'rebuilding',
   ],
+  'services/relay': ['outbox', 'requests', 'rounds'],
   cli: [
     'base',
     'output',

@@ -23,6 +23,9 @@ export const PYTHON_PACKAGES = await installPythonPackages(
   (text) => console.error(text),
 );
 
+/** Whether tests that need it are left out. In CI nothing is. */
+export const LACKS_PYTHON = PYTHON_PACKAGES === undefined && process.env.CI !== 'true';
+
 export type Language = 'Node' | 'Python';
 
 /** The order service of `examples` as a process of its own, that tests may kill. */

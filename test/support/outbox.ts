@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { createOutbox, type OutboxEvent, schemaFor } from '@tidemark/publisher/outbox';
 import Database from 'better-sqlite3';
 import type { Client } from 'pg';
-import { POSTGRESQL_BIN, type Postgresql, startPostgresql } from './postgresql.ts';
+import { LACKS_POSTGRESQL, type Postgresql, startPostgresql } from './postgresql.ts';
 import { makeToken, type Service, startService } from './services.ts';
 import type { System } from './system.ts';
 
 /** The databases that this machine can test. */
 export const DATABASES: readonly DatabaseName[] = [
-  ...(POSTGRESQL_BIN ? (['PostgreSQL'] as const) : []),
+  ...(LACKS_POSTGRESQL ? [] : (['PostgreSQL'] as const)),
   'SQLite',
 ];
 
@@ -142,9 +142,10 @@ export async function startOutboxRelay(
       TIDEMARK_RELAY_INGEST_URL: ingest.url,
       TIDEMARK_RELAY_REPLAY_URL: replay.url,
       TIDEMARK_RELAY_GATEWAY_URL: gateway.url,
-      ...(env.TIDEMARK_RELAY_TOKEN_FILE === undefined && {
-        TIDEMARK_RELAY_TOKEN: await makeToken('publish:shop.> history:shop.>', 'shop'),
-      }),
+      ...(env.TIDEMARK_RELAY_TOKEN_FILE === undefined &&
+        env.TIDEMARK_RELAY_TOKEN === undefined && {
+          TIDEMARK_RELAY_TOKEN: await makeToken('publish:shop.> history:shop.>', 'shop'),
+        }),
       TIDEMARK_RELAY_RETRY_MS_MAX: '200',
       ...env,
     },

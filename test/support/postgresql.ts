@@ -15,6 +15,9 @@ const START_TIMEOUT_MS = 30_000;
 /** The folder of the newest PostgreSQL of this machine; `undefined` where there is none. */
 export const POSTGRESQL_BIN = findBin();
 
+/** Whether tests that need it are left out. In CI nothing is. */
+export const LACKS_POSTGRESQL = POSTGRESQL_BIN === undefined && process.env.CI !== 'true';
+
 /** A real PostgreSQL on a socket of its own, that tests may kill. */
 export interface Postgresql {
   /** `postgres://…` of the superuser; the host is the folder of the socket. */

@@ -3,21 +3,22 @@ import { createApp, HttpServer, parseHosts } from '@tidemark/http';
 import { TidemarkError } from '@tidemark/protocol';
 import { runService, VERSION } from '@tidemark/service';
 import { Metrics } from '@tidemark/telemetry';
-import { openStore } from './outbox/open-store.ts';
+import { openStore, requireTable } from './outbox/open-store.ts';
 import { postBatch } from './requests/ingest.ts';
 import { findHead, lookUp } from './requests/look-up.ts';
 import { Token } from './requests/token.ts';
-import { countRows } from './work/counters.ts';
-import { HeldTopics } from './work/held-topics.ts';
-import { observe } from './work/observation.ts';
-import { Relay } from './work/relay.ts';
-import { Waits } from './work/waits.ts';
+import { countRows } from './rounds/counters.ts';
+import { HeldTopics } from './rounds/held-topics.ts';
+import { observe } from './rounds/observation.ts';
+import { Relay } from './rounds/relay.ts';
+import { Waits } from './rounds/waits.ts';
 
 runService({
   name: 'relay',
   settings: tables.relay,
   configure: readRelayConfiguration,
   async start(configuration, { logger, signal, onStop }) {
+    requireTable(configuration);
     const metrics = new Metrics('relay');
     const token = new Token({ ...configuration, logger });
     const waits = new Waits(logger);

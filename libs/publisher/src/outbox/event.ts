@@ -1,13 +1,12 @@
-import { isSpanContextValid, trace } from '@opentelemetry/api';
 import {
   type CloudEvent,
   encodeEvent,
   parseEvent,
   readTraceContext,
   requirePublishable,
-  type TraceContext,
   withContext,
 } from '@tidemark/protocol';
+import { activeTrace } from '../trace.ts';
 
 /**
  * An event to publish. `source` may come from the outbox, `id` and `time` are made where they are absent, and without
@@ -37,7 +36,7 @@ export function toEvent(event: OutboxEvent, source: string | undefined, nowMs: n
     id: crypto.randomUUID(),
     time: new Date(nowMs).toISOString(),
     ...(source !== undefined && { source }),
-    ...withContext(withoutAbsent(event), activeContext()),
+    ...withContext(withoutAbsent(event), readTraceContext({ ...activeTrace() })),
   });
   requirePublishable(whole, nowMs);
   // For its limits alone.
@@ -52,16 +51,4 @@ function withoutAbsent(event: OutboxEvent): Record<string, unknown> {
       ([name, value]) => (name === 'data' ? value : (value ?? undefined)) !== undefined,
     ),
   );
-}
-
-/** The trace context of the active span of OpenTelemetry; `undefined` where there is none. */
-function activeContext(): TraceContext | undefined {
-  const context = trace.getActiveSpan()?.spanContext();
-  if (!context || !isSpanContextValid(context)) return undefined;
-  const { traceId, spanId, traceFlags, traceState } = context;
-  const flags = traceFlags.toString(16).padStart(2, '0');
-  return readTraceContext({
-    traceparent: `00-${traceId}-${spanId}-${flags}`,
-    tracestate: traceState?.serialize(),
-  });
 }

@@ -1,7 +1,7 @@
-import { OUTBOX_CHANNEL, parseTableName } from '@tidemark/publisher/outbox';
+import { OUTBOX_CHANNEL, type TableName } from '@tidemark/publisher/outbox';
 import { Client } from 'pg';
 import { Change } from './change.ts';
-import { type OutboxRow, ROW_BYTES_MAX } from './row.ts';
+import { type OutboxRow, ROW_BYTES_MAX, TEXT_LENGTH_MAX } from './row.ts';
 import { Stopwatch } from './stopwatch.ts';
 import {
   type Backlog,
@@ -29,27 +29,16 @@ const PINGS_PER_LOCK = 4;
 /** The part of that time for which the relay itself counts on its lock. */
 const LOCK_TRUSTED = 0.75;
 
-/** Longer texts than any that an event may have in these columns. */
-const TEXT_LENGTH_MAX = 2048;
-
 /** How to reach an outbox in PostgreSQL. */
 export interface PostgresqlOptions {
   readonly url: string;
-  readonly table: string;
+  readonly table: TableName;
   /** How long the server keeps the lock of a relay that it does not hear of. */
   readonly lockMs: number;
 }
 
-interface Row {
-  readonly position: string;
-  readonly topic: string;
-  readonly type: string;
-  readonly source: string;
-  readonly id: string;
+interface Row extends Omit<OutboxRow, 'time' | 'attempted'> {
   readonly time: string | null;
-  readonly data: string | null;
-  readonly attributes: string | null;
-  readonly bytes: number;
   readonly attempted_at: string | null;
   readonly attempted_ms: number | null;
 }
@@ -71,7 +60,7 @@ export class PostgresqlStore implements OutboxStore {
 
   private constructor(client: Client, { table, lockMs }: PostgresqlOptions) {
     this.#client = client;
-    this.#table = parseTableName(table).quoted;
+    this.#table = table.quoted;
     this.#lockMs = lockMs;
     const lose = () => {
       this.#lost = true;

@@ -26,6 +26,9 @@ export interface OutboxRow {
 /** Rows with more are not read: no event is as large. */
 export const ROW_BYTES_MAX = 300 * 1024;
 
+/** Of a longer text in `topic`, `type`, `source` or `id` only the beginning is read: no event may have one. */
+export const TEXT_LENGTH_MAX = 2048;
+
 /** What is wrong with a row that no event can be made of. */
 export class RowError extends Error {
   override readonly name = 'RowError';

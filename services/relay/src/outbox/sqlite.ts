@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseTableName } from '@tidemark/publisher/outbox';
+import type { TableName } from '@tidemark/publisher/outbox';
 import Database from 'better-sqlite3';
 import { Change } from './change.ts';
-import { type OutboxRow, ROW_BYTES_MAX } from './row.ts';
+import { type OutboxRow, ROW_BYTES_MAX, TEXT_LENGTH_MAX } from './row.ts';
 import {
   type Backlog,
   COUNTED_ROWS_MAX,
@@ -24,18 +24,11 @@ const BUSY_PAUSE_MS = 5;
 /** How to reach an outbox in SQLite. */
 export interface SqliteOptions {
   readonly path: string;
-  readonly table: string;
+  readonly table: TableName;
 }
 
-interface Row {
+interface Row extends Omit<OutboxRow, 'position' | 'bytes' | 'attempted'> {
   readonly position: bigint;
-  readonly topic: string;
-  readonly type: string;
-  readonly source: string;
-  readonly id: string;
-  readonly time: string;
-  readonly data: string | null;
-  readonly attributes: string | null;
   readonly bytes: bigint;
   readonly attempted_at: string | null;
   readonly attempted_ms: number | null;
@@ -55,13 +48,12 @@ export class SqliteStore implements OutboxStore {
   #version: unknown;
 
   private constructor({ path, table }: SqliteOptions) {
-    const { quoted, table: name } = parseTableName(table);
-    this.#table = quoted;
+    this.#table = table.quoted;
     this.#database = new Database(path, { fileMustExist: true, timeout: 0 });
     this.#database.defaultSafeIntegers(true);
     // A mark that a power cut took back would have its row sent without a look-up.
     this.#database.pragma('synchronous = FULL');
-    this.#lock = new Database(`${path}-${name}-relay`, { timeout: 0 });
+    this.#lock = new Database(`${path}-${table.table}-relay`, { timeout: 0 });
   }
 
   /** @throws Error where there is no such file or table */
@@ -205,8 +197,8 @@ export class SqliteStore implements OutboxStore {
 }
 
 const READ = `
-SELECT position, substr(topic, 1, 2048) AS topic, substr(type, 1, 2048) AS type,
-  substr(source, 1, 2048) AS source, substr(id, 1, 2048) AS id, time,
+SELECT position, substr(topic, 1, ${TEXT_LENGTH_MAX}) AS topic, substr(type, 1, ${TEXT_LENGTH_MAX}) AS type,
+  substr(source, 1, ${TEXT_LENGTH_MAX}) AS source, substr(id, 1, ${TEXT_LENGTH_MAX}) AS id, time,
   CASE WHEN bytes <= ${ROW_BYTES_MAX} THEN data END AS data,
   CASE WHEN bytes <= ${ROW_BYTES_MAX} THEN attributes END AS attributes, bytes, attempted_at,
   (julianday('now') - julianday(attempted_at)) * 86400000.0 AS attempted_ms

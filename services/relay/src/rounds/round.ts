@@ -1,7 +1,6 @@
 import { type OutboxRow, RowError, toEventText } from '../outbox/row.ts';
 import { Stopwatch } from '../outbox/stopwatch.ts';
 import type { OutboxStore } from '../outbox/store.ts';
-import { NoAnswerError } from '../requests/http.ts';
 import type { Sent } from '../requests/ingest.ts';
 import type { Counters } from './counters.ts';
 import { type Delivered, deliver, type Sendable, setAside } from './delivery.ts';
@@ -40,12 +39,17 @@ export async function runRound(options: RoundOptions): Promise<RoundEnd> {
   const { store, held, batchRows, batchBytes, recognisedMs } = options;
   const begun = new Stopwatch();
   const inTime = () => begun.elapsedMs < recognisedMs * ROUND_PART;
+  const exceptTopics = held.list();
   const rows = await store.readRows({
     rowsMax: batchRows,
     bytesMax: batchBytes,
-    exceptTopics: held.list(),
+    exceptTopics,
   });
-  if (rows.length === 0) return { end: 'idle' };
+  if (rows.length === 0) {
+    // Nothing was left out, so the topics that were held before have no rows any more.
+    if (exceptTopics.length === 0) held.clear();
+    return { end: 'idle' };
+  }
   const old = rows.filter(({ attempted }) => (attempted?.ageMs ?? 0) >= recognisedMs);
   const settled = old.length > 0 ? await settle(old, begun, options) : NOTHING_SETTLED;
   if (!settled)
@@ -92,30 +96,24 @@ async function settle(
 ): Promise<Settled | undefined> {
   const { store, held, counters, waits, recognisedMs } = options;
   const inTime = () => begun.elapsedMs < recognisedMs * LOOK_UPS_PART;
-  const holdAll = (rows: readonly OutboxRow[]) =>
-    [...new Set(rows.map(({ topic }) => topic))].every((topic) => held.hold(topic));
-  try {
-    const { stored, absent, unknown } = await lookUpRows(old, options, inTime);
-    if (stored.length > 0) await store.deleteRows(stored.map(({ position }) => position));
-    counters.known('found', stored.length);
-    const lost = unknown.filter(({ why }) => why.forGood);
-    await setAside(
-      lost.map(({ row, why }) => ({ row, failure: `unknown: ${why.unknown}` })),
-      options,
-    );
-    const later = unknown.filter(({ why }) => !why.forGood);
-    const [first] = later;
-    if (first) waits.begin('lookups', first.why.unknown);
-    else waits.end('lookups');
-    if (!holdAll(later.map(({ row }) => row))) return undefined;
-    const done = positionsOf([...stored, ...lost.map(({ row }) => row)]);
-    const known = new Set([...done, ...positionsOf(absent)]);
-    return { done, left: new Set([...positionsOf(old)].filter((one) => !known.has(one))) };
-  } catch (error) {
-    if (!(error instanceof NoAnswerError)) throw error;
-    waits.begin('lookups', error.message);
-    return holdAll(old) ? { done: new Set(), left: positionsOf(old) } : undefined;
-  }
+  const { stored, absent, unknown } = await lookUpRows(old, options, inTime);
+  if (stored.length > 0) await store.deleteRows(stored.map(({ position }) => position));
+  for (const { topic } of stored) held.release(topic);
+  counters.known('found', stored.length);
+  const lost = unknown.filter(({ why }) => why.forGood);
+  await setAside(
+    lost.map(({ row, why }) => ({ row, failure: `unknown: ${why.unknown}` })),
+    options,
+  );
+  const later = unknown.filter(({ why }) => !why.forGood);
+  const [first] = later;
+  if (first) waits.begin('lookups', first.why.unknown);
+  else waits.end('lookups');
+  const topics = new Set(later.map(({ row }) => row.topic));
+  if (![...topics].every((topic) => held.hold(topic))) return undefined;
+  const done = positionsOf([...stored, ...lost.map(({ row }) => row)]);
+  const known = new Set([...done, ...positionsOf(absent)]);
+  return { done, left: new Set([...positionsOf(old)].filter((one) => !known.has(one))) };
 }
 
 function positionsOf(rows: readonly OutboxRow[]): Set<string> {

@@ -110,7 +110,6 @@ export class Relay {
   async #runRound(store: OutboxStore): Promise<void> {
     const { held, waits, pollMs, signal } = this.#options;
     const round = await runRound({ ...this.#options, store });
-    if (round.end === 'idle' && held.list().length === 0) held.clear();
     if (held.size === 0) {
       waits.end('topics');
       waits.end('lookups');
