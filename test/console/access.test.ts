@@ -1,39 +1,13 @@
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
+import { describe, expect, test } from 'vitest';
 import { makeToken } from '../support/services.ts';
-import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type Console, openConsole, operatorToken, startConsoleSystem } from './console.ts';
+import { type Console, operatorToken, startConsoleSystem } from './console.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* Who is let in, and to what. */
 
-const executable = findChromium();
-
-describe.skipIf(executable === undefined)('console: access (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
-  let opened: Console | undefined;
-
-  beforeAll(async () => {
-    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startConsoleSystem()]);
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await system?.stop();
-  });
-
-  afterEach(async () => {
-    expect(opened?.complaints ?? []).toEqual([]);
-    await opened?.close();
-    opened = undefined;
-  });
-
-  async function open(token?: string): Promise<Console> {
-    opened = await openConsole(browser, system, token);
-    return opened;
-  }
+describe.skipIf(CHROMIUM === undefined)('console: access (needs Chromium)', () => {
+  const stage = setStage(startConsoleSystem);
 
   async function enter({ page }: Console, token: string): Promise<void> {
     await page.getByLabel('Token').fill(token);
@@ -41,7 +15,7 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
   }
 
   test('the page: from a gateway: lets scripts, styles and connections of others not in', async () => {
-    const answer = await fetch(`${system.gateway.url}/console/`);
+    const answer = await fetch(`${stage.system.gateway.url}/console/`);
     const policy = answer.headers.get('content-security-policy') ?? '';
     expect(policy).toContain("default-src 'none'");
     expect(policy).toContain("script-src 'self'");
@@ -49,30 +23,32 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
   });
 
   test('a token: in the address: opens the console, leaves the address, and stays in the tab', async () => {
-    const { page } = await open(await operatorToken());
+    const { page } = await stage.open(await operatorToken());
     await page.getByRole('heading', { name: 'Now', exact: true }).waitFor();
     expect(page.url()).not.toContain('token');
     await page.reload();
     await page.getByRole('heading', { name: 'Now', exact: true }).waitFor();
     const other = await page.context().newPage();
-    await other.goto(`${system.gateway.url}/console/`);
+    await other.goto(`${stage.system.gateway.url}/console/`);
     await other.getByLabel('Token').waitFor();
   });
 
   test('a token without admin: shows what its scopes allow, and asks nothing of operators', async () => {
-    const { page } = await open(await makeToken('subscribe:orders.> history:orders.>', 'alice'));
+    const { page } = await stage.open(
+      await makeToken('subscribe:orders.> history:orders.>', 'alice'),
+    );
     const asked: string[] = [];
     page.on('request', (request) => asked.push(request.url()));
     const links = page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link');
     await until(async () => (await links.count()) > 0);
     expect(await links.allTextContents()).toEqual(['Topics', 'One event', 'Try it']);
-    await page.goto(`${system.gateway.url}/console/#/connections`);
+    await page.goto(`${stage.system.gateway.url}/console/#/connections`);
     await page.getByText('the scopes of this token do not allow it').waitFor();
     expect(asked.filter((url) => url.includes('/v1/admin/'))).toEqual([]);
   });
 
   test('rubbish: for a token: is refused with a reason, and is sent nowhere', async () => {
-    const shown = await open();
+    const shown = await stage.open();
     const asked: string[] = [];
     shown.page.on('request', (request) => asked.push(request.url()));
     await enter(shown, 'not a token');
@@ -81,7 +57,7 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
   });
 
   test('a token: of another secret: is refused with what the gateway says', async () => {
-    const shown = await open();
+    const shown = await stage.open();
     const token = await operatorToken();
     await enter(shown, `${token.slice(0, -4)}AAAA`);
     await shown.page.locator('.notice.bad').waitFor();
@@ -91,9 +67,9 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
 
   test('a session: whose token is revoked: ends with a reason, and the token is forgotten', async () => {
     const token = await makeToken('admin', 'leaving');
-    const { page } = await open(token);
+    const { page } = await stage.open(token);
     await page.getByText('Events in', { exact: true }).waitFor();
-    const answer = await fetch(`${system.gateway.url}/v1/admin/revocations`, {
+    const answer = await fetch(`${stage.system.gateway.url}/v1/admin/revocations`, {
       method: 'POST',
       headers: {
         authorization: `Bearer ${await operatorToken()}`,
@@ -108,7 +84,7 @@ describe.skipIf(executable === undefined)('console: access (needs Chromium)', ()
   });
 
   test('a session: whose token expires: ends by itself', async () => {
-    const { page } = await open(await makeToken('history:a', 'brief', 3));
+    const { page } = await stage.open(await makeToken('history:a', 'brief', 3));
     await page.getByText('The token has expired').waitFor({ timeout: 20_000 });
   });
 });

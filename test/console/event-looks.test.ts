@@ -1,47 +1,29 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
-import { numbered, type System } from '../support/system.ts';
+import type { Page } from 'playwright-core';
+import { beforeAll, describe, test } from 'vitest';
+import { numbered } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type ConsoleOptions, openConsole, operatorToken } from './console.ts';
+import { operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
+import { expectFit, LOOKS } from './looks.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* Whether everybody can read and use the pages of events, with events in them. */
 
-const executable = findChromium();
-
-const LOOKS: readonly Required<ConsoleOptions>[] = [
-  { scheme: 'light', size: 'wide' },
-  { scheme: 'dark', size: 'wide' },
-  { scheme: 'light', size: 'phone' },
-  { scheme: 'dark', size: 'phone' },
-];
-
-describe.skipIf(executable === undefined)('console: looks of events (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
+describe.skipIf(CHROMIUM === undefined)('console: looks of events (needs Chromium)', () => {
+  const stage = setStage(startEventSystem);
   let token = '';
   let cursor = '';
 
   beforeAll(async () => {
-    [browser, system, token] = await Promise.all([
-      startBrowser(executable ?? ''),
-      startEventSystem(),
-      operatorToken(),
-    ]);
+    token = await operatorToken();
     const data = { long: 'x'.repeat(3000), items: [1, true, null, 'text'] };
     const events = Array.from({ length: 60 }, (_, n) => ({
       ...numbered(`looks.topic-${n}`, n),
       data,
     }));
-    await system.publisher.storeAll(events);
-    const [item] = await system.publisher.storeAll([numbered('user.operator.news', 1)]);
+    await stage.system.publisher.storeAll(events);
+    const [item] = await stage.system.publisher.storeAll([numbered('user.operator.news', 1)]);
     cursor = item?.cursor ?? '';
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await system?.stop();
   });
 
   /** Each page, and what is there once it shows what it is to show. */
@@ -59,18 +41,14 @@ describe.skipIf(executable === undefined)('console: looks of events (needs Chrom
   test.each(LOOKS)(
     'the pages of events: $scheme, $size: keep nobody out, and fit',
     async (look) => {
-      const opened = await openConsole(browser, system, token, look);
+      const opened = await stage.open(token, look);
       const { page } = opened;
       await page.getByRole('navigation', { name: 'Pages' }).waitFor();
       for (const [name, isThere] of pages) {
         await opened.go(name.replace('CURSOR', cursor));
         await isThere(page);
-        expect(await opened.barriers(), name).toEqual([]);
-        const tooWide = 'document.documentElement.scrollWidth - innerWidth';
-        expect(await page.evaluate(tooWide), name).toBeLessThanOrEqual(0);
+        await expectFit(opened, name);
       }
-      expect(opened.complaints).toEqual([]);
-      await opened.close();
     },
   );
 });

@@ -1,64 +1,35 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
+import { afterAll, describe, expect, test } from 'vitest';
 import { JAEGER_BINARY, type Jaeger, startJaeger } from '../support/jaeger.ts';
 import { makeToken } from '../support/services.ts';
-import { appendDirectly, numbered, type System } from '../support/system.ts';
+import { appendDirectly, numbered } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type Console, openConsole, operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* The page of one event. Its trace comes from a real Jaeger, where there is one. */
 
-const executable = findChromium();
 const TRACE = 'c'.repeat(32);
 
-describe.skipIf(executable === undefined)('console: one event (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
+describe.skipIf(CHROMIUM === undefined)('console: one event (needs Chromium)', () => {
   let jaeger: Jaeger | undefined;
-  let token = '';
-  let opened: Console | undefined;
-
-  beforeAll(async () => {
+  // Hooks after the tests run from the last to the first: the services have sent their spans by then.
+  afterAll(() => jaeger?.stop());
+  const stage = setStage(async () => {
     jaeger = JAEGER_BINARY === undefined ? undefined : await startJaeger(JAEGER_BINARY);
     const env = jaeger && {
       OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpUrl,
       OTEL_BSP_SCHEDULE_DELAY: '100',
       TIDEMARK_GATEWAY_JAEGER_URL: jaeger.queryUrl,
     };
-    [browser, system, token] = await Promise.all([
-      startBrowser(executable ?? ''),
-      startEventSystem({ ...(env && { env }) }),
-      operatorToken(),
-    ]);
+    return startEventSystem({ ...(env && { env }) });
   });
-
-  afterEach(async () => {
-    expect(opened?.complaints).toEqual([]);
-    await opened?.close();
-    opened = undefined;
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await system?.stop();
-    await jaeger?.stop();
-  });
-
-  async function open(page: string, as = token): Promise<Page> {
-    opened = await openConsole(browser, system, as);
-    await opened.page.getByRole('navigation', { name: 'Pages' }).waitFor();
-    await opened.go(page);
-    return opened.page;
-  }
 
   test('an event: shows its attributes, its data and all of it', async () => {
-    const { cursor } = await system.publisher.store({
+    const { cursor } = await stage.system.publisher.store({
       ...numbered('one.a', 1),
       ...{ subject: 'order 7', partner: 'acme', data: { total: 7.5, note: null } },
     });
-    const page = await open(`event/${cursor}`);
+    const page = await stage.openPage(`event/${cursor}`);
     for (const text of ['one.a', '/tests/one.a', 'tester', 'order 7', 'acme', cursor])
       await page.getByText(text, { exact: true }).first().waitFor();
     const json = page.locator('pre.json');
@@ -71,8 +42,8 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
   });
 
   test('copied: is the event as JSON', async () => {
-    const { cursor } = await system.publisher.store(numbered('copy.a', 1));
-    const page = await open(`event?cursor=${cursor}`);
+    const { cursor } = await stage.system.publisher.store(numbered('copy.a', 1));
+    const page = await stage.openPage(`event?cursor=${cursor}`);
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await page.getByRole('button', { name: 'Copy the event' }).click();
     await page.getByText('Copied').waitFor();
@@ -80,11 +51,24 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
     expect(JSON.parse(copied)).toMatchObject({ id: '1', topic: 'copy.a', publisher: 'tester' });
   });
 
+  test('where the browser gives less, as at an http: address: publishes, and says that it does not copy', async () => {
+    const page = await stage.openPage('event');
+    await page.evaluate(takeAway);
+    await stage.opened.go('topics?topics=plain.a');
+    await page.getByLabel('Type', { exact: true }).fill('plain.sent');
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await page.getByText('Stored at').getByRole('link').click();
+    await page.getByRole('button', { name: 'Copy the event' }).click();
+    await page.getByText('The browser refuses').waitFor();
+    await page.getByRole('button', { name: 'Copy the cursor' }).click();
+    await page.getByText('the browser refuses', { exact: true }).waitFor();
+  });
+
   test('its neighbours: are those of the topic, by button and by key', async () => {
-    const stored = await system.publisher.storeAll([1, 2].map((n) => numbered('near.a', n)));
-    await system.publisher.store(numbered('near.b', 1));
-    const third = await system.publisher.store(numbered('near.a', 3));
-    const page = await open(`event/${stored[1]?.cursor}`);
+    const stored = await stage.system.publisher.storeAll([1, 2].map((n) => numbered('near.a', n)));
+    await stage.system.publisher.store(numbered('near.b', 1));
+    const third = await stage.system.publisher.store(numbered('near.a', 3));
+    const page = await stage.openPage(`event/${stored[1]?.cursor}`);
     const shown = (n: number) =>
       page
         .locator('pre.json')
@@ -105,23 +89,26 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
   });
 
   test('without a trace: says why', async () => {
-    await appendDirectly(system.nats.url, [numbered('untraced.a', 1)]);
-    const page = await open('topics?topics=untraced.a');
+    await appendDirectly(stage.system.nats.url, [numbered('untraced.a', 1)]);
+    const page = await stage.openPage('topics?topics=untraced.a');
     await page.getByRole('list', { name: 'Events, newest first' }).getByRole('link').click();
     await page.getByText('This event has no trace.').waitFor();
     await page.getByText('none: it was published at NATS').waitFor();
     const traceparent = `00-${TRACE}-${'d'.repeat(16)}-00`;
-    const unsampled = await system.publisher.store({ ...numbered('untraced.a', 2), traceparent });
-    await opened?.go(`event/${unsampled.cursor}`);
+    const unsampled = await stage.system.publisher.store({
+      ...numbered('untraced.a', 2),
+      traceparent,
+    });
+    await stage.opened.go(`event/${unsampled.cursor}`);
     await page.getByText('This trace was not sampled.').waitFor();
   });
 
   test.skipIf(JAEGER_BINARY === undefined)(
     'its way: is a bar for each step, from ingest to the clients and the archive (needs Jaeger)',
     async () => {
-      const listener = system.listen('websocket', { topics: 'way.a' });
+      const listener = stage.system.listen('websocket', { topics: 'way.a' });
       await until(() => listener.received.some(({ type }) => type === 'live'));
-      const page = await open('topics?topics=nothing.else');
+      const page = await stage.openPage('topics?topics=nothing.else');
       await page.getByLabel('Topic', { exact: true }).fill('way.a');
       await page.getByLabel('Type', { exact: true }).fill('way.taken');
       await page.getByRole('button', { name: 'Publish', exact: true }).click();
@@ -134,7 +121,7 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
       }
       await way.getByText('1 connection').waitFor();
       expect(await page.locator('.way-bar').count()).toBe(await way.getByRole('rowheader').count());
-      expect(await opened?.barriers()).toEqual([]);
+      expect(await stage.opened.barriers()).toEqual([]);
     },
   );
 
@@ -142,17 +129,20 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
     'its way without admin: says that it needs that (needs Jaeger)',
     async () => {
       const traceparent = `00-${TRACE}-${'d'.repeat(16)}-01`;
-      const { cursor } = await system.publisher.store({ ...numbered('way.b', 1), traceparent });
-      const page = await open(`event/${cursor}`, await makeToken('history:way.>', 'mia'));
+      const { cursor } = await stage.system.publisher.store({
+        ...numbered('way.b', 1),
+        traceparent,
+      });
+      const page = await stage.openPage(`event/${cursor}`, await makeToken('history:way.>', 'mia'));
       await page.getByText('This token may not read traces.').waitFor();
     },
   );
 
   test('a cursor without an event, and rubbish: are told, and another one can be tried', async () => {
-    const { cursor } = await system.publisher.store(numbered('found.a', 1));
-    const page = await open(`event/${cursor.replace(/\d+$/, '99999')}`);
+    const { cursor } = await stage.system.publisher.store(numbered('found.a', 1));
+    const page = await stage.openPage(`event/${cursor.replace(/\d+$/, '99999')}`);
     await page.getByText('not_found').waitFor();
-    await opened?.go('event/%');
+    await stage.opened.go('event/%');
     await page.getByText('invalid_cursor').waitFor();
     await page.getByLabel('Cursor').fill('rubbish');
     await page.getByText('A cursor is the name of a log').waitFor();
@@ -161,3 +151,10 @@ describe.skipIf(executable === undefined)('console: one event (needs Chromium)',
     await page.getByRole('heading', { name: 'found.a' }).waitFor();
   });
 });
+
+/** Takes away what browsers give to secure pages only. */
+function takeAway(): void {
+  const { crypto, navigator } = globalThis;
+  Object.defineProperty(crypto, 'randomUUID', { value: undefined });
+  Object.defineProperty(navigator, 'clipboard', { value: undefined });
+}

@@ -1,32 +1,18 @@
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
+import { describe, expect, test } from 'vitest';
 import { makeToken } from '../support/services.ts';
-import type { System } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
-import { openConsole, operatorToken, startConsoleSystem } from './console.ts';
+import { operatorToken, startConsoleSystem } from './console.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* The console without a mouse. */
 
-const executable = findChromium();
-
-describe.skipIf(executable === undefined)('console: keyboard (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
-
-  beforeAll(async () => {
-    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startConsoleSystem()]);
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await system?.stop();
-  });
+describe.skipIf(CHROMIUM === undefined)('console: keyboard (needs Chromium)', () => {
+  const stage = setStage(startConsoleSystem);
 
   test('by keys alone: from the token to a connection that is cut off, and back to where one was', async () => {
-    const { page, complaints, close } = await openConsole(browser, system, undefined);
-    const client = new WebSocketClient(system.gateway.url, {
+    const { page } = await stage.open();
+    const client = new WebSocketClient(stage.system.gateway.url, {
       token: await makeToken('subscribe:>', 'fatima'),
     });
     await client.first('welcome');
@@ -76,7 +62,5 @@ describe.skipIf(executable === undefined)('console: keyboard (needs Chromium)', 
     await client.closed;
     await keyboard.press('Escape');
     await details.waitFor({ state: 'hidden' });
-    expect(complaints).toEqual([]);
-    await close();
   });
 });

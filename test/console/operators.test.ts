@@ -1,11 +1,10 @@
-import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
 import { makeToken } from '../support/services.ts';
-import { appendDirectly, numbered, type System } from '../support/system.ts';
+import { appendDirectly, numbered } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { WebSocketClient } from '../support/web-socket-client.ts';
 import { type Console, openConsole, operatorToken, startConsoleSystem } from './console.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* What operators see of a running system, and what they do to it. */
 
@@ -15,26 +14,15 @@ const NEVER_CUT_OFF = {
   TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS: '600000',
 };
 
-const executable = findChromium();
-
-describe.skipIf(executable === undefined)('console: operators (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
+describe.skipIf(CHROMIUM === undefined)('console: operators (needs Chromium)', () => {
+  const stage = setStage(() => startConsoleSystem({ gateways: 2, env: NEVER_CUT_OFF }));
   let opened: Console;
 
   beforeAll(async () => {
-    [browser, system] = await Promise.all([
-      startBrowser(executable ?? ''),
-      startConsoleSystem({ gateways: 2, env: NEVER_CUT_OFF }),
-    ]);
-    opened = await openConsole(browser, system, await operatorToken());
+    opened = await openConsole(stage.browser, stage.system, await operatorToken());
   });
 
-  afterAll(async () => {
-    await opened?.close();
-    await browser?.close();
-    await system?.stop();
-  });
+  afterAll(() => opened?.close());
 
   afterEach(() => {
     expect(opened.complaints).toEqual([]);
@@ -43,7 +31,7 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
   /** Connects, and subscribes to orders. */
   async function connect(sub: string, gateway = 0): Promise<WebSocketClient> {
     const token = await makeToken('subscribe:>', sub);
-    const client = new WebSocketClient(system.gateways[gateway]?.url ?? '', { token });
+    const client = new WebSocketClient(stage.system.gateways[gateway]?.url ?? '', { token });
     client.send({ type: 'subscribe', id: 'orders', topics: ['orders.*'], after: 'latest' });
     await client.first('live', 'orders');
     return client;
@@ -52,7 +40,7 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
   let published = 0;
   async function publish(): Promise<void> {
     const event = { id: String(++published), source: '/console', type: 'paid', topic: 'orders.1' };
-    await system.publisher.store(event);
+    await stage.system.publisher.store(event);
   }
 
   test('Now: while events flow: shows them per second, their delay, and each service', async () => {
@@ -129,8 +117,12 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
       ...numbered('orders.slow', n),
       data,
     }));
-    await appendDirectly(system.nats.url, events);
-    await go('connections?slow=true&sub=sleeper');
+    await appendDirectly(stage.system.nats.url, events);
+    await go('connections');
+    await page.getByLabel('User').fill('sleeper');
+    await page.getByLabel('Only slow ones').check();
+    await until(() => page.url().includes('sub=sleeper'));
+    expect(page.url()).toContain('slow=true');
     await page.getByText('every 3 s').click();
     await page.getByText(/does not read, \d/).waitFor();
     const behind = page.locator('td[data-name="Events behind"]');
@@ -145,7 +137,8 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
     await go('connections?sub=carla');
     await page.getByRole('button', { name: 'carla', exact: true }).click();
     const details = page.getByRole('dialog', { name: 'carla' });
-    await details.getByText('orders.*').waitFor();
+    const topic = details.getByRole('link', { name: 'orders.*' });
+    expect(await topic.getAttribute('href')).toBe('#/topics?topics=orders.*');
     await details.getByRole('button', { name: 'Disconnect', exact: true }).click();
     const question = page.getByRole('dialog', { name: 'Disconnect it?' });
     await question.getByText('it misses nothing').waitFor();
@@ -173,7 +166,7 @@ describe.skipIf(executable === undefined)('console: operators (needs Chromium)',
     const token = await makeToken('subscribe:>', 'emeka');
     const status = async () => {
       const headers = { authorization: `Bearer ${token}` };
-      return (await fetch(`${system.gateway.url}/v1/head`, { headers })).status;
+      return (await fetch(`${stage.system.gateway.url}/v1/head`, { headers })).status;
     };
     await go('connections');
     await page.getByRole('button', { name: 'Revoke tokens …' }).click();

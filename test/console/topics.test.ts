@@ -1,57 +1,26 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import { makeToken } from '../support/services.ts';
-import { appendDirectly, numbered, publishUntil, type System } from '../support/system.ts';
+import { appendDirectly, numbered, publishUntil } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type Console, openConsole, operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* The page of topics: the tree, the events of a topic, and the form that publishes. */
 
-const executable = findChromium();
 const MANY = 10_000;
 
-describe.skipIf(executable === undefined)('console: topics (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
-  let token = '';
-  let opened: Console | undefined;
-
-  beforeAll(async () => {
-    [browser, system, token] = await Promise.all([
-      startBrowser(executable ?? ''),
-      startEventSystem(),
-      operatorToken(),
-    ]);
-  });
-
-  afterEach(async () => {
-    expect(opened?.complaints).toEqual([]);
-    await opened?.close();
-    opened = undefined;
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await system?.stop();
-  });
-
-  async function open(page: string, as = token): Promise<Page> {
-    opened = await openConsole(browser, system, as);
-    await opened.page.getByRole('navigation', { name: 'Pages' }).waitFor();
-    await opened.go(page);
-    return opened.page;
-  }
+describe.skipIf(CHROMIUM === undefined)('console: topics (needs Chromium)', () => {
+  const stage = setStage(startEventSystem);
 
   const events = (page: Page) =>
     page.getByRole('list', { name: 'Events, newest first' }).getByRole('listitem');
   const place = (page: Page, name: string) => page.getByRole('treeitem', { name });
 
   test('tree: with the keyboard alone: is opened, and shows the events of a topic', async () => {
-    await system.publisher.storeAll([1, 2, 3].map((n) => numbered('shop.orders.7', n)));
-    await system.publisher.store(numbered('shop.chat', 1));
-    const page = await open('topics');
+    await stage.system.publisher.storeAll([1, 2, 3].map((n) => numbered('shop.orders.7', n)));
+    await stage.system.publisher.store(numbered('shop.chat', 1));
+    const page = await stage.openPage('topics');
     await page.getByRole('tree').focus();
     await until(async () => (await place(page, 'shop').count()) > 0);
     await page.keyboard.press('Home');
@@ -72,10 +41,10 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
   });
 
   test('events: one that is published by others: appears on top, and counts in the tree', async () => {
-    await system.publisher.store(numbered('live.a', 1));
-    const page = await open('topics?topics=live.a');
+    await stage.system.publisher.store(numbered('live.a', 1));
+    const page = await stage.openPage('topics?topics=live.a');
     await page.locator('.badge', { hasText: 'live' }).waitFor();
-    const { cursor } = await system.publisher.store(numbered('live.a', 2));
+    const { cursor } = await stage.system.publisher.store(numbered('live.a', 2));
     await until(async () => (await events(page).count()) === 2);
     expect(await events(page).first().getByRole('link').getAttribute('href')).toContain(cursor);
     const item = place(page, 'live').first();
@@ -86,13 +55,13 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
   });
 
   test('events: while a gateway is away and back: every one is there once, in order', async () => {
-    await system.publisher.store(numbered('cut.a', 1));
-    const page = await open('topics?topics=cut.a');
+    await stage.system.publisher.store(numbered('cut.a', 1));
+    const page = await stage.openPage('topics?topics=cut.a');
     await page.locator('.badge', { hasText: 'live' }).waitFor();
-    await system.gateway.kill('SIGKILL');
+    await stage.system.gateway.kill('SIGKILL');
     await page.getByText('offline').waitFor();
-    for (const n of [2, 3, 4]) await system.publisher.store(numbered('cut.a', n));
-    await system.gateway.restart();
+    for (const n of [2, 3, 4]) await stage.system.publisher.store(numbered('cut.a', n));
+    await stage.system.gateway.restart();
     await until(async () => (await events(page).count()) === 4);
     const texts = await events(page).allTextContents();
     expect(texts.map((text) => /"n":(\d)/.exec(text)?.[1])).toEqual(['4', '3', '2', '1']);
@@ -100,8 +69,8 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
 
   test('events: opened while they are stored: has each of them once', async () => {
     let isDone = false;
-    const publishing = publishUntil(() => isDone, 'flow.a', system.publisher);
-    const page = await open('topics?topics=flow.a');
+    const publishing = publishUntil(() => isDone, 'flow.a', stage.system.publisher);
+    const page = await stage.openPage('topics?topics=flow.a');
     await page.locator('.badge', { hasText: 'live' }).waitFor();
     await page.locator('.events-row.new').first().waitFor();
     isDone = true;
@@ -124,8 +93,8 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
       topic: 'many.a',
       type: index % 2 === 0 ? 'even.kind' : 'odd.kind',
     }));
-    await system.publisher.storeAll(all);
-    const page = await open('topics?topics=many.a');
+    await stage.system.publisher.storeAll(all);
+    const page = await stage.openPage('topics?topics=many.a');
     await page.getByText('100 events loaded').waitFor();
     await page.getByRole('button', { name: 'Load older events' }).click();
     await page.getByText('200 events loaded').waitFor();
@@ -145,8 +114,8 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
 
   test('publish: an event: is stored once with what was typed, and leads to its page', async () => {
     const example = { topic: 'form.a', type: 'form.sent', data: { total: 7 } };
-    await system.publisher.store({ ...numbered('form.a', 1), ...example });
-    const page = await open('topics?topics=form.a');
+    await stage.system.publisher.store({ ...numbered('form.a', 1), ...example });
+    const page = await stage.openPage('topics?topics=form.a');
     await page.getByText('1 event loaded').waitFor();
     expect(await page.getByLabel('Topic', { exact: true }).inputValue()).toBe('form.a');
     await page.getByLabel('Type', { exact: true }).fill('form.sent');
@@ -170,45 +139,45 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
   });
 
   test('publish: while the gateway is away: is told, and the same event can be sent again', async () => {
-    const page = await open('topics?topics=again.a');
+    const page = await stage.openPage('topics?topics=again.a');
     await page.getByLabel('Type', { exact: true }).fill('again.sent');
-    await system.gateway.kill('SIGKILL');
+    await stage.system.gateway.kill('SIGKILL');
     await page.getByRole('button', { name: 'Publish', exact: true }).click();
     await page.getByText('can be sent again').waitFor();
-    await system.gateway.restart();
+    await stage.system.gateway.restart();
     await page.getByRole('button', { name: 'Publish', exact: true }).click();
     await page.getByText('Stored at').waitFor();
     await page.getByText('1 event loaded').waitFor();
   });
 
   test('a token for some topics: sees these, and publishes only where it may', async () => {
-    await system.publisher.store(numbered('mine.a', 1));
-    await system.publisher.store(numbered('theirs.a', 1));
+    await stage.system.publisher.store(numbered('mine.a', 1));
+    await stage.system.publisher.store(numbered('theirs.a', 1));
     const scope = 'history:mine.> subscribe:mine.> publish:mine.>';
-    const page = await open('topics', await makeToken(scope, 'mia'));
+    const page = await stage.openPage('topics', await makeToken(scope, 'mia'));
     await place(page, 'mine').waitFor();
     expect(await place(page, 'theirs').count()).toBe(0);
     await page.getByRole('heading', { name: 'Events of mine.>' }).waitFor();
     await page.getByLabel('Topic', { exact: true }).fill('theirs.a');
     await page.getByText('may not publish to this topic').waitFor();
-    await opened?.go('topics?topics=theirs.>');
+    await stage.opened.go('topics?topics=theirs.>');
     await page.getByText('forbidden').waitFor();
   });
 
   test('a token without history: sees what comes from now on', async () => {
-    const page = await open('topics', await makeToken('subscribe:now.>', 'nia'));
+    const page = await stage.openPage('topics', await makeToken('subscribe:now.>', 'nia'));
     await page.getByText('only what is stored from now on').waitFor();
     await page.locator('.badge', { hasText: 'live' }).waitFor();
-    await system.publisher.store(numbered('now.a', 1));
+    await stage.system.publisher.store(numbered('now.a', 1));
     await until(async () => (await events(page).count()) === 1);
     expect(await page.getByRole('tree').count()).toBe(0);
   });
 
   test('events that come while one reads further down: do not move what is read', async () => {
-    await system.publisher.storeAll(
+    await stage.system.publisher.storeAll(
       Array.from({ length: 80 }, (_, n) => numbered('calm.a', n + 1)),
     );
-    const page = await open('topics?topics=calm.a');
+    const page = await stage.openPage('topics?topics=calm.a');
     await page.getByText('80 events loaded').waitFor();
     await page.locator('.badge', { hasText: 'live' }).waitFor();
     const list = page.getByRole('list', { name: 'Events, newest first' });
@@ -218,7 +187,7 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
     });
     await row.waitFor();
     const before = (await row.boundingBox())?.y;
-    await system.publisher.storeAll(
+    await stage.system.publisher.storeAll(
       Array.from({ length: 7 }, (_, n) => numbered('calm.a', n + 81)),
     );
     await page.getByText('87 events loaded').waitFor();
@@ -226,12 +195,12 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
   });
 
   test('held: the list stands still, tells how many came, and goes on', async () => {
-    await system.publisher.store(numbered('hold.a', 1));
-    const page = await open('topics?topics=hold.a');
+    await stage.system.publisher.store(numbered('hold.a', 1));
+    const page = await stage.openPage('topics?topics=hold.a');
     await page.locator('.badge', { hasText: 'live' }).waitFor();
     await until(async () => (await events(page).count()) === 1);
     await page.getByRole('button', { name: 'Hold' }).click();
-    await system.publisher.storeAll([2, 3].map((n) => numbered('hold.a', n)));
+    await stage.system.publisher.storeAll([2, 3].map((n) => numbered('hold.a', n)));
     const goOn = page.getByRole('button', { name: 'Go on (2 new)' });
     await goOn.waitFor();
     expect(await events(page).count()).toBe(1);
@@ -240,12 +209,12 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
   });
 
   test('rubbish in the address and the fields: is told, and breaks nothing', async () => {
-    const page = await open('topics?topics=a..b&tree=x%20y&from=never');
+    const page = await stage.openPage('topics?topics=a..b&tree=x%20y&from=never');
     await page.getByText('invalid_', { exact: false }).first().waitFor();
     await page.getByLabel('Pattern of the tree').fill('orders.>.x');
     await page.getByText('A pattern has tokens').waitFor();
     expect(await page.getByRole('button', { name: 'Filter' }).isDisabled()).toBe(true);
-    await opened?.go('topics?topics=nothing.here');
+    await stage.opened.go('topics?topics=nothing.here');
     await page.getByText('No events').waitFor();
   });
 
@@ -254,8 +223,8 @@ describe.skipIf(executable === undefined)('console: topics (needs Chromium)', ()
       ...numbered(`zoo.cage-${n}`, 1),
       data: n,
     }));
-    await appendDirectly(system.nats.url, many);
-    const page = await open('topics?tree=zoo.>');
+    await appendDirectly(stage.system.nats.url, many);
+    const page = await stage.openPage('topics?tree=zoo.>');
     const total = page.getByText('10,000 topics, 10,000 events');
     await total.waitFor();
     await page.evaluate(watchTasks);

@@ -1,48 +1,32 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, startBrowser } from '../browser/pages.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import { makeToken } from '../support/services.ts';
-import { numbered, type System } from '../support/system.ts';
+import { numbered } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { type Console, openConsole, operatorToken } from './console.ts';
+import { operatorToken } from './console.ts';
 import { startEventSystem } from './event-system.ts';
+import { CHROMIUM, setStage } from './stage.ts';
 
 /* The page with a subscriber that can be cut off. */
 
-const executable = findChromium();
+/** The page asks each second. */
+const HEAD_LATE_MS = 2500;
 
-describe.skipIf(executable === undefined)('console: try it (needs Chromium)', () => {
-  let browser: Browser;
-  let system: System;
-  let opened: Console | undefined;
+describe.skipIf(CHROMIUM === undefined)('console: try it (needs Chromium)', () => {
+  const stage = setStage(startEventSystem);
   /** WebSockets of the page that are open. */
   let sockets = 0;
 
-  beforeAll(async () => {
-    [browser, system] = await Promise.all([startBrowser(executable ?? ''), startEventSystem()]);
-  });
-
-  afterEach(async () => {
-    expect(opened?.complaints).toEqual([]);
-    await opened?.close();
-    opened = undefined;
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await system?.stop();
-  });
-
   async function open(token?: string): Promise<Page> {
-    opened = await openConsole(browser, system, token ?? (await operatorToken()));
-    const { page } = opened;
+    const { page, go } = await stage.open(token ?? (await operatorToken()));
     sockets = 0;
     page.on('websocket', (socket) => {
       sockets++;
       socket.on('close', () => sockets--);
     });
     await page.getByRole('navigation', { name: 'Pages' }).waitFor();
-    await opened.go('try-it');
+    await go('try-it');
     return page;
   }
 
@@ -71,7 +55,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
     await until(async () => (await figure(page, 'Behind')) === '10');
     expect(await figure(page, 'Missed of this topic')).toBe('10');
     expect(await figure(page, 'Position')).toBe(position);
-    expect(await opened?.barriers()).toEqual([]);
+    expect(await stage.opened.barriers()).toEqual([]);
 
     await page.getByRole('switch', { name: 'Connection' }).click();
     await page.getByText('2 live, 10 caught up').waitFor();
@@ -91,10 +75,10 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
     await publish(page, 'Publish one event');
     await page.getByText('1 live, 0 caught up').waitFor();
     const topic = await page.getByRole('textbox', { name: 'Topic' }).inputValue();
-    await system.gateway.kill('SIGKILL');
+    await stage.system.gateway.kill('SIGKILL');
     await page.getByText('offline').waitFor();
-    await system.publisher.store(numbered(topic, 2));
-    await system.gateway.restart();
+    await stage.system.publisher.store(numbered(topic, 2));
+    await stage.system.gateway.restart();
     await page.getByText('1 live, 1 caught up').waitFor();
   });
 
@@ -119,8 +103,18 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
     await page.getByRole('button', { name: 'Begin anew' }).click();
     await untilLive(page);
     await page.getByText('The token may not publish to').waitFor();
-    await system.publisher.store(numbered('orders.7', 1));
+    await stage.system.publisher.store(numbered('orders.7', 1));
     await page.getByText('1 live, 0 caught up').waitFor();
+  });
+
+  test('the head: answered later than it is asked for again: is shown all the same', async () => {
+    const page = await open();
+    await page.route('**/v1/head', async (route) => {
+      await sleep(HEAD_LATE_MS);
+      await route.continue().catch(() => undefined);
+    });
+    await page.reload();
+    await until(async () => (await figure(page, 'Head of the log')) !== '…');
   });
 
   test('left for another page: both connections are closed', async () => {
@@ -128,7 +122,7 @@ describe.skipIf(executable === undefined)('console: try it (needs Chromium)', ()
     await untilLive(page);
     await publish(page, 'Publish one event');
     await page.getByText('1 live, 0 caught up').waitFor();
-    await opened?.go('streams');
+    await stage.opened.go('streams');
     await until(() => sockets === 0, 'the end of all sockets');
   });
 });

@@ -9,6 +9,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 interface Import {
   readonly file: string;
   readonly name: string;
+  /** As `import type` is, of which nothing is left when the program runs. */
+  readonly isOfTypes: boolean;
 }
 
 const parts = Object.keys(PARTS);
@@ -35,10 +37,10 @@ describe('directions', () => {
   });
 
   test('imports: one of our packages: is allowed to its part and declared there', () => {
-    const wrong = imports.filter(({ file, name }) => {
-      if (!name.startsWith('@tidemark/')) return false;
-      const part = partOf(file);
-      return !mayImportLibrary(PARTS[part], name) || !declared(part, packageOf(name));
+    const wrong = imports.filter((one) => {
+      if (!one.name.startsWith('@tidemark/')) return false;
+      const part = partOf(one.file);
+      return !mayImportLibrary(PARTS[part], one) || !declared(part, packageOf(one.name));
     });
     expect(wrong).toEqual([]);
   });
@@ -53,7 +55,7 @@ describe('directions', () => {
         .filter((file) => !file.includes('node_modules'))
         .flatMap(importsOf)
         .filter(({ name }) => !/^(?:node:|\.)/.test(name) && !part.packages.includes(name))
-        .filter(({ name }) => !mayImportLibrary(part, name));
+        .filter((one) => !mayImportLibrary(part, one));
       expect(wrong).toEqual([]);
     },
   );
@@ -131,8 +133,9 @@ function printTable(): string {
   ].join('\n');
 }
 
-function printImports({ libs, packages }: Part): string {
-  const names = [...(libs === 'all' ? ['every library'] : libs), ...packages];
+function printImports({ libs, types = [], packages }: Part): string {
+  const own = libs === 'all' ? ['every library'] : libs;
+  const names = [...own, ...types.map((library) => `types of ${library}`), ...packages];
   return names.join(', ') || 'nothing';
 }
 
@@ -152,10 +155,11 @@ function paragraphFrom(text: string, opening: string): string {
   return section.split('\n\n').find((paragraph) => paragraph.startsWith(opening)) ?? '';
 }
 
-/** @param name of a library or of one of its entry points, such as `@tidemark/publisher/outbox` */
-function mayImportLibrary(part: Part | undefined, name: string): boolean {
+/** The name is that of a library or of one of its entry points, such as `@tidemark/publisher/outbox`. */
+function mayImportLibrary(part: Part | undefined, { name, isOfTypes }: Import): boolean {
   const library = packageOf(name).replace('@tidemark/', '');
   if (!parts.includes(`libs/${library}`)) return false;
+  if (isOfTypes && part?.types?.includes(library)) return true;
   return part?.libs === 'all' || part?.libs.includes(library) === true;
 }
 
@@ -167,8 +171,10 @@ function filesBelow(folder: string, extension = '.ts'): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(file, 'utf8');
-  const names = [...text.matchAll(/^(?:import|export)\b[^;]*?from '([^']+)';/gms)];
-  return names.flatMap(([, name]) => (name ? [{ file: relative(ROOT, file), name }] : []));
+  const found = [...text.matchAll(/^(?:import|export)\b( type\b)?[^;]*?from '([^']+)';/gms)];
+  return found.flatMap(([, type, name]) =>
+    name ? [{ file: relative(ROOT, file), name, isOfTypes: type !== undefined }] : [],
+  );
 }
 
 function isOutside(name: string): boolean {

@@ -4,6 +4,8 @@ export interface Part {
   readonly contents: string;
   /** The libraries of `libs/` that it may import; `all` for a part above every library. */
   readonly libs: readonly string[] | 'all';
+  /** Further libraries of which it may import types alone, so that none of their code is in it. */
+  readonly types?: readonly string[];
   /** The packages from outside that it may import. */
   readonly packages: readonly string[];
 }
@@ -87,6 +89,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   console: {
     contents: 'the page for operators and developers that a gateway serves at `/console/`',
     libs: ['client'],
+    types: ['protocol'],
     packages: ['preact', '@preact/signals', 'uplot'],
   },
 };

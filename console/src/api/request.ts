@@ -1,5 +1,5 @@
 import { type ServiceName, serviceUrl } from './configuration.ts';
-import { end, session } from './session.ts';
+import { currentToken, end } from './session.ts';
 
 /** An answer that has not come by then does not come: a network may swallow a request. */
 const REQUEST_MS = 20_000;
@@ -18,6 +18,8 @@ export class ApiError extends Error {
   }
 }
 
+type Method = 'GET' | 'POST' | 'DELETE';
+
 export interface CallOptions {
   /** If absent: `page` for what operators call and for `/v1/me`, which may be on an admin port, or else `gateway`. */
   readonly service?: ServiceName;
@@ -35,15 +37,25 @@ export interface CallOptions {
  * @throws {ApiError} for an answer other than 2xx; a token that is refused ends the session
  */
 export async function call<Answer>(
-  method: 'GET' | 'POST' | 'DELETE',
+  method: Method,
   path: string,
   options: CallOptions = {},
 ): Promise<Answer> {
+  return (await callWithHeaders<Answer>(method, path, options)).answer;
+}
+
+/** As `call`, and gives the headers of the answer too. */
+export async function callWithHeaders<Answer>(
+  method: Method,
+  path: string,
+  options: CallOptions,
+): Promise<{ readonly answer: Answer; readonly headers: Headers }> {
   const response = await open(method, path, options, AbortSignal.timeout(REQUEST_MS));
   const text = await response.text().catch((error: unknown) => {
     throw offline(error);
   });
-  return (text === '' ? undefined : JSON.parse(text)) as Answer;
+  const answer = (text === '' ? undefined : JSON.parse(text)) as Answer;
+  return { answer, headers: response.headers };
 }
 
 /**
@@ -52,12 +64,12 @@ export async function call<Answer>(
  * @param limit ends the request like `options.signal`, but as an error
  */
 export async function open(
-  method: string,
+  method: Method,
   path: string,
   { service = usualService(path), query, body, headers, signal }: CallOptions,
   limit?: AbortSignal,
 ): Promise<Response> {
-  const token = 'token' in session.value ? session.value.token : '';
+  const token = currentToken();
   const signals = [signal, limit].filter((one) => one !== undefined);
   const response = await fetch(address(service, path, query), {
     method,
@@ -76,8 +88,7 @@ export async function open(
   });
   if (response.ok) return response;
   const error = await refusal(response);
-  const isSame = 'token' in session.value && session.value.token === token;
-  if (error.status === 401 && isSame) end(error.message);
+  if (error.status === 401 && token === currentToken()) end(error.message);
   throw error;
 }
 

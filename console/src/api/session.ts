@@ -33,6 +33,11 @@ export function storedToken(): string | undefined {
   return readStored('sessionStorage', KEY);
 }
 
+/** The token of the session; empty where there is none. */
+export function currentToken(): string {
+  return 'token' in session.value ? session.value.token : '';
+}
+
 /** Takes a token into use, unchecked. */
 export function begin(token: string): void {
   store('sessionStorage', KEY, token);

@@ -75,8 +75,7 @@ async function follow(signal: AbortSignal): Promise<void> {
 
 /** Full jitter: many pages that were cut at once come back spread over the whole time. */
 function waitMs(attempt: number): number {
-  const most = Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));
-  return most / 4 + Math.random() * most * 0.75;
+  return Math.random() * Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));
 }
 
 /** Until the connection ends; silence ends it too. */

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { end, mayAdmin, me } from '../api/session.ts';
 import { followStats } from '../api/stats-feed.ts';
 import { go, route } from '../ui/route.ts';
@@ -22,7 +22,8 @@ export function Layout() {
   const page = PAGES.find(({ name }) => name === route.value.page) ?? pages[0];
   const [help, setHelp] = useState(false);
   const main = useRef<HTMLElement>(null);
-  useEffect(
+  // The keys work as soon as the page is there.
+  useLayoutEffect(
     () =>
       addShortcuts([
         ...pages.map(({ key, title, name }) => ({

@@ -84,7 +84,7 @@ export class EventFeed {
       } as const;
       const page = await readHistory(query, this.#ending.signal);
       const found = page.items.map((item) => ({ ...item, isNew: false }));
-      this.items.value = [...(before ? this.items.value : []), ...found];
+      this.items.value = [...(before ? this.items.value : []), ...found].slice(0, ITEMS_MAX);
       this.gaps.value = [...(before ? this.gaps.value : []), ...page.gaps];
       this.#before = page.next;
       this.hasOlder.value = !page.complete && this.items.value.length < ITEMS_MAX;

@@ -1,6 +1,6 @@
 import { serviceUrl } from '../api/configuration.ts';
 import { ApiError } from '../api/request.ts';
-import { session } from '../api/session.ts';
+import { currentToken } from '../api/session.ts';
 
 /** An event to store; the gateway adds `source`, `time` and `specversion` (PROTOCOL.md section 6.2). */
 export interface NewEvent {
@@ -66,6 +66,8 @@ export class GatewayPublisher {
     clearTimeout(this.#idle);
     const socket = this.#socket;
     this.#socket = undefined;
+    // Whoever published it hears now that nobody answered.
+    this.#unsent = [];
     socket?.close();
     for (const id of [...this.#waiting.keys()]) this.#settle(id, unknownOutcome());
   }
@@ -82,17 +84,14 @@ export class GatewayPublisher {
   }
 
   #open(): WebSocket {
-    const token = 'token' in session.value ? session.value.token : '';
     const url = `${serviceUrl('gateway').replace(/^http/, 'ws')}/v1/ws`;
-    const socket = new WebSocket(url, ['tidemark.v1', `bearer.${token}`]);
+    const socket = new WebSocket(url, ['tidemark.v1', `bearer.${currentToken()}`]);
     socket.onopen = () => {
       for (const text of this.#unsent.splice(0)) socket.send(text);
     };
     socket.onmessage = ({ data }: MessageEvent<string>) => this.#receive(JSON.parse(data));
     socket.onclose = () => {
-      if (this.#socket !== socket) return;
-      this.#unsent = [];
-      this.close();
+      if (this.#socket === socket) this.close();
     };
     return socket;
   }

@@ -1,4 +1,4 @@
-import { type CallOptions, call, open } from '../api/request.ts';
+import { type CallOptions, call, callWithHeaders } from '../api/request.ts';
 import type { CloudEvent } from '../api/types.ts';
 
 /** An event and its place in the log. */
@@ -46,9 +46,9 @@ export async function readHistory(
   query: HistoryQuery,
   signal?: AbortSignal,
 ): Promise<HistoryPage & { readonly position: string | null }> {
-  const response = await open('GET', '/v1/events', at(signal, { ...query }));
-  const page = (await response.json()) as HistoryPage;
-  return { ...page, position: response.headers.get('Tidemark-Position') };
+  const options = at(signal, { ...query });
+  const { answer, headers } = await callWithHeaders<HistoryPage>('GET', '/v1/events', options);
+  return { ...answer, position: headers.get('Tidemark-Position') };
 }
 
 export function readEvent(cursor: string, signal?: AbortSignal): Promise<StoredItem> {

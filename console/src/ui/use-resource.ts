@@ -21,7 +21,7 @@ interface State<Data> {
 const NOTHING = { data: undefined, error: undefined, loading: true, loadedAt: undefined };
 
 interface ResourceOptions {
-  /** Asks again after each such time, while the page is visible. */
+  /** Asks again after each such time, while the page is visible and no answer is waited for. */
   readonly everyMs?: number | undefined;
   /** Shows what an earlier key gave until there is an answer. */
   readonly keep?: boolean;
@@ -45,10 +45,12 @@ export function useResource<Data>(
     latest.current(controller.signal).then(
       (data) => {
         if (controller.signal.aborted) return;
+        running.current = undefined;
         setState({ data, error: undefined, loading: false, loadedAt: Date.now() });
       },
       (error: unknown) => {
         if (controller.signal.aborted) return;
+        running.current = undefined;
         setState((before) => ({ ...before, error, loading: false }));
       },
     );
@@ -61,7 +63,8 @@ export function useResource<Data>(
   useEffect(() => {
     if (everyMs === undefined) return undefined;
     const timer = setInterval(() => {
-      if (!document.hidden) reload();
+      // A new question ends the one before: where answers take longer than this, none would ever come.
+      if (!document.hidden && !running.current) reload();
     }, everyMs);
     return () => clearInterval(timer);
   }, [everyMs, reload]);

@@ -14,6 +14,9 @@ export const meShape = z
   })
   .meta({ id: 'Me' });
 
+/** What `GET /v1/me` answers. */
+export type Me = z.infer<typeof meShape>;
+
 /** What NATS says of a stream (PROTOCOL.md section 13.7). */
 export const adminStreamShape = z
   .object({
@@ -54,6 +57,9 @@ export const streamListShape = z
       .meta({ description: 'Names of streams that nobody answered for within 2 s.' }),
   })
   .meta({ id: 'StreamList' });
+
+/** The answer of `GET /v1/admin/streams`. */
+export type StreamList = z.infer<typeof streamListShape>;
 
 /** The answer of `GET /v1/admin/traces/{traceId}` (PROTOCOL.md section 13.8). */
 export const traceShape = z

@@ -117,7 +117,7 @@ function Subscription({ one }: { one: ConnectionSubscription }) {
       <ul class="chips">
         {one.topics.map((topic) => (
           <li key={topic}>
-            <a href={href('topics', { topic })}>
+            <a href={href('topics', { topics: topic })}>
               <code>{topic}</code>
             </a>
           </li>

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { GatewayAnswer } from '../../api/types.ts';
-import { replaceQuery } from '../../ui/route.ts';
+import { replaceQuery, route } from '../../ui/route.ts';
 import type { Filters } from './calls.ts';
 
 /** After the last key of a name. */
@@ -11,10 +11,21 @@ interface FilterBarProps {
   readonly gateways: readonly GatewayAnswer[];
 }
 
+/** The filters of an address. */
+export function readFilters(query: URLSearchParams): Filters {
+  return {
+    sub: query.get('sub') ?? '',
+    gateway: query.get('gateway') ?? '',
+    transport: query.get('transport') ?? '',
+    slow: query.get('slow') === 'true',
+  };
+}
+
 /** What the table shows. The address has it, so that a link shows the same. */
 export function FilterBar({ filters, gateways }: FilterBarProps) {
   const change = (part: Partial<Filters>) => {
-    const { slow, ...texts } = { ...filters, ...part };
+    // Typing changes the address some time later, when another filter may have changed too.
+    const { slow, ...texts } = { ...readFilters(route.peek().query), ...part };
     replaceQuery({ ...texts, slow: slow ? 'true' : undefined });
   };
   const names = gateways.map(({ gateway }) => gateway);

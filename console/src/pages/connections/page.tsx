@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { Connection } from '../../api/types.ts';
 import { count } from '../../ui/format.ts';
 import { Icon } from '../../ui/icon.tsx';
@@ -9,7 +9,7 @@ import { Empty, Failed, Loading, Notice } from '../../ui/states.tsx';
 import { useResource } from '../../ui/use-resource.ts';
 import { type Filters, listConnections } from './calls.ts';
 import { Details } from './details.tsx';
-import { FilterBar } from './filters.tsx';
+import { FilterBar, readFilters } from './filters.tsx';
 import { Pager } from './pager.tsx';
 import { RevocationDialog } from './revocation-dialog.tsx';
 import { ConnectionTable } from './table.tsx';
@@ -18,13 +18,21 @@ const REFRESH_MS = 3000;
 
 const refreshes = signal(false);
 
+/** The `after` of each page that was turned to, with the filters of its time. */
+interface Turned {
+  readonly key: string;
+  readonly pages: readonly string[];
+}
+
 /** Who is connected, where to, how far behind, and why. */
 export default function ConnectionsPage() {
   const filters = readFilters(route.value.query);
   const key = JSON.stringify(filters);
-  const [pages, setPages] = useState<readonly string[]>([]);
+  const [turned, setTurned] = useState<Turned>({ key, pages: [] });
   const [shown, setShown] = useState<Connection>();
   const [revoking, setRevoking] = useState(false);
+  // A page of other filters is not a page of these.
+  const pages = turned.key === key ? turned.pages : [];
   const after = pages.at(-1) ?? '';
   const everyMs = refreshes.value ? REFRESH_MS : undefined;
   const { data, error, loading, reload } = useResource(
@@ -32,8 +40,6 @@ export default function ConnectionsPage() {
     (signal) => listConnections(filters, after, signal),
     { everyMs, keep: true },
   );
-  // A page of other filters is not a page of these.
-  useEffect(() => setPages([]), [key]);
   const latest = shown && data?.items.find(({ connection }) => connection === shown.connection);
   return (
     <>
@@ -68,7 +74,13 @@ export default function ConnectionsPage() {
         {!data && error === undefined && <Loading lines={8} />}
         {data && data.items.length === 0 && <Nothing filtered={isFiltered(filters)} />}
         {data && data.items.length > 0 && <ConnectionTable rows={data.items} show={setShown} />}
-        {data && <Pager pages={pages} setPages={setPages} next={data.next} />}
+        {data && (
+          <Pager
+            pages={pages}
+            setPages={(next) => setTurned({ key, pages: next })}
+            next={data.next}
+          />
+        )}
       </Panel>
       {shown && (
         <Details
@@ -81,15 +93,6 @@ export default function ConnectionsPage() {
       {revoking && <RevocationDialog close={() => setRevoking(false)} />}
     </>
   );
-}
-
-function readFilters(query: URLSearchParams): Filters {
-  return {
-    sub: query.get('sub') ?? '',
-    gateway: query.get('gateway') ?? '',
-    transport: query.get('transport') ?? '',
-    slow: query.get('slow') === 'true',
-  };
 }
 
 function isFiltered({ sub, gateway, transport, slow }: Filters): boolean {

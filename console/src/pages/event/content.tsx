@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { CloudEvent } from '../../api/types.ts';
 import { Json } from '../../events/json.tsx';
+import { copyText } from '../../ui/copy-text.ts';
 import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icon.tsx';
 import { Panel } from '../../ui/panel.tsx';
@@ -39,12 +40,7 @@ export function Content({ event }: { event: CloudEvent }) {
 function CopyButton({ text }: { text: string }) {
   const [told, setTold] = useState('Copy the event');
   const copy = async () => {
-    setTold(
-      await navigator.clipboard.writeText(text).then(
-        () => 'Copied',
-        () => 'The browser refuses',
-      ),
-    );
+    setTold((await copyText(text)) ? 'Copied' : 'The browser refuses');
     setTimeout(() => setTold('Copy the event'), SHOWN_MS);
   };
   return (

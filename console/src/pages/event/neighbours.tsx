@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { readNeighbours } from '../../events/history.ts';
 import { go, href } from '../../ui/route.ts';
 import { addShortcuts } from '../../ui/shortcuts.ts';
@@ -13,7 +13,8 @@ export function Neighbours({ topic, cursor }: { topic: string; cursor: string })
     everyMs: EVERY_MS,
   });
   const [before, after] = [data?.before?.cursor, data?.after?.cursor];
-  useEffect(
+  // The keys work as soon as the links are there.
+  useLayoutEffect(
     () =>
       addShortcuts([
         {

@@ -28,7 +28,7 @@ export function OtherInbox({ sub, state }: { sub: string; state: StateFilter }) 
       signal,
       query: path.endsWith('/follows') ? { sub } : { sub, state, limit: PAGE, before },
     });
-  const { data, error, loading, reload } = useResource(sub, async (signal) => {
+  const { data, error, loading, loadedAt, reload } = useResource(sub, async (signal) => {
     const [page, rules] = await Promise.all([
       read('/v1/inbox', signal) as Promise<ItemsPage>,
       read('/v1/inbox/follows', signal) as Promise<FollowsAnswer>,
@@ -57,7 +57,7 @@ export function OtherInbox({ sub, state }: { sub: string; state: StateFilter }) 
       <div class="inbox-columns">
         <Panel title={`Items of ${sub}`} actions={actions} flush>
           <Pages
-            key={page.items[0]?.cursor}
+            key={loadedAt}
             first={page}
             readOlder={(before) =>
               read('/v1/inbox', new AbortController().signal, before) as Promise<ItemsPage>

@@ -1,15 +1,17 @@
-import type { GatewayStats, IngestStats, Quantiles, ReplayStats } from '../../api/types.ts';
+import type {
+  GatewayStats,
+  IngestStats,
+  Percentiles,
+  ReplayStats,
+  ServiceStats,
+} from '../../api/types.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { ago, bytes, count, duration, fullTime, short } from '../../ui/format.ts';
 import { Panel } from '../../ui/panel.tsx';
 import { href } from '../../ui/route.ts';
+import { ServiceState } from '../../ui/service-state.tsx';
 import { Empty } from '../../ui/states.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-
-/** Services announce themselves each second. One that has not for so long may be gone. */
-const SILENT_MS = 4000;
-
-type AnyService = GatewayStats | IngestStats | ReplayStats;
 
 export function GatewayTable({ rows }: { rows: readonly GatewayStats[] }) {
   return (
@@ -22,7 +24,7 @@ export function GatewayTable({ rows }: { rows: readonly GatewayStats[] }) {
         { name: 'Subscriptions', number: true, show: (one) => count(one.subscriptions) },
         { name: 'In per s', number: true, show: (one) => short(one.eventsInPerSecond) },
         { name: 'Out per s', number: true, show: (one) => short(one.eventsOutPerSecond) },
-        { name: 'Delay p50 / p99', number: true, show: (one) => quantiles(one.deliveryMs) },
+        { name: 'Delay p50 / p99', number: true, show: (one) => percentiles(one.deliveryMs) },
         { name: 'Catch-ups', number: true, show: (one) => count(one.catchUps) },
         { name: 'Slow', number: true, show: (one) => <SlowLink gateway={one} /> },
       ]}
@@ -40,7 +42,7 @@ export function IngestTable({ rows }: { rows: readonly IngestStats[] }) {
         { name: 'Events per s', number: true, show: (one) => short(one.eventsPerSecond) },
         { name: 'Repeats per s', number: true, show: (one) => short(one.duplicatesPerSecond) },
         { name: 'Refused per s', number: true, show: (one) => short(one.refusedPerSecond) },
-        { name: 'Append p50 / p99', number: true, show: (one) => quantiles(one.appendMs) },
+        { name: 'Append p50 / p99', number: true, show: (one) => percentiles(one.appendMs) },
       ]}
     />
   );
@@ -67,10 +69,10 @@ interface ServicePanelProps<Row> {
   readonly columns: readonly Column<Row>[];
 }
 
-function ServicePanel<Row extends AnyService>({ title, rows, columns }: ServicePanelProps<Row>) {
+function ServicePanel<Row extends ServiceStats>({ title, rows, columns }: ServicePanelProps<Row>) {
   const all: readonly Column<Row>[] = [
     { name: 'Instance', head: true, show: ({ instance }) => instance },
-    { name: 'State', show: (one) => <ServiceState one={one} /> },
+    { name: 'State', show: (one) => <State one={one} /> },
     ...columns,
     { name: 'Memory', number: true, show: ({ memoryBytes }) => bytes(memoryBytes) },
     { name: 'Started', number: true, show: (one) => <Started one={one} /> },
@@ -86,12 +88,15 @@ function ServicePanel<Row extends AnyService>({ title, rows, columns }: ServiceP
   );
 }
 
-function ServiceState({ one: { ready, seenMs } }: { one: AnyService }) {
-  if (seenMs > SILENT_MS) return <Badge kind="bad">silent for {duration(seenMs)}</Badge>;
-  return ready ? <Badge kind="good">ready</Badge> : <Badge kind="warning">not ready</Badge>;
+function State({ one }: { one: ServiceStats }) {
+  return (
+    <ServiceState of={one}>
+      <Badge kind="good">ready</Badge>
+    </ServiceState>
+  );
 }
 
-function Started({ one: { startedAt, version } }: { one: AnyService }) {
+function Started({ one: { startedAt, version } }: { one: ServiceStats }) {
   return <span title={`${fullTime(startedAt)}, version ${version}`}>{ago(startedAt)}</span>;
 }
 
@@ -104,6 +109,6 @@ function SlowLink({ gateway: { slow, instance } }: { gateway: GatewayStats }) {
   return <a href={href('connections', { gateway: instance, slow: 'true' })}>{count(slow)}</a>;
 }
 
-function quantiles(found: Quantiles | null): string {
+function percentiles(found: Percentiles): string {
   return found ? `${duration(found.p50)} / ${duration(found.p99)}` : '–';
 }

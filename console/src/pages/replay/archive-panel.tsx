@@ -3,11 +3,9 @@ import { Badge } from '../../ui/badge.tsx';
 import { Copyable } from '../../ui/copyable.tsx';
 import { bytes, count, duration, fullTime, short } from '../../ui/format.ts';
 import { Panel } from '../../ui/panel.tsx';
+import { ServiceState } from '../../ui/service-state.tsx';
 import { Time } from '../../ui/time.tsx';
 import { RebuildProgress } from './rebuild-progress.tsx';
-
-/** Services announce themselves each second. One that has not for so long may be gone. */
-const SILENT_MS = 4000;
 
 interface ArchivePanelProps {
   readonly replay: ReplayStats;
@@ -57,10 +55,13 @@ export function ArchivePanel({ replay, closingInMs }: ArchivePanelProps) {
   );
 }
 
-function State({ replay: { ready, seenMs, behind } }: { replay: ReplayStats }) {
-  if (seenMs > SILENT_MS) return <Badge kind="bad">silent for {duration(seenMs)}</Badge>;
-  if (!ready) return <Badge kind="warning">not ready</Badge>;
-  return behind === 0 ? <Badge kind="good">current</Badge> : <Badge kind="accent">behind</Badge>;
+function State({ replay }: { replay: ReplayStats }) {
+  const isCurrent = replay.behind === 0;
+  return (
+    <ServiceState of={replay}>
+      {isCurrent ? <Badge kind="good">current</Badge> : <Badge kind="accent">behind</Badge>}
+    </ServiceState>
+  );
 }
 
 function Figure({ name, value, note = '' }: { name: string; value: string; note?: string }) {

@@ -1,10 +1,11 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import { me } from '../../api/session.ts';
 import type { CloudEvent } from '../../api/types.ts';
 import type { EventFeed } from '../../events/event-feed.ts';
 import { GatewayPublisher, type Published } from '../../events/gateway-publisher.ts';
 import { isTopic, permits } from '../../events/grants.ts';
 import { newTraceparent } from '../../events/new-trace.ts';
+import { newEventId } from '../../events/random.ts';
 import { readJson, shapeOf } from '../../events/shape.ts';
 import { Panel } from '../../ui/panel.tsx';
 import { href } from '../../ui/route.ts';
@@ -29,8 +30,9 @@ export function PublishPanel({ topics, feed }: PublishPanelProps) {
   const [outcome, setOutcome] = useState<Outcome>();
   const [isSending, setSending] = useState(false);
   /** Made anew for each event, and kept for a repeat of one whose answer was lost. */
-  const [id, setId] = useState(() => crypto.randomUUID());
-  useEffect(() => {
+  const [id, setId] = useState(newEventId);
+  // Before anything can be typed that it would overwrite.
+  useLayoutEffect(() => {
     if (isTopic(topics)) setTopic(topics);
   }, [topics]);
   const examples = seenTypes(feed?.items.value ?? []);
@@ -49,7 +51,7 @@ export function PublishPanel({ topics, feed }: PublishPanelProps) {
     };
     try {
       setOutcome({ published: await publisher.publish({ id, topic, type, ...more }) });
-      setId(crypto.randomUUID());
+      setId(newEventId());
     } catch (error) {
       setOutcome({ error });
     }

@@ -5,6 +5,7 @@ import { openClient } from '../../events/client.ts';
 import { sequenceOf } from '../../events/cursors.ts';
 import { GatewayPublisher } from '../../events/gateway-publisher.ts';
 import { newTraceparent } from '../../events/new-trace.ts';
+import { newEventId } from '../../events/random.ts';
 import { type Entry, EntryList } from './entry-list.ts';
 
 /** Events that one press publishes, at most. */
@@ -64,6 +65,7 @@ export class Trial {
       if (status.state !== 'live') this.#isLive = false;
     });
     this.#isLive = false;
+    this.error.value = undefined;
     const options = {
       after: this.position.value ?? 'latest',
       ...(latestOnly && { deliver: 'latest' as const }),
@@ -90,7 +92,7 @@ export class Trial {
       const number = ++this.#number;
       const traceparent = newTraceparent();
       const event = {
-        id: crypto.randomUUID(),
+        id: newEventId(),
         type: 'try.tick',
         topic: this.#choice.topic,
         data: { number },
