@@ -192,9 +192,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mistake: 'heartbeat tells the head',
-    file: 'connections/connection.ts',
-    text: 'return this.#positionAt(Math.min(...live, ...behind));',
-    replacement: 'return this.#positionAt(behind.length < 0 ? 0 : this.#log.tail.head);',
+    file: 'connections/progress.ts',
+    text: 'sequence: Math.min(...passed)',
+    // The head where nothing is live.
+    replacement: 'sequence: Math.max(...passed, liveSequence)',
   },
   {
     mistake: 'tells live at every arrival',
@@ -217,8 +218,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     mistake: 'a start resolved in another log is used',
-    file: 'connections/connection.ts',
-    text: 'if (beginnings !== this.#log.beginnings) return false;',
+    file: 'connections/start-search.ts',
+    text: 'if (beginnings !== log.beginnings) return false;',
     replacement: 'if (beginnings < 0) return false;',
   },
   {

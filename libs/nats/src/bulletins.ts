@@ -11,7 +11,7 @@ const SUBJECT = 'tidemark.stats.';
  * with permissions of an earlier version.
  */
 export function publishBulletin(link: NatsLink, bulletin: Bulletin): void {
-  const subject = SUBJECT + bulletin.service;
+  const subject = bulletinSubject(bulletin.service);
   if (link.mayPublish(subject)) link.connection.publish(subject, JSON.stringify(bulletin));
 }
 
@@ -32,8 +32,8 @@ export function followBulletins(
     onMessage: (message) => {
       const bulletin = parseBulletin(message.data);
       // What a stream holds, and a service that speaks for another kind, keep another subject.
-      const expected = bulletin && SUBJECT + bulletin.service;
-      if (!bulletin || !expected || !isSentTo(message, expected)) board.ignored++;
+      const isOwn = bulletin && isSentTo(message, bulletinSubject(bulletin.service));
+      if (!isOwn) board.ignored++;
       else if (bulletin.instance !== own) board.post(bulletin);
     },
     onEnded: ({ message: reason }) => {
@@ -50,7 +50,7 @@ export function followBulletins(
   };
 }
 
-/** The subject of the bulletins of a service, for tests and permissions. */
+/** The subject of the bulletins of a kind of service. */
 export function bulletinSubject(service: ReportingService): string {
   return SUBJECT + service;
 }

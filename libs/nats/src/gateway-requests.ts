@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { isSentTo, type NatsLink } from './link.ts';
+import { unavailable } from './refusals.ts';
 
 /** Where a gateway asks all gateways for their connections. */
 const CONNECTIONS_SUBJECT = 'tidemark.control.connections';
@@ -30,9 +30,7 @@ export interface GatewayRequest<T> {
  * @throws TidemarkError `unavailable` while NATS is away
  */
 export async function askGateways<T>(link: NatsLink, request: GatewayRequest<T>): Promise<T[]> {
-  if (!link.connected) {
-    throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1 });
-  }
+  if (!link.connected) throw unavailable('NATS is away.');
   const { body, parse, isComplete } = request;
   const reply = ANSWERS + randomBytes(12).toString('hex');
   const answers: T[] = [];

@@ -1,17 +1,15 @@
-import { JetStreamApiError, type StreamInfo } from '@nats-io/jetstream';
+import type { StreamInfo } from '@nats-io/jetstream';
 import { type AdminStream, formatCursor } from '@tidemark/protocol';
 import { ARCHIVE_BUCKET, bucketStream, REVOCATION_BUCKET, TICKET_BUCKET } from './buckets.ts';
 import { readLineage } from './lineage.ts';
 import type { NatsLink } from './link.ts';
-import { STREAM_NAME } from './stream-state.ts';
+import { unavailable } from './refusals.ts';
+import { readInfo, STREAM_NAME } from './stream-state.ts';
 
 /** How long a stream may take to answer, in ms. */
 const INFO_MS = 2000;
 
 const NANOSECONDS_PER_SECOND = 1e9;
-
-/** JetStream's error of a stream that there is not. */
-const STREAM_NOT_FOUND = 10059;
 
 /** The streams of a deployment: that of the events, and those of the buckets. */
 const NAMES = [
@@ -25,27 +23,23 @@ export interface StreamInfos {
   readonly unanswered: string[];
 }
 
-/** Reads what NATS says of the streams of the deployment. One that there is not yet is left out. */
+/**
+ * Reads what NATS says of the streams of the deployment. One that there is not yet is left out.
+ *
+ * @throws TidemarkError `unavailable` while NATS is away
+ */
 export async function readStreamInfos(link: NatsLink): Promise<StreamInfos> {
+  if (!link.connected) throw unavailable('NATS is away.');
   const answers = await Promise.all(
-    NAMES.map(async (name) => ({ name, info: await ask(link, name).catch(() => 'none' as const) })),
+    NAMES.map(async (name) => ({
+      name,
+      info: await readInfo(link, name, INFO_MS).catch(() => 'none' as const),
+    })),
   );
   return {
     items: answers.flatMap(({ info }) => (info && info !== 'none' ? toAdminStream(info) : [])),
     unanswered: answers.flatMap(({ name, info }) => (info === 'none' ? name : [])),
   };
-}
-
-/** @returns `undefined` where there is no such stream */
-async function ask(link: NatsLink, name: string): Promise<StreamInfo | undefined> {
-  const subject = link.apiSubject(`STREAM.INFO.${name}`);
-  const reply = await link.connection.request(subject, '', { timeout: INFO_MS });
-  const answer = reply.json<
-    StreamInfo | { error: ConstructorParameters<typeof JetStreamApiError>[0] }
-  >();
-  if (!('error' in answer)) return answer;
-  if (answer.error.err_code === STREAM_NOT_FOUND) return undefined;
-  throw new JetStreamApiError(answer.error);
 }
 
 function toAdminStream({ config, state, cluster, created }: StreamInfo): AdminStream {

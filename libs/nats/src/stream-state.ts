@@ -179,10 +179,18 @@ export async function waitForStream(
   }
 }
 
-/** What a server says about a stream; `undefined` when there is no such stream. */
-export async function readInfo(link: NatsLink, name: string): Promise<StreamInfo | undefined> {
+/**
+ * What a server says about a stream; `undefined` when there is no such stream.
+ *
+ * @throws the error of NATS when it does not answer in time, in 5 s if absent
+ */
+export async function readInfo(
+  link: NatsLink,
+  name: string,
+  timeoutMs = API_TIMEOUT_MS,
+): Promise<StreamInfo | undefined> {
   try {
-    const { streams } = await manager(link);
+    const { streams } = await manager(link, timeoutMs);
     return await streams.info(name);
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
@@ -193,9 +201,9 @@ export async function readInfo(link: NatsLink, name: string): Promise<StreamInfo
 }
 
 /** The API of JetStream, with which streams are read and changed. */
-export function manager(link: NatsLink) {
+export function manager(link: NatsLink, timeoutMs = API_TIMEOUT_MS) {
   const { connection, apiPrefix } = link;
-  return jetstreamManager(connection, { timeout: API_TIMEOUT_MS, checkAPI: false, apiPrefix });
+  return jetstreamManager(connection, { timeout: timeoutMs, checkAPI: false, apiPrefix });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type ConnectionInfo, formatCursor, LISTED_MAX } from '@tidemark/protocol';
-import type { Connection, SubscriptionState } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { SubscriptionState } from './progress.ts';
 import type { Member } from './registry.ts';
 
 /** The last time that RFC 3339 can name. */
@@ -13,8 +14,8 @@ export function describeMember(member: Member, gateway: string): ConnectionInfo 
   const states = [...connection.states()];
   const listed = states.slice(0, LISTED_MAX);
   const { head } = context.log.tail;
-  const behindOf = ({ sequence }: SubscriptionState) => {
-    return sequence === undefined ? 0 : Math.max(0, head - sequence);
+  const behindOf = ({ position: reached }: SubscriptionState) => {
+    return reached ? Math.max(0, head - reached.sequence) : 0;
   };
   return {
     connection: id,
@@ -35,8 +36,8 @@ export function describeMember(member: Member, gateway: string): ConnectionInfo 
   };
 }
 
-function describeState({ subscription, state, cursor }: SubscriptionState) {
-  const { id, patterns, deliver } = subscription;
+function describeState({ subscription, state, position }: SubscriptionState) {
+  const { id, patterns, deliver, last } = subscription;
   const { list: topics, types } = patterns;
   return {
     id,
@@ -48,7 +49,8 @@ function describeState({ subscription, state, cursor }: SubscriptionState) {
     }),
     deliver,
     state,
-    cursor: cursor ? formatCursor(cursor) : null,
+    // Whoever came back there would miss the last events that are left.
+    cursor: position && !last ? formatCursor(position) : null,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Applicant, Flow } from '@tidemark/fairness';
+import type { Flow } from '@tidemark/fairness';
 import {
   type CloseReason,
   type Deliver,
@@ -18,6 +18,8 @@ import type { ConnectionContext } from './context.ts';
 import type { Encoder, Gap } from './encoder.ts';
 import { LastEvents } from './last-events.ts';
 import type { CatchUpEnd, ConnectionObserver } from './observer.ts';
+import { type Progress, positionOf, type SubscriptionState, statesOf } from './progress.ts';
+import { findStart } from './start-search.ts';
 import { Subscription } from './subscription.ts';
 
 export interface ConnectionOptions {
@@ -29,16 +31,6 @@ export interface ConnectionOptions {
   readonly observer: ConnectionObserver;
   /** Called when a subscription has ended because the log could not be read. */
   readonly onFailed?: (id: string, error: TidemarkError) => void;
-}
-
-/** A subscription, and how far it is. */
-export interface SubscriptionState {
-  readonly subscription: Subscription;
-  readonly state: 'starting' | 'catching-up' | 'live';
-  /** What it has reached; `undefined` before it has begun. */
-  readonly sequence: number | undefined;
-  /** Where its client could come back; `undefined` where it would miss something. */
-  readonly cursor: Position | undefined;
 }
 
 export interface Subscribing {
@@ -113,21 +105,8 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   }
 
   /** Each subscription with its state. */
-  *states(): Iterable<SubscriptionState> {
-    for (const subscription of this.#resolving) {
-      yield { subscription, state: 'starting', sequence: undefined, cursor: undefined };
-    }
-    for (const { subscriptions, sequence: read } of this.#readers) {
-      for (const subscription of subscriptions) {
-        const sequence = Math.max(read, subscription.after);
-        const cursor = subscription.last ? undefined : this.#positionAt(sequence);
-        yield { subscription, state: 'catching-up', sequence, cursor };
-      }
-    }
-    if (this.#live.length === 0) return;
-    const sequence = this.#liveSequence();
-    const cursor = this.#positionAt(sequence);
-    for (const subscription of this.#live) yield { subscription, state: 'live', sequence, cursor };
+  states(): Iterable<SubscriptionState> {
+    return statesOf(this.#progress());
   }
 
   has(id: string): boolean {
@@ -144,15 +123,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
    * Heartbeats send it, so that the cursors of quiet clients do not expire.
    */
   position(): Position | undefined {
-    // Whoever came back there would miss the last events that are left.
-    if (this.#readers.some(({ hasLast }) => hasLast)) return undefined;
-    if (this.#resolving.length > 0 || (this.#live.length === 0 && this.#readers.length === 0)) {
-      return undefined;
-    }
-    // A subscription may begin beyond the head of a gateway that lags. Nothing live is at the head then.
-    const live = this.#live.length > 0 ? [this.#liveSequence()] : [];
-    const behind = this.#readers.map(({ sequence }) => sequence);
-    return this.#positionAt(Math.min(...live, ...behind));
+    return positionOf(this.#progress());
   }
 
   /**
@@ -164,53 +135,18 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     const wanted = new PatternSet(patterns, types && new TypeFilter(types));
     const subscription = new Subscription(id, wanted, deliver, release);
     this.#resolving = [...this.#resolving, subscription];
-    const applicant = (): Applicant => {
-      const leaving = new AbortController();
-      subscription.stopResolving = () => leaving.abort(new Error('Nobody waits for this start.'));
-      return { flow: this.flow, signal: leaving.signal };
-    };
-    const ask = (): ResolvedStart | Promise<ResolvedStart> => {
-      const { starts, lastStarts } = this.context;
-      if (start.kind !== 'last') return starts.resolve(start, this.#log, applicant);
-      const { atLeast } = start;
-      return lastStarts.resolve({ patterns: wanted, atLeast }, this.#log, applicant());
-    };
     try {
-      for (let settled = false; !settled; ) {
-        const { beginnings } = this.#log;
-        const settle = (resolved: ResolvedStart): boolean => {
-          if (beginnings !== this.#log.beginnings) return false;
-          // Else it was unsubscribed meanwhile.
-          if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
-          return true;
-        };
-        const answer = ask();
-        // No await where the tail knows the start, so that messages keep the order of events.
-        settled =
-          answer instanceof Promise ? await this.#inTurn(settle, await answer) : settle(answer);
-      }
+      await findStart(this.context, { flow: this.flow, subscription, start }, (resolved) => {
+        // Else it was unsubscribed meanwhile.
+        if (this.#resolving.includes(subscription)) this.#begin(subscription, resolved);
+      });
     } catch (error) {
       // Unsubscribed meanwhile: a newer subscription may have the id, and the error would name it.
       if (!this.#resolving.includes(subscription)) return;
       this.#resolving = without(this.#resolving, subscription);
       release();
       throw error;
-    } finally {
-      subscription.stopResolving = undefined;
     }
-  }
-
-  /** Goes on when the user is next: one answer of the stream may resolve the starts of thousands. */
-  #inTurn<T, R>(act: (input: T) => R, input: T): Promise<R> {
-    return new Promise((resolve, reject) => {
-      this.context.userWork.enqueue(() => {
-        try {
-          resolve(act(input));
-        } catch (error) {
-          reject(error);
-        }
-      }, this.flow);
-    });
   }
 
   /** @throws TidemarkError `limit_exceeded` */
@@ -231,7 +167,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
       return true;
     }
     this.#observer.unsubscribed(id);
-    endCatchUps([subscription], 'left');
+    subscription.endCatchUp('left');
     const reader = this.#readers.find(({ subscriptions }) => subscriptions.includes(subscription));
     if (reader) {
       this.#endReader(reader);
@@ -278,7 +214,7 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   fallBehind(sequence: number): void {
     this.context.counters.fellBehind++;
     this.fellBehind++;
-    this.#noteSlow();
+    this.waitsForSocket();
     this.#group = undefined;
     const subscriptions = this.#live;
     this.#live = [];
@@ -287,10 +223,6 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   }
 
   waitsForSocket(): void {
-    this.#noteSlow();
-  }
-
-  #noteSlow(): void {
     const { behind, clock } = this.context;
     if (!this.#closed) behind.noteSlow(this, clock.nowMs());
   }
@@ -346,12 +278,13 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
   }
 
   suspend(): (change?: LogChange) => void {
-    const positions = this.#subscriptionPositions();
+    const begun = [...this.states()];
     this.#leaveGroup();
     this.#live = [];
     this.#endReaders();
     return (change) => {
-      for (const { subscription, position } of positions) {
+      for (const { subscription, position } of begun) {
+        if (!position) continue;
         // Some of its last events are lost, and nobody knows those before them now.
         if (subscription.last && change && change.sequence < subscription.after) {
           this.#failAll([subscription], lostLast());
@@ -508,18 +441,11 @@ export class Connection implements LiveConnection, CatchUpOwner, LogListener {
     return this.#group?.sequenceBehindHead(this) ?? this.#log.tail.head;
   }
 
-  #subscriptionPositions(): { subscription: Subscription; position: Position }[] {
-    const live = this.#liveSequence();
-    const behind = this.#readers.flatMap(({ subscriptions, sequence }) =>
-      subscriptions.map((subscription) => ({
-        subscription,
-        position: this.#positionAt(Math.max(sequence, subscription.after)),
-      })),
-    );
-    return [
-      ...behind,
-      ...this.#live.map((subscription) => ({ subscription, position: this.#positionAt(live) })),
-    ];
+  #progress(): Progress {
+    const { epoch } = this.#log;
+    const liveSequence = this.#liveSequence();
+    const [resolving, readers, live] = [this.#resolving, this.#readers, this.#live];
+    return { epoch, resolving, readers, live, liveSequence };
   }
 
   #positionAt(sequence: number): Position {
@@ -545,10 +471,7 @@ function lostLast(): TidemarkError {
 }
 
 function endCatchUps(subscriptions: Iterable<Subscription>, how: CatchUpEnd): void {
-  for (const subscription of subscriptions) {
-    subscription.catchUpObserver?.end(how);
-    subscription.catchUpObserver = undefined;
-  }
+  for (const subscription of subscriptions) subscription.endCatchUp(how);
 }
 
 function without<T>(all: readonly T[], one: T): readonly T[] {

@@ -2,7 +2,7 @@ import type { Deliver } from '@tidemark/protocol';
 import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { LastEvents } from './last-events.ts';
-import type { CatchUpObserver } from './observer.ts';
+import type { CatchUpEnd, CatchUpObserver } from './observer.ts';
 
 /**
  * One subscription of a connection. `Connection` keeps its state:
@@ -45,6 +45,12 @@ export class Subscription {
       releasePatterns();
       this.endLast();
     };
+  }
+
+  /** Tells the observer how the first catch-up ended, once. */
+  endCatchUp(how: CatchUpEnd): void {
+    this.catchUpObserver?.end(how);
+    this.catchUpObserver = undefined;
   }
 
   /** All last events were written, or nobody wants them any more. */

@@ -1,4 +1,3 @@
-import { requireAdmin } from '@tidemark/auth';
 import type { Endpoint, Limits } from '@tidemark/http';
 import { askGateways, type BulletinBoard, type NatsLink } from '@tidemark/nats';
 import {
@@ -12,6 +11,7 @@ import {
 import { connectionQueryShape, connectionsDescription } from '../descriptions.ts';
 import { mergePages } from './connections.ts';
 import { readParameters } from './parameters.ts';
+import { serveQuestions } from './questions.ts';
 
 /** Lists that a gateway puts together at one time. */
 const LISTS_MAX = 4;
@@ -41,16 +41,9 @@ export function connectionsEndpoint({ link, board, limits }: ConnectionsOptions)
     methods: {
       GET: {
         ...connectionsDescription,
-        async serve(request, response, principal) {
-          requireAdmin(principal);
-          const query = readQuery(request.url);
-          const release = places.acquire('all');
-          try {
-            response.json(await listConnections({ link, board }, query));
-          } finally {
-            release();
-          }
-        },
+        serve: serveQuestions(places, ({ url }) =>
+          listConnections({ link, board }, readQuery(url)),
+        ),
       },
     },
   };

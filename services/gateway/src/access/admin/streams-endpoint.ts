@@ -1,9 +1,8 @@
-import { requireAdmin } from '@tidemark/auth';
 import type { Endpoint, Limits } from '@tidemark/http';
 import { type NatsLink, readStreamInfos } from '@tidemark/nats';
-import { TidemarkError } from '@tidemark/protocol';
 import { streamsDescription } from '../descriptions.ts';
 import { readParameters } from './parameters.ts';
+import { serveQuestions } from './questions.ts';
 
 /** Most such requests at one time. Each asks NATS four times. */
 const REQUESTS_MAX = 8;
@@ -25,19 +24,10 @@ export function streamsEndpoint({ link, limits }: StreamsOptions): Endpoint {
     methods: {
       GET: {
         ...streamsDescription,
-        async serve(request, response, principal) {
-          requireAdmin(principal);
-          readParameters(request.url, []);
-          if (!link.connected) {
-            throw new TidemarkError('unavailable', 'NATS is away.', { retryAfterSeconds: 1 });
-          }
-          const release = places.acquire('all');
-          try {
-            response.json(await readStreamInfos(link));
-          } finally {
-            release();
-          }
-        },
+        serve: serveQuestions(places, async ({ url }) => {
+          readParameters(url, []);
+          return readStreamInfos(link);
+        }),
       },
     },
   };

@@ -1,9 +1,9 @@
-import { requireAdmin } from '@tidemark/auth';
 import type { Endpoint, Limits } from '@tidemark/http';
 import { TidemarkError } from '@tidemark/protocol';
 import { tracesDescription } from '../descriptions.ts';
 import { type JaegerOptions, readTrace } from './jaeger.ts';
 import { readParameters } from './parameters.ts';
+import { serveQuestions } from './questions.ts';
 
 /** Traces that a gateway reads at one time. */
 const READS_MAX = 4;
@@ -24,20 +24,14 @@ export function tracesEndpoint({ jaeger, limits }: TracesOptions): Endpoint {
     methods: {
       GET: {
         ...tracesDescription,
-        async serve(request, response, principal) {
-          requireAdmin(principal);
-          readParameters(request.url, []);
-          const traceId = String(request.params.traceId);
+        serve: serveQuestions(places, async ({ url, params }) => {
+          readParameters(url, []);
+          const traceId = String(params.traceId);
           if (!TRACE_ID.test(traceId)) {
             throw new TidemarkError('invalid_query', 'A trace id has 32 digits from 0 to f.');
           }
-          const release = places.acquire('all');
-          try {
-            response.json(await readTrace(jaeger, traceId));
-          } finally {
-            release();
-          }
-        },
+          return readTrace(jaeger, traceId);
+        }),
       },
     },
   };
