@@ -1,7 +1,4 @@
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, request as forward, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
@@ -16,6 +13,7 @@ import {
 } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { CommandLine } from './command.ts';
+import { startHoldingProxy } from './holding-proxy.ts';
 
 describe('operating a system', () => {
   let system: System;
@@ -183,14 +181,12 @@ describe('operating a system', () => {
 
   test('doctor behind a proxy that holds SSE back and passes no upgrade on: names both', async () => {
     const proxy = await startHoldingProxy(system.gateway.url);
-    const { port } = proxy.address() as AddressInfo;
-    const url = `http://127.0.0.1:${port}`;
     const { ingest, replay } = system;
     const args = [
       'doctor',
       '--json',
       '--gateway',
-      url,
+      proxy.url,
       '--ingest',
       ingest.url,
       '--replay',
@@ -200,8 +196,7 @@ describe('operating a system', () => {
     expect(code).toBe(1);
     const faults = rows.filter(({ level }) => level === 'fault').map(({ check }) => check);
     expect(faults).toEqual(['sse', 'websocket']);
-    proxy.closeAllConnections();
-    proxy.close();
+    proxy.stop();
   });
 });
 
@@ -252,26 +247,3 @@ describe('backup and restore', () => {
     }
   });
 });
-
-/** Passes requests on, keeps what has no end to itself, and knows no upgrade. */
-async function startHoldingProxy(target: string): Promise<Server> {
-  const proxy = createServer((request, response) => {
-    const { method, headers, url } = request;
-    const passed = forward(`${target}${url}`, { method, headers }, (answer) => {
-      const parts: Buffer[] = [];
-      answer.on('data', (part) => parts.push(part));
-      answer.on('error', () => undefined);
-      answer.on('end', () => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        response.end(Buffer.concat(parts));
-      });
-    });
-    passed.on('error', () => response.destroy());
-    response.on('close', () => passed.destroy());
-    request.pipe(passed);
-  });
-  proxy.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  return proxy;
-}

@@ -191,7 +191,7 @@ async function publishFile(
         )
       : undefined;
   const from = options.fromStart ? undefined : journal?.read();
-  if (from) {
+  if (from && from.line > 0) {
     output.message(
       `It goes on after line ${formatCount(from.line)}, where an earlier run ended; --from-start begins anew.`,
     );
@@ -223,7 +223,7 @@ async function publishFile(
   })
     .catch((error) => {
       const noted = journal?.read();
-      if (noted) {
+      if (noted && noted.line > 0) {
         output.message(
           `Everything up to line ${formatCount(noted.line)} is done; the same command goes on there.`,
         );
