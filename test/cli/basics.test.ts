@@ -112,6 +112,30 @@ describe('the command line', () => {
     own.remove();
   });
 
+  test('a profile whose URL ends with a slash: is the same as without', async () => {
+    const own = CommandLine.alone({ TIDEMARK_TOKEN: cli.env.TIDEMARK_TOKEN ?? '' });
+    own.writeProfiles({ current: 'a', profiles: { a: { gateway: `${system.gateway.url}/` } } });
+    expect((await own.run(['head'])).code).toBe(0);
+    const add = ['profile', 'add', 'b', '--gateway', 'http://x/', '--replay-admin', 'y'];
+    expect((await own.run(add)).stderr).toContain('b.replayAdmin is a URL such as');
+    own.remove();
+  });
+
+  test('the profile local: tokens of its secret go to the services of this machine, and nowhere else', async () => {
+    const own = CommandLine.alone({ TIDEMARK_TOKEN_SECRET: 'a-secret-of-32-bytes-and-some-more' });
+    const { url } = system.gateway;
+    const shown = await own.run(['token', 'inspect', '--as', 'alice', '--gateway', url, '--json']);
+    expect(shown.rows).toMatchObject([{ claims: { sub: 'alice' } }]);
+    for (const flag of ['--gateway', '--ingest', '--replay', '--admin']) {
+      const { code, stdout } = await own.run(['token', 'inspect', flag, 'http://192.0.2.1']);
+      expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    }
+    const env = { TIDEMARK_HOST: '192.0.2.1' };
+    expect((await own.run(['token', 'inspect'], { env })).code).toBe(0);
+    expect((await own.run(['console'], { env })).stdout).toContain('192.0.2.1');
+    own.remove();
+  });
+
   test('a token file and a token command: give the token', async () => {
     const token = cli.env.TIDEMARK_TOKEN ?? '';
     const own = CommandLine.alone();
