@@ -46,11 +46,15 @@ describe('operating a system', () => {
     expect(history.stdout).toBe('');
   });
 
-  test('Ctrl-C at a question: exit code 130, and nothing is changed', async () => {
+  test.each([
+    ['Ctrl-C', '\u0003', 130],
+    ['Ctrl-D', '\u0004', 1],
+  ])('%s at a question: ends it, and nothing is changed', async (_what, key, code) => {
     const asked = cli.start(['revoke', '--sub', 'nobody'], { columns: 200 });
     await until(() => asked.stdout.includes('[y/N]'), 'the question');
-    asked.type('\u0003');
-    expect(await asked.ended).toBe(130);
+    asked.type(key);
+    expect(await asked.ended).toBe(code);
+    expect(asked.stdout).not.toContain('unexpected');
   });
 
   test('revoke and --undo: the token is refused, and then accepted again', async () => {
