@@ -5,6 +5,7 @@ import { EXIT } from '../base/exit-codes.ts';
 import { commaList, integer, oneOf } from '../base/parse.ts';
 import { openInput, readText } from '../input/chunks.ts';
 import { readCsv } from '../input/csv.ts';
+import { isJson, withData } from '../input/json-text.ts';
 import { readNdjson } from '../input/ndjson.ts';
 import { formatCount, formatDuration, formatRate } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
@@ -151,20 +152,6 @@ async function dataText(
   const given = data === '-' ? await readText(openInput('-', stdin, signal), DATA_BYTES_MAX) : data;
   if (!text && isJson(given)) return given;
   return JSON.stringify(data === '-' ? given.replace(/\r?\n$/, '') : given);
-}
-
-function withData(attributes: object, data: string | undefined): string {
-  const text = JSON.stringify(attributes);
-  return data === undefined ? text : `${text.slice(0, -1)},"data":${data}}`;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function publishFile(
