@@ -1,33 +1,16 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { makeToken } from '../support/services.ts';
-import {
-  ids,
-  type System,
-  series,
-  startSystem,
-  storeArchived,
-  streamEvents,
-} from '../support/system.ts';
+import { ids, series, startSystem, storeArchived, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { CommandLine } from './command.ts';
 import { startHoldingProxy } from './holding-proxy.ts';
+import { cli, system, useSystem } from './system-setup.ts';
 
 describe('operating a system', () => {
-  let system: System;
-  let cli: CommandLine;
-
-  beforeAll(async () => {
-    system = await startSystem();
-    cli = await CommandLine.for(system);
-  });
-
-  afterAll(async () => {
-    cli?.remove();
-    await system?.stop();
-  });
+  useSystem();
 
   test('erase: asks first, and changes nothing without a yes', async () => {
     const cursor = (await cli.run(['publish', 'erase.it', '1'])).stdout.trim();

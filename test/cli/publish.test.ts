@@ -1,25 +1,15 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { CommandLine } from './command.ts';
 import { startHoldingProxy } from './holding-proxy.ts';
+import { cli, system, useSystem } from './system-setup.ts';
 
 describe('publish', () => {
-  let system: System;
-  let cli: CommandLine;
-
-  beforeAll(async () => {
-    system = await startSystem();
-    cli = await CommandLine.for(system);
-  });
-
-  afterAll(async () => {
-    cli?.remove();
-    await system?.stop();
-  });
+  useSystem();
 
   /** What the stream has on a topic, in its order. */
   async function stored(topic: string) {
