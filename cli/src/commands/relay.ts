@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadProgram } from '../base/checkout.ts';
-import { CliError, usageError } from '../base/errors.ts';
+import { CliError, messageOf, usageError } from '../base/errors.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { commaList, integer, oneOf } from '../base/parse.ts';
 import { runProgram } from '../base/run-program.ts';
@@ -218,8 +218,7 @@ async function reached<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof TypeError) throw usageError(error.message);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CliError(`The outbox cannot be used: ${reason}`, {
+    throw new CliError(`The outbox cannot be used: ${messageOf(error)}`, {
       code: 'unavailable',
       exitCode: EXIT.unavailable,
     });
