@@ -104,8 +104,8 @@ async function apply(context: Context, options: Options, file: string, work: str
     signal,
     onLine: (line) => {
       last = line;
-      // A failure is told once, at the end.
-      if (!output.json && !line.startsWith('tidemark: ')) output.message(line);
+      if (line.startsWith('tidemark: ')) output.error(line);
+      else if (!output.json) output.message(line);
     },
   }).finally(() => {
     if (existsSync(join(work, RESTORED))) copyFileSync(join(work, RESTORED), noted);
