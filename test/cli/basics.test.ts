@@ -1,25 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { makeToken } from '../support/services.ts';
-import { type System, startSystem } from '../support/system.ts';
+import type { System } from '../support/system.ts';
 import { CommandLine } from './command.ts';
+import { cli, system, useSystem } from './system-setup.ts';
 
 describe('the command line', () => {
-  let system: System;
-  let cli: CommandLine;
-
-  beforeAll(async () => {
-    system = await startSystem();
-    cli = await CommandLine.for(system);
-  });
-
-  afterAll(async () => {
-    cli?.remove();
-    await system?.stop();
-  });
+  useSystem();
 
   test('help: goes to stdout with exit code 0, and names every command', async () => {
     const { code, stdout, stderr } = await cli.run(['--help']);
@@ -109,6 +99,30 @@ describe('the command line', () => {
     const { code, stderr } = await own.run(['head']);
     expect(code).toBe(2);
     expect(stderr).toContain(words);
+    own.remove();
+  });
+
+  test('a profile whose URL ends with a slash: is the same as without', async () => {
+    const own = CommandLine.alone({ TIDEMARK_TOKEN: cli.env.TIDEMARK_TOKEN ?? '' });
+    own.writeProfiles({ current: 'a', profiles: { a: { gateway: `${system.gateway.url}/` } } });
+    expect((await own.run(['head'])).code).toBe(0);
+    const add = ['profile', 'add', 'b', '--gateway', 'http://x/', '--replay-admin', 'y'];
+    expect((await own.run(add)).stderr).toContain('b.replayAdmin is a URL such as');
+    own.remove();
+  });
+
+  test('the profile local: tokens of its secret go to the services of this machine, and nowhere else', async () => {
+    const own = CommandLine.alone({ TIDEMARK_TOKEN_SECRET: 'a-secret-of-32-bytes-and-some-more' });
+    const { url } = system.gateway;
+    const shown = await own.run(['token', 'inspect', '--as', 'alice', '--gateway', url, '--json']);
+    expect(shown.rows).toMatchObject([{ claims: { sub: 'alice' } }]);
+    for (const flag of ['--gateway', '--ingest', '--replay', '--admin']) {
+      const { code, stdout } = await own.run(['token', 'inspect', flag, 'http://192.0.2.1']);
+      expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    }
+    const env = { TIDEMARK_HOST: '192.0.2.1' };
+    expect((await own.run(['token', 'inspect'], { env })).code).toBe(0);
+    expect((await own.run(['console'], { env })).stdout).toContain('192.0.2.1');
     own.remove();
   });
 

@@ -1,35 +1,16 @@
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, request as forward, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { makeToken } from '../support/services.ts';
-import {
-  ids,
-  type System,
-  series,
-  startSystem,
-  storeArchived,
-  streamEvents,
-} from '../support/system.ts';
+import { ids, series, startSystem, storeArchived, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { CommandLine } from './command.ts';
+import { startHoldingProxy } from './holding-proxy.ts';
+import { cli, system, useSystem } from './system-setup.ts';
 
 describe('operating a system', () => {
-  let system: System;
-  let cli: CommandLine;
-
-  beforeAll(async () => {
-    system = await startSystem();
-    cli = await CommandLine.for(system);
-  });
-
-  afterAll(async () => {
-    cli?.remove();
-    await system?.stop();
-  });
+  useSystem();
 
   test('erase: asks first, and changes nothing without a yes', async () => {
     const cursor = (await cli.run(['publish', 'erase.it', '1'])).stdout.trim();
@@ -48,11 +29,15 @@ describe('operating a system', () => {
     expect(history.stdout).toBe('');
   });
 
-  test('Ctrl-C at a question: exit code 130, and nothing is changed', async () => {
+  test.each([
+    ['Ctrl-C', '\u0003', 130],
+    ['Ctrl-D', '\u0004', 1],
+  ])('%s at a question: ends it, and nothing is changed', async (_what, key, code) => {
     const asked = cli.start(['revoke', '--sub', 'nobody'], { columns: 200 });
     await until(() => asked.stdout.includes('[y/N]'), 'the question');
-    asked.type('\u0003');
-    expect(await asked.ended).toBe(130);
+    asked.type(key);
+    expect(await asked.ended).toBe(code);
+    expect(asked.stdout).not.toContain('unexpected');
   });
 
   test('revoke and --undo: the token is refused, and then accepted again', async () => {
@@ -183,14 +168,12 @@ describe('operating a system', () => {
 
   test('doctor behind a proxy that holds SSE back and passes no upgrade on: names both', async () => {
     const proxy = await startHoldingProxy(system.gateway.url);
-    const { port } = proxy.address() as AddressInfo;
-    const url = `http://127.0.0.1:${port}`;
     const { ingest, replay } = system;
     const args = [
       'doctor',
       '--json',
       '--gateway',
-      url,
+      proxy.url,
       '--ingest',
       ingest.url,
       '--replay',
@@ -200,8 +183,7 @@ describe('operating a system', () => {
     expect(code).toBe(1);
     const faults = rows.filter(({ level }) => level === 'fault').map(({ check }) => check);
     expect(faults).toEqual(['sse', 'websocket']);
-    proxy.closeAllConnections();
-    proxy.close();
+    proxy.stop();
   });
 });
 
@@ -252,26 +234,3 @@ describe('backup and restore', () => {
     }
   });
 });
-
-/** Passes requests on, keeps what has no end to itself, and knows no upgrade. */
-async function startHoldingProxy(target: string): Promise<Server> {
-  const proxy = createServer((request, response) => {
-    const { method, headers, url } = request;
-    const passed = forward(`${target}${url}`, { method, headers }, (answer) => {
-      const parts: Buffer[] = [];
-      answer.on('data', (part) => parts.push(part));
-      answer.on('error', () => undefined);
-      answer.on('end', () => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        response.end(Buffer.concat(parts));
-      });
-    });
-    passed.on('error', () => response.destroy());
-    response.on('close', () => passed.destroy());
-    request.pipe(passed);
-  });
-  proxy.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  return proxy;
-}

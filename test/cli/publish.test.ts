@@ -1,24 +1,15 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { freePorts } from '../support/free-ports.ts';
 import { type System, startSystem, streamEvents } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { CommandLine } from './command.ts';
+import { startHoldingProxy } from './holding-proxy.ts';
+import { cli, system, useSystem } from './system-setup.ts';
 
 describe('publish', () => {
-  let system: System;
-  let cli: CommandLine;
-
-  beforeAll(async () => {
-    system = await startSystem();
-    cli = await CommandLine.for(system);
-  });
-
-  afterAll(async () => {
-    cli?.remove();
-    await system?.stop();
-  });
+  useSystem();
 
   /** What the stream has on a topic, in its order. */
   async function stored(topic: string) {
@@ -150,6 +141,14 @@ describe('publish', () => {
     expect(stderr.match(/Trying again/g)).toHaveLength(3);
   });
 
+  test('a URL where something else answers: ends it, and no line counts as refused', async () => {
+    const file = cli.write('elsewhere.ndjson', numbered('else.where', 10));
+    const ingest = `${system.ingest.url}/nowhere`;
+    const { code, stdout, stderr } = await cli.run(['publish', '--file', file, '--ingest', ingest]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.split('\n')).toHaveLength(2);
+  });
+
   test('refused lines beyond --max-errors: end it', async () => {
     const { code, stderr } = await cli.run(['publish', '--file', '-', '--max-errors', '3'], {
       input: 'x\n'.repeat(5000),
@@ -229,28 +228,37 @@ describe('publish, long after it was killed', () => {
   }, async () => {
     const system = await startSystem({ env: { TIDEMARK_STREAM_DUPLICATE_WINDOW_SECONDS: '1' } });
     const cli = await CommandLine.for(system);
+    const proxy = await startHoldingProxy(system.ingest.url);
     try {
-      const lines = 500;
-      const file = cli.write('long-ago.ndjson', `${numbered('long.ago', lines)}nonsense\n`);
-      // It stops behind the first batch, and keeps its note.
-      expect((await cli.run(['publish', '--file', file, '--max-errors', '0'])).code).toBe(1);
-      expect(await streamEvents(system.nats.url)).toHaveLength(lines);
-      // As if the process had died before it noted anything, an hour ago.
+      const lines = 600;
+      const file = cli.write('long-ago.ndjson', numbered('long.ago', lines));
+      const publish = ['publish', '--file', file, '--ingest', proxy.url];
+      proxy.isSilent = true;
+      const killed = cli.start(publish);
+      const stored = () => streamEvents(system.nats.url);
+      await until(async () => (await stored()).length === 500, 'the first batch');
+      killed.child.kill('SIGKILL');
+      await killed.ended;
+      proxy.isSilent = false;
+      // As if that had been an hour ago.
       const folder = join(cli.env.XDG_STATE_HOME ?? '', 'tidemark', 'publish');
       const [name = ''] = readdirSync(folder);
       const noted = JSON.parse(readFileSync(join(folder, name), 'utf8'));
-      const old = { ...noted, line: 0, stored: 0, atMs: Date.now() - 3_600_000 };
+      const old = { ...noted, atMs: Date.now() - 3_600_000 };
       writeFileSync(join(folder, name), JSON.stringify(old));
       await untilForgotten(system);
-      const { stderr } = await cli.run(['publish', '--file', file]);
-      expect(stderr).toContain('500 events are stored, 500 of them before');
-      const found = (await streamEvents(system.nats.url)).filter(
-        ({ topic }) => topic === 'long.ago',
-      );
+
+      const [port] = await freePorts(1);
+      const away = await cli.run([...publish, '--replay', `http://127.0.0.1:${port}`]);
+      expect(away.code).toBe(4);
+      const { stderr } = await cli.run(publish);
+      expect(stderr).toContain('600 events are stored, 500 of them before');
+      const found = (await stored()).filter(({ topic }) => topic === 'long.ago');
       expect(found.map(({ data }) => (data as { n: number }).n)).toEqual(
         Array.from({ length: lines }, (_, index) => index),
       );
     } finally {
+      proxy.stop();
       cli.remove();
       await system.stop();
     }

@@ -1,21 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ids, type System, series, startSystem, storeArchived } from '../support/system.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ids, series, storeArchived } from '../support/system.ts';
 import { until } from '../support/until.ts';
-import { CommandLine } from './command.ts';
+import { cli, system, useSystem } from './system-setup.ts';
 
 describe('tail and history', () => {
-  let system: System;
-  let cli: CommandLine;
+  useSystem();
 
   beforeAll(async () => {
-    system = await startSystem();
-    cli = await CommandLine.for(system);
     await storeArchived(system, series('old.log', 1, 2500));
-  });
-
-  afterAll(async () => {
-    cli?.remove();
-    await system?.stop();
   });
 
   test('tail --until-live: prints everything that was stored, and ends', async () => {

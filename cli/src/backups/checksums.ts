@@ -18,19 +18,16 @@ export async function writeChecksums(
   writeFileSync(join(folder, CHECKSUMS), `${JSON.stringify(sums, undefined, 2)}\n`);
 }
 
-/** Compares the files of a folder with their sums. @throws CliError that names what is missing or damaged */
+/** Compares the files of a folder with their sums. @throws CliError that names what is missing, damaged or without a sum */
 export async function verifyChecksums(
   folder: string,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  let sums: Record<string, string>;
-  try {
-    sums = JSON.parse(readFileSync(join(folder, CHECKSUMS), 'utf8'));
-  } catch {
-    throw new CliError('The file is no backup of `tidemark backup`, or it is not complete.');
-  }
-  const present = readdirSync(folder);
-  for (const [name, sum] of Object.entries(sums)) {
+  const sums = readSums(folder);
+  const present = readdirSync(folder).filter((name) => name !== CHECKSUMS);
+  const unknown = present.find((name) => !sums.has(name));
+  if (unknown !== undefined) throw new CliError(`${unknown} of the backup has no sum.`);
+  for (const [name, sum] of sums) {
     if (!present.includes(name)) {
       throw new CliError(`The backup lacks its file ${name}.`);
     }
@@ -38,6 +35,16 @@ export async function verifyChecksums(
       throw new CliError(`${name} of the backup has been changed or is damaged.`);
     }
   }
+}
+
+function readSums(folder: string): ReadonlyMap<string, unknown> {
+  try {
+    const sums = new Map(Object.entries(JSON.parse(readFileSync(join(folder, CHECKSUMS), 'utf8'))));
+    if (sums.size > 0) return sums;
+  } catch {
+    // The same is wrong with a file that is missing, and with one that is no JSON.
+  }
+  throw new CliError('The file is no backup of `tidemark backup`, or it is not complete.');
 }
 
 async function sumOf(path: string, onBytes: (bytes: number) => void): Promise<string> {

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { writeChecksums } from '../backups/checksums.ts';
 import { pack, sizeOf } from '../backups/pack.ts';
-import { codeOf, usageError } from '../base/errors.ts';
+import { withWorkFolder } from '../backups/work-folder.ts';
+import { usageError } from '../base/errors.ts';
 import { runProgram } from '../base/run-program.ts';
 import { formatBytes } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
@@ -45,15 +46,13 @@ export function backupCommand(host: Host): Command {
       throw usageError(`${file} exists; --force replaces it.`);
     const environment = await natsEnvironment(context);
     if (!environment) throw usageError('Nothing names a NATS: NATS_URL, or the nats of a profile.');
-    const work = workFolder(file);
-    const end = () => rmSync(work, { recursive: true, force: true });
-    process.once('exit', end);
-    const folder = join(work, 'backup');
+    const archive = await archiveArguments(context, options);
     const progress = new Progress(output, 'Backup');
-    try {
+    await withWorkFolder(file, async (work) => {
+      const folder = join(work, 'backup');
       await runProgram({
         path: 'infra/backup/backup.mjs',
-        args: ['--to', folder, ...(await archiveArguments(context, options))],
+        args: ['--to', folder, ...archive],
         environment,
         signal,
         onLine: (line) => progress.show(undefined, line.trim()),
@@ -69,26 +68,12 @@ export function backupCommand(host: Host): Command {
         signal.throwIfAborted();
         progress.show(0.5 + done / (2 * all), `packing ${formatBytes(all)}`);
       });
-    } finally {
-      progress.clear();
-      end();
-      process.off('exit', end);
-    }
+    }).finally(() => progress.clear());
     const { size } = statSync(file);
     if (output.json) return output.data({ file, bytes: size });
     output.message(`The backup has ${formatBytes(size)}. tidemark restore --check verifies it.`);
     await output.line(file);
   });
-}
-
-/** A folder beside the file, so that both are on one disk. */
-function workFolder(file: string): string {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-    return mkdtempSync(`${file}.work-`);
-  } catch (error) {
-    throw usageError(`${dirname(file)} cannot be written (${codeOf(error)}).`);
-  }
 }
 
 async function archiveArguments(

@@ -37,10 +37,9 @@ export function consoleCommand(host: Host): Command {
 }
 
 async function tokenFor(context: Context, ttl: string | undefined): Promise<string> {
-  const { isLocal, token } = await context.target();
+  const { isTokenMade, token } = await context.target();
   const { environment, options } = context;
-  const isGiven = options.token || environment.TIDEMARK_TOKEN || environment.TIDEMARK_TOKEN_FILE;
-  if (isLocal && !isGiven) {
+  if (isTokenMade) {
     const subject = options.as ?? 'operator';
     const ttlSeconds = parseDuration(ttl ?? '1h');
     return makeLocalToken(environment, { subject, scope: LOCAL_SCOPE, ttlSeconds });

@@ -58,16 +58,9 @@ export function historyCommand(host: Host): Command {
     const { parseExact, stringifyExact } = await import('@tidemark/protocol');
     const format = eventFormat(output, options.format, stringifyExact);
     const api = await context.api();
-    let left = options.limit ?? Number.POSITIVE_INFINITY;
-    for await (const page of pages(api, options, topics.flatMap(commaList), {
-      left: () => left,
-      parse: parseExact,
-    })) {
+    for await (const page of pages(api, options, topics.flatMap(commaList), parseExact)) {
       for (const gap of page.gaps) output.error(output.messageStyle('yellow', gapText(gap)));
-      for (const item of page.items) {
-        await output.line(format(item));
-        left--;
-      }
+      for (const item of page.items) await output.line(format(item));
     }
   });
 }
@@ -76,12 +69,12 @@ async function* pages(
   api: Api,
   options: Options,
   topics: readonly string[],
-  { left, parse }: { left: () => number; parse: (text: string) => unknown },
+  parse: (text: string) => unknown,
 ): AsyncGenerator<Page> {
   const { from, to, source, id, order, atLeast, types } = options;
   const isDown = order === 'desc';
-  let { after, before } = options;
-  while (left() > 0) {
+  let { after, before, limit: left = Number.POSITIVE_INFINITY } = options;
+  while (left > 0) {
     const { body } = await api.send<Page>({
       service: 'replay',
       path: '/v1/events',
@@ -89,11 +82,12 @@ async function* pages(
       query: {
         topics: topics.join(','),
         type: types,
-        limit: String(Math.min(PAGE_EVENTS, left())),
+        limit: String(Math.min(PAGE_EVENTS, left)),
         ...{ after, before, from, to, source, id, order, atLeast },
       },
     });
     yield body;
+    left -= body.items.length;
     if (body.complete) return;
     if (isDown) before = body.next;
     else after = body.next;

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { usageError } from '../base/errors.ts';
-import { parseUrl } from '../base/parse.ts';
 import { showTable } from '../output/show-table.ts';
 import type { Column } from '../output/table.ts';
 import { localProfile } from '../profile/local.ts';
@@ -80,15 +79,15 @@ function addCommand(host: Host): Command {
     const { gateway, ingest, replay, admin, token } = context.options;
     const { tokenFile, tokenCommand, replayAdmin, nats, natsUser, natsPasswordFile } = options;
     if (!gateway) throw usageError('--gateway is needed.');
-    const flags = { gateway, ingest, replay, admin, replayAdmin };
-    const urls = Object.entries(flags).flatMap(([field, url]) =>
-      url ? [[field, parseUrl(`--${field}`, url)]] : [],
-    );
     if (!nats && (natsUser || natsPasswordFile))
       throw usageError('--nats is needed with --nats-user.');
     const profile = checkProfile(
       {
-        ...Object.fromEntries(urls),
+        gateway,
+        ...(ingest && { ingest }),
+        ...(replay && { replay }),
+        ...(admin && { admin }),
+        ...(replayAdmin && { replayAdmin }),
         ...(token && { token }),
         ...(tokenFile && { tokenFile }),
         ...(tokenCommand && { tokenCommand }),

@@ -5,6 +5,7 @@ import { EXIT } from '../base/exit-codes.ts';
 import { commaList, integer, oneOf } from '../base/parse.ts';
 import { openInput, readText } from '../input/chunks.ts';
 import { readCsv } from '../input/csv.ts';
+import { isJson, withData } from '../input/json-text.ts';
 import { readNdjson } from '../input/ndjson.ts';
 import { formatCount, formatDuration, formatRate } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
@@ -153,20 +154,6 @@ async function dataText(
   return JSON.stringify(data === '-' ? given.replace(/\r?\n$/, '') : given);
 }
 
-function withData(attributes: object, data: string | undefined): string {
-  const text = JSON.stringify(attributes);
-  return data === undefined ? text : `${text.slice(0, -1)},"data":${data}}`;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function publishFile(
   context: Context,
   options: Options,
@@ -191,7 +178,7 @@ async function publishFile(
         )
       : undefined;
   const from = options.fromStart ? undefined : journal?.read();
-  if (from) {
+  if (from && from.line > 0) {
     output.message(
       `It goes on after line ${formatCount(from.line)}, where an earlier run ended; --from-start begins anew.`,
     );
@@ -223,7 +210,7 @@ async function publishFile(
   })
     .catch((error) => {
       const noted = journal?.read();
-      if (noted) {
+      if (noted && noted.line > 0) {
         output.message(
           `Everything up to line ${formatCount(noted.line)} is done; the same command goes on there.`,
         );

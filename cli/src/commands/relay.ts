@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadProgram } from '../base/checkout.ts';
-import { CliError, usageError } from '../base/errors.ts';
+import { CliError, messageOf, usageError } from '../base/errors.ts';
 import { EXIT } from '../base/exit-codes.ts';
 import { commaList, integer, oneOf } from '../base/parse.ts';
 import { runProgram } from '../base/run-program.ts';
@@ -95,10 +95,9 @@ async function relayEnvironment(
   options: Place & { readonly port?: number },
 ): Promise<Environment> {
   const { environment } = context;
-  const { urls, isLocal, token } = await context.target();
+  const { urls, isTokenMade, token } = await context.target();
   const { databaseUrl, table } = placeOf(environment, options);
   const given = environment.TIDEMARK_RELAY_TOKEN || environment.TIDEMARK_RELAY_TOKEN_FILE;
-  const isLocalToken = isLocal && !context.options.token && !environment.TIDEMARK_TOKEN;
   const request = {
     subject: 'relay',
     scope: 'publish:> history:>',
@@ -112,7 +111,7 @@ async function relayEnvironment(
     TIDEMARK_RELAY_REPLAY_URL: urls.replay,
     TIDEMARK_RELAY_GATEWAY_URL: urls.gateway,
     ...(!given && {
-      TIDEMARK_RELAY_TOKEN: isLocalToken
+      TIDEMARK_RELAY_TOKEN: isTokenMade
         ? await makeLocalToken(environment, request)
         : await token.get(),
     }),
@@ -219,8 +218,7 @@ async function reached<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof TypeError) throw usageError(error.message);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CliError(`The outbox cannot be used: ${reason}`, {
+    throw new CliError(`The outbox cannot be used: ${messageOf(error)}`, {
       code: 'unavailable',
       exitCode: EXIT.unavailable,
     });

@@ -1,9 +1,10 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { verifyChecksums } from '../backups/checksums.ts';
 import { sizeOf, unpack } from '../backups/pack.ts';
-import { codeOf, usageError } from '../base/errors.ts';
+import { withWorkFolder } from '../backups/work-folder.ts';
+import { usageError } from '../base/errors.ts';
 import { integer } from '../base/parse.ts';
 import { runProgram } from '../base/run-program.ts';
 import { formatBytes } from '../output/format.ts';
@@ -49,26 +50,12 @@ export function restoreCommand(host: Host): Command {
     const file = resolve(given);
     if (!existsSync(file) || !statSync(file).isFile())
       throw usageError(`There is no file ${file}.`);
-    const work = workFolder(file);
-    const end = () => rmSync(work, { recursive: true, force: true });
-    process.once('exit', end);
-    try {
+    await withWorkFolder(file, async (work) => {
       await verify(context, file, work);
-      if (options.check) return await tell(context, file, 'It is complete and unchanged.');
+      if (options.check) return tell(context, file, 'It is complete and unchanged.');
       await apply(context, options, file, work);
-    } finally {
-      end();
-      process.off('exit', end);
-    }
+    });
   });
-}
-
-function workFolder(file: string): string {
-  try {
-    return mkdtempSync(`${file}.work-`);
-  } catch (error) {
-    throw usageError(`A folder beside ${file} cannot be written (${codeOf(error)}).`);
-  }
 }
 
 async function verify({ output, signal }: Context, file: string, work: string): Promise<void> {
@@ -117,8 +104,8 @@ async function apply(context: Context, options: Options, file: string, work: str
     signal,
     onLine: (line) => {
       last = line;
-      // A failure is told once, at the end.
-      if (!output.json && !line.startsWith('tidemark: ')) output.message(line);
+      if (line.startsWith('tidemark: ')) output.error(line);
+      else if (!output.json) output.message(line);
     },
   }).finally(() => {
     if (existsSync(join(work, RESTORED))) copyFileSync(join(work, RESTORED), noted);

@@ -94,9 +94,8 @@ async function checkSse(
       timeoutMs: FIRST_BLOCK_MS,
     });
     const reader = readBlocks(response);
-    const stop = () => void response.body?.cancel().catch(() => undefined);
     for (;;) {
-      const next = await within(reader.next(), blocks < 2 ? FIRST_BLOCK_MS : HEARTBEAT_MS, stop);
+      const next = await within(reader.next(), blocks < 2 ? FIRST_BLOCK_MS : HEARTBEAT_MS);
       if (next === undefined) break;
       if (next.done) return fault('sse', 'The stream ended at once.', SSE_ADVICE);
       blocks++;
@@ -105,7 +104,7 @@ async function checkSse(
       // Position and live come at once; a heartbeat is what follows.
       const wanted = heartbeat ? 3 : 2;
       if (blocks < wanted) continue;
-      stop();
+      await reader.return(undefined);
       const ms = Math.round(performance.now() - startMs);
       return ok(
         'sse',
@@ -123,13 +122,10 @@ async function checkSse(
   return fault('sse', text, SSE_ADVICE);
 }
 
-/** `undefined`: it took too long, and was stopped. */
-function within<T>(promise: Promise<T>, ms: number, stop: () => void): Promise<T | undefined> {
+/** `undefined`: it took too long. What it waits for ends with the process. */
+function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      stop();
-      resolve(undefined);
-    }, ms);
+    const timer = setTimeout(() => resolve(undefined), ms);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -2,7 +2,7 @@ import { loadProgram } from '../base/checkout.ts';
 import { messageOf } from '../base/errors.ts';
 import { formatBytes, formatCount } from '../output/format.ts';
 import { judgeClock } from './clock.ts';
-import { type Finding, fault, note, ok, skipped } from './finding.ts';
+import { type Finding, fault, note, ok } from './finding.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -51,11 +51,9 @@ export async function checkNats(environment: Environment): Promise<Finding[]> {
   try {
     connection = await jetStream.connectToNats(environment);
   } catch (error) {
-    const text = `${messageOf(error)}`;
     const advice =
       'What only NATS can tell was not looked at: versions, limits, replicas, the configuration of the stream.';
-    const isNamed = environment.NATS_URL !== undefined;
-    return [isNamed ? fault('nats', text, advice) : skipped('nats', text, advice)];
+    return [fault('nats', messageOf(error), advice)];
   }
   try {
     return [

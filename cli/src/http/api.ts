@@ -20,7 +20,7 @@ export interface ApiRequest {
   readonly attempts?: number;
   /** Reads the answer; `JSON.parse` if absent. */
   readonly parse?: (text: string) => unknown;
-  /** How long the answer may take; 30 s if absent. */
+  /** How long until the answer begins; 30 s if absent. */
   readonly timeoutMs?: number;
 }
 
@@ -58,8 +58,10 @@ export class Api {
 
   /** Sends a request and parses the answer. @throws ServiceError; the reason of the signal where that ends it */
   async send<Body>(request: ApiRequest): Promise<ApiAnswer<Body>> {
-    const response = await this.open(request);
-    const text = await this.#read(request, response);
+    const { response, text } = await this.#repeat(request, async () => {
+      const response = await this.#openWithToken(request);
+      return { response, text: await this.#read(request, response) };
+    });
     return {
       status: response.status,
       headers: response.headers,
@@ -70,11 +72,15 @@ export class Api {
   }
 
   /** Sends a request and hands on the answer, whose body may have no end. */
-  async open(request: ApiRequest): Promise<Response> {
+  open(request: ApiRequest): Promise<Response> {
+    return this.#repeat(request, () => this.#openWithToken(request));
+  }
+
+  async #repeat<T>(request: ApiRequest, attemptOnce: () => Promise<T>): Promise<T> {
     const { method = 'GET', attempts = method === 'GET' ? READ_ATTEMPTS : 1 } = request;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#openWithToken(request);
+        return await attemptOnce();
       } catch (error) {
         if (!(error instanceof ServiceError) || !error.retryable || attempt >= attempts)
           throw error;

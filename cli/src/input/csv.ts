@@ -1,4 +1,5 @@
 import { usageError } from '../base/errors.ts';
+import { isJson, withData } from './json-text.ts';
 import { type FileRecord, RECORD_BYTES_MAX, TOO_LONG } from './records.ts';
 
 /** Columns that are attributes of the event. All others are fields of its data. */
@@ -66,29 +67,14 @@ function toRecord(row: Row, names: readonly string[], convert: boolean): FileRec
   if (whole !== undefined && !isJson(whole)) return { line, fault: 'has data that is no JSON' };
   return {
     line,
-    json: joined(attributes, whole ?? (data.length > 0 ? `{${data.join(',')}}` : undefined)),
+    json: withData(attributes, whole ?? (data.length > 0 ? `{${data.join(',')}}` : undefined)),
   };
-}
-
-function joined(attributes: Record<string, string>, data: string | undefined): string {
-  const text = JSON.stringify(attributes);
-  if (data === undefined) return text;
-  return `${text.slice(0, -1)}${text === '{}' ? '' : ','}"data":${data}}`;
 }
 
 /** A number keeps its digits: it is never read as one here. */
 function converted(text: string): string {
   if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$|^true$|^false$|^null$/.test(text)) return text;
   return text === '' ? 'null' : JSON.stringify(text);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function* splitRows(chunks: AsyncIterable<Buffer>): AsyncGenerator<Row> {

@@ -120,7 +120,7 @@ export function checkName(name: string): string {
   throw usageError(`A profile has a name of letters, digits, - and _, not ${quoted(name)}.`);
 }
 
-/** Checks what a profile holds. @throws CliError */
+/** Checks what a profile holds. @returns it, its URLs without a slash at their ends. @throws CliError */
 export function checkProfile(value: unknown, name: string): Profile {
   if (typeof value !== 'object' || value === null) throw usageError(`${name} is no object.`);
   const fields = value as Record<string, unknown>;
@@ -133,15 +133,15 @@ export function checkProfile(value: unknown, name: string): Profile {
     if (text !== undefined && typeof text !== 'string')
       throw usageError(`${name}.${field} is no text.`);
   }
-  for (const field of URLS) {
+  const urls = URLS.flatMap((field) => {
     const text = fields[field];
-    if (typeof text === 'string') parseUrl(`${name}.${field}`, text);
-  }
+    return typeof text === 'string' ? [[field, parseUrl(`${name}.${field}`, text)]] : [];
+  });
   if (typeof fields.gateway !== 'string') throw usageError(`${name} has no gateway.`);
   const tokens = ['token', 'tokenFile', 'tokenCommand'].filter((field) => fields[field]);
   if (tokens.length > 1) throw usageError(`${name} has ${tokens.join(' and ')}; one is enough.`);
   if (fields.nats !== undefined) checkNats(fields.nats, name);
-  return value as Profile;
+  return { ...(value as Profile), ...Object.fromEntries(urls) };
 }
 
 function checkNats(value: unknown, name: string): void {
@@ -157,6 +157,9 @@ function checkFile(value: unknown): ProfileFile {
   const { current, profiles } = (value ?? {}) as { current?: unknown; profiles?: unknown };
   if (typeof profiles !== 'object' || profiles === null) throw usageError('it has no profiles.');
   if (current !== undefined && typeof current !== 'string') throw usageError('current is no text.');
-  for (const [name, profile] of Object.entries(profiles)) checkProfile(profile, name);
-  return value as ProfileFile;
+  const checked = Object.entries(profiles).map(([name, profile]) => [
+    name,
+    checkProfile(profile, name),
+  ]);
+  return { ...(current !== undefined && { current }), profiles: Object.fromEntries(checked) };
 }

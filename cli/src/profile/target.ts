@@ -16,6 +16,8 @@ export interface Target {
   readonly nats: Profile['nats'];
   /** Whether it is what `npm start` of this checkout runs. */
   readonly isLocal: boolean;
+  /** Whether nobody gives a token for it, so that the secret of the checkout makes them. */
+  readonly isTokenMade: boolean;
 }
 
 /** The options that choose the system; they count before the profile. */
@@ -52,6 +54,10 @@ export async function findTarget(
   };
   const [ingest, replay] = [url('ingest'), url('replay')];
   const admin = options.admin && parseUrl('--admin', options.admin);
+  // The secret of a checkout signs for its own services; others learn nothing signed with it.
+  const named = [options.gateway, options.ingest, options.replay, options.admin];
+  const isOwn = isLocal && named.every((one) => !one || isLoopback(one));
+  const isTokenMade = isOwn && !isTokenGiven(options, environment);
   return {
     profile: name,
     urls: {
@@ -61,9 +67,10 @@ export async function findTarget(
       gatewayAdmin: admin || (others.admin ?? gateway),
       replayAdmin: admin || (others.replayAdmin ?? replay),
     },
-    token: tokenOf(options, environment, { profile, isLocal, gateway }),
+    token: tokenOf(options, environment, { profile, isTokenMade }),
     nats: profile.nats,
-    isLocal: isLocal && given === undefined,
+    isLocal: isLocal && !given,
+    isTokenMade,
   };
 }
 
@@ -90,20 +97,23 @@ async function chooseProfile(options: TargetOptions, environment: Environment): 
 function tokenOf(
   options: TargetOptions,
   environment: Environment,
-  { profile, isLocal, gateway }: Omit<Chosen, 'name'> & { readonly gateway: string },
+  { profile, isTokenMade }: { readonly profile: Profile; readonly isTokenMade: boolean },
 ): TokenSource {
-  const given = options.token || environment.TIDEMARK_TOKEN;
-  if (options.as && (given || environment.TIDEMARK_TOKEN_FILE || !isLocal)) {
+  if (isTokenMade) return localToken(environment, options.as);
+  if (options.as) {
     throw usageError('--as is for the profile local, whose tokens are made here.');
   }
+  const given = options.token || environment.TIDEMARK_TOKEN;
   if (given) return fixedToken(given);
   if (environment.TIDEMARK_TOKEN_FILE) return fileToken(environment.TIDEMARK_TOKEN_FILE);
-  // The secret of a checkout signs for its own services; others learn nothing signed with it.
-  if (isLocal && isLoopback(gateway)) return localToken(environment, options.as);
   if (profile.token) return fixedToken(profile.token);
   if (profile.tokenFile) return fileToken(profile.tokenFile);
   if (profile.tokenCommand) return commandToken(profile.tokenCommand, { ...environment });
   return noToken('--token, TIDEMARK_TOKEN or a profile gives one.');
+}
+
+function isTokenGiven({ token }: TargetOptions, environment: Environment): boolean {
+  return Boolean(token || environment.TIDEMARK_TOKEN || environment.TIDEMARK_TOKEN_FILE);
 }
 
 function isLoopback(url: string): boolean {

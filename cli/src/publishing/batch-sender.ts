@@ -37,6 +37,9 @@ const ATTEMPTS = 16;
 /** Attempts of the first one: the URL may be wrong. */
 const FIRST_ATTEMPTS = 4;
 
+/** Statuses of answers that are about the events (PROTOCOL 9.1). All others are about the token, the service or the way to it. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 403, 409, 412, 413]);
+
 /** How to send a batch. */
 export interface SendOptions {
   readonly api: Api;
@@ -54,7 +57,7 @@ interface Stored {
 /**
  * Stores a batch in order. An event that the service refuses is told by its line, and the others are stored.
  *
- * @throws CliError where nothing can be stored now, or the token is refused
+ * @throws CliError where nothing can be stored now, the token is refused, or nothing of Tidemark answers
  */
 export async function sendBatch(options: SendOptions, items: readonly Item[]): Promise<Outcome[]> {
   const { api, isFirst } = options;
@@ -73,7 +76,7 @@ export async function sendBatch(options: SendOptions, items: readonly Item[]): P
       return { line, id, topic, cursor, duplicate };
     });
   } catch (error) {
-    if (!(error instanceof ServiceError) || error.retryable || error.status === 401) throw error;
+    if (!(error instanceof ServiceError) || !REFUSALS.has(error.status)) throw error;
     return afterRefusal(options, items, error);
   }
 }

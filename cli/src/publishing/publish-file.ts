@@ -87,7 +87,9 @@ class RecordPublishing {
   }
 
   async #flush(): Promise<void> {
-    const { api, journal, keep, onOutcomes, errorsMax } = this.#options;
+    const { api, from, keep, onOutcomes, errorsMax } = this.#options;
+    // Who comes back long after a kill has to learn that the first batch was under way.
+    if (!this.#hasSent && from === undefined) this.#note(0);
     const items = this.#isDoubtful ? await this.#withoutStored(this.#items) : this.#items;
     this.#isDoubtful = false;
     const outcomes = [
@@ -102,12 +104,17 @@ class RecordPublishing {
     for (const outcome of outcomes) this.#count(outcome);
     keep(outcomes);
     // Noted first: a reader of the output that has gone ends the process.
-    const { stored, refused } = this.#counts;
-    journal?.write({ line: this.#line, stored, refused, atMs: Date.now() });
+    this.#note(this.#line);
     await onOutcomes(outcomes, this.#counts);
+    const { refused } = this.#counts;
     if (refused > errorsMax) {
       throw new CliError(`It stops after ${refused} refused lines; --max-errors allows more.`);
     }
+  }
+
+  #note(line: number): void {
+    const { stored, refused } = this.#counts;
+    this.#options.journal?.write({ line, stored, refused, atMs: Date.now() });
   }
 
   #count(outcome: Outcome): void {

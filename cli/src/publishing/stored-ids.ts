@@ -11,7 +11,8 @@ const SOURCES_MAX = 10;
  * Which of these events the log has already, by the newest of their sources. The stream itself recognises
  * repeats for some minutes only (PROTOCOL 10).
  *
- * @returns keys of `keyOf`; `undefined` where the token may not read the history
+ * @returns keys of `keyOf`; `undefined` where the token may not read the history, or nothing has one
+ * @throws ServiceError where the history may answer later
  */
 export async function findStored(
   api: Api,
@@ -30,7 +31,7 @@ export async function findStored(
     }
     return found;
   } catch (error) {
-    if (error instanceof ServiceError) return undefined;
+    if (error instanceof ServiceError && !error.retryable) return undefined;
     throw error;
   }
 }

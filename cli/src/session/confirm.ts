@@ -1,4 +1,5 @@
-import { createInterface } from 'node:readline/promises';
+import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline/promises';
 import { CliError, usageError } from '../base/errors.ts';
 import type { Context } from './context.ts';
 
@@ -18,14 +19,24 @@ export async function confirm(
   // Ctrl-C is read by the prompt while it waits, and has to reach the process all the same.
   lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
-    const answer = await lines.question(`${question} [y/N] `, { signal });
+    const answer = await ask(lines, `${question} [y/N] `, signal);
     if (/^y(?:es)?$/i.test(answer.trim())) return;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
   } finally {
     lines.close();
   }
   output.message('Nothing was changed.');
   throw new CliError('It was not confirmed.', { code: 'not_confirmed' });
+}
+
+/** The answer; an empty one where the input ends, as by Ctrl-D. */
+async function ask(lines: Interface, question: string, signal: AbortSignal): Promise<string> {
+  // An older Node leaves the question open then, and a newer one rejects it.
+  const ended = once(lines, 'close').then(() => '');
+  try {
+    return await Promise.race([lines.question(question, { signal }), ended]);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Error && error.name === 'AbortError') return '';
+    throw error;
+  }
 }

@@ -6,18 +6,16 @@ interface Page<Item> {
   readonly complete: boolean;
 }
 
+const PAGE_ITEMS = 1000;
+
 /** All items of a list that comes in pages, whose `next` is the `after` of the next one. Holds one page. */
-export async function* allPages<Item>(
-  api: Api,
-  request: ApiRequest & { readonly limit?: number },
-): AsyncGenerator<Item> {
-  const { limit = 1000, query, ...rest } = request;
+export async function* allPages<Item>(api: Api, request: ApiRequest): AsyncGenerator<Item> {
   let after: string | undefined;
   for (;;) {
     const { body } = await api.send<Page<Item>>({
       service: 'replay',
-      ...rest,
-      query: { ...query, limit: String(limit), after },
+      ...request,
+      query: { ...request.query, limit: String(PAGE_ITEMS), after },
     });
     yield* body.items;
     if (body.complete || body.next === null || body.next === after) return;
