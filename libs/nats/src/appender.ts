@@ -1,12 +1,6 @@
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
-import {
-  type CloudEvent,
-  encodeEvent,
-  readTraceContext,
-  type TraceContext,
-  toSubject,
-} from '@tidemark/protocol';
+import { type EncodedEvent, type TraceContext, toSubject } from '@tidemark/protocol';
 import type { NatsLink } from './link.ts';
 import { hasId, MESSAGE_ID_HEADER, Originals, type SentMessage } from './originals.ts';
 import { refusalError, toRefusal, unavailable } from './refusals.ts';
@@ -77,7 +71,7 @@ export class Appender {
    *   when the publisher has stored another event under the topic, source and id, `erased`,
    *   `precondition_failed`, or `too_large`
    */
-  async append(event: CloudEvent, options: AppendOptions): Promise<Appended> {
+  async append(event: EncodedEvent, options: AppendOptions): Promise<Appended> {
     const sent = this.#toSent(event);
     if (!this.#link.connected) throw unavailable('NATS is away.');
     if (this.#pending >= this.#options.pendingMax) {
@@ -123,7 +117,7 @@ export class Appender {
    * @throws TidemarkError `unavailable`, or `conflict` when that attempt had other content
    */
   async findEarlierAppend(
-    event: CloudEvent,
+    event: EncodedEvent,
     expectedLastSequence: number,
     budget: RetryBudget,
   ): Promise<number | undefined> {
@@ -163,7 +157,7 @@ export class Appender {
 
   /** Publishes until the stream has the event, and no other one in its place. */
   async #publishOnce(
-    event: CloudEvent,
+    event: EncodedEvent,
     sent: SentMessage,
     options: AppendOptions,
   ): Promise<Appended> {
@@ -177,7 +171,11 @@ export class Appender {
   }
 
   /** Publishes until the stream has decided. A refused attempt stored nothing, so none is stored twice. */
-  async #publish(event: CloudEvent, sent: SentMessage, options: AppendOptions): Promise<Appended> {
+  async #publish(
+    event: EncodedEvent,
+    sent: SentMessage,
+    options: AppendOptions,
+  ): Promise<Appended> {
     const { watch } = this.#options;
     const { budget } = options;
     const { id, subject, payload } = sent;
@@ -204,12 +202,12 @@ export class Appender {
     }
   }
 
-  #headersFor(event: CloudEvent, sent: SentMessage, options: AppendOptions): MsgHdrs {
+  #headersFor(event: EncodedEvent, sent: SentMessage, options: AppendOptions): MsgHdrs {
     const headers = natsHeaders();
     headers.set(MESSAGE_ID_HEADER, sent.id);
     headers.set(SEAL_HEADER, this.#link.seal.sign(sent));
     headers.set('content-type', CONTENT_TYPE);
-    const { traceparent, tracestate } = options.context ?? readTraceContext(event) ?? {};
+    const { traceparent, tracestate } = options.context ?? event.trace ?? {};
     if (traceparent !== undefined) headers.set('traceparent', traceparent);
     if (tracestate !== undefined) headers.set('tracestate', tracestate);
     if (options.expectedLastSequence !== undefined) {
@@ -219,11 +217,10 @@ export class Appender {
   }
 
   /** @throws TidemarkError `unavailable` while the key of the stream is not known */
-  #toSent(event: CloudEvent): SentMessage {
+  #toSent(event: EncodedEvent): SentMessage {
     const { seal } = this.#link;
-    const payload = encodeEvent(event);
     if (!seal.known) throw unavailable('The stream does not exist yet.');
-    const { topic, publisher = '' } = event;
-    return { publisher, id: seal.messageId(event), subject: toSubject(topic), payload };
+    const { topic, publisher = '', json } = event;
+    return { publisher, id: seal.messageId(event), subject: toSubject(topic), payload: json };
   }
 }

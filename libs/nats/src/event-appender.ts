@@ -1,11 +1,13 @@
 import {
   asTidemarkError,
   type CloudEvent,
+  type EncodedEvent,
   formatCursor,
   type Lineage,
   type Position,
   TidemarkError,
   type TraceContext,
+  toEncoded,
   toPresent,
 } from '@tidemark/protocol';
 import {
@@ -137,12 +139,21 @@ export class EventAppender {
   }
 
   /**
+   * Encodes an event and appends it.
+   *
+   * @throws TidemarkError as `encodeEvent` and `appendEncoded`
+   */
+  async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
+    return this.appendEncoded(toEncoded(event), request);
+  }
+
+  /**
    * Appends an event, and resolves when the stream has stored it. Calls may overlap. The stream keeps the
    * order of calls that are made in one turn of the loop.
    *
-   * @throws TidemarkError `unavailable`, `too_large`, or with a cursor `precondition_failed` or `conflict`
+   * @throws TidemarkError `unavailable`, or with a cursor `precondition_failed` or `conflict`
    */
-  async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
+  async appendEncoded(event: EncodedEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
     const { parent, spanned = true } = request;
     const startMs = performance.now();
     try {
@@ -171,7 +182,7 @@ export class EventAppender {
     return sequence === 0 ? null : this.#cursorOf(sequence);
   }
 
-  async #append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {
+  async #append(event: EncodedEvent, request: AppendRequest): Promise<AppendedEvent> {
     const budget = this.#budget();
     for (;;) {
       const appended = await this.#attempt(event, request, budget);
@@ -182,7 +193,7 @@ export class EventAppender {
 
   /** @returns `undefined` where the stream refused a condition that is right */
   async #attempt(
-    event: CloudEvent,
+    event: EncodedEvent,
     { precondition, context }: AppendRequest,
     budget: RetryBudget,
   ): Promise<AppendedEvent | undefined> {
@@ -210,7 +221,7 @@ export class EventAppender {
    * @returns `undefined` for a condition that is right
    */
   async #explainRefusal(
-    event: CloudEvent,
+    event: EncodedEvent,
     expectedLastSequence: number,
     budget: RetryBudget,
   ): Promise<AppendedEvent | undefined> {

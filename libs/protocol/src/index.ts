@@ -5,6 +5,7 @@ export * from './binary-mode.ts';
 export * from './bulletins.ts';
 export * from './connection-lists.ts';
 export * from './cursors.ts';
+export * from './encoded-event.ts';
 export * from './erasure-notices.ts';
 export * from './erasures.ts';
 export * from './errors.ts';

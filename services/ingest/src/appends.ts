@@ -1,5 +1,5 @@
 import type { AppendedEvent, AppendRequest, EventAppender, Precondition } from '@tidemark/nats';
-import { asTidemarkError, type CloudEvent } from '@tidemark/protocol';
+import { asTidemarkError, type EncodedEvent } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 
 /** An append of which one of several conditions must hold. */
@@ -22,8 +22,8 @@ export class Appends {
     ]);
   }
 
-  /** @throws TidemarkError like `EventAppender.append` */
-  async append(event: CloudEvent, request: ConditionalRequest): Promise<AppendedEvent> {
+  /** @throws TidemarkError like `EventAppender.appendEncoded` */
+  async append(event: EncodedEvent, request: ConditionalRequest): Promise<AppendedEvent> {
     try {
       const stored = await this.#append(event, request);
       if (stored.duplicate) this.duplicates++;
@@ -37,11 +37,11 @@ export class Appends {
   }
 
   /** The stream knows one condition for an append, so each is tried until one holds. */
-  async #append(event: CloudEvent, request: ConditionalRequest): Promise<AppendedEvent> {
+  async #append(event: EncodedEvent, request: ConditionalRequest): Promise<AppendedEvent> {
     const { preconditions = [], ...rest } = request;
     const [precondition, ...others] = preconditions;
     try {
-      return await this.#appender.append(event, { ...rest, precondition });
+      return await this.#appender.appendEncoded(event, { ...rest, precondition });
     } catch (error) {
       const refused = asTidemarkError(error).code === 'precondition_failed';
       if (!refused || others.length === 0) throw error;

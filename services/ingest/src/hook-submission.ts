@@ -1,5 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type CloudEvent, isJsonType, stringifyExact, TidemarkError } from '@tidemark/protocol';
+import {
+  type CloudEvent,
+  isJsonType,
+  stringifyExact,
+  TidemarkError,
+  toEncoded,
+} from '@tidemark/protocol';
 import { type Hook, toEvent } from './hooks/hook.ts';
 import { type Pointer, valueAt } from './hooks/template.ts';
 import {
@@ -49,7 +55,10 @@ export async function readHookBody(
   if (each !== undefined) {
     return { batch: true, events: await readAll(texts, context, readOne) };
   }
-  return context.runStep(() => ({ batch: false, events: texts.map((text) => readOne(text, '')) }));
+  return context.runStep(() => ({
+    batch: false,
+    events: texts.map((text) => toEncoded(readOne(text, ''))),
+  }));
 }
 
 /** The texts of the items of an array. One inside of an object is parsed with it, and so both are of limited size. */

@@ -4,7 +4,7 @@ import { spanOf } from '@tidemark/http';
 import type { AppendedEvent, Precondition } from '@tidemark/nats';
 import {
   asTidemarkError,
-  type CloudEvent,
+  type EncodedEvent,
   type EventDefaults,
   highestCursor,
   readTraceContext,
@@ -175,7 +175,7 @@ async function append(
 }
 
 function toPublished(
-  { id, source, topic }: CloudEvent,
+  { id, source, topic }: EncodedEvent,
   { cursor, duplicate }: AppendedEvent,
 ): PublishedEvent {
   return { id, source, topic, cursor, duplicate };

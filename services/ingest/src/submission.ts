@@ -5,9 +5,9 @@ import {
   type CloudEvent,
   completeEvent,
   decodeUtf8,
+  type EncodedEvent,
   type EventDefaults,
   type EventText,
-  encodeEvent,
   type Fault,
   fromBinaryMode,
   fromLatin1,
@@ -22,6 +22,7 @@ import {
   splitArray,
   TidemarkError,
   type TraceContext,
+  toEncoded,
   withContext,
 } from '@tidemark/protocol';
 
@@ -32,7 +33,7 @@ export const FAULTS_MAX = 100;
 export interface Submission {
   /** Whether the request is a batch. The answer of a batch is an array. */
   readonly batch: boolean;
-  readonly events: readonly CloudEvent[];
+  readonly events: readonly EncodedEvent[];
 }
 
 export interface SubmissionContext extends EventDefaults {
@@ -80,7 +81,10 @@ function readSingle(
 ): Submission {
   const contentType = headers['content-type'];
   const mediaType = mediaTypeOf(headers);
-  const single = (input: unknown) => ({ batch: false, events: [readEvent(input, context)] });
+  const single = (input: unknown) => ({
+    batch: false,
+    events: [toEncoded(readEvent(input, context))],
+  });
   if (mediaType === STRUCTURED_TYPE) return single(parseJson(contentType, body));
   if (mediaType.startsWith('application/cloudevents')) {
     throw unsupported(`${mediaType} is a CloudEvents format that ingest does not support.`);
@@ -133,9 +137,9 @@ export async function readAll(
   texts: readonly string[],
   context: Pick<SubmissionContext, 'runStep'>,
   read: (text: string, path: string) => CloudEvent,
-): Promise<CloudEvent[]> {
+): Promise<EncodedEvent[]> {
   const errors: TidemarkError[] = [];
-  const events: CloudEvent[] = [];
+  const events: EncodedEvent[] = [];
   let faults = 0;
   const isDone = (at: number) => at >= texts.length || faults >= FAULTS_MAX;
   for (let at = 0; !isDone(at); ) {
@@ -143,7 +147,7 @@ export async function readAll(
       const endMs = performance.now() + STEP_MS;
       do {
         try {
-          events.push(requireEncodable(read(texts[at] ?? '', `[${at}]`), `[${at}]`));
+          events.push(encodeItem(read(texts[at] ?? '', `[${at}]`), `[${at}]`));
         } catch (error) {
           const refusal = asTidemarkError(error);
           if (refusal.code === 'invalid_json') throw refusal;
@@ -158,11 +162,10 @@ export async function readAll(
   return events;
 }
 
-/** Only to check its limits: no event of a batch is stored before all of them are valid. */
-function requireEncodable(event: CloudEvent, path: string): CloudEvent {
+/** Encoding checks limits too: no event of a batch is stored before all of them are valid. */
+function encodeItem(event: CloudEvent, path: string): EncodedEvent {
   try {
-    encodeEvent(event);
-    return event;
+    return toEncoded(event);
   } catch (error) {
     const { code, message, limit } = asTidemarkError(error);
     const faults = [{ path, message }];
