@@ -9,6 +9,7 @@ import { inbox } from './inbox.ts';
 import { last } from './last.ts';
 import { latency } from './latency.ts';
 import { narrow } from './narrow.ts';
+import { publish } from './publish.ts';
 import { stalled } from './stalled.ts';
 import { steady } from './steady.ts';
 import { stormCold, stormTail } from './storm.ts';
@@ -16,6 +17,7 @@ import { stormCold, stormTail } from './storm.ts';
 /** In the order of the table. */
 export const cases: readonly BenchCase[] = [
   appends,
+  publish,
   fanOutWebSocket,
   fanOutSse,
   fanOutTraced,

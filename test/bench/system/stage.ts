@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NatsLink, readStreamState } from '@tidemark/nats';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { NatsLink, readStreamState, STREAM_NAME } from '@tidemark/nats';
 import { formatCursor } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
@@ -133,8 +134,15 @@ export class Stage {
     }
   }
 
-  startIngest(): Promise<ServiceProcess> {
-    return this.#startService('ingest');
+  /** @param options whether it is what the case measures */
+  startIngest(env: GatewayEnvironment = {}, { profiled = false } = {}): Promise<ServiceProcess> {
+    return this.#startService('ingest', env, profiled ? this.#profileFolder : undefined);
+  }
+
+  /** The messages that the stream holds. */
+  async storedMessages(): Promise<number> {
+    const { streams } = await jetstreamManager(this.#link.connection);
+    return (await streams.info(STREAM_NAME)).state.messages;
   }
 
   startLoad(): Promise<Worker<LoadCommands>> {
