@@ -1,10 +1,10 @@
-import { NoRespondersError, RequestError } from '@nats-io/transport-node';
+import { type Msg, NoRespondersError } from '@nats-io/transport-node';
 import { type CloudEvent, encodeEvent } from '@tidemark/protocol';
 import { createLogger, Metrics, startTracing } from '@tidemark/telemetry';
 import { afterEach, expect, test, vi } from 'vitest';
 import { EventAppender } from './event-appender.ts';
 import { KnownEnd } from './known-end.ts';
-import type { NatsLink } from './link.ts';
+import type { NatsLink, Receiver } from './link.ts';
 import { newSealMetadata, SEAL_HEADER, StreamSeal } from './seal.ts';
 
 /* Answers of NATS are planted: what the stream says of an append, and what it then has. */
@@ -96,11 +96,21 @@ async function appenderWith(planted: Planted) {
   const { appends, replicas = 1, state = { first_seq: 1, last_seq: 7 } } = planted;
   let sent = 0;
   let asked = 0;
+  let receiver: Receiver | undefined;
+  const publish = (
+    _subject: string,
+    _payload: Uint8Array,
+    { reply: subject }: { reply: string },
+  ) => {
+    const reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
+    const isUnled = reply instanceof NoRespondersError;
+    const data = new TextEncoder().encode(isUnled ? '' : JSON.stringify(reply));
+    const message = { subject, data, ...(isUnled && { headers: { code: 503 } }) };
+    queueMicrotask(() => receiver?.onMessage(message as unknown as Msg));
+  };
   const request = vi.fn(async (subject: string, payload = '') => {
     let reply: Reply = {};
-    if (subject.startsWith('tidemark.events.')) {
-      reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
-    } else if (subject.includes('STREAM.INFO')) {
+    if (subject.includes('STREAM.INFO')) {
       reply = {
         created: CREATED,
         config: { name: 'TIDEMARK_EVENTS', metadata: METADATA, num_replicas: replicas },
@@ -114,7 +124,8 @@ async function appenderWith(planted: Planted) {
     const text = JSON.stringify(reply);
     return { data: new TextEncoder().encode(text), json: () => JSON.parse(text) };
   });
-  const connection = { request, options: {} };
+  const closed = () => new Promise(() => {});
+  const connection = { request, publish, closed, options: {} };
   const link = {
     connected: true,
     connection,
@@ -123,7 +134,11 @@ async function appenderWith(planted: Planted) {
     apiPrefix: '$JS.API',
     apiSubject: (operation: string) => `$JS.API.${operation}`,
     onConnect: () => () => {},
-    subscribe: () => {},
+    onPublishRefused: () => {},
+    createInbox: () => '_INBOX.planted',
+    subscribe: (subject: string, given: Receiver) => {
+      if (subject.startsWith('_INBOX.')) receiver = given;
+    },
   };
   const logger = createLogger('test', 'silent');
   const { tracer } = await startTracing({ service: 'test', environment: {}, logger });
@@ -328,11 +343,7 @@ test.each([
   ['its account is full', refused(10_002, 'resource limits exceeded for account'), 'full'],
   ['its disk is full', refused(10_077, NO_SPACE), 'full'],
   ['it is offline', refused(10_118, 'stream is offline'), 'offline'],
-  [
-    'nobody leads it',
-    new RequestError('no responders', { cause: new NoRespondersError('a') }),
-    'offline',
-  ],
+  ['nobody leads it', new NoRespondersError('a'), 'offline'],
 ])(
   'append, the stream stores nothing because %s: says so, and the metric too',
   async (_, answer, fault) => {

@@ -19,7 +19,7 @@ import {
   traceSend,
 } from '@tidemark/telemetry';
 import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
-import { type Appended, Appender } from './appender.ts';
+import { type Appended, Appender, type AppendOutcome } from './appender.ts';
 import { Epoch } from './epoch.ts';
 import type { NatsLink } from './link.ts';
 import { ConflictError } from './originals.ts';
@@ -72,6 +72,9 @@ export interface AppendedEvent {
   /** Whether the stream had this `source` and `id` already. `cursor` is then that of the first. */
   readonly duplicate: boolean;
 }
+
+/** What became of one of several events. */
+export type EventOutcome = AppendedEvent | TidemarkError;
 
 /**
  * Appends events to the stream for ingest, gateway and replay, with conditions, spans and metrics. The cursor
@@ -161,13 +164,55 @@ export class EventAppender {
       const append = (context?: TraceContext) => this.#append(event, { ...request, context });
       return await traceSend(this.#tracer, { event, parent, append });
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      // It names a stored event of the same publisher.
-      const cursor = await this.#cursorOf(error.sequence).catch(() => undefined);
-      throw new TidemarkError('conflict', error.message, { ...(cursor && { cursor }) });
+      throw error instanceof ConflictError ? await this.#withCursor(error) : error;
     } finally {
       this.seconds.observe((performance.now() - startMs) / 1000);
     }
+  }
+
+  /**
+   * Appends events that go out together, in their order, without conditions and spans. None depends on another.
+   *
+   * @param context the trace context of all messages; each event's own if absent
+   * @returns what became of each: errors as of `appendEncoded`
+   * @throws TidemarkError `unavailable` where none was sent
+   */
+  async appendAll(
+    events: readonly EncodedEvent[],
+    context?: TraceContext,
+  ): Promise<readonly EventOutcome[]> {
+    const startMs = performance.now();
+    try {
+      if (!this.#knownLineage()) await this.#waitForLineage();
+      const epochs = new Array<string | undefined>(events.length);
+      const outcomes = await this.#appender.appendAll(events, {
+        context,
+        budget: this.#budget(),
+        onStored: (appended, index) => {
+          epochs[index] = this.#epoch.noteStored(appended);
+        },
+      });
+      return await allOf(outcomes, (outcome, index) => {
+        const epoch = epochs[index];
+        if (epoch === undefined || outcome instanceof Error) return this.#toOutcome(outcome);
+        return { cursor: formatCursor({ epoch, sequence: outcome.sequence }), duplicate: false };
+      });
+    } finally {
+      this.seconds.observe((performance.now() - startMs) / 1000, events.length);
+    }
+  }
+
+  /** The answer to an append that was not plainly stored. */
+  async #toOutcome(outcome: AppendOutcome): Promise<EventOutcome> {
+    if (outcome instanceof ConflictError) return this.#withCursor(outcome);
+    if (outcome instanceof Error) return outcome;
+    return this.#toAnswer(outcome, undefined).catch(asTidemarkError);
+  }
+
+  /** It names a stored event of the same publisher. */
+  async #withCursor({ message, sequence }: ConflictError): Promise<TidemarkError> {
+    const cursor = await this.#cursorOf(sequence).catch(() => undefined);
+    return new TidemarkError('conflict', message, { ...(cursor && { cursor }) });
   }
 
   /**
@@ -199,13 +244,18 @@ export class EventAppender {
   ): Promise<AppendedEvent | undefined> {
     const lineage = this.#knownLineage() ?? (await this.#waitForLineage());
     const expectedLastSequence = toExpectedSequence(precondition, lineage);
+    let epoch: string | undefined;
     try {
       return await this.#toAnswer(
         await this.#appender.append(event, {
           ...(expectedLastSequence !== undefined && { expectedLastSequence }),
           context,
           budget,
+          onStored: (appended) => {
+            epoch = this.#epoch.noteStored(appended);
+          },
         }),
+        epoch,
       );
     } catch (error) {
       const refused = asTidemarkError(error).code === 'precondition_failed';
@@ -243,10 +293,15 @@ export class EventAppender {
     });
   }
 
-  async #toAnswer(appended: Appended): Promise<AppendedEvent> {
+  /** @param known the epoch in which the stream stored it, if that was known */
+  async #toAnswer(appended: Appended, known: string | undefined): Promise<AppendedEvent> {
     const { sequence, duplicate } = appended;
-    const epoch = await this.#epoch.of(appended);
+    const epoch = known ?? (await this.#epochOf(appended));
     return { cursor: formatCursor({ epoch, sequence }), duplicate };
+  }
+
+  #epochOf(appended: Appended): Promise<string> {
+    return appended.duplicate ? this.#epoch.now() : this.#epoch.ofStored(appended);
   }
 
   async #cursorOf(sequence: number): Promise<string> {
@@ -269,6 +324,16 @@ export class EventAppender {
       retryAfterSeconds: 1,
     });
   }
+}
+
+/** Like `Promise.all` of what `map` makes; it waits for nothing where nothing is a promise. */
+function allOf<T, R>(
+  items: readonly T[],
+  map: (item: T, index: number) => R | Promise<R>,
+): readonly R[] | Promise<readonly R[]> {
+  const mapped = items.map(map);
+  if (mapped.some((one) => one instanceof Promise)) return Promise.all(mapped);
+  return mapped as R[];
 }
 
 /** The sequence that NATS is to expect as the topic's last; `undefined` for no condition. */

@@ -1,7 +1,7 @@
 import { EVENT_LOOP, Steps } from '@tidemark/fairness';
 import type { Holding, Request, Response } from '@tidemark/http';
 import { spanOf } from '@tidemark/http';
-import type { AppendedEvent, Precondition } from '@tidemark/nats';
+import type { AppendedEvent, EventOutcome, Precondition } from '@tidemark/nats';
 import {
   asTidemarkError,
   type EncodedEvent,
@@ -9,8 +9,9 @@ import {
   highestCursor,
   readTraceContext,
   TidemarkError,
+  type TraceContext,
 } from '@tidemark/protocol';
-import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
+import { contextOf, type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
 import { isRefusedRepeat, oneByOne } from './one-by-one.ts';
@@ -121,8 +122,11 @@ export class Publishing {
     await this.#limits.events.consume(user, events.length);
     const waiting = this.#limits.appends.open(user);
     waiting.take(events.length);
+    const isTraced = sampledContextOf(parent) !== undefined;
     const published = await runStep(() =>
-      append(appends, submission, { preconditions, context, parent, ordered }),
+      ordered || !submission.batch || isTraced
+        ? appendEach(appends, submission, { preconditions, context, parent, ordered })
+        : appendTogether(appends, submission, contextOf(parent) ?? context),
     ).finally(waiting.release);
     return { submission, published };
   }
@@ -137,41 +141,65 @@ export class Publishing {
  * Appends in order, without waiting between events unless that is asked for. When NATS fails during a batch, the answer is that
  * failure. Sending the whole batch again is safe, because the stream recognises the stored events.
  */
-async function append(
+async function appendEach(
   appends: Appends,
   submission: Submission,
   { ordered, ...request }: ConditionalRequest & { readonly ordered: boolean },
 ): Promise<PublishedEvent[]> {
-  const inTurn = ordered ? oneByOne<PublishedEvent>() : atOnce;
-  const outcomes = await Promise.allSettled(
-    submission.events.map((event, index) =>
-      inTurn(event.topic, async () => {
-        const spanned = index < APPEND_SPANS_MAX;
-        return toPublished(event, await appends.append(event, { ...request, spanned }));
-      }),
-    ),
+  const inTurn = ordered ? oneByOne<EventOutcome>() : atOnce;
+  const outcomes = await Promise.all(
+    submission.events.map((event, index) => {
+      const spanned = index < APPEND_SPANS_MAX;
+      return inTurn(event.topic, () => appends.append(event, { ...request, spanned })).catch(
+        asTidemarkError,
+      );
+    }),
   );
-  const errors = outcomes.map((one) => {
-    return one.status === 'rejected' ? asTidemarkError(one.reason) : undefined;
-  });
+  return toAnswer(submission, outcomes);
+}
+
+/** The same for a batch that needs no conditions and that nobody traces: its events go out in one piece. */
+async function appendTogether(
+  appends: Appends,
+  submission: Submission,
+  context: TraceContext | undefined,
+): Promise<PublishedEvent[]> {
+  return toAnswer(submission, await appends.appendAll(submission.events, context));
+}
+
+/** @throws TidemarkError for all where an event is not stored */
+function toAnswer(
+  { batch, events }: Submission,
+  outcomes: readonly EventOutcome[],
+): PublishedEvent[] {
+  const published: PublishedEvent[] = [];
+  for (let index = 0; index < outcomes.length; index++) {
+    const outcome = outcomes[index] as EventOutcome;
+    if (outcome instanceof Error) throw toRefusal(outcomes, batch);
+    published.push(toPublished(events[index] as EncodedEvent, outcome));
+  }
+  return published;
+}
+
+/** The error of a request of which an event is not stored. */
+function toRefusal(outcomes: readonly EventOutcome[], batch: boolean): TidemarkError {
+  const errors = outcomes.map((one) => (one instanceof Error ? one : undefined));
   // A repeat that is refused tells that all other events are stored, so a failure that may pass comes first.
   const failure = errors.find((error) => error && !isRefusedRepeat(error));
-  if (failure) throw failure;
+  if (failure) return failure;
   const [refused] = errors.flatMap((error) => error ?? []);
   const faults = errors.flatMap((error, index) => {
     return error ? [{ path: `[${index}]`, message: error.message }] : [];
   });
-  const published = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const [first] = faults;
-  if (first) {
-    const found = [...published, ...errors.flatMap((error) => error?.details ?? [])];
-    const cursor = highestCursor(found.flatMap(({ cursor }) => cursor ?? []));
-    throw new TidemarkError(refused?.code ?? 'conflict', first.message, {
-      ...(submission.batch && { faults }),
-      ...(cursor !== undefined && { cursor }),
-    });
-  }
-  return published;
+  const cursors = outcomes.flatMap((one) => {
+    if (!(one instanceof Error)) return one.cursor;
+    return one.details.cursor ?? [];
+  });
+  const cursor = highestCursor(cursors);
+  return new TidemarkError(refused?.code ?? 'conflict', refused?.message ?? '', {
+    ...(batch && { faults }),
+    ...(cursor !== undefined && { cursor }),
+  });
 }
 
 function toPublished(

@@ -61,10 +61,10 @@ async function load(plan: RawLoadPlan): Promise<RawLoadReport> {
   };
   const startMs = performance.now();
   const endMs = startMs + plan.seconds * 1000;
-  const lane = async () => {
+  const repeat = async () => {
     while (performance.now() < endMs) await Promise.all(Array.from({ length: TOGETHER }, publish));
   };
-  await Promise.all(Array.from({ length: pending / TOGETHER }, lane));
+  await Promise.all(Array.from({ length: pending / TOGETHER }, repeat));
   const elapsedMs = performance.now() - startMs;
   await connection.close();
   return { acknowledged: counter, elapsedMs };
