@@ -171,6 +171,7 @@ export class SimulatedPublisher {
         request: server.request.bind(server),
         publish: server.publish.bind(server),
         closed: () => new Promise(() => {}),
+        options: {},
       },
       knownEnd: new KnownEnd(() => world.clock.nowMs),
       seal: this.#seal,
