@@ -25,6 +25,7 @@ export * from './json-text.ts';
 export * from './log-bounds.ts';
 export * from './messages.ts';
 export * from './pattern-matcher.ts';
+export * from './plain-events.ts';
 export * from './rebuilds.ts';
 export * from './reserved-topics.ts';
 export * from './schemas.ts';

@@ -6,18 +6,11 @@ import {
   TidemarkError,
   toEncoded,
 } from '@tidemark/protocol';
+import { readAll, requireCount, splitItems } from './batch.ts';
+import { parseText, readEvent, readText, type SubmissionContext } from './event-input.ts';
 import { type Hook, toEvent } from './hooks/hook.ts';
 import { type Pointer, valueAt } from './hooks/template.ts';
-import {
-  parseText,
-  readAll,
-  readEvent,
-  readText,
-  requireCount,
-  type Submission,
-  type SubmissionContext,
-  splitItems,
-} from './submission.ts';
+import type { Submission } from './submission.ts';
 
 /**
  * Refuses bodies that are not JSON.

@@ -14,13 +14,14 @@ import {
 import { contextOf, type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
+import type { SubmissionContext } from './event-input.ts';
 import { isRefusedRepeat, oneByOne } from './one-by-one.ts';
 import {
   createPublisherLimits,
   type PublisherLimitOptions,
   type PublisherLimits,
 } from './publisher-limits.ts';
-import type { Submission, SubmissionContext } from './submission.ts';
+import type { Submission } from './submission.ts';
 
 /** Most events of one request that get spans of their own. */
 const APPEND_SPANS_MAX = 100;
