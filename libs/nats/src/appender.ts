@@ -44,6 +44,8 @@ export interface AppendOptions {
    * repeats.
    */
   readonly onStored?: (appended: Appended, index: number) => void;
+  /** Called when what became of the first attempt of all is known. */
+  readonly onAnswered?: () => void;
 }
 
 /** Where the stream stored an event, without the epoch. */
@@ -116,6 +118,7 @@ export class Appender {
     try {
       const sentMs = options.budget.nowMs;
       const outcomes = await this.#write(sent, options);
+      options.onAnswered?.();
       if (outcomes.every(isStored)) return outcomes;
       return await Promise.all(
         outcomes.map((outcome, index) => {

@@ -1,5 +1,5 @@
 import { type Msg, NoRespondersError } from '@nats-io/transport-node';
-import { type CloudEvent, encodeEvent } from '@tidemark/protocol';
+import { type CloudEvent, encodeEvent, toEncoded } from '@tidemark/protocol';
 import { createLogger, Metrics, startTracing } from '@tidemark/telemetry';
 import { afterEach, expect, test, vi } from 'vitest';
 import { EventAppender } from './event-appender.ts';
@@ -28,7 +28,8 @@ const DUPLICATE_IN_PROCESS = refused(10_158, 'duplicate message id is in process
 const WRONG = refused(10_071, 'wrong last sequence: 7');
 const NO_MESSAGE = { error: { code: 404, err_code: 10_037, description: 'no message found' } };
 
-type Reply = object | Error;
+/** A text is what NATS sends; `silence` is no answer. */
+type Reply = object | Error | string;
 
 interface Planted {
   /** The answers to the appends in their order; the last one is repeated. */
@@ -104,7 +105,9 @@ async function appenderWith(planted: Planted) {
   ) => {
     const reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
     const isUnled = reply instanceof NoRespondersError;
-    const data = new TextEncoder().encode(isUnled ? '' : JSON.stringify(reply));
+    if (reply === 'silence') return;
+    const text = typeof reply === 'string' ? reply : JSON.stringify(reply);
+    const data = new TextEncoder().encode(isUnled ? '' : text);
     const message = { subject, data, ...(isUnled && { headers: { code: 503 } }) };
     queueMicrotask(() => receiver?.onMessage(message as unknown as Msg));
   };
@@ -358,3 +361,65 @@ test.each([
     expect(await metrics.registry.metrics()).toContain(`fault="${fault}",service="test"} 1`);
   },
 );
+
+const TOGETHER = ['1', '2', '3'].map((id) => toEncoded({ ...EVENT, id }));
+
+test('several together, all stored: each has its own cursor, in their order', async () => {
+  const { appender, attempts } = await appenderWith({
+    appends: [stored(8), stored(9), stored(11)],
+  });
+  expect(await appender.appendAll(TOGETHER)).toEqual(
+    [8, 9, 11].map((sequence) => ({ cursor: `${EPOCH}-${sequence}`, duplicate: false })),
+  );
+  expect(attempts()).toBe(3);
+});
+
+test('several together, each ends in another way: none has the fate of another', async () => {
+  const { appender, attempts } = await appenderWith({
+    // The second is in process at first, and is sent again alone.
+    appends: [stored(3, { duplicate: true }), IN_PROCESS, stored(9), stored(10)],
+    named: original(3, { content: { ...EVENT, data: 1 } }),
+  });
+  expect(await appender.appendAll(TOGETHER)).toMatchObject([
+    { code: 'conflict', details: { cursor: `${EPOCH}-3` } },
+    { cursor: `${EPOCH}-10`, duplicate: false },
+    { cursor: `${EPOCH}-9`, duplicate: false },
+  ]);
+  expect(attempts()).toBe(4);
+});
+
+test('several together, one is not answered: that one is unavailable, in time', async () => {
+  const { appender } = await appenderWith({ appends: [stored(8), 'silence', stored(9)] });
+  const beganMs = performance.now();
+  expect(await appender.appendAll(TOGETHER)).toMatchObject([
+    { cursor: `${EPOCH}-8` },
+    { code: 'unavailable', details: { retryAfterSeconds: 1 } },
+    { cursor: `${EPOCH}-9` },
+  ]);
+  expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS + 200);
+  expect(appender.storing).toBe(true);
+});
+
+test('several together, more than may wait: none is sent', async () => {
+  const { appender, attempts } = await appenderWith({ appends: [stored(8)] });
+  const many = Array.from({ length: 11 }, (_, n) => toEncoded({ ...EVENT, id: `${n}` }));
+  await expect(appender.appendAll(many)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(attempts()).toBe(0);
+});
+
+test.each([
+  ['no JSON', 'x'],
+  ['no acknowledgement', {}],
+  ['no sequence', { stream: 'TIDEMARK_EVENTS', seq: 0 }],
+])('append, the answer is %s: unavailable', async (_, answer) => {
+  const { appender } = await appenderWith({ appends: [answer] });
+  await expect(appender.append(EVENT)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('append, time was spent already: it has the rest', async () => {
+  const { appender } = await appenderWith({ appends: ['silence'] });
+  const beganMs = performance.now();
+  const append = appender.append(EVENT, { waitedMs: TIMEOUT_MS - 50 });
+  await expect(append).rejects.toMatchObject({ code: 'unavailable' });
+  expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS - 50);
+});

@@ -64,7 +64,14 @@ export interface AppendRequest {
   readonly parent?: Span;
   /** Whether the append gets a span; true if absent. */
   readonly spanned?: boolean;
+  /** How much of its time the append has spent already, in ms. */
+  readonly waitedMs?: number;
+  /** Called when the stream has answered each attempt, before what it answered is looked into. */
+  readonly onAnswered?: () => void;
 }
+
+/** How events that go out together are appended. */
+export type TogetherRequest = Pick<AppendRequest, 'context' | 'waitedMs' | 'onAnswered'>;
 
 /** An event that the stream has stored, as the publisher is told of it. */
 export interface AppendedEvent {
@@ -173,13 +180,13 @@ export class EventAppender {
   /**
    * Appends events that go out together, in their order, without conditions and spans. None depends on another.
    *
-   * @param context the trace context of all messages; each event's own if absent
+   * @param request the trace context of all messages; each event's own if absent
    * @returns what became of each: errors as of `appendEncoded`
    * @throws TidemarkError `unavailable` where none was sent
    */
   async appendAll(
     events: readonly EncodedEvent[],
-    context?: TraceContext,
+    { context, waitedMs, onAnswered }: TogetherRequest = {},
   ): Promise<readonly EventOutcome[]> {
     const startMs = performance.now();
     try {
@@ -187,7 +194,8 @@ export class EventAppender {
       const epochs = new Array<string | undefined>(events.length);
       const outcomes = await this.#appender.appendAll(events, {
         context,
-        budget: this.#budget(),
+        ...(onAnswered && { onAnswered }),
+        budget: this.#budget(waitedMs),
         onStored: (appended, index) => {
           epochs[index] = this.#epoch.noteStored(appended);
         },
@@ -228,7 +236,7 @@ export class EventAppender {
   }
 
   async #append(event: EncodedEvent, request: AppendRequest): Promise<AppendedEvent> {
-    const budget = this.#budget();
+    const budget = this.#budget(request.waitedMs);
     for (;;) {
       const appended = await this.#attempt(event, request, budget);
       if (appended) return appended;
@@ -239,7 +247,7 @@ export class EventAppender {
   /** @returns `undefined` where the stream refused a condition that is right */
   async #attempt(
     event: EncodedEvent,
-    { precondition, context }: AppendRequest,
+    { precondition, context, onAnswered }: AppendRequest,
     budget: RetryBudget,
   ): Promise<AppendedEvent | undefined> {
     const lineage = this.#knownLineage() ?? (await this.#waitForLineage());
@@ -251,6 +259,7 @@ export class EventAppender {
           ...(expectedLastSequence !== undefined && { expectedLastSequence }),
           context,
           budget,
+          ...(onAnswered && { onAnswered }),
           onStored: (appended) => {
             epoch = this.#epoch.noteStored(appended);
           },
@@ -308,8 +317,8 @@ export class EventAppender {
     return formatCursor({ epoch: await this.#epoch.now(), sequence });
   }
 
-  #budget(): RetryBudget {
-    return new RetryBudget(this.#timeoutMs, this.#signal, this.#clock);
+  #budget(waitedMs = 0): RetryBudget {
+    return new RetryBudget(this.#timeoutMs - waitedMs, this.#signal, this.#clock);
   }
 
   #knownLineage(): Lineage | undefined {

@@ -7,7 +7,7 @@ import type { NatsLink } from './link.ts';
 const SWEEP_MS = 25;
 
 /** What nats-server acknowledges an event with. Anything else is parsed. */
-const ACKNOWLEDGED = /^\{"stream":"[^"\\]*", ?"seq":(\d{1,15})\}$/;
+const ACKNOWLEDGED = /^\{"stream":"[^"\\]*", ?"seq":([1-9]\d{0,14})\}$/;
 
 /** A message to write. */
 export interface OutgoingMessage {

@@ -4,8 +4,9 @@ import type {
   EventAppender,
   EventOutcome,
   Precondition,
+  TogetherRequest,
 } from '@tidemark/nats';
-import { asTidemarkError, type EncodedEvent, type TraceContext } from '@tidemark/protocol';
+import { asTidemarkError, type EncodedEvent } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 
 /** An append of which one of several conditions must hold. */
@@ -48,10 +49,10 @@ export class Appends {
    */
   async appendAll(
     events: readonly EncodedEvent[],
-    context: TraceContext | undefined,
+    request: TogetherRequest,
   ): Promise<readonly EventOutcome[]> {
     try {
-      const outcomes = await this.#appender.appendAll(events, context);
+      const outcomes = await this.#appender.appendAll(events, request);
       this.#countAll(outcomes);
       return outcomes;
     } catch (error) {

@@ -1,7 +1,7 @@
 import { EVENT_LOOP, Steps } from '@tidemark/fairness';
 import type { Holding, Request, Response } from '@tidemark/http';
 import { spanOf } from '@tidemark/http';
-import type { AppendedEvent, EventOutcome, Precondition } from '@tidemark/nats';
+import type { AppendedEvent, EventOutcome, Precondition, TogetherRequest } from '@tidemark/nats';
 import {
   asTidemarkError,
   type EncodedEvent,
@@ -11,7 +11,14 @@ import {
   TidemarkError,
   type TraceContext,
 } from '@tidemark/protocol';
-import { contextOf, type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
+import {
+  contextOf,
+  type Metrics,
+  type Span,
+  sampledContextOf,
+  type Tracer,
+} from '@tidemark/telemetry';
+import { AppendWindow } from './append-window.ts';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
 import type { SubmissionContext } from './event-input.ts';
@@ -23,6 +30,9 @@ import {
 } from './publisher-limits.ts';
 import type { Submission } from './submission.ts';
 
+/** The part of the time of an append that a request may wait until it begins. What is left is for the append. */
+const WAITING_SHARE = 2 / 3;
+
 /** Most events of one request that get spans of their own. */
 const APPEND_SPANS_MAX = 100;
 
@@ -31,6 +41,8 @@ export interface PublishingOptions extends PublisherLimitOptions {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly batchEventsMax: number;
+  /** The time for waiting and for the stream's acknowledgement. */
+  readonly appendTimeoutMs: number;
   readonly now?: () => number;
   readonly newId?: () => string;
 }
@@ -40,6 +52,13 @@ export interface Publish {
   readonly request: Request;
   readonly response: Response;
   readonly user: string;
+}
+
+/** When a request was complete, and its traces. */
+interface Begun {
+  readonly begunMs: number;
+  readonly context: TraceContext | undefined;
+  readonly parent: Span;
 }
 
 /** The events of a request, checked, and the conditions of which one must hold. */
@@ -55,6 +74,9 @@ export class Publishing {
   readonly #options: PublishingOptions;
   readonly #limits: PublisherLimits;
   readonly #steps = new Steps(EVENT_LOOP);
+  readonly #window: AppendWindow;
+  /** How long a request may wait until its events are sent, in ms. */
+  readonly #waitMsMax: number;
   readonly #refused;
   readonly #bytes;
   /** Requests that were answered with an error. */
@@ -64,6 +86,8 @@ export class Publishing {
     const { metrics } = options;
     this.#options = options;
     this.#limits = createPublisherLimits(options);
+    this.#window = new AppendWindow(options.limits);
+    this.#waitMsMax = options.appendTimeoutMs * WAITING_SHARE;
     this.#refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
       'code',
     ]);
@@ -103,33 +127,74 @@ export class Publishing {
     read: (context: SubmissionContext) => Promise<Checked>,
   ): Promise<{ readonly submission: Submission; readonly published: PublishedEvent[] }> {
     const { request, response, user } = publish;
-    const { appends, tracer } = this.#options;
+    const begunMs = performance.now();
     this.#bytes.inc(body.length);
     await this.#limits.bytes.consume(user, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
-    const runStep: SubmissionContext['runStep'] = (step) => this.runStep(publish, step);
-    const {
-      submission,
-      preconditions,
-      ordered = false,
-    } = await tracer.within('validate', { parent }, async (span) => {
-      const checked = await read({ ...this.#defaults(user), context, runStep });
-      span.setAttribute('tidemark.events', checked.submission.events.length);
-      return checked;
+    const runStep = this.#firstInTime(publish, begunMs);
+    const checked = await this.#options.tracer.within('validate', { parent }, async (span) => {
+      const all = await read({ ...this.#defaults(user), context, runStep });
+      span.setAttribute('tidemark.events', all.submission.events.length);
+      return all;
     });
-    const { events } = submission;
-    await this.#limits.events.consume(user, events.length);
+    const { submission } = checked;
+    await this.#limits.events.consume(user, submission.events.length);
     const waiting = this.#limits.appends.open(user);
-    waiting.take(events.length);
-    const isTraced = sampledContextOf(parent) !== undefined;
-    const published = await runStep(() =>
-      ordered || !submission.batch || isTraced
-        ? appendEach(appends, submission, { preconditions, context, parent, ordered })
-        : appendTogether(appends, submission, contextOf(parent) ?? context),
-    ).finally(waiting.release);
-    return { submission, published };
+    try {
+      waiting.take(submission.events.length);
+      const published = await this.#appendInTurn(publish, checked, { begunMs, context, parent });
+      return { submission, published };
+    } finally {
+      waiting.release();
+    }
+  }
+
+  /** Runs steps of a request of which nothing is done if its first one comes too late. What it costs itself is no wait. */
+  #firstInTime(publish: Publish, begunMs: number): SubmissionContext['runStep'] {
+    let begun = false;
+    return (step) =>
+      this.runStep(publish, () => {
+        if (!begun && performance.now() - begunMs > this.#waitMsMax) throw this.#window.late();
+        begun = true;
+        return step();
+      });
+  }
+
+  /** Appends the events of a request when it is the user's turn. The time that it waited counts for the append. */
+  async #appendInTurn(
+    { request, user }: Publish,
+    { submission, preconditions, ordered = false }: Checked,
+    { begunMs, context, parent }: Begun,
+  ): Promise<PublishedEvent[]> {
+    const { appends } = this.#options;
+    const { events, batch } = submission;
+    const flow = { user, connection: request.socket };
+    const spentMs = Math.min(performance.now() - begunMs, this.#waitMsMax);
+    const waitMsMax = this.#waitMsMax - spentMs;
+    const atOnce = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
+    const leave = await this.#window.enter({ flow, events: atOnce, waitMsMax });
+    const waitedMs = Math.min(performance.now() - begunMs, this.#waitMsMax);
+    try {
+      if (ordered) {
+        return await appendEach(appends, submission, { context, parent, ordered, waitedMs });
+      }
+      // Somebody may look at the span of each event, if the request is traced.
+      const isTraced = sampledContextOf(parent) !== undefined;
+      if (batch && !isTraced) {
+        const told = contextOf(parent) ?? context;
+        return await appendTogether(appends, submission, {
+          context: told,
+          waitedMs,
+          onAnswered: leave,
+        });
+      }
+      const more = { preconditions, parent, ...(batch ? {} : { onAnswered: leave }) };
+      return await appendEach(appends, submission, { ...more, context, ordered, waitedMs });
+    } finally {
+      leave();
+    }
   }
 
   #defaults(publisher: string): EventDefaults & Pick<PublishingOptions, 'batchEventsMax'> {
@@ -163,9 +228,9 @@ async function appendEach(
 async function appendTogether(
   appends: Appends,
   submission: Submission,
-  context: TraceContext | undefined,
+  request: TogetherRequest,
 ): Promise<PublishedEvent[]> {
-  return toAnswer(submission, await appends.appendAll(submission.events, context));
+  return toAnswer(submission, await appends.appendAll(submission.events, request));
 }
 
 /** @throws TidemarkError for all where an event is not stored */
