@@ -28,6 +28,13 @@ export const gateway = {
     unit: 'port',
     meaning: 'Admin port of the gateway, the only one with /metrics and /v1/admin; 0 opens none.',
   },
+  processes: {
+    variable: 'TIDEMARK_GATEWAY_PROCESSES',
+    type: 'text',
+    default: '1',
+    meaning:
+      'How many processes share the ports of the gateway: 1 to 64, or `auto` for one on each core that it may use. Limits hold for all of them together.',
+  },
   heartbeatMs: {
     variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
     type: 'integer',
@@ -231,9 +238,18 @@ function isUrl(text: string): boolean {
   return /^https?:$/.test(protocol) && username === '' && password === '';
 }
 
+/** `auto`, or 1 to 64. */
+function isProcesses(text: string): boolean {
+  return text === 'auto' || /^([1-9]|[1-5]\d|6[0-4])$/.test(text);
+}
+
 /** The relations between the settings of the gateway. */
 export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
   ...commonRelations,
+  {
+    holds: ({ processes }) => isProcesses(processes),
+    rule: 'TIDEMARK_GATEWAY_PROCESSES must be `auto` or a whole number from 1 to 64',
+  },
   {
     holds: ({ heartbeatMs, idleTimeoutMs }) => heartbeatMs * 2 < idleTimeoutMs,
     rule: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS must be more than twice TIDEMARK_GATEWAY_HEARTBEAT_MS',
