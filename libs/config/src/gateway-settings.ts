@@ -33,7 +33,7 @@ export const gateway = {
     type: 'text',
     default: '1',
     meaning:
-      'How many processes share the ports of the gateway: 1 to 64, or `auto` for one on each core that it may use. Limits hold for all of them together.',
+      'How many processes share the ports of the gateway: 1 to 64, or `auto` for one on each core that it may use. Limits hold for all of them together; each reads all of the stream.',
   },
   heartbeatMs: {
     variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
@@ -78,7 +78,8 @@ export const gateway = {
     default: 256 * MIB,
     min: 64 * 1024,
     unit: 'bytes',
-    meaning: 'Memory for the newest events; the oldest leave first.',
+    meaning:
+      'Memory for the newest events; the oldest leave first. Processes divide it, and each keeps all events of its part.',
   },
   tailEventsMax: {
     variable: 'TIDEMARK_GATEWAY_TAIL_EVENTS_MAX',
@@ -86,7 +87,7 @@ export const gateway = {
     default: 500_000,
     min: 1,
     unit: 'events',
-    meaning: 'Most events in the tail; the oldest leave first.',
+    meaning: 'Most events in the tail; the oldest leave first. Processes divide it.',
   },
   connectionsMax: {
     variable: 'TIDEMARK_GATEWAY_CONNECTIONS_MAX',
@@ -147,7 +148,7 @@ export const gateway = {
     max: 256,
     unit: 'reads',
     meaning:
-      'Most reads from stream and archive at the same time, half of them for one user; further ones wait.',
+      'Most reads from stream and archive at the same time, half of them for one user; further ones wait. Processes divide them.',
   },
   coldReadTimeoutMs: {
     variable: 'TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS',

@@ -66,7 +66,7 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
  */
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
   const configuration = orExit(() => service.configure(process.env));
-  const siblings = joinSiblings();
+  const siblings = joinSiblings(process.env);
   const logger = loggerOf(service.name, configuration.logLevel, siblings.number);
   const { count = 1, addresses = [] } = service.processes?.(configuration) ?? {};
   if (count > 1 && cluster.isPrimary) {

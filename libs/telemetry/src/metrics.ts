@@ -8,6 +8,7 @@ export interface KeptHistogram {
   readonly sum: number;
 }
 
+/** What the metrics of a process have besides their own series. */
 export interface MetricsOptions {
   /** Whether they have those of the process and of Node; they do if absent. */
   readonly defaults?: boolean;

@@ -1,5 +1,5 @@
 import type { BareLoopCommands } from '../peers/bare-loop.ts';
-import { loopBlockMaxMs, type MetricValues, readMetrics } from '../system/gateway-metrics.ts';
+import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { type Measured, measure, type Spent, verify } from '../system/measurement.ts';
 import { Stage } from '../system/stage.ts';
 import type { BenchCase, RunOptions } from './bench-case.ts';
@@ -59,7 +59,7 @@ export async function observeNarrow(
   server: Measured & { readonly port: number; readonly url?: string },
   events: number,
   send: () => Promise<unknown>,
-): Promise<Spent & { readonly blockedMs: number; readonly metrics: MetricValues }> {
+): Promise<Spent & { readonly blockedMs: number }> {
   const load = await stage.startLoad();
   const opened = await load.call('open', {
     ...stage.clientPlan(server.port),
@@ -80,10 +80,10 @@ export async function observeNarrow(
   const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
   const result = await spent();
   await sent;
-  const metrics = server.url ? await readMetrics(server.url) : new Map<string, number>();
+  const blockedMs = server.url ? loopBlockMaxMs(await readMetrics(server.url)) : 0;
   verify('receiving', received.faults);
   await load.call('close', {});
-  return { ...result, blockedMs: server.url ? loopBlockMaxMs(metrics) : 0, metrics };
+  return { ...result, blockedMs };
 }
 
 /** Pause after ten thousand handshakes, so that their garbage is collected before the measurement. */

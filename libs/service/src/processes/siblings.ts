@@ -38,11 +38,11 @@ const ALONE: Siblings = {
 };
 
 /** The siblings of this process: none, unless a parent of `run-processes.ts` started it. */
-export function joinSiblings(): Siblings {
+export function joinSiblings(environment: NodeJS.ProcessEnv): Siblings {
   if (!cluster.isWorker || !cluster.worker) return ALONE;
   // Without it Node ends a process at once when its parent is gone; it shall drain.
   cluster.worker.exitedAfterDisconnect = true;
-  return new JoinedSiblings(readPlace(process.env));
+  return new JoinedSiblings(readPlace(environment));
 }
 
 class JoinedSiblings implements Siblings {
