@@ -9,6 +9,7 @@ import { inbox } from './inbox.ts';
 import { last } from './last.ts';
 import { latency } from './latency.ts';
 import { narrow } from './narrow.ts';
+import { processes } from './processes.ts';
 import { publish } from './publish.ts';
 import { stalled } from './stalled.ts';
 import { steady } from './steady.ts';
@@ -23,6 +24,7 @@ export const cases: readonly BenchCase[] = [
   fanOutTraced,
   steady,
   narrow,
+  processes,
   latency,
   idleMemory,
   stormTail,
