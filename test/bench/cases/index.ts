@@ -14,6 +14,7 @@ import { publish } from './publish.ts';
 import { stalled } from './stalled.ts';
 import { steady } from './steady.ts';
 import { stormCold, stormTail } from './storm.ts';
+import { stormArchive, stormDefault, stormLarge, stormRestart, stormScan } from './storm-return.ts';
 
 /** In the order of the table. */
 export const cases: readonly BenchCase[] = [
@@ -29,6 +30,11 @@ export const cases: readonly BenchCase[] = [
   idleMemory,
   stormTail,
   stormCold,
+  stormDefault,
+  stormLarge,
+  stormRestart,
+  stormScan,
+  stormArchive,
   deep,
   client,
   last,

@@ -4,9 +4,10 @@ import type { Listener } from './wire-reader.ts';
 
 /**
  * How a client proves that no event is missing. `sequence`: stream sequences have no holes, because every
- * event of the stream is for the client. `counter`: the publisher counts the events of each client.
+ * event of the stream is for the client. `counter`: the publisher counts the events of each client. `number`: only how many
+ * events came is compared.
  */
-export type Check = 'sequence' | 'counter';
+export type Check = 'sequence' | 'counter' | 'number';
 
 /** State that all clients of one process share and write. */
 export interface Shared {
@@ -51,7 +52,7 @@ export abstract class LoadClient implements Listener {
     if (shared.check === 'sequence') {
       if (sequence !== this.#sequence + 1) this.#outOfOrder('sequence', this.#sequence, sequence);
       this.#sequence = sequence;
-    } else {
+    } else if (shared.check === 'counter') {
       if (counter !== this.#counter + 1) this.#outOfOrder('counter', this.#counter, counter);
       this.#counter = counter;
     }

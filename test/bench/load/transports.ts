@@ -14,6 +14,8 @@ export interface ClientPlan {
   readonly host: string;
   readonly port: number;
   readonly token: string;
+  /** The tokens of the clients in turn, in the place of `token`. */
+  readonly tokens?: readonly string[];
   readonly epoch: string;
   readonly eventBytes: number;
   /** Whether latencies are read from the events. */
@@ -21,6 +23,8 @@ export interface ClientPlan {
   readonly check: Check;
   /** Whether WebSocket clients subscribe only when all handshakes have been answered. */
   readonly together?: boolean;
+  /** Whether WebSocket clients have a subscription for each topic, and not one for all. */
+  readonly apart?: boolean;
 }
 
 export interface ClientOptions {
@@ -89,9 +93,15 @@ abstract class SocketClient extends LoadClient implements Client {
   subscribe(): void {}
 }
 
+function tokenOf({ plan: { token, tokens = [] }, index }: ClientOptions): string {
+  return tokens[index % tokens.length] ?? token;
+}
+
 class WebSocketClient extends SocketClient {
+  #catchingUp = 0;
+
   constructor(options: ClientOptions) {
-    const { token } = options.plan;
+    const token = tokenOf(options);
     const headers = [
       ...UPGRADE,
       `Sec-WebSocket-Protocol: ${SUBPROTOCOL}`,
@@ -112,24 +122,31 @@ class WebSocketClient extends SocketClient {
   }
 
   override subscribe(): void {
-    const { topics, after } = this.options;
-    this.socket.sendText(
-      JSON.stringify({ type: 'subscribe', id: 's', topics, ...(after && { after }) }),
-    );
+    const { topics, after, plan } = this.options;
+    const sets = plan.apart ? topics.map((topic) => [topic]) : [topics];
+    this.#catchingUp = sets.length;
+    for (const [index, set] of sets.entries()) {
+      const more = after !== undefined && { after };
+      this.socket.sendText(
+        JSON.stringify({ type: 'subscribe', id: `s${index}`, topics: set, ...more }),
+      );
+    }
   }
 
   onControl(text: string): void {
     const message = JSON.parse(text);
     if (message.type === 'subscribed') this.begin(message.cursor);
-    else if (message.type === 'live') this.live();
-    else if (message.type === 'gap' || message.type === 'error') this.onFault(text);
+    else if (message.type === 'live') {
+      this.#catchingUp--;
+      if (this.#catchingUp === 0) this.live();
+    } else if (message.type === 'gap' || message.type === 'error') this.onFault(text);
     this.options.onChange(this);
   }
 }
 
 class SseClient extends SocketClient {
   constructor(options: ClientOptions) {
-    const { token } = options.plan;
+    const token = tokenOf(options);
     const query = new URLSearchParams({ topics: options.topics.join(',') });
     if (options.after !== undefined) query.set('after', options.after);
     const headers = ['Accept: text/event-stream', `Authorization: Bearer ${token}`];
