@@ -10,6 +10,7 @@ import {
 } from '@tidemark/protocol';
 import { expect, test } from 'vitest';
 import { layOut, stamp } from '../wire/event-layout.ts';
+import { CentrifugoReader } from './centrifugo-reader.ts';
 import { SocketIoReader } from './socket-io-reader.ts';
 import { SseReader } from './sse-reader.ts';
 import { WebSocketReader } from './web-socket-reader.ts';
@@ -133,7 +134,7 @@ test('SSE reader: bytes cut anywhere: every event and block once', () => {
   expectAnywhere(
     sseBytes,
     (listener) => {
-      return new SseReader(listener, { epoch: EPOCH, timed: true, eventBytes: EVENT_BYTES });
+      return new SseReader(listener, { epoch: EPOCH, timed: true });
     },
     {
       heads: [HEAD],
@@ -155,9 +156,69 @@ test('Socket.IO reader: bytes cut anywhere: every event and packet once', () => 
   });
 });
 
-test('SSE reader: an event of another length than announced: a fault', () => {
+const CHANNEL = 'some.topic';
+const push = (index: number, offset = '') => {
+  return `{"push":{"channel":"${CHANNEL}","pub":{"data":${event(index)}${offset}}}}`;
+};
+const publication = (index: number) => `{"data":${event(index)},"offset":${index + 8}}`;
+const FIRST_OF_STREAM = ',"offset":1,"epoch":"abcd"';
+const recovered = (items: string) => {
+  return `{"id":2,"subscribe":{"recoverable":true,"epoch":"abcd","publications":[${items}],"recovered":true,"offset":11}}`;
+};
+const unsubscribed = `{"push":{"channel":"${CHANNEL}","unsubscribe":{"code":2500}}}`;
+
+const centrifugoBytes = Buffer.concat([
+  Buffer.from(HEAD),
+  frame('{"id":1,"connect":{"client":"x","ping":25,"pong":true}}'),
+  frame(`${recovered([1, 2, 3].map(publication).join(','))}\n{"id":3,"subscribe":{"offset":5}}`),
+  frame('{}'),
+  frame([4, 5].map((index) => push(index, `,"offset":${index + 8}`)).join('\n')),
+  frame(`${push(6)}\n{}\n${push(7)}`),
+  frame(push(8, FIRST_OF_STREAM)),
+  frame(unsubscribed),
+]);
+
+test('Centrifugo reader: bytes cut anywhere: every publication and reply once', () => {
+  const options = { timed: true, eventBytes: EVENT_BYTES, channelBytes: CHANNEL.length };
+  expectAnywhere(centrifugoBytes, (listener) => new CentrifugoReader(listener, options), {
+    heads: [HEAD],
+    events: counted([9, 10, 11, 12, 13, 0, 0, 1]),
+    controls: [
+      '{"id":1,"connect":{"client":"x","ping":25,"pong":true}}',
+      recovered(''),
+      '{"id":3,"subscribe":{"offset":5}}',
+      '{}',
+      '{}',
+      unsubscribed,
+    ],
+    faults: [],
+    pings: 0,
+  });
+});
+
+test('Centrifugo reader: an event of another length than announced: a fault', () => {
+  const told = readIn(centrifugoBytes, [], (listener) => {
+    const options = { timed: true, eventBytes: EVENT_BYTES - 5, channelBytes: CHANNEL.length };
+    return new CentrifugoReader(listener, options);
+  });
+  expect(told.faults).not.toEqual([]);
+});
+
+test('Socket.IO reader: a server that recovers sessions: the id of the last packet', () => {
+  const frames = ['first', 'last'].map((id, index) => frame(`42["event",${event(index)},"${id}"]`));
+  const readers: SocketIoReader[] = [];
+  const told = readIn(Buffer.concat([Buffer.from(HEAD), ...frames]), [400], (listener) => {
+    const reader = new SocketIoReader(listener, { timed: true, recovers: true });
+    readers.push(reader);
+    return reader;
+  });
+  expect(told.events.length).toBe(2);
+  expect(readers[0]?.lastOffset).toBe('last');
+});
+
+test('SSE reader: an event of a log with another name: a fault', () => {
   const told = readIn(sseBytes, [], (listener) => {
-    return new SseReader(listener, { epoch: EPOCH, timed: true, eventBytes: EVENT_BYTES - 5 });
+    return new SseReader(listener, { epoch: `${EPOCH}1`, timed: true });
   });
   expect(told.faults).not.toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Clock ticks of /proc in a second; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -9,6 +9,16 @@ export function cpuMs(pid: number): number {
   // The name in brackets may hold spaces; utime and stime are the 12th and 13th after it.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+/** A process with its children, theirs, and so on, as they are now. */
+export function processTree(pid: number): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) => {
+    const list = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim();
+    return list.split(' ').filter(Boolean).map(Number);
+  });
+  return [pid, ...children.flatMap(processTree)];
 }
 
 /** Resident memory of a process. */

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NatsLink, readStreamState } from '@tidemark/nats';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { NatsLink, readStreamState, STREAM_NAME } from '@tidemark/nats';
 import { formatCursor } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
@@ -23,7 +24,11 @@ const ONE_CLIENT_IS_ALL = {
   TIDEMARK_GATEWAY_MESSAGE_BYTES_PER_SECOND_MAX: '1000000000000',
   TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000000',
 };
+
+/** The names of the limits that are raised. */
+export const LIMITS_FOR_ONE_CLIENT: readonly string[] = Object.keys(ONE_CLIENT_IS_ALL);
 
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
@@ -101,6 +106,13 @@ export class Stage {
   clientPlan(port: number) {
     const { token, epoch } = this;
     return { transport: 'websocket', host: '127.0.0.1', port, token, epoch } as const;
+  }
+
+  /** The last sequence that the stream has. */
+  async lastSequence(): Promise<number> {
+    return (await jetstreamManager(this.#link.connection)).streams
+      .info(STREAM_NAME)
+      .then(({ state }) => state.last_seq);
   }
 
   /** Waits until the gateway has received the stream up to that sequence. */
