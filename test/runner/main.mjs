@@ -7,6 +7,7 @@ import { endOnSignals, run } from '../../infra/launcher/command.mjs';
 import { runMain } from '../../infra/launcher/failure.mjs';
 import { setUp } from '../../infra/launcher/setup.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
+import { provideCentrifugo } from './centrifugo.mjs';
 import { asksForClients, provideClients } from './clients.mjs';
 import { asksForDocuments, provideDocumentTools } from './documents.mjs';
 import { provideJaeger } from './jaeger.mjs';
@@ -35,7 +36,7 @@ import {
 const NATS_TESTS = ['nats-', 'ordered-consumer', 'direct-publishers', 'gaps', 'replay-archive'];
 
 /** Integration tests of programs that know no NATS, or that kill for minutes: once is enough. */
-const ONCE = 'test/integration/{example,outbox,publisher-express}*';
+const ONCE = 'test/integration/{bench-peers,example,outbox,publisher-express}*';
 
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
@@ -60,6 +61,11 @@ async function test() {
   else
     console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
 
+  if (all) {
+    const centrifugo = await provideCentrifugo(process.env, console.log);
+    if (centrifugo) process.env.TIDEMARK_CENTRIFUGO_BIN = centrifugo;
+    else console.error('\ntidemark: The test of the comparison with Centrifugo is SKIPPED.');
+  }
   if (all || asksForClients(given)) {
     Object.assign(process.env, await provideClients(process.env, console.log));
   }

@@ -16,7 +16,7 @@ const SETTLE_MS = 2000;
 const PUBLISHING = `${PUBLISHERS} publishers send ${EVENT_BYTES}-byte events over HTTP in batches of ${BATCH}, each one batch at a time, as fast as they are answered; every client checks that it has each publisher's events once and in order.`;
 
 /** How many events take some seconds. The systems differ by two orders of magnitude. */
-const FAN_OUT_EVENTS = { websocket: 20_000, sse: 20_000, centrifugo: 2400, 'socket.io': 400 };
+const FAN_OUT_EVENTS = { websocket: 20_000, sse: 20_000, centrifugo: 4000, 'socket.io': 400 };
 
 const ROWS: readonly Row[] = [
   { value: 'perSecond', text: 'deliveries/s', unit: '/s', better: 'higher' },
@@ -48,6 +48,7 @@ export const fanOut: ComparisonCase = {
       topics: { prefix: 'fan-out', audiences: 1, topicsEach: 1 },
       warmUp: events / 5,
       events,
+      settleMs: quick ? 0 : SETTLE_MS,
     });
   },
 };
@@ -65,7 +66,8 @@ export const narrow: ComparisonCase = {
       clients,
       topics: { prefix: 'narrow', audiences: clients, topicsEach: 1 },
       warmUp: 4,
-      events: 20,
+      events: quick ? 10 : 20,
+      settleMs: quick ? 0 : SETTLE_MS,
     });
   },
 };
@@ -76,9 +78,11 @@ interface Plan {
   /** Events that each client receives, before the measurement and during it. */
   readonly warmUp: number;
   readonly events: number;
+  readonly settleMs: number;
 }
 
-async function deliver(arena: Arena, { clients, topics, warmUp, events }: Plan): Promise<Values> {
+async function deliver(arena: Arena, plan: Plan): Promise<Values> {
+  const { clients, topics, warmUp, events, settleMs } = plan;
   const { load, publisher, system } = arena;
   const opened = await load.call(
     'open',
@@ -107,7 +111,7 @@ async function deliver(arena: Arena, { clients, topics, warmUp, events }: Plan):
     return { spent, seconds: (received.lastUs - startedUs) / 1e6 };
   };
   await publish(warmUp);
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
   const { spent, seconds } = await publish(events);
   const deliveries = clients * events;
   return {

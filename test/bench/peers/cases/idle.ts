@@ -29,7 +29,7 @@ export const idle: ComparisonCase = {
       'open',
       arena.clients({ clients, topics, eventBytes: EVENT_BYTES }),
     );
-    await sleep(quick ? SETTLE_MS / 4 : SETTLE_MS);
+    await sleep(quick ? SETTLE_MS / 10 : SETTLE_MS);
     verify('opening', opened.faults);
     const after = arena.residentBytes();
     const kernelAfter = readKernelMemory();

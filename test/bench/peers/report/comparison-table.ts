@@ -17,9 +17,9 @@ export function formatComparison({ systems, cases, cells }: Comparison): string 
   const lines = cases.flatMap(({ name, title, rows }) => {
     const ofCase = systems.map((system) => cellFor(cells, name, system));
     return rows.map((row, index) => {
-      const title_ = index === 0 ? `${title}: ` : '';
       const best = bestOf(row, ofCase);
-      return [`${title_}${row.text}`, ...ofCase.map((cell) => formatCell(row, cell, best))];
+      const label = `${index === 0 ? title : name}: ${row.text}`;
+      return [label, ...ofCase.map((cell) => formatCell(row, cell, best))];
     });
   });
   const heading = ['case', ...systems.map(({ title }) => title)];
@@ -27,36 +27,68 @@ export function formatComparison({ systems, cases, cells }: Comparison): string 
   return [heading, rule, ...lines].map((line) => `| ${line.join(' | ')} |`).join('\n');
 }
 
-/** What the table cannot tell: what was not measured and why, and where the load was the limit. */
-export function formatNotes({ systems, cases, cells }: Comparison): string {
-  const missing = cells.filter((cell) => cell.missing !== undefined);
-  const notes = missing.map((cell) => `${nameOf(cell)}: not measured: ${cell.missing}.`);
-  for (const cell of cells.filter(isLoadFull)) {
-    notes.push(
-      `${nameOf(cell)} †: the clients or the publishers took a whole core, so rates are lower bounds of what the system can do.`,
-    );
-  }
-  const settings = systems.map(({ title, settings }) => `${title}: ${settings.join('; ')}.`);
-  const limits = systems.flatMap(({ title, notPromised }) => {
-    return notPromised.map((text) => `${title}: ${text}.`);
-  });
-  const methods = cases.map(({ name, method }) => `${name}: ${method}`);
+/** What the table cannot tell: what was not measured and why, what the load took, and every setting. */
+export function formatNotes(comparison: Comparison): string {
+  const { systems, cases } = comparison;
   return [
-    section('Notes', notes),
-    section('What does not have its default', settings),
-    section('What is not promised', limits),
-    section('How it is measured', methods),
+    section('Notes', [
+      ...notesOnCells(comparison),
+      ...cases.map((one) => noteOnLoad(one, comparison)),
+    ]),
+    section(
+      'What does not have its default',
+      inFamilies(systems, ({ settings }) => settings),
+    ),
+    section(
+      'What is not promised',
+      inFamilies(systems, ({ notPromised }) => notPromised),
+    ),
+    section(
+      'How it is measured',
+      cases.map(({ name, method }) => `${name}: ${method}`),
+    ),
   ].join('\n\n');
+}
 
-  function nameOf(cell: Cell): string {
-    const title = systems.find(({ name }) => name === cell.system)?.title;
-    return `${cell.case}, ${title}`;
+function notesOnCells({ systems, cells }: Comparison): string[] {
+  const nameOf = (cell: Cell) => {
+    return `${cell.case}, ${systems.find(({ name }) => name === cell.system)?.title}`;
+  };
+  const missing = cells.filter((cell) => cell.missing !== undefined);
+  return [
+    ...missing.map((cell) => `${nameOf(cell)}: not measured: ${cell.missing}.`),
+    ...cells.filter(isLoadFull).map((cell) => {
+      return `${nameOf(cell)} †: the clients or the publishers took a whole core, so rates are lower bounds.`;
+    }),
+  ];
+}
+
+function noteOnLoad({ name }: ComparisonCase, { cells }: Comparison): string {
+  const most = (value: string) => {
+    const figures = cells
+      .filter((cell) => cell.case === name)
+      .flatMap(({ runs }) => runs.map((values) => values[value] ?? 0));
+    return formatNumber(Math.max(0, ...figures));
+  };
+  return `${name}: the clients took at most ${most('loadCores')} cores, the publishers ${most('publisherCores')}, and other work on the machine ${most('otherCores')}.`;
+}
+
+/** Each text once, behind the systems that it is about. */
+function inFamilies(
+  systems: readonly System[],
+  textsOf: (system: System) => readonly string[],
+): string[] {
+  const titles = new Map<string, string[]>();
+  for (const system of systems) {
+    for (const text of textsOf(system)) {
+      titles.set(text, [...(titles.get(text) ?? []), system.title]);
+    }
   }
+  return [...titles].map(([text, of]) => `${of.join(' and ')}: ${text}.`);
 }
 
 function section(title: string, lines: readonly string[]): string {
-  const unique = [...new Set(lines)];
-  return [`${title}:`, '', ...unique.map((line) => `- ${line}`)].join('\n');
+  return [`${title}:`, '', ...lines.map((line) => `- ${line}`)].join('\n');
 }
 
 function cellFor(cells: readonly Cell[], caseName: string, system: System): Cell | undefined {

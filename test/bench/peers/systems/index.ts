@@ -1,4 +1,4 @@
-import { centrifugo, centrifugoHistory } from './centrifugo.ts';
+import { centrifugo, centrifugoTuned } from './centrifugo.ts';
 import { socketIo } from './socket-io.ts';
 import type { System } from './system.ts';
 import { tidemarkSse, tidemarkWebSocket } from './tidemark.ts';
@@ -8,6 +8,6 @@ export const systems: readonly System[] = [
   tidemarkWebSocket,
   tidemarkSse,
   centrifugo,
-  centrifugoHistory,
+  centrifugoTuned,
   socketIo,
 ];

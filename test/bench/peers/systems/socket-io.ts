@@ -11,14 +11,16 @@ export const socketIo: System = {
   title: 'Socket.IO',
   settings: [
     'WebSocket alone, no compression; a room for each topic; Node with the arguments that the gateway has',
+    `the first request of a session is not kept (${DOCUMENTATION}/memory-usage); its default engine \`ws\`: eiows and µWebSockets.js, which the same page compares, are native code and were not measured`,
     'no token is checked, and there is no limit',
     'an endpoint that emits the events of a body, in the process of the server, because it has no API of its own',
     'storm: `connectionStateRecovery`, which is off by default',
   ],
   notPromised: [
-    `that an event arrives: at most once, and the server keeps none for who is away; ${DOCUMENTATION}/delivery-guarantees`,
-    `with \`connectionStateRecovery\`: that it succeeds, so that state has to be synchronized all the same; it restores one session for two minutes by default, in the memory of one process; ${DOCUMENTATION}/connection-state-recovery`,
-    `that an event which was emitted is stored: it has no store; ${DOCUMENTATION}/tutorial/handling-disconnections`,
+    `that an event arrives: at most once, and the server has no buffer for who is away (${DOCUMENTATION}/delivery-guarantees)`,
+    `with \`connectionStateRecovery\`, that it succeeds: it "will not always be successful", and state has to be synchronized all the same; it keeps what was missed for two minutes by default, in the memory of one process (${DOCUMENTATION}/connection-state-recovery)`,
+    `durability or a history: the server stores no event (${DOCUMENTATION}/tutorial/handling-disconnections)`,
+    'to tell what was missed: a client learns whether its session was recovered',
   ],
   without: (caseName) => {
     return caseName === 'publish' ? 'it has no API to publish with' : undefined;

@@ -14,8 +14,10 @@ function tidemark(transport: 'websocket' | 'sse'): System {
       'NATS with file storage and its default `sync_interval` of two minutes; ingest, gateway, replay and NATS run, as with `npm start`',
     ],
     notPromised: [
-      'an event that NATS has acknowledged survives the end of its process, but a power cut only with `sync_interval: always` or replicas on other machines (README.md, "It does not promise")',
+      'that what was acknowledged survives a power cut: it survives the end of any process, but NATS syncs to disk every two minutes unless `sync_interval: always` is set or the stream has replicas on other machines (README.md)',
       'an order between publishers beyond that of the stream (README.md)',
+      'more depth than the stream and the archive hold: a `gap` tells what is not delivered (README.md)',
+      'effects in a consumer that happen exactly once (README.md)',
     ],
     without: (caseName) => {
       return isSse && caseName === 'publish'
