@@ -56,16 +56,7 @@ async function test() {
   await setUp(console.log);
   const { newest, oldest } = await provideTestServers(process.env, console.log);
 
-  const jaeger = await provideJaeger(process.env, console.log);
-  if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
-  else
-    console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
-
-  if (all) {
-    const centrifugo = await provideCentrifugo(process.env, console.log);
-    if (centrifugo) process.env.TIDEMARK_CENTRIFUGO_BIN = centrifugo;
-    else console.error('\ntidemark: The test of the comparison with Centrifugo is SKIPPED.');
-  }
+  await providePrograms(all === true);
   if (all || asksForClients(given)) {
     Object.assign(process.env, await provideClients(process.env, console.log));
   }
@@ -96,6 +87,22 @@ async function test() {
   for (const line of unsteady) console.log(`unsteady: ${line}`);
   for (const line of failed) console.log(`failed: ${line}`);
   console.log(format(counts));
+}
+
+/**
+ * Programs that some tests need. Without one these are skipped, and it is said.
+ *
+ * @param {boolean} all whether the tests that take long run too
+ */
+async function providePrograms(all) {
+  const jaeger = await provideJaeger(process.env, console.log);
+  if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
+  else
+    console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
+  if (!all) return;
+  const centrifugo = await provideCentrifugo(process.env, console.log);
+  if (centrifugo) process.env.TIDEMARK_CENTRIFUGO_BIN = centrifugo;
+  else console.error('\ntidemark: The test of the comparison with Centrifugo is SKIPPED.');
 }
 
 /**
