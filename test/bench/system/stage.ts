@@ -108,13 +108,6 @@ export class Stage {
     return { transport: 'websocket', host: '127.0.0.1', port, token, epoch } as const;
   }
 
-  /** The last sequence that the stream has. */
-  async lastSequence(): Promise<number> {
-    return (await jetstreamManager(this.#link.connection)).streams
-      .info(STREAM_NAME)
-      .then(({ state }) => state.last_seq);
-  }
-
   /** Waits until the gateway has received the stream up to that sequence. */
   async untilHead(gateway: ServiceProcess, sequence: number): Promise<void> {
     const deadlineMs = Date.now() + HEAD_TIMEOUT_MS;
@@ -145,8 +138,15 @@ export class Stage {
     }
   }
 
-  startIngest(): Promise<ServiceProcess> {
-    return this.#startService('ingest');
+  /** @param options whether it is what the case measures */
+  startIngest(env: GatewayEnvironment = {}, { profiled = false } = {}): Promise<ServiceProcess> {
+    return this.#startService('ingest', env, profiled ? this.#profileFolder : undefined);
+  }
+
+  /** The messages that the stream holds. */
+  async storedMessages(): Promise<number> {
+    const { streams } = await jetstreamManager(this.#link.connection);
+    return (await streams.info(STREAM_NAME)).state.messages;
   }
 
   startLoad(): Promise<Worker<LoadCommands>> {

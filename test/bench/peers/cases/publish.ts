@@ -1,4 +1,5 @@
 import type { Values } from '../../cases/bench-case.ts';
+import { Unverified } from '../../system/measurement.ts';
 import type { Arena } from '../arena.ts';
 import { type ComparisonCase, circumstances, EVENT_BYTES } from './comparison-case.ts';
 
@@ -11,7 +12,7 @@ const TOPICS = { prefix: 'publish', audiences: PUBLISHERS, topicsEach: 1 };
 export const publish: ComparisonCase = {
   name: 'publish',
   title: `publish over HTTP, ${PUBLISHERS} requests at once`,
-  method: `${PUBLISHERS} connections, each on a topic of its own with one request at a time, for ${SECONDS} s after ${WARM_UP_SECONDS} s that do not count: one event of ${EVENT_BYTES} bytes in each, and then ${BATCH} in each. Every answer must say that its events were taken. No client listens.`,
+  method: `${PUBLISHERS} connections, each on a topic of its own with one request at a time, for ${SECONDS} s after ${WARM_UP_SECONDS} s that do not count: one event of ${EVENT_BYTES} bytes in each, and then ${BATCH} in each. Every answer must say that its events were taken, and the stream must hold exactly as many more as were acknowledged. No client listens.`,
   rows: [
     { value: 'singlePerSecond', text: 'single events', unit: '/s', better: 'higher' },
     { value: 'singleP99Ms', text: 'single events, p99', unit: 'ms', better: 'lower' },
@@ -71,10 +72,15 @@ async function flood(
     batch,
   };
   await publisher.call('flood', { ...plan, seconds: WARM_UP_SECONDS / shorter });
+  const storedBefore = await system.stored?.();
   const used = arena.measure();
   const report = await publisher.call('flood', { ...plan, seconds: SECONDS / shorter });
   const spent = used();
   const { events, p50Ms, p99Ms, startedUs, endedUs } = report;
+  const stored = ((await system.stored?.()) ?? 0) - (storedBefore ?? 0);
+  if (storedBefore !== undefined && stored !== events) {
+    throw new Unverified(`${events} events were acknowledged, and ${stored} were stored`);
+  }
   return {
     perSecond: (events * 1e6) / (endedUs - startedUs),
     p50Ms,

@@ -19,6 +19,8 @@ export interface RunningSystem {
   readonly serving: readonly number[];
   /** All other processes of the system by name, such as its broker. Their children count too. */
   readonly others: Readonly<Record<string, readonly number[]>>;
+  /** The events that it has stored, where it stores any. */
+  stored?(): Promise<number>;
   /** Resolves when clients that come back find all that was published. */
   settled(): Promise<void>;
   stop(): Promise<void>;

@@ -1,5 +1,14 @@
+import { INGEST_API } from '@tidemark/config';
+import { NATS_PASSWORD } from '../../../support/nats-server.ts';
 import { LIMITS_FOR_ONE_CLIENT, Stage } from '../../system/stage.ts';
 import type { RunningSystem, System } from './system.ts';
+
+/** As with `npm start`: ingest is in an account of its own, which costs NATS more. */
+const INGEST_ACCOUNT = {
+  TIDEMARK_NATS_USER: 'tidemark-ingest',
+  TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
+  TIDEMARK_NATS_API_PREFIX: INGEST_API,
+};
 
 export const tidemarkWebSocket = tidemark('websocket');
 export const tidemarkSse = tidemark('sse');
@@ -33,14 +42,16 @@ async function start(transport: 'websocket' | 'sse'): Promise<RunningSystem> {
   try {
     const replay = await stage.startReplay();
     const gateway = await stage.startGateway();
-    const ingest = await stage.startIngest();
+    const ingest = await stage.startIngest(INGEST_ACCOUNT);
     return {
       access: { ...stage.clientPlan(gateway.port), transport },
       target: { api: 'tidemark', host: '127.0.0.1', port: ingest.port, secret: stage.token },
       serving: [gateway.pid],
       others: { nats: [stage.nats.pid], ingest: [ingest.pid], replay: [replay.pid] },
+      stored: () => stage.storedMessages(),
       async settled() {
-        const last = await stage.lastSequence();
+        // Nothing leaves the stream, so that it holds as many as its last sequence says.
+        const last = await stage.storedMessages();
         await stage.untilHead(gateway, last);
         await stage.untilProjected(replay, last);
       },
