@@ -1,4 +1,4 @@
-import { laneOf } from '../wire/lanes.ts';
+import { seriesOf } from '../wire/series.ts';
 import { CentrifugoReader } from './centrifugo-reader.ts';
 import { type ClientOptions, request, SocketClient, UPGRADE } from './socket-client.ts';
 
@@ -53,8 +53,8 @@ export class CentrifugoClient extends SocketClient {
   }
 
   override onEvent(offset: number, counter: number, timeUs: number): void {
-    // The topics of a client take turns in the lanes.
-    this.#offsets[laneOf(counter) % this.#channels.length] = offset;
+    // The topics of a client take turns in the series.
+    this.#offsets[seriesOf(counter) % this.#channels.length] = offset;
     super.onEvent(offset, counter, timeUs);
   }
 

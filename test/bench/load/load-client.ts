@@ -1,14 +1,14 @@
 import { parseCursor } from '@tidemark/protocol';
 import { nowUs } from '../wire/clock.ts';
-import { laneOf, numberIn } from '../wire/lanes.ts';
+import { numberIn, seriesOf } from '../wire/series.ts';
 import type { Listener } from './wire-reader.ts';
 
 /**
  * How a client proves that no event is missing. `sequence`: stream sequences have no holes, because every
  * event of the stream is for the client. `counter`: the publisher counts the events of each client.
- * `lanes`: so does each of several publishers, on each topic.
+ * `series`: so does each of several publishers, on each topic.
  */
-export type Check = 'sequence' | 'counter' | 'lanes';
+export type Check = 'sequence' | 'counter' | 'series';
 
 /** State that all clients of one process share and write. */
 export interface Shared {
@@ -41,7 +41,7 @@ export abstract class LoadClient implements Listener {
   protected readonly shared: Shared;
   #sequence = 0;
   #counter = 0;
-  readonly #lanes: number[] = [];
+  readonly #series: number[] = [];
 
   constructor(index: number, shared: Shared) {
     this.index = index;
@@ -57,8 +57,8 @@ export abstract class LoadClient implements Listener {
     const { shared } = this;
     if (shared.check === 'sequence') {
       if (sequence !== this.#sequence + 1) this.#outOfOrder('sequence', this.#sequence, sequence);
-    } else if (shared.check === 'lanes') {
-      this.#checkLane(counter);
+    } else if (shared.check === 'series') {
+      this.#checkSeries(counter);
     } else {
       if (counter !== this.#counter + 1) this.#outOfOrder('counter', this.#counter, counter);
       this.#counter = counter;
@@ -99,12 +99,12 @@ export abstract class LoadClient implements Listener {
     this.stages.openedUs = nowUs();
   }
 
-  #checkLane(counter: number): void {
-    const lane = laneOf(counter);
+  #checkSeries(counter: number): void {
+    const series = seriesOf(counter);
     const number = numberIn(counter);
-    const before = this.#lanes[lane] ?? 0;
-    if (number !== before + 1) this.#outOfOrder(`in lane ${lane}`, before, number);
-    this.#lanes[lane] = number;
+    const before = this.#series[series] ?? 0;
+    if (number !== before + 1) this.#outOfOrder(`in series ${series}`, before, number);
+    this.#series[series] = number;
   }
 
   #outOfOrder(what: string, before: number, now: number): void {

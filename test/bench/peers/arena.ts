@@ -58,7 +58,7 @@ export class Arena {
     return {
       ...this.system.access,
       timed: false,
-      check: 'lanes',
+      check: 'series',
       until: 'liveUs',
       timeoutMs: 120_000,
       ...plan,

@@ -11,7 +11,7 @@ import {
   stamp,
   stampText,
 } from '../wire/event-layout.ts';
-import { laneOf, numberIn } from '../wire/lanes.ts';
+import { numberIn, seriesOf } from '../wire/series.ts';
 import { HttpConnection, parseAnswer } from './http-connection.ts';
 import { RequestLoad } from './request-load.ts';
 
@@ -75,7 +75,7 @@ test('event as text: is the same as in bytes', () => {
   expect(stampText(layOutText('some.topic', 300), at)).toBe(bytes);
 });
 
-test('request load: several publishers: each audience gets its events of a lane in order', async () => {
+test('request load: several publishers: each audience gets its events of a series in order', async () => {
   requests.length = 0;
   const load = new RequestLoad();
   const report = await load.publish({
@@ -91,9 +91,9 @@ test('request load: several publishers: each audience gets its events of a lane 
   for (const [, body] of requests) {
     for (const { topic, data } of JSON.parse(body)) {
       const counter = readDigits(Buffer.from(JSON.stringify(data)), COUNTER_AT, COUNTER_DIGITS);
-      const lane = `${topic} ${laneOf(counter)}`;
-      expect(numberIn(counter)).toBe((last.get(lane) ?? 0) + 1);
-      last.set(lane, numberIn(counter));
+      const series = `${topic} ${seriesOf(counter)}`;
+      expect(numberIn(counter)).toBe((last.get(series) ?? 0) + 1);
+      last.set(series, numberIn(counter));
     }
   }
   // A topic belongs to one publisher, and half of the audience's events are on it.

@@ -1,6 +1,6 @@
 import { serveCommands } from '../system/commands.ts';
 import { type HttpPlan, post } from './http-publisher.ts';
-import { type AmountPlan, type PacePlan, RequestLoad, type TimePlan } from './request-load.ts';
+import { type AmountPlan, type RatePlan, RequestLoad, type TimePlan } from './request-load.ts';
 import { type PublishPlan, StreamPublisher } from './stream-publisher.ts';
 
 /** The process that publishes the events of a case. */
@@ -19,7 +19,7 @@ const commands = {
   // By the API of any system.
   restartRequests: (_: object) => requests.restart(),
   publishRequests: (plan: AmountPlan) => requests.publish(plan),
-  paceRequests: (plan: PacePlan) => requests.pace(plan),
+  requestsAtRate: (plan: RatePlan) => requests.atRate(plan),
   flood: (plan: TimePlan) => requests.flood(plan),
 };
 export type PublisherCommands = typeof commands;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowUs } from '../wire/clock.ts';
 import { layOutText, stampText, type TextTemplate } from '../wire/event-layout.ts';
-import { laneCounter } from '../wire/lanes.ts';
+import { seriesCounter } from '../wire/series.ts';
 import { type TopicPlan, topicOf } from '../wire/topics.ts';
 import { HttpConnection } from './http-connection.ts';
 import { encodeRequest, faultIn, type HttpTarget, type TopicEvent } from './http-target.ts';
@@ -30,7 +30,7 @@ export interface TimePlan extends LoadPlan {
 }
 
 /** Sends so many requests in a second, each at its own time, whether earlier ones are answered or not. */
-export interface PacePlan extends LoadPlan {
+export interface RatePlan extends LoadPlan {
   readonly perSecond: number;
   readonly requests: number;
 }
@@ -41,12 +41,12 @@ export interface RequestReport {
   readonly events: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** By how much the latest request of a paced plan was late. */
+  /** By how much the latest request of a plan with a rate was late. */
   readonly lateMaxMs: number;
   readonly cpuMs: number;
 }
 
-/** Publishes over HTTP by the API of any system. Events have lanes (`wire/lanes.ts`). */
+/** Publishes over HTTP by the API of any system. Events have series (`wire/series.ts`). */
 export class RequestLoad {
   readonly #counters = new Map<number, number>();
   readonly #templates = new Map<string, TextTemplate>();
@@ -79,7 +79,7 @@ export class RequestLoad {
     return this.#run(plan, () => () => (nowUs() < endUs ? plan.batch : 0));
   }
 
-  pace(plan: PacePlan): Promise<RequestReport> {
+  atRate(plan: RatePlan): Promise<RequestReport> {
     const { perSecond, requests } = plan;
     let next = 0;
     const startUs = nowUs();
@@ -162,11 +162,11 @@ export class RequestLoad {
       template = layOutText(topic, eventBytes);
       this.#templates.set(topic, template);
     }
-    const lane = at.publisher * topics.topicsEach + index;
-    const key = at.audience * 1000 + lane;
+    const series = at.publisher * topics.topicsEach + index;
+    const key = at.audience * 1000 + series;
     const number = (this.#counters.get(key) ?? 0) + 1;
     this.#counters.set(key, number);
-    const counter = laneCounter(lane, number);
+    const counter = seriesCounter(series, number);
     return { topic, json: stampText(template, { counter, timeUs: at.timeUs }) };
   }
 

@@ -8,8 +8,8 @@ export interface Row {
   readonly value: string;
   readonly text: string;
   readonly unit: string;
-  /** Which figure is the better one. */
-  readonly better: 'higher' | 'lower';
+  /** Which figure is the better one. If absent, it says nothing about the system. */
+  readonly better?: 'higher' | 'lower';
 }
 
 /** A case that is the same for every system. */

@@ -12,7 +12,7 @@ const TOPICS = { prefix: 'latency', audiences: 1, topicsEach: 1 };
 
 export const latency: ComparisonCase = {
   name: 'latency',
-  title: 'paced, 200 events/s over HTTP to 500 clients',
+  title: '200 events/s over HTTP to 500 clients',
   method: `${PER_SECOND} requests a second with one event each, each at its own time whether earlier ones are answered or not; latency from the moment of the request to the read in each of ${CLIENTS} clients, over every delivery of ${SECONDS} s, after ${WARM_UP_EVENTS} events that do not count.`,
   rows: [
     { value: 'p50Ms', text: 'publish to receive, p50', unit: 'ms', better: 'lower' },
@@ -28,10 +28,10 @@ export const latency: ComparisonCase = {
       arena.clients({ clients: CLIENTS, topics: TOPICS, eventBytes: EVENT_BYTES, timed: true }),
     );
     verify('opening', opened.faults);
-    const pace = async (requests: number) => {
+    const publishAtRate = async (requests: number) => {
       await load.call('expect', { events: requests });
       const used = arena.measure();
-      const paced = publisher.call('paceRequests', {
+      const published = publisher.call('requestsAtRate', {
         target: system.target,
         topics: TOPICS,
         eventBytes: EVENT_BYTES,
@@ -40,14 +40,14 @@ export const latency: ComparisonCase = {
         perSecond: PER_SECOND,
         requests,
       });
-      const { lateMaxMs } = await paced;
+      const { lateMaxMs } = await published;
       const spent = used();
       const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
       verify('receiving', received.faults);
       return { spent, lateMaxMs, latency: received.latency };
     };
-    await pace(WARM_UP_EVENTS);
-    const { spent, lateMaxMs, latency: summary } = await pace(PER_SECOND * (quick ? 3 : SECONDS));
+    await publishAtRate(WARM_UP_EVENTS);
+    const { spent, lateMaxMs, latency: summary } = await publishAtRate(PER_SECOND * (quick ? 3 : SECONDS));
     const { p50Ms, p99Ms, maxMs } = summary;
     return {
       p50Ms,

@@ -96,6 +96,7 @@ function cellFor(cells: readonly Cell[], caseName: string, system: System): Cell
 }
 
 function bestOf({ value, better }: Row, cells: readonly (Cell | undefined)[]): number {
+  if (better === undefined) return Number.NaN;
   const figures = cells.map((cell) => cell?.medians[value] ?? Number.NaN).filter(Number.isFinite);
   return better === 'higher' ? Math.max(...figures) : Math.min(...figures);
 }
