@@ -47,7 +47,11 @@ export const latency: ComparisonCase = {
       return { spent, lateMaxMs, latency: received.latency };
     };
     await publishAtRate(WARM_UP_EVENTS);
-    const { spent, lateMaxMs, latency: summary } = await publishAtRate(PER_SECOND * (quick ? 3 : SECONDS));
+    const {
+      spent,
+      lateMaxMs,
+      latency: summary,
+    } = await publishAtRate(PER_SECOND * (quick ? 3 : SECONDS));
     const { p50Ms, p99Ms, maxMs } = summary;
     return {
       p50Ms,
