@@ -1,4 +1,6 @@
 import { seriesOf } from '../wire/series.ts';
+import { type Command, encodeJson, encodeProtobuf } from './centrifugo-commands.ts';
+import { CentrifugoProtobufReader } from './centrifugo-protobuf-reader.ts';
 import { CentrifugoReader } from './centrifugo-reader.ts';
 import { type ClientOptions, request, SocketClient, UPGRADE } from './socket-client.ts';
 
@@ -22,8 +24,12 @@ interface Reply {
 const CONNECT_ID = 1;
 const FIRST_SUBSCRIBE_ID = 2;
 
+const PROTOBUF = 'Sec-WebSocket-Protocol: centrifuge-protobuf';
+/** A command without a content, which answers a ping. */
+const PROTOBUF_PONG = Buffer.from([0]);
+
 /**
- * A client of Centrifugo's JSON protocol over WebSocket. Like the client libraries it connects first, and
+ * A client of Centrifugo's JSON or Protobuf protocol over WebSocket. Like the client libraries it connects first, and
  * then subscribes to all channels in one frame.
  */
 export class CentrifugoClient extends SocketClient {
@@ -33,10 +39,12 @@ export class CentrifugoClient extends SocketClient {
   #subscribed = 0;
 
   constructor(options: ClientOptions) {
-    const { eventBytes, namespace, timed } = options.plan;
+    const { eventBytes, namespace, protobuf, timed } = options.plan;
     const channels = options.topics.map((topic) => (namespace ? `${namespace}:${topic}` : topic));
     const channelBytes = channels[0]?.length ?? 0;
-    super(options, request('/connection/websocket', UPGRADE), (listener) => {
+    const headers = protobuf ? [...UPGRADE, PROTOBUF] : UPGRADE;
+    super(options, request('/connection/websocket', headers), (listener) => {
+      if (protobuf) return new CentrifugoProtobufReader(listener, { timed });
       return new CentrifugoReader(listener, { timed, eventBytes, channelBytes });
     });
     this.#channels = channels;
@@ -61,7 +69,7 @@ export class CentrifugoClient extends SocketClient {
   onHead(head: string): void {
     this.opened(head, 101);
     const { token } = this.options.plan;
-    this.socket.sendText(JSON.stringify({ id: CONNECT_ID, connect: { token } }));
+    this.#send([{ id: CONNECT_ID, connect: { token } }]);
     this.options.onChange(this);
   }
 
@@ -70,17 +78,18 @@ export class CentrifugoClient extends SocketClient {
     const places: readonly Place[] = after === undefined ? [] : JSON.parse(after);
     const commands = this.#channels.map((channel, index) => {
       const place = places[index];
-      return JSON.stringify({
+      return {
         id: FIRST_SUBSCRIBE_ID + index,
         subscribe: { channel, ...(place && { recover: true, ...place }) },
-      });
+      };
     });
-    this.socket.sendText(commands.join('\n'));
+    this.#send(commands);
   }
 
   onControl(text: string): void {
     if (text === '{}') {
-      this.socket.sendText('{}');
+      if (this.options.plan.protobuf) this.socket.sendBinary(PROTOBUF_PONG);
+      else this.socket.sendText('{}');
       return;
     }
     const { id, error, connect, subscribe } = JSON.parse(text) as Reply;
@@ -92,6 +101,11 @@ export class CentrifugoClient extends SocketClient {
       this.onFault(text);
     }
     this.options.onChange(this);
+  }
+
+  #send(commands: readonly Command[]): void {
+    if (this.options.plan.protobuf) this.socket.sendBinary(encodeProtobuf(commands));
+    else this.socket.sendText(encodeJson(commands));
   }
 
   #onSubscribed(

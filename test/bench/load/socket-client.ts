@@ -19,6 +19,8 @@ export interface ClientPlan {
   readonly together?: boolean;
   /** Of Centrifugo: the namespace of the channels, whose settings they have. */
   readonly namespace?: string;
+  /** Of Centrifugo: whether its Protobuf protocol is spoken, in the place of JSON. */
+  readonly protobuf?: boolean;
   /** Of Socket.IO: whether the server has connection state recovery. */
   readonly recovers?: boolean;
 }

@@ -10,6 +10,8 @@ import {
 } from '@tidemark/protocol';
 import { expect, test } from 'vitest';
 import { layOut, stamp } from '../wire/event-layout.ts';
+import { encodeJson, encodeProtobuf } from './centrifugo-commands.ts';
+import { CentrifugoProtobufReader } from './centrifugo-protobuf-reader.ts';
 import { CentrifugoReader } from './centrifugo-reader.ts';
 import { SocketIoReader } from './socket-io-reader.ts';
 import { SseReader } from './sse-reader.ts';
@@ -32,7 +34,7 @@ function frame(text: string, opcode = 0x81): Buffer {
   header[0] = opcode;
   header[1] = short ? text.length : 126;
   if (!short) header.writeUInt16BE(text.length, 2);
-  return Buffer.concat([header, Buffer.from(text)]);
+  return Buffer.concat([header, Buffer.from(text, 'latin1')]);
 }
 
 /** Sequences of one and of two digits: what follows them moves. */
@@ -194,6 +196,82 @@ test('Centrifugo reader: bytes cut anywhere: every publication and reply once', 
     faults: [],
     pings: 0,
   });
+});
+
+/** A message of Protobuf from the numbers of its fields and their values. */
+function message(...fields: [number, number | string | Buffer][]): Buffer {
+  return Buffer.concat(
+    fields.map(([field, value]) => {
+      if (typeof value === 'number') return Buffer.from([field * 8, ...varint(value)]);
+      const bytes = Buffer.from(value);
+      return Buffer.concat([Buffer.from([field * 8 + 2, ...varint(bytes.length)]), bytes]);
+    }),
+  );
+}
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
+}
+
+function binaryFrame(...messages: Buffer[]): Buffer {
+  const text = messages.map((one) => Buffer.concat([Buffer.from(varint(one.length)), one]));
+  return frame(Buffer.concat(text).toString('latin1'), 0x82);
+}
+
+const pushed = (index: number, ...more: [number, number | string][]) => {
+  return message([4, message([2, CHANNEL], [4, message([4, event(index)], ...more)])]);
+};
+const published = [1, 2, 3].map((index): [number, Buffer] => {
+  return [7, message([4, event(index)], [6, index + 8])];
+});
+const subscribed = message([3, 1], [6, 'abcd'], ...published, [8, 1], [9, 11], [10, 1]);
+
+const protobufBytes = Buffer.concat([
+  Buffer.from(HEAD),
+  binaryFrame(message([1, 1], [5, message([1, 'client'], [7, 1])])),
+  binaryFrame(message([1, 2], [6, subscribed]), message([1, 300], [6, message([9, 5])])),
+  binaryFrame(Buffer.alloc(0)),
+  binaryFrame(pushed(4, [6, 12]), Buffer.alloc(0), pushed(5), pushed(6, [6, 1], [14, 'abcd'])),
+  binaryFrame(message([1, 4], [6, Buffer.alloc(0)]), message([1, 5], [2, message([1, 103])])),
+  binaryFrame(message([4, message([2, CHANNEL], [7, message([1, 2500])])])),
+]);
+
+test('Centrifugo reader, Protobuf: bytes cut anywhere: every publication and reply once', () => {
+  const told = (listener: Listener) => new CentrifugoProtobufReader(listener, { timed: true });
+  expectAnywhere(protobufBytes, told, {
+    heads: [HEAD],
+    events: counted([9, 10, 11, 12, 0, 1]),
+    controls: [
+      '{"id":1,"connect":{}}',
+      '{"id":2,"subscribe":{"epoch":"abcd","recovered":true,"offset":11}}',
+      '{"id":300,"subscribe":{"offset":5}}',
+      '{}',
+      '{}',
+      '{"id":4,"subscribe":{}}',
+      expect.stringContaining('"id":5,"error":'),
+      expect.stringContaining('"push":'),
+    ] as string[],
+    faults: [],
+    pings: 0,
+  });
+});
+
+test('commands of Centrifugo: in Protobuf: have the fields that they have in JSON', () => {
+  const subscribe = { channel: CHANNEL, recover: true, epoch: 'abcd', offset: 300 };
+  const commands = [
+    { id: 1, connect: { token: 'x'.repeat(200) } },
+    { id: 2, subscribe },
+  ];
+  expect(
+    encodeJson(commands)
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual(commands);
+  const expected = [
+    message([1, 1], [4, message([1, 'x'.repeat(200)])]),
+    message([1, 2], [5, message([1, CHANNEL], [3, 1], [6, 'abcd'], [7, 300])]),
+  ].flatMap((one) => [Buffer.from(varint(one.length)), one]);
+  expect(encodeProtobuf(commands)).toEqual(Buffer.concat(expected));
 });
 
 test('Centrifugo reader: an event of another length than announced: a fault', () => {
