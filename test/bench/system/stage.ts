@@ -29,10 +29,14 @@ const ONE_CLIENT_IS_ALL = {
   TIDEMARK_GATEWAY_MESSAGE_BYTES_PER_SECOND_MAX: '1000000000000',
   TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000000',
 };
 
 /** A tail with next to nothing, also where the gateway has filled it at its start: older events are read cold. */
 export const SHORT_TAIL = { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '1000' };
+
+/** The names of the limits that are raised. */
+export const LIMITS_FOR_ONE_CLIENT: readonly string[] = Object.keys(ONE_CLIENT_IS_ALL);
 
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
