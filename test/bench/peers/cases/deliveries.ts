@@ -74,8 +74,8 @@ export const narrow: ComparisonCase = {
     return deliver(arena, {
       clients,
       topics: { prefix: 'narrow', audiences: clients, topicsEach: 1 },
-      warmUp: 4,
-      events: quick ? 10 : 20,
+      warmUp: 3,
+      events: quick ? 6 : 12,
       settleMs: quick ? 0 : SETTLE_MS,
       isBounded: false,
     });

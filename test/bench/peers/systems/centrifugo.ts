@@ -46,7 +46,7 @@ export const centrifugo = describe({
 /** With what its documentation has for clients that come back, for speed, and for many connections. */
 export const centrifugoTuned = describe({
   name: 'centrifugo-tuned',
-  title: 'Centrifugo, tuned',
+  title: 'Centrifugo, recovery, tuned',
   isTuned: true,
   more: [
     `a namespace with \`history_size\` ${HISTORY_SIZE}, \`history_ttl\` 300s and \`force_recovery\` (${HISTORY_PAGE})`,
