@@ -14,6 +14,7 @@ import { UserWork } from './scheduling/user-work.ts';
 import { type ArchiveTier, ColdReads, type StreamTier } from './sources/cold-reads.ts';
 import { LastStarts } from './sources/last-starts.ts';
 import { StartResolver } from './sources/start-resolver.ts';
+import { TailFill } from './sources/tail-fill.ts';
 
 export interface CoreOptions {
   readonly stream: StreamTier;
@@ -73,6 +74,7 @@ export function createCore(options: CoreOptions): ConnectionContext {
   });
   return {
     log,
+    tailFill: new TailFill({ log, stream, clock }),
     hub,
     coldReads,
     starts,

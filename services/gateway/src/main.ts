@@ -150,6 +150,7 @@ runService({
       channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
       checks: {
         feed: () => feed?.reading ?? false,
+        tail: () => core.tailFill.settled,
         open: () => !registry.closing,
       },
     });

@@ -6,6 +6,7 @@ import type { SocketIoCommands } from '../peers/socket-io-server.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
 import { type GatewayEnvironment, Stage } from '../system/stage.ts';
+import { topicOf } from '../wire/topics.ts';
 import type { BenchCase, RunOptions, Values } from './bench-case.ts';
 
 const CLIENTS = 1000;
@@ -188,7 +189,11 @@ async function measureSocketIo({ quick }: RunOptions): Promise<number> {
     verify('opening Socket.IO', opened.faults);
     await load.call('expect', { events });
     const spent = await measure(server);
-    const emitted = server.call('emit', { events, eventBytes: EVENT_BYTES });
+    const emitted = server.call('emit', {
+      topic: topicOf(TOPICS, 0, 0),
+      events,
+      eventBytes: EVENT_BYTES,
+    });
     const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
     const { cpuSeconds } = await spent();
     await emitted;

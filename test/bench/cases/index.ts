@@ -10,13 +10,16 @@ import { last } from './last.ts';
 import { latency } from './latency.ts';
 import { narrow } from './narrow.ts';
 import { processes } from './processes.ts';
+import { publish } from './publish.ts';
 import { stalled } from './stalled.ts';
 import { steady } from './steady.ts';
 import { stormCold, stormTail } from './storm.ts';
+import { stormArchive, stormDefault, stormLarge, stormRestart, stormScan } from './storm-return.ts';
 
 /** In the order of the table. */
 export const cases: readonly BenchCase[] = [
   appends,
+  publish,
   fanOutWebSocket,
   fanOutSse,
   fanOutTraced,
@@ -27,6 +30,11 @@ export const cases: readonly BenchCase[] = [
   idleMemory,
   stormTail,
   stormCold,
+  stormDefault,
+  stormLarge,
+  stormRestart,
+  stormScan,
+  stormArchive,
   deep,
   client,
   last,

@@ -1,9 +1,11 @@
 import { serveCommands } from '../system/commands.ts';
 import { type HttpPlan, post } from './http-publisher.ts';
+import { type AmountPlan, type RatePlan, RequestLoad, type TimePlan } from './request-load.ts';
 import { type PublishPlan, StreamPublisher } from './stream-publisher.ts';
 
 /** The process that publishes the events of a case. */
 let stream: StreamPublisher | undefined;
+const requests = new RequestLoad();
 const commands = {
   async connect({ natsUrl }: { natsUrl: string }) {
     stream = await StreamPublisher.open(natsUrl);
@@ -14,6 +16,12 @@ const commands = {
     return stream.publish(plan);
   },
   post: (plan: HttpPlan) => post(plan),
+  // By the API of any system.
+  restartRequests: (_: object) => requests.restart(),
+  publishRequests: (plan: AmountPlan) => requests.publish(plan),
+  allowRequests: ({ events }: { events: number }) => requests.allow(events),
+  requestsAtRate: (plan: RatePlan) => requests.atRate(plan),
+  flood: (plan: TimePlan) => requests.flood(plan),
 };
 export type PublisherCommands = typeof commands;
 

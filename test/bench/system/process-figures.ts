@@ -12,6 +12,11 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
+/** A process with its children, theirs, and so on, as they are now. */
+export function processTree(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(processTree)];
+}
+
 /** Resident memory of a process. */
 export function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -30,7 +35,7 @@ export function machineCpuMs(): number {
 
 /** CPU time of a process, its children that are there now, and theirs. */
 export function familyCpuMs(pid = process.pid): number {
-  return childrenOf(pid).reduce((sum, child) => sum + familyCpuMs(child), cpuMs(pid));
+  return processTree(pid).reduce((sum, one) => sum + cpuMs(one), 0);
 }
 
 /** CPU time of the children of this process that run a program with that name. */
