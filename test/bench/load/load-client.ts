@@ -5,10 +5,10 @@ import type { Listener } from './wire-reader.ts';
 
 /**
  * How a client proves that no event is missing. `sequence`: stream sequences have no holes, because every
- * event of the stream is for the client. `counter`: the publisher counts the events of each client.
- * `series`: so does each of several publishers, on each topic.
+ * event of the stream is for the client. `counter`: the publisher counts the events of each client. `series`: so does each
+ * of several publishers, on each topic. `number`: only how many events came is compared.
  */
-export type Check = 'sequence' | 'counter' | 'series';
+export type Check = 'sequence' | 'counter' | 'series' | 'number';
 
 /** State that all clients of one process share and write. */
 export interface Shared {
@@ -57,9 +57,10 @@ export abstract class LoadClient implements Listener {
     const { shared } = this;
     if (shared.check === 'sequence') {
       if (sequence !== this.#sequence + 1) this.#outOfOrder('sequence', this.#sequence, sequence);
+      this.#sequence = sequence;
     } else if (shared.check === 'series') {
       this.#checkSeries(counter);
-    } else {
+    } else if (shared.check === 'counter') {
       if (counter !== this.#counter + 1) this.#outOfOrder('counter', this.#counter, counter);
       this.#counter = counter;
     }

@@ -10,6 +10,8 @@ export interface ClientPlan {
   readonly host: string;
   readonly port: number;
   readonly token: string;
+  /** The tokens of the clients in turn, in the place of `token`. */
+  readonly tokens?: readonly string[];
   readonly epoch: string;
   readonly eventBytes: number;
   /** Whether latencies are read from the events. */
@@ -17,6 +19,8 @@ export interface ClientPlan {
   readonly check: Check;
   /** Whether WebSocket clients subscribe only when all handshakes have been answered. */
   readonly together?: boolean;
+  /** Whether WebSocket clients have a subscription for each topic, and not one for all. */
+  readonly apart?: boolean;
   /** Of Centrifugo: the namespace of the channels, whose settings they have. */
   readonly namespace?: string;
   /** Of Centrifugo: whether its Protobuf protocol is spoken, in the place of JSON. */

@@ -26,6 +26,10 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
+function tokenOf({ plan: { token, tokens = [] }, index }: ClientOptions): string {
+  return tokens[index % tokens.length] ?? token;
+}
+
 /** What the clients of both transports of the gateway share: their position is a cursor. */
 abstract class GatewayClient extends SocketClient {
   get position(): string {
@@ -34,8 +38,10 @@ abstract class GatewayClient extends SocketClient {
 }
 
 class WebSocketClient extends GatewayClient {
+  #catchingUp = 0;
+
   constructor(options: ClientOptions) {
-    const { token } = options.plan;
+    const token = tokenOf(options);
     const headers = [
       ...UPGRADE,
       `Sec-WebSocket-Protocol: ${SUBPROTOCOL}`,
@@ -56,24 +62,31 @@ class WebSocketClient extends GatewayClient {
   }
 
   override subscribe(): void {
-    const { topics, after } = this.options;
-    this.socket.sendText(
-      JSON.stringify({ type: 'subscribe', id: 's', topics, ...(after && { after }) }),
-    );
+    const { topics, after, plan } = this.options;
+    const sets = plan.apart ? topics.map((topic) => [topic]) : [topics];
+    this.#catchingUp = sets.length;
+    for (const [index, set] of sets.entries()) {
+      const more = after !== undefined && { after };
+      this.socket.sendText(
+        JSON.stringify({ type: 'subscribe', id: `s${index}`, topics: set, ...more }),
+      );
+    }
   }
 
   onControl(text: string): void {
     const message = JSON.parse(text);
     if (message.type === 'subscribed') this.begin(message.cursor);
-    else if (message.type === 'live') this.live();
-    else if (message.type === 'gap' || message.type === 'error') this.onFault(text);
+    else if (message.type === 'live') {
+      this.#catchingUp--;
+      if (this.#catchingUp === 0) this.live();
+    } else if (message.type === 'gap' || message.type === 'error') this.onFault(text);
     this.options.onChange(this);
   }
 }
 
 class SseClient extends GatewayClient {
   constructor(options: ClientOptions) {
-    const { token } = options.plan;
+    const token = tokenOf(options);
     const query = new URLSearchParams({ topics: options.topics.join(',') });
     if (options.after !== undefined) query.set('after', options.after);
     const headers = ['Accept: text/event-stream', `Authorization: Bearer ${token}`];

@@ -68,7 +68,7 @@ export function readDigits(bytes: Buffer, at: number, digits: number): number {
   return value;
 }
 
-function writeDigits(bytes: Buffer, at: number, digits: number, value: number): void {
+export function writeDigits(bytes: Buffer, at: number, digits: number, value: number): void {
   let rest = value;
   for (let index = at + digits - 1; index >= at; index--) {
     const next = Math.floor(rest / 10);
