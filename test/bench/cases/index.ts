@@ -7,7 +7,7 @@ import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
 import { idleMemory } from './idle-memory.ts';
 import { inbox } from './inbox.ts';
 import { last } from './last.ts';
-import { latency } from './latency.ts';
+import { latency, latencyWide, latencyWideSse } from './latency.ts';
 import { narrow } from './narrow.ts';
 import { stalled } from './stalled.ts';
 import { steady } from './steady.ts';
@@ -22,6 +22,8 @@ export const cases: readonly BenchCase[] = [
   steady,
   narrow,
   latency,
+  latencyWide,
+  latencyWideSse,
   idleMemory,
   stormTail,
   stormCold,

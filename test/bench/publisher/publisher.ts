@@ -1,9 +1,11 @@
 import { serveCommands } from '../system/commands.ts';
 import { type HttpPlan, post } from './http-publisher.ts';
 import { type PublishPlan, StreamPublisher } from './stream-publisher.ts';
+import type { StreamWatch } from './stream-watch.ts';
 
 /** The process that publishes the events of a case. */
 let stream: StreamPublisher | undefined;
+let watch: StreamWatch | undefined;
 const commands = {
   async connect({ natsUrl }: { natsUrl: string }) {
     stream = await StreamPublisher.open(natsUrl);
@@ -14,6 +16,14 @@ const commands = {
     return stream.publish(plan);
   },
   post: (plan: HttpPlan) => post(plan),
+  /** Watches the stream from now on. */
+  async watch(_: object) {
+    watch = await stream?.watch();
+  },
+  watched(_: object) {
+    if (!watch) throw new Error('Nobody watches the stream.');
+    return watch.stop();
+  },
 };
 export type PublisherCommands = typeof commands;
 
