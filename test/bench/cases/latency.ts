@@ -1,4 +1,5 @@
 import type { Transport } from '../load/transports.ts';
+import type { BareLoopCommands } from '../peers/bare-loop.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
 import { cpuMs } from '../system/process-figures.ts';
@@ -61,9 +62,14 @@ function latencyCase(variant: Variant): BenchCase {
     name,
     title: `latency at ${PER_SECOND} events/s, ${clients} ${over} clients, HTTP post to client`,
     sockets: clients,
-    method: `${PER_SECOND} posts a second to ingest, each at its own time whether earlier ones are answered or not; latency from the moment of the request to the read in each of ${clients} ${over} clients, over every delivery, after ${WARM_UP_EVENTS} events that do not count. From the request too: its answer, the time that NATS stamps on the event, its arrival at a bare consumer of the stream, and the first, the median and the last client that has it.`,
+    method: `${PER_SECOND} posts a second to ingest, each at its own time whether earlier ones are answered or not; latency from the moment of the request to the read in each of ${clients} ${over} clients, over every delivery, after ${WARM_UP_EVENTS} events that do not count. From the request too: its answer, the time that NATS stamps on the event, its arrival at a bare consumer of the stream, and the first, the median and the last client that has it. The floor is what a process adds that holds bare sockets, writes a frame of the same length to each at the same rate, and does nothing else; its latency begins with the first of those writes.`,
     targets,
-    run: (options) => measureLatency(variant, options),
+    async run(options) {
+      return {
+        ...(await measureLatency(variant, options)),
+        ...(await measureFloor(clients, options)),
+      };
+    },
   };
 }
 
@@ -135,6 +141,42 @@ async function measureLatency(
       otherCores,
       loadAverage,
     };
+  } finally {
+    await stage.close();
+  }
+}
+
+/** The part of all this that the writes and the load take, whatever makes the events. */
+async function measureFloor(clients: number, options: RunOptions): Promise<Values> {
+  const stage = await Stage.open(options);
+  try {
+    const file = new URL('../peers/bare-loop.ts', import.meta.url);
+    const bare = await stage.startWorker<BareLoopCommands>(file);
+    const { port } = await bare.call('listen', {});
+    const load = await stage.startLoad();
+    const opened = await load.call('open', {
+      ...stage.clientPlan(port),
+      eventBytes: EVENT_BYTES,
+      timed: true,
+      check: 'counter',
+      spread: true,
+      clients,
+      topics: TOPICS,
+      until: 'liveUs',
+      timeoutMs: TIMEOUT_MS,
+    });
+    verify('opening the floor', opened.faults);
+    const rounds = PER_SECOND * (options.quick ? 5 : 10);
+    await load.call('expect', { events: rounds });
+    const spent = await measure({ pid: bare.pid });
+    const written = bare.call('pace', { rounds, eventBytes: EVENT_BYTES, perSecond: PER_SECOND });
+    const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
+    const { cpuSeconds } = await spent();
+    await written;
+    verify('receiving the floor', received.faults);
+    const { p50Ms, p99Ms } = received.latency;
+    const floorCpuMsPerEvent = (cpuSeconds * 1000) / rounds;
+    return { floorP50Ms: p50Ms, floorP99Ms: p99Ms, floorCpuMsPerEvent };
   } finally {
     await stage.close();
   }

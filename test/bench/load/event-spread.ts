@@ -1,4 +1,4 @@
-import { percentiles, type Percentiles } from '../report/percentiles.ts';
+import { type Percentiles, percentiles } from '../report/percentiles.ts';
 
 /** When the first, the median and the last client had an event, over all events. */
 export interface SpreadSummary {
@@ -36,7 +36,9 @@ export class EventSpread {
       return this.#us.subarray(start, start + count).sort();
     }).filter(({ length }) => length > 0);
     const at = (share: number) => {
-      return percentiles(rows.map((row) => row[Math.floor((row.length - 1) * share)] ?? Number.NaN));
+      return percentiles(
+        rows.map((row) => row[Math.floor((row.length - 1) * share)] ?? Number.NaN),
+      );
     };
     return { first: at(0), median: at(0.5), last: at(1) };
   }

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { percentiles, type Percentiles } from '../report/percentiles.ts';
+import { type Percentiles, percentiles } from '../report/percentiles.ts';
 import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
 import { topicOf } from '../wire/topics.ts';

@@ -1,6 +1,6 @@
 import { AckPolicy, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsLink, STREAM_NAME } from '@tidemark/nats';
-import { percentiles, type Percentiles } from '../report/percentiles.ts';
+import { type Percentiles, percentiles } from '../report/percentiles.ts';
 import { nowUs } from '../wire/clock.ts';
 import { readDigits, TIME_AT, TIME_DIGITS } from '../wire/event-layout.ts';
 
