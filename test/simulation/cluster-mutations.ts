@@ -67,7 +67,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     mistake: 'does not try an append again that the stream cannot decide yet',
     part: 'libs/nats',
     file: 'appender.ts',
-    text: "if (refusal === 'in_process' && (await budget.pause())) continue;",
+    text: "if (refusal === 'in_process' && (await budget.pause())) return;",
     replacement: '',
     test: 'event-appender.test.ts',
   },

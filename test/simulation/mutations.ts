@@ -279,6 +279,26 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'return entry ? entry.sequence - 1 : this.#head;',
   },
   {
+    mistake: 'does not look for expiry after a block of a fill',
+    file: 'sources/tail-fill.ts',
+    text: 'Math.max(start, firstSequence - 1)',
+    replacement: 'Math.max(start, before.firstSequence - 1)',
+    test: 'sources/tail-fill.test.ts',
+  },
+  {
+    mistake: 'goes on with a fill below a tail that has begun anew',
+    file: 'sources/tail-fill.ts',
+    text: ' || tail.floor !== below',
+    replacement: '',
+  },
+  {
+    mistake: 'compares the stream with what was filled in later',
+    file: 'log/tail.ts',
+    text: 'return Math.max(this.#floor, this.#followedAfter);',
+    replacement: 'return this.#floor;',
+    test: 'log/tail.test.ts',
+  },
+  {
     mistake: 'does not look for expiry after a cold read',
     file: 'sources/cold-reads.ts',
     text: 'after.epoch === query.epoch && query.after + 1 >= after.firstSequence;',

@@ -12,6 +12,7 @@ export * from './hosts.ts';
 export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
+export * from './other-processes.ts';
 export type { OpenPage } from './pages.ts';
 export type { ProgressLimits, ProgressOptions } from './progress.ts';
 export { type PublicFile, publicFile } from './public-file.ts';

@@ -2,6 +2,7 @@ import { Shares } from '@tidemark/fairness';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+import { NO_OTHERS, type OtherProcesses } from './other-processes.ts';
 
 /** A keyed rate: bounds how often each key may do something in a second. */
 export interface Rate {
@@ -71,8 +72,9 @@ export interface LimitOptions {
 }
 
 /**
- * The limits of one process, by name. Each process counts for itself, because a limit protects the
- * process and must hold while NATS is away.
+ * The limits of one process, by name. They count what comes to this host and not what comes to others, because a
+ * limit protects the host and must hold while NATS is away. Rates and semaphores are shared with the other
+ * processes of the service on the host; a budget is of this process alone.
  *
  * @example
  * const rate = limits.rate('tickets_per_second', { max: 10, of: 'tickets of one user' });
@@ -84,7 +86,10 @@ export class Limits {
   readonly #held = new Map<string, number>();
   readonly #shown: (() => Readonly<Record<string, number>>)[] = [];
 
-  constructor(metrics: Metrics) {
+  readonly #others: OtherProcesses;
+
+  constructor(metrics: Metrics, others: OtherProcesses = NO_OTHERS) {
+    this.#others = others;
     metrics.gaugeBy(
       { name: 'limits_held', help: 'How much of a named limit is in use.', label: 'limit' },
       () => Object.assign({}, Object.fromEntries(this.#held), ...this.#shown.map((read) => read())),
@@ -106,9 +111,10 @@ export class Limits {
 
   /** Creates a rate. A key that does nothing for a second takes no memory. */
   rate(limit: string, { max, of }: LimitOptions): Rate {
-    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    const limiter = this.#createLimiter(limit, max);
     return {
       consume: async (key, count = 1) => {
+        this.#others.tellUsed(limit, key, count);
         try {
           await limiter.consume(key, count);
         } catch (reason) {
@@ -123,7 +129,7 @@ export class Limits {
 
   /** Creates a rate of failures. A key without a failure for a second takes no memory. */
   failures(limit: string, { max, of }: LimitOptions): Failures {
-    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    const limiter = this.#createLimiter(limit, max);
     return {
       check: async (key) => {
         const failed = await limiter.get(key);
@@ -134,8 +140,16 @@ export class Limits {
       note: async (key) => {
         // Requests that were under way together may go beyond the maximum.
         await limiter.penalty(key);
+        this.#others.tellUsed(limit, key, 1);
       },
     };
+  }
+
+  /** Counts what this process uses of a rate, and what the others have used. */
+  #createLimiter(limit: string, max: number): RateLimiterMemory {
+    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    this.#others.onUsed(limit, (key, count) => void limiter.penalty(key, count));
+    return limiter;
   }
 
   /** Creates a budget. A user who holds nothing takes no memory. */
@@ -177,22 +191,25 @@ export class Limits {
     const taken = new Map<string, number>();
     const addHeld = (count: number) => this.#held.set(limit, (this.#held.get(limit) ?? 0) + count);
     addHeld(0);
+    const others = this.#others;
     return {
       acquire: (key, count = 1) => {
         const before = taken.get(key) ?? 0;
-        if (before + count > max) {
+        if (before + count + others.heldElsewhere(limit, key) > max) {
           this.hit(limit);
           throw exceeded(`At most ${max} ${of} are accepted at once.`, 1);
         }
         taken.set(key, before + count);
         addHeld(count);
+        others.tellHeld(limit, key, count);
         let left = false;
         return () => {
           if (left) return;
           left = true;
           addHeld(-count);
-          const others = (taken.get(key) ?? 0) - count;
-          if (others > 0) taken.set(key, others);
+          others.tellHeld(limit, key, -count);
+          const remaining = (taken.get(key) ?? 0) - count;
+          if (remaining > 0) taken.set(key, remaining);
           else taken.delete(key);
         };
       },

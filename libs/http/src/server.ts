@@ -5,7 +5,12 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createPlainServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConfigurationError } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
@@ -33,6 +38,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
+  /** Whether several processes listen on the port, among which the kernel divides the connections. */
+  readonly reusePort?: boolean;
 }
 
 /** The limits of a server. */
@@ -115,19 +122,11 @@ export class HttpServer {
    * @returns the port
    * @throws ConfigurationError when the address cannot be listened on
    */
-  listen({ host, port }: ListenOptions): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const refuse = (error: NodeJS.ErrnoException) => {
-        reject(new ConfigurationError([cannotListen(error, `${host}:${port}`)]));
-      };
-      this.server.once('error', refuse);
-      this.server.listen({ host, port }, () => {
-        this.server.off('error', refuse);
-        const address = this.server.address() as AddressInfo;
-        this.#logger.info({ host, port: address.port }, 'listening');
-        resolve(address.port);
-      });
-    });
+  async listen(options: ListenOptions): Promise<number> {
+    const { host } = options;
+    const { port } = await listenOn(this.server, options);
+    this.#logger.info({ host, port }, 'listening');
+    return port;
   }
 
   /**
@@ -217,6 +216,32 @@ export class HttpServer {
     });
     if (this.#draining) announceClose(answer);
   }
+}
+
+/**
+ * Fails where a process, of whatever kind, listens on the address. Processes that reuse a port do not fail by
+ * themselves: they would share it with strangers who do the same.
+ *
+ * @throws ConfigurationError when the address cannot be listened on
+ */
+export async function requireFree(options: ListenOptions): Promise<void> {
+  const server = createPlainServer();
+  await listenOn(server, { ...options, reusePort: false });
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function listenOn(server: NetServer, options: ListenOptions): Promise<AddressInfo> {
+  const { host, port, reusePort = false } = options;
+  return new Promise((resolve, reject) => {
+    const refuse = (error: NodeJS.ErrnoException) => {
+      reject(new ConfigurationError([cannotListen(error, `${host}:${port}`)]));
+    };
+    server.once('error', refuse);
+    server.listen({ host, port, reusePort }, () => {
+      server.off('error', refuse);
+      resolve(server.address() as AddressInfo);
+    });
+  });
 }
 
 function announceClose(answer: ServerResponse): void {

@@ -9,10 +9,11 @@ import {
 } from '@tidemark/http';
 import { asTidemarkError, highestCursor, POSITION_HEADER, TidemarkError } from '@tidemark/protocol';
 import { type DescribedLimits, describePublish, handshakeDescription } from './descriptions.ts';
+import type { SubmissionContext } from './event-input.ts';
 import { readPreconditions } from './precondition.ts';
 import { isOrdered, ORDERED, readBodyless } from './preferences.ts';
 import type { Checked, Publishing } from './publishing.ts';
-import { readSubmission, type SubmissionContext } from './submission.ts';
+import { readSubmission } from './submission.ts';
 import { type WebhookOptions, webhookHandshake } from './webhook-handshake.ts';
 
 export interface EventsEndpointOptions extends ProgressOptions, WebhookOptions, DescribedLimits {

@@ -23,8 +23,10 @@ export interface FleetPlan extends ClientPlan {
   readonly after?: string;
   /** Events that each client receives before it is live, where it starts at a cursor. */
   readonly missed?: number;
+  /** Whether each client comes back where `cut` left the one of its index. */
+  readonly back?: boolean;
   /** The stage that each client has to reach before the fleet counts as open. */
-  readonly until: 'subscribedUs' | 'liveUs';
+  readonly until: 'subscribedUs' | 'liveUs' | 'completeUs';
   readonly timeoutMs: number;
   /** Whether the report tells how each event spreads over the clients. */
   readonly spread?: boolean;
@@ -37,6 +39,8 @@ export interface OpenReport {
   readonly lastOpenedUs: number;
   readonly lastSubscribedUs: number;
   readonly lastLiveUs: number;
+  readonly lastCompleteUs: number;
+  readonly cpuMs: number;
   readonly live: number;
   readonly faults: readonly string[];
 }
@@ -63,6 +67,7 @@ export class Fleet implements Shared {
   readonly #loopDelay = monitorEventLoopDelay({ resolution: 5 });
   #spread: EventSpread | undefined;
   #clients: Client[] = [];
+  #positions: (string | undefined)[] = [];
   #faults = 0;
   #shownFaults: string[] = [];
   #atTarget = 0;
@@ -81,6 +86,7 @@ export class Fleet implements Shared {
       };
     }
     const startedUs = nowUs();
+    const cpuBefore = process.cpuUsage();
     this.#connect(plan);
     if (plan.together) {
       const areOpen = (): boolean => this.#faults > 0 || this.#last('openedUs') > 0;
@@ -95,11 +101,14 @@ export class Fleet implements Shared {
       this.#tell(`not all clients opened: ${this.#census()}`);
     }
     if (plan.missed !== undefined) this.#checkMissed(plan.missed);
+    const { user, system } = process.cpuUsage(cpuBefore);
     return {
       startedUs,
       lastOpenedUs: this.#last('openedUs'),
       lastSubscribedUs: this.#last('subscribedUs'),
       lastLiveUs: this.#last('liveUs'),
+      lastCompleteUs: this.#last('completeUs'),
+      cpuMs: (user + system) / 1000,
       live: this.#count('liveUs'),
       faults: this.#tellFaults(),
     };
@@ -152,6 +161,12 @@ export class Fleet implements Shared {
     }
   }
 
+  /** Cuts all clients off, and remembers where each one was. */
+  async cut(_: object): Promise<void> {
+    this.#positions = this.#clients.map(({ position }) => position);
+    await this.close({});
+  }
+
   async close(_: object): Promise<void> {
     this.#closing = true;
     for (const { socket } of this.#clients) socket.destroy();
@@ -191,22 +206,24 @@ export class Fleet implements Shared {
 
   #create(plan: FleetPlan, onChange: (client: Client) => void): Client {
     const index = this.#clients.length;
-    return createClient({
+    const created = createClient({
       plan,
       index,
       topics: topicsOf(plan.topics, index % plan.topics.audiences),
-      after: plan.after,
+      after: plan.back ? this.#positions[index] : plan.after,
       shared: this,
       onChange: (client) => {
         if (client.closed && !this.#closing) this.#tell(`client ${index}: closed`);
         onChange(client);
       },
     });
+    if (plan.until === 'completeUs' && plan.missed !== undefined) created.target = plan.missed;
+    return created;
   }
 
   #checkMissed(missed: number): void {
     for (const { index, events, stages } of this.#clients) {
-      if (events === missed || stages.liveUs === 0) continue;
+      if (events === missed || (stages.liveUs === 0 && stages.completeUs === 0)) continue;
       this.#tell(`client ${index}: ${events} instead of ${missed} events when live`);
     }
   }

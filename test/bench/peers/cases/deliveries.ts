@@ -1,0 +1,124 @@
+import type { Values } from '../../cases/bench-case.ts';
+import { verify } from '../../system/measurement.ts';
+import type { TopicPlan } from '../../wire/topics.ts';
+import type { Arena } from '../arena.ts';
+import { type ComparisonCase, circumstances, EVENT_BYTES, type Row } from './comparison-case.ts';
+
+const TIMEOUT_MS = 120_000;
+const BATCH = 100;
+const PUBLISHERS = 4;
+const FAN_OUT_CLIENTS = 1000;
+const NARROW_CLIENTS = 5000;
+
+/** Pause after the handshakes, so that their garbage is collected before the measurement. */
+const SETTLE_MS = 2000;
+
+const PUBLISHING = `${PUBLISHERS} publishers send ${EVENT_BYTES}-byte events over HTTP in batches of ${BATCH}, each one batch at a time, as fast as they are answered; every client checks that it has each publisher's events once and in order.`;
+
+/** How many events take some seconds. The systems differ by two orders of magnitude. */
+const FAN_OUT_EVENTS = { websocket: 20_000, sse: 20_000, centrifugo: 4000, 'socket.io': 400 };
+
+const ROWS: readonly Row[] = [
+  { value: 'perSecond', text: 'deliveries/s', unit: '/s', better: 'higher' },
+  {
+    value: 'perServingSecond',
+    text: 'deliveries per CPU s of what writes to clients',
+    unit: '',
+    better: 'higher',
+  },
+  {
+    value: 'perWholeSecond',
+    text: 'deliveries per CPU s of the whole system',
+    unit: '',
+    better: 'higher',
+  },
+];
+
+export const fanOut: ComparisonCase = {
+  name: 'fan-out',
+  title: 'fan-out, 1,000 clients on one topic, saturated',
+  method: `${FAN_OUT_CLIENTS} clients are on one topic. ${PUBLISHING} Each system is given as many events as take it some seconds.`,
+  rows: ROWS,
+  sockets: FAN_OUT_CLIENTS,
+  needs: { recovery: false },
+  run: (arena, { quick }) => {
+    const events = FAN_OUT_EVENTS[arena.system.access.transport] / (quick ? 4 : 1);
+    return deliver(arena, {
+      clients: FAN_OUT_CLIENTS,
+      topics: { prefix: 'fan-out', audiences: 1, topicsEach: 1 },
+      warmUp: events / 5,
+      events,
+      settleMs: quick ? 0 : SETTLE_MS,
+    });
+  },
+};
+
+export const narrow: ComparisonCase = {
+  name: 'narrow',
+  title: 'narrow, 5,000 clients, each its own topic',
+  method: `${NARROW_CLIENTS} clients have a topic each. ${PUBLISHING}`,
+  rows: ROWS,
+  sockets: NARROW_CLIENTS,
+  needs: { recovery: false },
+  run: (arena, { quick }) => {
+    const clients = quick ? NARROW_CLIENTS / 5 : NARROW_CLIENTS;
+    return deliver(arena, {
+      clients,
+      topics: { prefix: 'narrow', audiences: clients, topicsEach: 1 },
+      warmUp: 4,
+      events: quick ? 10 : 20,
+      settleMs: quick ? 0 : SETTLE_MS,
+    });
+  },
+};
+
+interface Plan {
+  readonly clients: number;
+  readonly topics: TopicPlan;
+  /** Events that each client receives, before the measurement and during it. */
+  readonly warmUp: number;
+  readonly events: number;
+  readonly settleMs: number;
+}
+
+async function deliver(arena: Arena, plan: Plan): Promise<Values> {
+  const { clients, topics, warmUp, events, settleMs } = plan;
+  const { load, publisher, system } = arena;
+  const opened = await load.call(
+    'open',
+    arena.clients({ clients, topics, eventBytes: EVENT_BYTES }),
+  );
+  verify('opening', opened.faults);
+  const publish = async (eventsEach: number) => {
+    await load.call('expect', { events: eventsEach });
+    const used = arena.measure();
+    const published = publisher.call('publishRequests', {
+      target: system.target,
+      topics,
+      eventBytes: EVENT_BYTES,
+      publishers: PUBLISHERS,
+      batch: BATCH,
+      eventsEach,
+    });
+    // Where publishing fails, nobody waits for what will not come.
+    const received = await Promise.race([
+      load.call('received', { timeoutMs: TIMEOUT_MS }),
+      published.then(() => new Promise<never>(() => {})),
+    ]);
+    const spent = used();
+    const { startedUs } = await published;
+    verify('receiving', received.faults);
+    return { spent, seconds: (received.lastUs - startedUs) / 1e6 };
+  };
+  await publish(warmUp);
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  const { spent, seconds } = await publish(events);
+  const deliveries = clients * events;
+  return {
+    perSecond: deliveries / seconds,
+    perServingSecond: deliveries / spent.serving,
+    perWholeSecond: deliveries / spent.whole,
+    deliveries,
+    ...circumstances(spent),
+  };
+}
