@@ -4,7 +4,7 @@ import { client } from './client.ts';
 import { deep } from './deep.ts';
 import { fairness } from './fairness.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
-import { idleMemory } from './idle-memory.ts';
+import { idleMemory, idleMemorySse } from './idle-memory.ts';
 import { inbox } from './inbox.ts';
 import { last } from './last.ts';
 import { latency, latencyWide, latencyWideSse } from './latency.ts';
@@ -30,6 +30,7 @@ export const cases: readonly BenchCase[] = [
   latencyWide,
   latencyWideSse,
   idleMemory,
+  idleMemorySse,
   stormTail,
   stormCold,
   stormDefault,

@@ -169,7 +169,11 @@ async function measureFloor(clients: number, options: RunOptions): Promise<Value
     const rounds = PER_SECOND * (options.quick ? 5 : 10);
     await load.call('expect', { events: rounds });
     const spent = await measure({ pid: bare.pid });
-    const written = bare.call('pace', { rounds, eventBytes: EVENT_BYTES, perSecond: PER_SECOND });
+    const written = bare.call('writeAtRate', {
+      rounds,
+      eventBytes: EVENT_BYTES,
+      perSecond: PER_SECOND,
+    });
     const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
     const { cpuSeconds } = await spent();
     await written;

@@ -47,7 +47,7 @@ function eventFrame(eventBytes: number, round: number, timeUs: number): Buffer {
   return frame(prefix + event + WEB_SOCKET_EVENT_SUFFIX);
 }
 
-interface PacePlan {
+interface RatePlan {
   readonly rounds: number;
   readonly eventBytes: number;
   readonly perSecond: number;
@@ -74,7 +74,7 @@ const commands = {
     }
   },
   /** Writes one frame to every socket at each due time, stamped when its first write begins. */
-  async pace({ rounds, eventBytes, perSecond }: PacePlan) {
+  async writeAtRate({ rounds, eventBytes, perSecond }: RatePlan) {
     const startedUs = nowUs();
     for (let round = 0; round < rounds; round++) {
       const dueUs = startedUs + (round * 1_000_000) / perSecond;
