@@ -62,23 +62,30 @@ export class Admission {
     };
   }
 
-  /** Counts the connection until its socket closes. @throws TidemarkError `limit_exceeded` */
-  admit(request: ConnectRequest, { subject }: Principal): void {
+  /**
+   * Counts a connection.
+   *
+   * @returns ends that; call it when the socket has closed
+   * @throws TidemarkError `limit_exceeded`
+   */
+  admit(request: ConnectRequest, { subject }: Principal): () => void {
     try {
       this.#registry.requireCapacity();
     } catch (error) {
       if (!this.#registry.closing) this.#limits.hit('connections');
       throw error;
     }
-    const { socket } = request;
-    if (socket.closed) return;
     const releaseAddress = this.#addresses.acquire(clientOf(request, this.#proxies));
+    let releaseUser: () => void;
     try {
-      socket.on('close', this.#users.acquire(subject));
+      releaseUser = this.#users.acquire(subject);
     } catch (error) {
       releaseAddress();
       throw error;
     }
-    socket.on('close', releaseAddress);
+    return () => {
+      releaseAddress();
+      releaseUser();
+    };
   }
 }
