@@ -65,27 +65,30 @@ export class Admission {
   /**
    * Counts a connection.
    *
-   * @returns ends that; call it when the socket has closed
+   * @returns the address that it counts for
    * @throws TidemarkError `limit_exceeded`
    */
-  admit(request: ConnectRequest, { subject }: Principal): () => void {
+  admit(request: ConnectRequest, { subject }: Principal): string {
     try {
       this.#registry.requireCapacity();
     } catch (error) {
       if (!this.#registry.closing) this.#limits.hit('connections');
       throw error;
     }
-    const releaseAddress = this.#addresses.acquire(clientOf(request, this.#proxies));
-    let releaseUser: () => void;
+    const address = clientOf(request, this.#proxies);
+    this.#addresses.take(address);
     try {
-      releaseUser = this.#users.acquire(subject);
+      this.#users.take(subject);
     } catch (error) {
-      releaseAddress();
+      this.#addresses.give(address);
       throw error;
     }
-    return () => {
-      releaseAddress();
-      releaseUser();
-    };
+    return address;
+  }
+
+  /** Called once for each connection that was admitted, when its socket has closed. */
+  release(address: string, { subject }: Principal): void {
+    this.#addresses.give(address);
+    this.#users.give(subject);
   }
 }

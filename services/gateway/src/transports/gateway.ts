@@ -51,10 +51,10 @@ export interface Gateway {
  * Admits a connection. The caller must register it in the same turn of the loop. A later revocation
  * closes registered connections; this call finds one that came since the token was checked.
  *
- * @returns gives back what it counts for; call it when the socket has closed
+ * @returns the address that it counts for, until `Admission.release` is told
  * @throws TidemarkError when no further connection can be served now
  */
-export function admit(gateway: Gateway, request: ConnectRequest, principal: Principal): () => void {
+export function admit(gateway: Gateway, request: ConnectRequest, principal: Principal): string {
   const { core, admission, confirm } = gateway;
   confirm(principal);
   if (!core.log.begun)

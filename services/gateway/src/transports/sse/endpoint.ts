@@ -101,10 +101,9 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     const body = openStream(request, response, retryMs);
     if (!body) return;
     const handshake = spanOf(response);
-    const address = gateway.addressOf(request);
-    let release: () => void;
+    let address: string;
     try {
-      release = admit(gateway, request, principal);
+      address = admit(gateway, request, principal);
     } catch (error) {
       // A native EventSource never reconnects after a status other than 200.
       reports.refused(about(request, handshake), error);
@@ -115,7 +114,7 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     // The connection stays open; its handshake has ended.
     endRequestSpan(response, PATH);
     const bare = { ...body, socket: takeFromHttp(body.socket) };
-    const session = { principal, address, trace, handshake, release };
+    const session = { principal, address, trace, handshake };
     new SseClient(gateway, bare, session).subscribe(subscribing);
   }
 }

@@ -40,12 +40,11 @@ const CLOSE_ERROR_CODES: Readonly<Record<CloseReason, ErrorCode>> = {
 
 export interface SseSession {
   readonly principal: Principal;
+  /** What it was admitted for. */
   readonly address: string;
   /** Whether traces show its deliveries. */
   readonly trace: boolean;
   readonly handshake: Span;
-  /** Gives back what the connection was admitted with; called when it has closed. */
-  readonly release: () => void;
 }
 
 /** The body of an answer, which is written past the response object. */
@@ -68,17 +67,15 @@ export class SseClient implements Member, TransportControl {
   readonly #body: SseBody;
   readonly #report: ConnectionReport;
   readonly #catchUpLimit: CatchUpLimit;
-  readonly #release: () => void;
 
   constructor(gateway: Gateway, body: SseBody, session: SseSession) {
     const { socket } = body;
-    const { principal, address, trace, handshake, release } = session;
+    const { principal, address, trace, handshake } = session;
     const { core, registry, reports, catchUps } = gateway;
     const { id, transport } = this;
     const { subject } = principal;
     this.#gateway = gateway;
     this.#body = body;
-    this.#release = release;
     this.address = address;
     this.principal = principal;
     handshake.setAttribute('tidemark.connection', id);
@@ -120,7 +117,7 @@ export class SseClient implements Member, TransportControl {
   }
 
   #closed(): void {
-    this.#release();
+    this.#gateway.admission.release(this.address, this.principal);
     this.#gateway.registry.removeMember(this);
     this.connection.ended();
     const { bytesWritten: bytes } = this.#body.socket;

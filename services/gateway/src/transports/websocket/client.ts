@@ -38,11 +38,10 @@ export interface WebSocketService {
 export interface AcceptedClient {
   readonly socket: Socket;
   readonly webSocket: ClientSocket;
+  /** What it was admitted for. */
   readonly address: string;
   readonly principal: Principal;
   readonly handshake: Span;
-  /** Gives back what the connection was admitted with; called when it has closed. */
-  readonly release: () => void;
 }
 
 /**
@@ -66,17 +65,15 @@ export class WebSocketClient
   readonly #webSocket: ClientSocket;
   readonly #session: WebSocketSession;
   readonly #reader: MessageReader;
-  readonly #release: () => void;
 
   constructor(service: WebSocketService, accepted: AcceptedClient) {
-    const { socket, webSocket, address, principal, handshake, release } = accepted;
+    const { socket, webSocket, address, principal, handshake } = accepted;
     const { core, registry, reports, catchUps } = service.gateway;
     const { id } = this;
     const { subject } = principal;
     this.#service = service;
     this.#socket = socket;
     this.#webSocket = webSocket;
-    this.#release = release;
     this.address = address;
     this.principal = principal;
     this.lastReceivedMs = core.clock.nowMs();
@@ -182,7 +179,7 @@ export class WebSocketClient
   }
 
   onClose(code: number): void {
-    this.#release();
+    this.gateway.admission.release(this.address, this.principal);
     this.gateway.registry.removeMember(this);
     this.connection.ended();
     this.#reader.stop();

@@ -61,18 +61,17 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
     };
     const accept = (principal: Principal, span: Span): void => {
       if (socket.destroyed) return;
-      const release = admit(gateway, request, principal);
+      const address = admit(gateway, request, principal);
       socket.off('error', ignore);
-      const address = gateway.addressOf(request);
       let client: WebSocketClient | undefined;
       try {
         webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-          const accepted = { socket, webSocket, address, principal, handshake: span, release };
+          const accepted = { socket, webSocket, address, principal, handshake: span };
           client = new WebSocketClient(service, accepted);
         });
       } finally {
         // `ws` calls back at once, or has refused the handshake.
-        if (!client) release();
+        if (!client) gateway.admission.release(address, principal);
       }
     };
     try {
