@@ -400,6 +400,12 @@ test('several together, one is not answered: that one is unavailable, in time', 
   expect(appender.storing).toBe(true);
 });
 
+test('none together: nothing is sent, and nothing waited for', async () => {
+  const { appender, attempts } = await appenderWith({ appends: [stored(8)] });
+  expect(await appender.appendAll([])).toEqual([]);
+  expect(attempts()).toBe(0);
+});
+
 test('several together, more than may wait: none is sent', async () => {
   const { appender, attempts } = await appenderWith({ appends: [stored(8)] });
   const many = Array.from({ length: 11 }, (_, n) => toEncoded({ ...EVENT, id: `${n}` }));

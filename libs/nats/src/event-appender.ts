@@ -188,6 +188,7 @@ export class EventAppender {
     events: readonly EncodedEvent[],
     { context, waitedMs, onAnswered }: TogetherRequest = {},
   ): Promise<readonly EventOutcome[]> {
+    if (events.length === 0) return [];
     const startMs = performance.now();
     try {
       if (!this.#knownLineage()) await this.#waitForLineage();

@@ -73,6 +73,7 @@ export class StreamWriter {
     messages: readonly M[],
     { timeoutMs, headersOf, toStored }: WriteOptions<M, S>,
   ): Promise<readonly (S | Error)[]> {
+    if (messages.length === 0) return Promise.resolve([]);
     const inbox = this.#subscribed();
     const { connection } = this.#link;
     return new Promise((resolve) => {

@@ -1,8 +1,11 @@
 import { INGEST_API } from '@tidemark/config';
 import { NATS_PASSWORD } from '../../support/nats-server.ts';
-import type { HttpLoadCommands } from '../publish/http-load.ts';
-import type { RawLoadCommands } from '../publish/raw-load.ts';
+import { makeToken } from '../../support/services.ts';
+import type { HttpLoadCommands, HttpLoadPlan, HttpLoadReport } from '../publish/http-load.ts';
+import type { RawLoadCommands, RawLoadReport } from '../publish/raw-load.ts';
+import type { Worker } from '../system/commands.ts';
 import { measure, type Spent, Unverified, verify } from '../system/measurement.ts';
+import type { ServiceProcess } from '../system/service-process.ts';
 import { Stage } from '../system/stage.ts';
 import type { BenchCase } from './bench-case.ts';
 
@@ -11,6 +14,8 @@ const BATCH_EVENTS = 100;
 const EVENT_BYTES = 300;
 const TOPICS = 10;
 const WARM_UP_SECONDS = 2;
+/** Between the requests of the user beside a flood. */
+const BESIDE_PAUSE_MS = 20;
 const USER = 'tidemark-ingest';
 
 /** As in a deployment: ingest is in an account of its own. */
@@ -31,7 +36,7 @@ export const publish: BenchCase = {
   name: 'publish',
   title: `publish over HTTP, ${CONNECTIONS} requests at once, ${EVENT_BYTES}-byte events`,
   sockets: CONNECTIONS,
-  method: `A process of its own posts over ${CONNECTIONS} kept connections, each its next request when the last is answered: single events, then batches of ${BATCH_EVENTS}. Ingest uses its own account of NATS, as in a deployment. Then another process publishes events of the same size and headers with \`nats.js\`, through the same account, as many at a time as the batches had. The stream must hold exactly as many messages as were acknowledged. CPU is that of the whole process for each event.`,
+  method: `A process of its own posts over ${CONNECTIONS} kept connections, each its next request when the last is answered: single events, then batches of ${BATCH_EVENTS}. Ingest uses its own account of NATS, as in a deployment. Then another process publishes events of the same size and headers with \`nats.js\`, through the same account, as many at a time as the batches had. At last the batches come again, and beside them another user has one single event on its way at a time, ${BESIDE_PAUSE_MS} ms after the answer to the one before. The stream must hold exactly as many messages as were acknowledged. CPU is that of the whole process for each event.`,
   targets: [
     { value: 'singlePerSecond', text: 'single', atLeast: 10_000, unit: 'events/s' },
     { value: 'singleP99Ms', text: 'single p99', atMost: 20, unit: 'ms' },
@@ -43,66 +48,29 @@ export const publish: BenchCase = {
     },
     { value: 'batchIngestUs', text: 'CPU of ingest', atMost: 12, unit: 'µs per batched event' },
     { value: 'ofRaw', text: 'of raw nats.js', atLeast: 0.5, unit: '' },
+    { value: 'besideP99Ms', text: "another user's single event, p99", atMost: 100, unit: 'ms' },
+    { value: 'floodMaxMs', text: 'longest answer to a batch', atMost: 2000, unit: 'ms' },
   ],
   async run(options) {
     const stage = await Stage.open(options);
     try {
-      const ingest = await stage.startIngest(
-        { ...INGEST_ACCOUNT, ...ONE_USER_IS_ALL },
-        { profiled: true },
-      );
-      const http = await stage.startWorker<HttpLoadCommands>(workerFile('http-load'));
-      const raw = await stage.startWorker<RawLoadCommands>(workerFile('raw-load'));
-      const seconds = options.quick ? 4 : 15;
-      let expected = await stage.storedMessages();
-      const requireStored = async (acknowledged: number) => {
-        expected += acknowledged;
-        const stored = await stage.storedMessages();
-        if (stored === expected) return;
-        throw new Unverified(`the stream has ${stored} of ${expected} messages`);
-      };
-      const post = async (eventsEach: number) => {
-        const plan = {
-          port: ingest.port,
-          token: stage.token,
-          connections: CONNECTIONS,
-          eventsEach,
-          eventBytes: EVENT_BYTES,
-          topics: TOPICS,
-        };
-        const warm = await http.call('load', { ...plan, seconds: WARM_UP_SECONDS });
-        verify('warming up', warm.faults);
-        const spent = await measure(ingest);
-        const report = await http.call('load', { ...plan, seconds });
-        const used = await spent();
-        verify('publishing', report.faults);
-        await requireStored(warm.acknowledged + report.acknowledged);
-        return { ...report, used };
-      };
-      const single = await post(1);
-      const batch = await post(BATCH_EVENTS);
-      const plan = {
-        natsUrl: stage.nats.url,
-        user: USER,
-        password: NATS_PASSWORD,
-        pending: CONNECTIONS * BATCH_EVENTS,
-        eventBytes: EVENT_BYTES,
-        topics: TOPICS,
-      };
-      const warm = await raw.call('load', { ...plan, seconds: WARM_UP_SECONDS });
-      const spent = await measure(raw);
-      const peer = await raw.call('load', { ...plan, seconds });
-      const used = await spent();
-      await requireStored(warm.acknowledged + peer.acknowledged);
-      const batchPerSecond = perSecond(batch);
+      const run = await PublishRun.open(stage, options.quick ? 4 : 15);
+      const single = await run.post(1);
+      const batch = await run.post(BATCH_EVENTS);
+      const raw = await run.publishRaw();
+      const { flood, beside } = await run.postBesideFlood();
+      const others = [single, batch, raw].map(({ used }) => used.otherCores);
       return {
         ...named('single', single),
         ...named('batch', batch),
-        rawPerSecond: perSecond(peer),
-        rawClientUs: perEventUs(used.cpuSeconds, peer),
-        rawNatsUs: perEventUs(used.natsSeconds, peer),
-        ofRaw: batchPerSecond / perSecond(peer),
-        otherCores: Math.max(single.used.otherCores, batch.used.otherCores, used.otherCores),
+        rawPerSecond: perSecond(raw),
+        rawClientUs: perEventUs(raw.used.cpuSeconds, raw),
+        rawNatsUs: perEventUs(raw.used.natsSeconds, raw),
+        ofRaw: perSecond(batch) / perSecond(raw),
+        besideP50Ms: beside.latency.p50Ms,
+        besideP99Ms: beside.latency.p99Ms,
+        floodMaxMs: flood.latency.maxMs,
+        otherCores: Math.max(...others),
       };
     } finally {
       await stage.close();
@@ -110,17 +78,122 @@ export const publish: BenchCase = {
   },
 };
 
+/** The processes of one run, whose acknowledgements are compared with the stream after each load. */
+class PublishRun {
+  readonly #stage: Stage;
+  readonly #ingest: ServiceProcess;
+  readonly #http: Worker<HttpLoadCommands>;
+  readonly #other: Worker<HttpLoadCommands>;
+  readonly #raw: Worker<RawLoadCommands>;
+  readonly #seconds: number;
+  #stored: number;
+
+  private constructor(parts: {
+    stage: Stage;
+    ingest: ServiceProcess;
+    http: Worker<HttpLoadCommands>;
+    other: Worker<HttpLoadCommands>;
+    raw: Worker<RawLoadCommands>;
+    seconds: number;
+    stored: number;
+  }) {
+    this.#stage = parts.stage;
+    this.#ingest = parts.ingest;
+    this.#http = parts.http;
+    this.#other = parts.other;
+    this.#raw = parts.raw;
+    this.#seconds = parts.seconds;
+    this.#stored = parts.stored;
+  }
+
+  /** @param seconds how long each load lasts */
+  static async open(stage: Stage, seconds: number): Promise<PublishRun> {
+    const env = { ...INGEST_ACCOUNT, ...ONE_USER_IS_ALL };
+    return new PublishRun({
+      stage,
+      ingest: await stage.startIngest(env, { profiled: true }),
+      http: await stage.startWorker<HttpLoadCommands>(workerFile('http-load')),
+      other: await stage.startWorker<HttpLoadCommands>(workerFile('http-load')),
+      raw: await stage.startWorker<RawLoadCommands>(workerFile('raw-load')),
+      seconds,
+      stored: await stage.storedMessages(),
+    });
+  }
+
+  /** Posts requests of so many events. */
+  async post(eventsEach: number): Promise<HttpLoadReport & Used> {
+    const plan = this.#plan(eventsEach);
+    const warm = await this.#http.call('load', { ...plan, seconds: WARM_UP_SECONDS });
+    const spent = await measure(this.#ingest);
+    const report = await this.#http.call('load', plan);
+    const used = await spent();
+    verify('publishing', [...warm.faults, ...report.faults]);
+    await this.#requireStored(warm, report);
+    return { ...report, used };
+  }
+
+  /** The same without ingest. */
+  async publishRaw(): Promise<RawLoadReport & Used> {
+    const plan = {
+      natsUrl: this.#stage.nats.url,
+      user: USER,
+      password: NATS_PASSWORD,
+      pending: CONNECTIONS * BATCH_EVENTS,
+      eventBytes: EVENT_BYTES,
+      topics: TOPICS,
+      seconds: this.#seconds,
+    };
+    const warm = await this.#raw.call('load', { ...plan, seconds: WARM_UP_SECONDS });
+    const spent = await measure(this.#raw);
+    const report = await this.#raw.call('load', plan);
+    const used = await spent();
+    await this.#requireStored(warm, report);
+    return { ...report, used };
+  }
+
+  /** Batches of one user, and single events of another. */
+  async postBesideFlood(): Promise<{ flood: HttpLoadReport; beside: HttpLoadReport }> {
+    const token = await makeToken('publish:>', 'other', 24 * 3600);
+    const single = { ...this.#plan(1), token, connections: 1, pauseMs: BESIDE_PAUSE_MS };
+    const [flood, beside] = await Promise.all([
+      this.#http.call('load', this.#plan(BATCH_EVENTS)),
+      this.#other.call('load', single),
+    ]);
+    verify('publishing beside a flood', [...flood.faults, ...beside.faults]);
+    await this.#requireStored(flood, beside);
+    return { flood, beside };
+  }
+
+  #plan(eventsEach: number): HttpLoadPlan {
+    return {
+      port: this.#ingest.port,
+      token: this.#stage.token,
+      connections: CONNECTIONS,
+      eventsEach,
+      eventBytes: EVENT_BYTES,
+      topics: TOPICS,
+      seconds: this.#seconds,
+    };
+  }
+
+  async #requireStored(...reports: readonly Report[]): Promise<void> {
+    for (const { acknowledged } of reports) this.#stored += acknowledged;
+    const stored = await this.#stage.storedMessages();
+    if (stored === this.#stored) return;
+    throw new Unverified(`the stream has ${stored} of ${this.#stored} messages`);
+  }
+}
+
+interface Used {
+  readonly used: Spent;
+}
+
 interface Report {
   readonly acknowledged: number;
   readonly elapsedMs: number;
 }
 
-interface HttpReport extends Report {
-  readonly latency: { readonly p50Ms: number; readonly p99Ms: number };
-  readonly used: Spent;
-}
-
-function named(name: string, report: HttpReport): Record<string, number> {
+function named(name: string, report: HttpLoadReport & Used): Record<string, number> {
   return {
     [`${name}PerSecond`]: perSecond(report),
     [`${name}P50Ms`]: report.latency.p50Ms,

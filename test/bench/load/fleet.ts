@@ -72,6 +72,7 @@ export class Fleet implements Shared {
   #shownFaults: string[] = [];
   #atTarget = 0;
   #eventsBefore = 0;
+  #expected = 0;
   #expectedUs = 0;
   #cpuBefore = process.cpuUsage();
   #closing = false;
@@ -120,6 +121,7 @@ export class Fleet implements Shared {
    */
   expect({ events, sinceOpen = false }: { events: number; sinceOpen?: boolean }): void {
     this.#atTarget = 0;
+    this.#expected = events;
     this.#latencies.reset();
     this.#spread?.reset(events);
     this.#loopDelay.reset();
@@ -152,6 +154,13 @@ export class Fleet implements Shared {
       loopDelayMaxMs,
       faults: this.#tellFaults(),
     };
+  }
+
+  /** How many of the expected events the client has that has fewest. */
+  least(_: object): number {
+    return this.#clients.reduce((least, { events, target }) => {
+      return Math.min(least, this.#expected - target + events);
+    }, this.#expected);
   }
 
   pause({ paused }: { paused: boolean }): void {

@@ -16,6 +16,8 @@ export interface HttpLoadPlan {
   /** Topics that the events of all requests are spread over. */
   readonly topics: number;
   readonly seconds: number;
+  /** Time between an answer and the next request of a connection; 0 if absent. */
+  readonly pauseMs?: number;
 }
 
 export interface HttpLoadReport {
@@ -31,6 +33,7 @@ const FAULTS_MAX = 5;
 
 /** Bodies that were sent by this process, so that no id comes twice. */
 let loads = 0;
+const LOADER = process.pid;
 
 /**
  * A process that posts events to ingest as cheaply as Node can: sockets without an HTTP client, bodies that are
@@ -49,7 +52,7 @@ async function load(plan: HttpLoadPlan): Promise<HttpLoadReport> {
   const endMs = startMs + plan.seconds * 1000;
   const counts = await Promise.all(
     Array.from({ length: plan.connections }, (_, index) => {
-      const body = new BatchBody({ ...plan, prefix: `${run}-${index}` });
+      const body = new BatchBody({ ...plan, prefix: `${LOADER}-${run}-${index}` });
       return postUntil(endMs, { plan, body, latency, faults });
     }),
   );
@@ -71,7 +74,7 @@ interface Posting {
 
 /** Posts one request after the other over one connection. @returns the events that were acknowledged */
 function postUntil(endMs: number, { plan, body, latency, faults }: Posting): Promise<number> {
-  const { port, token, eventsEach } = plan;
+  const { port, token, eventsEach, pauseMs = 0 } = plan;
   const socket = connect(port, '127.0.0.1');
   socket.setNoDelay(true);
   const head = Buffer.from(
@@ -99,8 +102,9 @@ function postUntil(endMs: number, { plan, body, latency, faults }: Posting): Pro
       // Every event has its own cursor in the answer.
       if (countOf(answer, CURSOR) !== eventsEach) return finish(`cursors lack: ${answer}`);
       acknowledged += eventsEach;
-      if (performance.now() < endMs) send();
-      else finish();
+      if (performance.now() >= endMs) return finish();
+      if (pauseMs === 0) send();
+      else setTimeout(send, pauseMs);
     });
     socket.once('error', (error) => finish(error.message));
     socket.once('connect', send);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   COUNTER_AT,
@@ -98,4 +99,26 @@ test('request load: several publishers: each audience gets its events of a serie
   }
   // A topic belongs to one publisher, and half of the audience's events are on it.
   expect([...last.values()]).toEqual(Array.from({ length: 12 }, () => 4));
+});
+
+test('request load: only so much is allowed: sends that, and the rest when it is', async () => {
+  requests.length = 0;
+  const load = new RequestLoad();
+  const published = load.publish({
+    target: { api: 'socket.io', host: '127.0.0.1', port, secret: '' },
+    topics: { prefix: 'fan-out', audiences: 1, topicsEach: 1 },
+    eventBytes: 200,
+    publishers: 2,
+    batch: 5,
+    eventsEach: 40,
+    onlyAllowed: true,
+  });
+  load.allow(12);
+  await sleep(100);
+  expect(requests.length).toBe(2);
+  load.allow(15);
+  await sleep(100);
+  expect(requests.length).toBe(3);
+  load.allow(40);
+  expect((await published).events).toBe(40);
 });

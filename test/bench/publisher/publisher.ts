@@ -29,6 +29,7 @@ const commands = {
   // By the API of any system.
   restartRequests: (_: object) => requests.restart(),
   publishRequests: (plan: AmountPlan) => requests.publish(plan),
+  allowRequests: ({ events }: { events: number }) => requests.allow(events),
   requestsAtRate: (plan: RatePlan) => requests.atRate(plan),
   flood: (plan: TimePlan) => requests.flood(plan),
 };

@@ -22,6 +22,8 @@ interface LoadPlan {
 /** Publishes so many events for each audience, as fast as the answers come. */
 export interface AmountPlan extends LoadPlan {
   readonly eventsEach: number;
+  /** Whether only as many events are sent as `allow` says. */
+  readonly onlyAllowed?: boolean;
 }
 
 /** Publishes as fast as the answers come, for so long. */
@@ -50,6 +52,8 @@ export interface RequestReport {
 export class RequestLoad {
   readonly #counters = new Map<number, number>();
   readonly #templates = new Map<string, TextTemplate>();
+  #allowed = 0;
+  #waiting: (() => void)[] = [];
   #latenciesMs: number[] = [];
   #lateMaxUs = 0;
   #events = 0;
@@ -59,16 +63,31 @@ export class RequestLoad {
     this.#counters.clear();
   }
 
+  /** @param events how many a plan with `onlyAllowed` may have sent from its begin on */
+  allow(events: number): void {
+    this.#allowed = events;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
   publish(plan: AmountPlan): Promise<RequestReport> {
+    let begun = 0;
+    this.#allowed = plan.onlyAllowed ? 0 : Number.POSITIVE_INFINITY;
     return this.#run(plan, (publisher) => {
       const audiences = audiencesOf(plan, publisher);
       const { audiences: all } = plan.topics;
       // Where there is only one audience, the publishers share its events.
       const share = all === 1 ? plan.eventsEach / plan.publishers : plan.eventsEach;
       let left = audiences.length * share;
-      return () => {
+      return async () => {
         const count = Math.min(plan.batch, left);
         left -= count;
+        begun += count;
+        const end = begun;
+        while (end > this.#allowed) {
+          await new Promise<void>((resolve) => this.#waiting.push(resolve));
+        }
         return count;
       };
     });

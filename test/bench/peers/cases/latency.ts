@@ -3,7 +3,7 @@ import { type ComparisonCase, circumstances, EVENT_BYTES } from './comparison-ca
 
 const CLIENTS = 500;
 const PER_SECOND = 200;
-const SECONDS = 12;
+const SECONDS = 10;
 const WARM_UP_EVENTS = 400;
 /** Requests that may be under way at once. */
 const PUBLISHERS = 32;

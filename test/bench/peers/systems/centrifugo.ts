@@ -14,8 +14,6 @@ const TOKEN_SECRET = 'a secret of the benchmark that is long enough for HS256';
 const NAMESPACE = 'kept';
 /** Publications that a channel keeps; more than a client misses in any case. */
 const HISTORY_SIZE = 1000;
-/** Room for what a client waits for while the load publishes as fast as it can. */
-const QUEUE_BYTES = 64 * 1024 * 1024;
 const READ_BUFFER_BYTES = 512;
 const READY_TIMEOUT_MS = 15_000;
 const READY_POLL_MS = 20;
@@ -23,7 +21,6 @@ const READY_POLL_MS = 20;
 const DOCUMENTATION = 'https://centrifugal.dev/docs';
 
 const SETTINGS = [
-  `\`client.queue_max_size\` ${QUEUE_BYTES / 1024 / 1024} MiB in the place of 1, or a saturated client would be disconnected as slow`,
   'one HS256 token for all clients, and one API key; WebSocket; memory engine; usage statistics off',
 ];
 
@@ -49,7 +46,7 @@ export const centrifugo = describe({
 /** With what its documentation has for clients that come back, for speed, and for many connections. */
 export const centrifugoTuned = describe({
   name: 'centrifugo-tuned',
-  title: 'Centrifugo, tuned',
+  title: 'Centrifugo, recovery, tuned',
   isTuned: true,
   more: [
     `a namespace with \`history_size\` ${HISTORY_SIZE}, \`history_ttl\` 300s and \`force_recovery\` (${HISTORY_PAGE})`,
@@ -141,7 +138,7 @@ function configuration(port: number, isTuned: boolean): object {
     http_api: { key: API_KEY },
     health: { enabled: true },
     usage_stats: { disabled: true },
-    client: { token: { hmac_secret_key: TOKEN_SECRET }, queue_max_size: QUEUE_BYTES },
+    client: { token: { hmac_secret_key: TOKEN_SECRET } },
     ...(isTuned && {
       websocket: { read_buffer_size: READ_BUFFER_BYTES, use_write_buffer_pool: true },
     }),
