@@ -3,6 +3,7 @@ import type { Request as ExpressRequest, Response as ExpressResponse } from 'exp
 export { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
 export * from './app.ts';
 export * from './authentication.ts';
+export { takeFromHttp } from './bare-socket.ts';
 export * from './body.ts';
 export * from './connection-limiter.ts';
 export type { Channel, ChannelMessage } from './contract/asyncapi.ts';

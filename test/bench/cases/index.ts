@@ -4,10 +4,10 @@ import { client } from './client.ts';
 import { deep } from './deep.ts';
 import { fairness } from './fairness.ts';
 import { fanOutSse, fanOutTraced, fanOutWebSocket } from './fan-out.ts';
-import { idleMemory } from './idle-memory.ts';
+import { idleMemory, idleMemorySse } from './idle-memory.ts';
 import { inbox } from './inbox.ts';
 import { last } from './last.ts';
-import { latency } from './latency.ts';
+import { latency, latencyWide, latencyWideSse } from './latency.ts';
 import { narrow } from './narrow.ts';
 import { processes } from './processes.ts';
 import { publish } from './publish.ts';
@@ -27,7 +27,10 @@ export const cases: readonly BenchCase[] = [
   narrow,
   processes,
   latency,
+  latencyWide,
+  latencyWideSse,
   idleMemory,
+  idleMemorySse,
   stormTail,
   stormCold,
   stormDefault,

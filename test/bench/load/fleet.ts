@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowUs } from '../wire/clock.ts';
 import { type TopicPlan, topicsOf } from '../wire/topics.ts';
+import { EventSpread, type SpreadSummary } from './event-spread.ts';
 import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
 import type { LoadClient, Shared, Stages } from './load-client.ts';
 import { type Client, type ClientPlan, createClient } from './transports.ts';
@@ -27,6 +28,8 @@ export interface FleetPlan extends ClientPlan {
   /** The stage that each client has to reach before the fleet counts as open. */
   readonly until: 'subscribedUs' | 'liveUs' | 'completeUs';
   readonly timeoutMs: number;
+  /** Whether the report tells how each event spreads over the clients. */
+  readonly spread?: boolean;
   /** Whether the time may run out. The report then has the number of live clients. */
   readonly mayTimeOut?: boolean;
 }
@@ -47,6 +50,8 @@ export interface ReceiveReport {
   readonly firstExpectedUs: number;
   readonly lastUs: number;
   readonly latency: LatencySummary;
+  /** Where the plan asked for it. */
+  readonly spread?: SpreadSummary;
   readonly cpuMs: number;
   readonly loopDelayMaxMs: number;
   /** Everything that went wrong. A run with faults has no figure. */
@@ -60,6 +65,7 @@ export class Fleet implements Shared {
   readUs = 0;
   readonly #latencies = new LatencyHistogram();
   readonly #loopDelay = monitorEventLoopDelay({ resolution: 5 });
+  #spread: EventSpread | undefined;
   #clients: Client[] = [];
   #positions: (string | undefined)[] = [];
   #faults = 0;
@@ -73,7 +79,13 @@ export class Fleet implements Shared {
 
   async open(plan: FleetPlan): Promise<OpenReport> {
     this.check = plan.check;
-    if (plan.timed) this.onLatency = (us) => this.#latencies.add(us);
+    this.#spread = plan.spread ? new EventSpread(plan.clients) : undefined;
+    if (plan.timed) {
+      this.onLatency = (us, counter) => {
+        this.#latencies.add(us);
+        this.#spread?.add(counter, us);
+      };
+    }
     const startedUs = nowUs();
     const cpuBefore = process.cpuUsage();
     this.#connect(plan);
@@ -111,6 +123,7 @@ export class Fleet implements Shared {
     this.#atTarget = 0;
     this.#expected = events;
     this.#latencies.reset();
+    this.#spread?.reset(events);
     this.#loopDelay.reset();
     this.#loopDelay.enable();
     for (const client of this.#clients) {
@@ -136,6 +149,7 @@ export class Fleet implements Shared {
       firstExpectedUs: this.#expectedUs,
       lastUs: Math.max(...this.#clients.map(({ lastUs }) => lastUs)),
       latency: this.#latencies.summary(),
+      ...(this.#spread && { spread: this.#spread.summary() }),
       cpuMs: (user + system) / 1000,
       loopDelayMaxMs,
       faults: this.#tellFaults(),

@@ -15,7 +15,7 @@ export interface Shared {
   readonly check: Check;
   /** The time of the current read. Every message in it arrived then. */
   readUs: number;
-  onLatency: ((us: number) => void) | undefined;
+  onLatency: ((us: number, counter: number) => void) | undefined;
   onTarget(client: LoadClient): void;
   onFault(client: LoadClient, fault: string): void;
 }
@@ -66,7 +66,7 @@ export abstract class LoadClient implements Listener {
     }
     this.#sequence = sequence;
     this.events++;
-    if (timeUs > 0 && shared.onLatency) shared.onLatency(shared.readUs - timeUs);
+    if (timeUs > 0 && shared.onLatency) shared.onLatency(shared.readUs - timeUs, counter);
     if (this.events === this.target) {
       this.lastUs = nowUs();
       this.stages.completeUs ||= this.lastUs;

@@ -2,9 +2,11 @@ import { serveCommands } from '../system/commands.ts';
 import { type HttpPlan, post } from './http-publisher.ts';
 import { type AmountPlan, type RatePlan, RequestLoad, type TimePlan } from './request-load.ts';
 import { type PublishPlan, StreamPublisher } from './stream-publisher.ts';
+import type { StreamWatch } from './stream-watch.ts';
 
 /** The process that publishes the events of a case. */
 let stream: StreamPublisher | undefined;
+let watch: StreamWatch | undefined;
 const requests = new RequestLoad();
 const commands = {
   async connect({ natsUrl }: { natsUrl: string }) {
@@ -16,6 +18,14 @@ const commands = {
     return stream.publish(plan);
   },
   post: (plan: HttpPlan) => post(plan),
+  /** Watches the stream from now on. */
+  async watch(_: object) {
+    watch = await stream?.watch();
+  },
+  watched(_: object) {
+    if (!watch) throw new Error('Nobody watches the stream.');
+    return watch.stop();
+  },
   // By the API of any system.
   restartRequests: (_: object) => requests.restart(),
   publishRequests: (plan: AmountPlan) => requests.publish(plan),

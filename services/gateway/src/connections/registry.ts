@@ -39,9 +39,9 @@ export interface Member {
   /** When the peer last sent something, on the clock's time; SSE peers send nothing. */
   lastReceivedMs: number;
   /** When the message began to arrive that has not arrived whole, on the clock's time. */
-  readonly partSinceMs?: () => number | undefined;
+  partSinceMs?(): number | undefined;
   /** Stops accepting messages, and resolves when the accepted ones have been answered. */
-  readonly finish?: () => Promise<void>;
+  finish?(): Promise<void>;
 }
 
 interface Observed {
@@ -287,7 +287,7 @@ export function goingAwayError(): TidemarkError {
 }
 
 /** Closes a connection after the gateway has answered every message of its client. */
-async function finishAndClose({ connection, finish }: Member, message: string): Promise<void> {
-  await finish?.();
-  connection.close('going_away', message);
+async function finishAndClose(member: Member, message: string): Promise<void> {
+  await member.finish?.();
+  member.connection.close('going_away', message);
 }
