@@ -306,6 +306,41 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'sources/cold-reads.test.ts',
   },
   {
+    mistake: 'a scan tells a reader that its full slice reaches further',
+    file: 'sources/range-scan.ts',
+    text: 'reader.fullAt = entry.sequence;',
+    replacement: 'reader.fullAt = entry.sequence + 1;',
+    test: 'sources/range-scan.test.ts',
+  },
+  {
+    mistake: 'a scan hands out events from before the begin of a range',
+    file: 'sources/range-scan.ts',
+    text: 'return sequence > after && sequence <= through && fullAt === undefined;',
+    replacement: 'return sequence <= through && fullAt === undefined;',
+    test: 'sources/range-scan.test.ts',
+  },
+  {
+    mistake: 'a scan counts as complete where it was stopped',
+    file: 'sources/range-scan.ts',
+    text: 'Math.min(through, query.through, fullAt)',
+    replacement: 'Math.min(query.through, fullAt)',
+    test: 'sources/range-scan.test.ts',
+  },
+  {
+    mistake: 'goes on with a scan that all have left',
+    file: 'sources/stream-scans.ts',
+    text: 'if (scan && --scan.readers === 0) scan.left.abort(signal.reason);',
+    replacement: '',
+    test: 'sources/stream-scans.test.ts',
+  },
+  {
+    mistake: 'takes readers along that are far away',
+    file: 'sources/stream-scans.ts',
+    text: 'if (distance >= -REACH_BACK && distance <= REACH) near.push(waiting);',
+    replacement: 'near.push(waiting);',
+    test: 'sources/stream-scans.test.ts',
+  },
+  {
     mistake: 'reads of different patterns are shared',
     file: 'sources/cold-reads.ts',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text.

@@ -148,7 +148,7 @@ export const gateway = {
     max: 256,
     unit: 'reads',
     meaning:
-      'Most reads from stream and archive at the same time, half of them for one user; further ones wait. Processes divide them.',
+      'Most reads from archives at the same time, half of them for one user; further ones wait. Processes divide them. The stream is scanned for all who wait.',
   },
   coldReadTimeoutMs: {
     variable: 'TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS',

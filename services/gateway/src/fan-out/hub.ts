@@ -1,12 +1,12 @@
 import type { Counters } from '../counters/counters.ts';
 import type { EventEncoder, EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
+import { PatternTree } from '../log/pattern-tree.ts';
 import type { EventSubscriber, Topic } from '../log/topic.ts';
 import type { TopicIndex, VisitBudget } from '../log/topic-index.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
 import type { WriteBuffer } from './batch.ts';
-import { PatternTree } from './pattern-tree.ts';
 import type { Route } from './routes.ts';
 import { type GroupContext, type LiveConnection, SubscriberGroup } from './subscriber-group.ts';
 
