@@ -136,38 +136,37 @@ const FLOOD_MS = 4000;
 
 test('batches of one user, many at once and without a pause: every answer in 2 s, and others publish at once', async () => {
   const flooded = await startService('ingest', { natsUrl: nats.url, env: UNLIMITED });
-  const post = async (user: string, events: readonly object[], type: string) => {
+  const tokens = {
+    flood: await makeToken('publish:>', 'flood'),
+    other: await makeToken('publish:>', 'other'),
+  };
+  const post = async (user: keyof typeof tokens, body: string, type: string) => {
     const startMs = performance.now();
-    const answer = await fetch(`${flooded.url}/v1/events`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${await makeToken('publish:>', user)}`,
-        'content-type': type,
-      },
-      body: JSON.stringify(type === BATCH ? events : events[0]),
-    });
+    const headers = { authorization: `Bearer ${tokens[user]}`, 'content-type': type };
+    const answer = await fetch(`${flooded.url}/v1/events`, { method: 'POST', headers, body });
     await answer.text();
     return { status: answer.status, tookMs: performance.now() - startMs };
   };
-  const newEvent = (topic: string) => ({
-    specversion: '1.0',
-    id: crypto.randomUUID(),
-    source: '/shares',
-    type: 'shares',
-    topic,
-    data: 'x'.repeat(200),
-  });
+  // The client has to be cheap: only the ids of a body change.
+  const event = (id: string) =>
+    JSON.stringify({
+      ...numbered('shares.flood', 1),
+      specversion: '1.0',
+      id,
+      data: 'x'.repeat(200),
+    });
+  const batch = `[${Array.from({ length: FLOOD_EVENTS }, (_, n) => event(`@-${n}`)).join(',')}]`;
+  const renewed = (body: string) => body.replaceAll('@', crypto.randomUUID());
+  // The first requests of a process take ten times as long.
+  for (let n = 0; n < 50; n++) await post('flood', renewed(batch), BATCH);
   const endMs = performance.now() + FLOOD_MS;
   const flood: { status: number; tookMs: number }[] = [];
   const flooding = Array.from({ length: FLOOD_CONNECTIONS }, async () => {
-    while (performance.now() < endMs) {
-      const events = Array.from({ length: FLOOD_EVENTS }, () => newEvent('shares.flood'));
-      flood.push(await post('flood', events, BATCH));
-    }
+    while (performance.now() < endMs) flood.push(await post('flood', renewed(batch), BATCH));
   });
   const others: number[] = [];
   while (performance.now() < endMs) {
-    const { status, tookMs } = await post('other', [newEvent('shares.other')], STRUCTURED);
+    const { status, tookMs } = await post('other', renewed(event('@')), STRUCTURED);
     expect(status).toBe(201);
     others.push(tookMs);
   }

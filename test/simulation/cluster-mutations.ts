@@ -72,6 +72,22 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     test: 'event-appender.test.ts',
   },
   {
+    mistake: 'gives an acknowledgement to another event of its batch',
+    part: 'libs/nats',
+    file: 'stream-writer.ts',
+    text: 'writing.onAnswer(number - writing.first, answer);',
+    replacement: 'writing.onAnswer(number - number, answer);',
+    test: 'event-appender.test.ts',
+  },
+  {
+    mistake: 'waits for ever for an acknowledgement',
+    part: 'libs/nats',
+    file: 'stream-writer.ts',
+    text: 'if (writing.deadlineMs <= nowMs)',
+    replacement: 'if (writing.deadlineMs < 0)',
+    test: 'event-appender.test.ts',
+  },
+  {
     mistake: 'refuses a condition that is right',
     part: 'libs/nats',
     file: 'event-appender.ts',

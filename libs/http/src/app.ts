@@ -89,6 +89,8 @@ export interface AppOptions {
   readonly adminPages?: readonly OpenPage[];
   /** How old the metrics may be that `/metrics` answers with, in ms; 0 if absent. */
   readonly metricsCacheMs?: number;
+  /** What `/metrics` answers; the metrics of this process if absent. */
+  readonly collectMetrics?: () => Promise<string>;
   /** Refuses requests to other names than those of the service, and of the admin port; none if absent. */
   readonly checkHost?: CheckHost;
   readonly checkAdminHost?: CheckHost;

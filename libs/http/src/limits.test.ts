@@ -72,3 +72,18 @@ test('semaphore: all taken: refused until one is given back, which counts once',
   expect(await hits(metrics, 'tests')).toBe(2);
   expect(await metrics.registry.metrics()).toMatch(/limits_held\{.*limit="tests".*\} 3\n/);
 });
+
+test('semaphore: taken and given by key: counts with what is acquired', async () => {
+  const { metrics, limits } = makeLimits();
+  const semaphore = limits.semaphore('tests', { max: 2, of: 'tests' });
+  semaphore.take('alice');
+  const release = semaphore.acquire('alice');
+  expect(() => semaphore.take('alice')).toThrow('At most 2 tests are accepted at once.');
+  expect(await hits(metrics, 'tests')).toBe(1);
+  release();
+  semaphore.take('alice');
+  semaphore.give('alice');
+  semaphore.give('alice');
+  expect(await metrics.registry.metrics()).toMatch(/limits_held\{.*limit="tests".*\} 0\n/);
+  semaphore.acquire('alice', 2);
+});

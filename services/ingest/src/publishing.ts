@@ -23,6 +23,7 @@ import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
 import type { SubmissionContext } from './event-input.ts';
 import { isRefusedRepeat, oneByOne } from './one-by-one.ts';
+import { Patience } from './patience.ts';
 import {
   createPublisherLimits,
   type PublisherLimitOptions,
@@ -54,9 +55,9 @@ export interface Publish {
   readonly user: string;
 }
 
-/** When a request was complete, and its traces. */
+/** How long a request may still wait, and its traces. */
 interface Begun {
-  readonly begunMs: number;
+  readonly patience: Patience;
   readonly context: TraceContext | undefined;
   readonly parent: Span;
 }
@@ -127,13 +128,17 @@ export class Publishing {
     read: (context: SubmissionContext) => Promise<Checked>,
   ): Promise<{ readonly submission: Submission; readonly published: PublishedEvent[] }> {
     const { request, response, user } = publish;
-    const begunMs = performance.now();
+    const patience = new Patience(this.#waitMsMax);
     this.#bytes.inc(body.length);
     this.#limits.bytes.consume(user, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
-    const runStep = this.#firstInTime(publish, begunMs);
+    const runStep: SubmissionContext['runStep'] = (step) =>
+      this.runStep(publish, () => {
+        if (patience.leftMs === 0) throw this.#window.late();
+        return patience.pausedFor(step);
+      });
     const checked = await this.#options.tracer.within('validate', { parent }, async (span) => {
       const all = await read({ ...this.#defaults(user), context, runStep });
       span.setAttribute('tidemark.events', all.submission.events.length);
@@ -144,38 +149,26 @@ export class Publishing {
     const waiting = this.#limits.appends.open(user);
     try {
       waiting.take(submission.events.length);
-      const published = await this.#appendInTurn(publish, checked, { begunMs, context, parent });
+      const published = await this.#appendInTurn(publish, checked, { patience, context, parent });
       return { submission, published };
     } finally {
       waiting.release();
     }
   }
 
-  /** Runs steps of a request of which nothing is done if its first one comes too late. What it costs itself is no wait. */
-  #firstInTime(publish: Publish, begunMs: number): SubmissionContext['runStep'] {
-    let begun = false;
-    return (step) =>
-      this.runStep(publish, () => {
-        if (!begun && performance.now() - begunMs > this.#waitMsMax) throw this.#window.late();
-        begun = true;
-        return step();
-      });
-  }
-
   /** Appends the events of a request when it is the user's turn. The time that it waited counts for the append. */
   async #appendInTurn(
     { request, user }: Publish,
     { submission, preconditions, ordered = false }: Checked,
-    { begunMs, context, parent }: Begun,
+    { patience, context, parent }: Begun,
   ): Promise<PublishedEvent[]> {
     const { appends } = this.#options;
     const { events, batch } = submission;
     const flow = { user, connection: request.socket };
-    const spentMs = Math.min(performance.now() - begunMs, this.#waitMsMax);
-    const waitMsMax = this.#waitMsMax - spentMs;
-    const atOnce = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
-    const leave = await this.#window.enter({ flow, events: atOnce, waitMsMax });
-    const waitedMs = Math.min(performance.now() - begunMs, this.#waitMsMax);
+    // Where an order is asked for, one event of a topic is on its way at a time.
+    const together = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
+    const leave = await this.#window.enter({ flow, events: together, waitMsMax: patience.leftMs });
+    const { waitedMs } = patience;
     try {
       if (ordered) {
         return await appendEach(appends, submission, { context, parent, ordered, waitedMs });
