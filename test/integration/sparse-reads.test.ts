@@ -25,6 +25,9 @@ const LEAVING = 200;
 
 const SETUP_MS = 120_000;
 
+/** Else the gateway would fill its tail with all of it. */
+const SHORT_TAIL = { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '100' };
+
 /** The server refuses filters that overlap, so the gateway filters these by itself. */
 const OVERLAPPING = ['rare.*', '*.one'];
 
@@ -95,7 +98,7 @@ test('sparse read: given up by its caller: ends at once', async () => {
 test('catch-up: a sparse match over a long stream without replay: live, with the one event', async () => {
   const gateway = await startService('gateway', {
     natsUrl: nats.url,
-    env: { TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS: String(READ_MS) },
+    env: { ...SHORT_TAIL, TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS: String(READ_MS) },
     waitUntilReady: false,
   });
   const token = await makeToken('subscribe:>');
@@ -119,6 +122,7 @@ test('catch-up: hundreds of clients that begin a long one and leave: the next cl
   const gateway = await startService('gateway', {
     natsUrl: nats.url,
     env: {
+      ...SHORT_TAIL,
       TIDEMARK_GATEWAY_COLD_READS_MAX: '2',
       // The other limits are those of a user who does not leave.
       TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '10000',

@@ -21,6 +21,20 @@ export const ERASURE_MUTATIONS: readonly Mutation[] = [
     replacement: '',
   },
   {
+    mistake: 'fills its tail with what was erased',
+    file: 'sources/tail-fill.ts',
+    text: '.filter((entry) => !erased.cover(entry))',
+    replacement: '',
+    test: 'sources/tail-fill.test.ts',
+  },
+  {
+    mistake: 'does not tell a fill what was erased meanwhile',
+    file: 'log/event-log.ts',
+    text: 'this.#fillErasures?.add(erasure, record);',
+    replacement: '',
+    test: 'sources/tail-fill.test.ts',
+  },
+  {
     mistake: 'takes an event that its archive has erased for one that it lacks',
     part: 'services/replay',
     file: 'projector/epoch-judge.ts',

@@ -62,13 +62,14 @@ export class SimulatedFeed implements Task {
   async start(): Promise<void> {
     const start = ++this.#start;
     this.#busy = true;
-    const { log, clock } = this.#core;
+    const { log, tailFill, clock } = this.#core;
     try {
       const state = await this.#access.state();
       const end = await this.#loss.judge(state, log);
       if (start !== this.#start) return;
       this.#onBegin(state);
       log.begin(state, end);
+      tailFill.begin();
       this.#busy = false;
       this.#open = true;
     } catch {

@@ -135,15 +135,15 @@ export class SimulatedGateway {
     const losses = isKnown ? history.losses(epoch, before.view, view) : [];
     const unseen = losses.filter(({ through }) => {
       // What has expired meanwhile cannot be compared.
-      const from = Math.max(through, history.firstSequence - 1);
+      const from = Math.max(through, history.firstSequence - 1, log.tail.followedAfter);
       const entries = log.tail.between(from, bounds.lastSequence);
       const last = entries.at(-1);
       return last === undefined || history.at(last.sequence) === undefined;
     });
     const blind = unseen.map(({ through }) => ({ after: through, to: bounds.lastSequence }));
     if (isKnown && before.blind) blind.push(before.blind);
-    // What lies before the tail cannot be compared either.
-    const compared = Math.max(log.tail.floor, history.firstSequence - 1);
+    // What lies before the tail, or was filled into it, cannot be compared either.
+    const compared = Math.max(log.tail.followedAfter, history.firstSequence - 1);
     for (const { through } of losses) {
       if (through < compared) blind.push({ after: through, to: compared });
     }

@@ -119,8 +119,10 @@ export class SimulatedPublisher {
     this.#last = record;
     if (this.#hasChanged(version)) return;
     const { sequence, epoch } = parseCursor(cursor);
-    // A repeat that was still on its way is stored again once retention has removed the first.
-    const isGone = sequence < this.#world.history.firstSequence;
+    const { history } = this.#world;
+    // A repeat that was still on its way is stored again once retention has removed the first, or an erasure has.
+    const isErased = history.erased.some((one) => one.sequence === sequence && one.deleted);
+    const isGone = sequence < history.firstSequence || isErased;
     const isTold = record?.sequence === sequence || isGone;
     const isRight = !record || (isTold && epoch === version.epoch);
     ensure(isRight, 'append', () => `${id} is at ${record?.sequence} and was told ${cursor}`);

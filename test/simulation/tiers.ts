@@ -1,6 +1,7 @@
 import { ArchiveClient, ArchiveDirectory, type NatsLink } from '@tidemark/nats';
 import type { LogBounds } from '@tidemark/protocol';
 import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
+import { PatternSet } from '../../services/gateway/src/log/pattern-set.ts';
 import type { Slice } from '../../services/gateway/src/log/tail.ts';
 import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
 import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader.ts';
@@ -11,9 +12,11 @@ import type {
   TimeSearch,
 } from '../../services/gateway/src/sources/cold-reads.ts';
 import { believedSlice } from '../../services/gateway/src/sources/copy-end.ts';
+import { RangeScan } from '../../services/gateway/src/sources/range-scan.ts';
 import { respond } from './archive.ts';
 import type { SimulatedReplay } from './replay.ts';
 import type { StreamAccess } from './stream-access.ts';
+import type { StoredRecord } from './versions.ts';
 import type { World } from './world.ts';
 
 /** Most messages that one step of a read brings. The stream may change between two steps. */
@@ -62,6 +65,37 @@ export class SimulatedStream implements StreamTier {
     const { patterns, through } = query;
     if (slice.through < through || !this.#world.profile.cluster) return slice;
     return believedSlice(slice, query, (last) => this.#access.nextMatch(patterns, last, through));
+  }
+
+  /** With the real scan; what it reads is as in `#readCopy`. */
+  async readSlices(queries: readonly ColdQuery[]): Promise<(Slice | undefined)[]> {
+    const { history, random, profile, clock } = this.#world;
+    const scan = new RangeScan<StoredRecord>(queries, {
+      decode: (record) => (record.valid ? record : undefined),
+      nowMs: () => clock.nowMs,
+    });
+    const { after, through } = scan;
+    await this.#access.hop(`read for ${queries.length} after ${after}`);
+    const end = profile.cluster && random.chance(0.6) ? random.between(after, through) : through;
+    let position = after;
+    let first = 0;
+    for (let taken = 1; ; taken++) {
+      const record = history.next(position);
+      if (!record || record.sequence > end) break;
+      position = record.sequence;
+      first ||= position;
+      const isStopped = !scan.take(record) || random.chance(0.01);
+      if (isStopped && position < through) return scan.slices(position);
+      if (taken % BATCH_MAX === 0) await this.#access.hop(`read on after ${position}`);
+    }
+    if (!profile.cluster) return scan.slices(through);
+    const all = new PatternSet(['>']);
+    const believed = await believedSlice(
+      { entries: [], through, ...(position > after && { delivered: { first, last: position } }) },
+      { after, through },
+      (last) => this.#access.nextMatch(all, last, through),
+    );
+    return scan.slices(believed.through);
   }
 
   /**

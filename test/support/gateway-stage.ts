@@ -5,6 +5,7 @@ import { createCore } from '../../services/gateway/src/core.ts';
 import type { Sink } from '../../services/gateway/src/fan-out/sink.ts';
 import { EventEntry } from '../../services/gateway/src/log/event-entry.ts';
 import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
+import type { ColdQuery } from '../../services/gateway/src/sources/cold-reads.ts';
 import { webSocketEncoder } from '../../services/gateway/src/transports/websocket/encoder.ts';
 
 /** A gateway's core without NATS: a stream that holds all events, a tail that holds the last, and no archive. */
@@ -33,19 +34,21 @@ export class Stage {
     const away = async (): Promise<never> => {
       throw new Error('There is no archive.');
     };
+    const readSlice = async ({ patterns, after, through, eventsMax }: ColdQuery) => {
+      this.onRead();
+      const range = this.#events.slice(after, through);
+      const entries = range.filter((event) => patterns.matches(event.topic));
+      const read = entries.slice(0, eventsMax).map((event) => new EventEntry('e', event));
+      const isAll = read.length === entries.length;
+      return { entries: read, through: isAll ? through : (read.at(-1)?.sequence ?? through) };
+    };
     this.#core = createCore({
       stream: {
         connected: true,
         bounds,
         boundsReaching: bounds,
-        readSlice: async ({ patterns, after, through, eventsMax }) => {
-          this.onRead();
-          const range = this.#events.slice(after, through);
-          const entries = range.filter((event) => patterns.matches(event.topic));
-          const read = entries.slice(0, eventsMax).map((event) => new EventEntry('e', event));
-          const isAll = read.length === entries.length;
-          return { entries: read, through: isAll ? through : (read.at(-1)?.sequence ?? through) };
-        },
+        readSlice,
+        readSlices: (queries) => Promise.all(queries.map(readSlice)),
         sequenceBefore: away,
       },
       archive: {

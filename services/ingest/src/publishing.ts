@@ -130,7 +130,7 @@ export class Publishing {
     const { request, response, user } = publish;
     const patience = new Patience(this.#waitMsMax);
     this.#bytes.inc(body.length);
-    await this.#limits.bytes.consume(user, body.length);
+    this.#limits.bytes.consume(user, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
@@ -145,7 +145,7 @@ export class Publishing {
       return all;
     });
     const { submission } = checked;
-    await this.#limits.events.consume(user, submission.events.length);
+    this.#limits.events.consume(user, submission.events.length);
     const waiting = this.#limits.appends.open(user);
     try {
       waiting.take(submission.events.length);

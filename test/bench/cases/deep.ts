@@ -1,7 +1,7 @@
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
 import { residentBytes } from '../system/process-figures.ts';
-import { Stage } from '../system/stage.ts';
+import { SHORT_TAIL, Stage } from '../system/stage.ts';
 import type { BenchCase } from './bench-case.ts';
 
 const EVENTS = 1_000_000;
@@ -28,7 +28,7 @@ export const deep: BenchCase = {
         perSecond: 0,
       });
       await stage.untilProjected(replay, lastSequence);
-      const gateway = await stage.startGateway();
+      const gateway = await stage.startGateway(SHORT_TAIL);
       const load = await stage.startLoad();
       await readMetrics(gateway.url);
       const residentBefore = residentBytes(gateway.pid);

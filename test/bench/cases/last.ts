@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
-import { Stage } from '../system/stage.ts';
+import { SHORT_TAIL, Stage } from '../system/stage.ts';
 import type { BenchCase } from './bench-case.ts';
 
 const TOPICS = 10_000;
@@ -41,7 +41,7 @@ export const last: BenchCase = {
         });
         await stage.untilProjected(replay, lastSequence);
       }
-      const gateway = await stage.startGateway();
+      const gateway = await stage.startGateway(SHORT_TAIL);
       const replaySpent = await measure(replay);
       const spent = await measure(gateway);
       const times: number[] = [];

@@ -14,17 +14,29 @@ import { type Commands, Worker } from './commands.ts';
 import { readMetrics } from './gateway-metrics.ts';
 import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
 
+/** Limits for load from one address. */
+const ONE_ADDRESS = {
+  TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX: '1000000',
+  TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '1000000',
+};
+
 /** Limits for load from one address and one user, which no deployment would allow. */
 const ONE_CLIENT_IS_ALL = {
-  TIDEMARK_GATEWAY_CONNECTIONS_PER_ADDRESS_MAX: '1000000',
+  ...ONE_ADDRESS,
   TIDEMARK_GATEWAY_CONNECTIONS_PER_USER_MAX: '1000000',
-  TIDEMARK_GATEWAY_HANDSHAKES_PER_SECOND_MAX: '1000000',
   TIDEMARK_GATEWAY_CATCH_UPS_PER_USER_MAX: '1000000',
   TIDEMARK_GATEWAY_MESSAGES_PER_SECOND_MAX: '1000000',
   TIDEMARK_GATEWAY_MESSAGE_BYTES_PER_SECOND_MAX: '1000000000000',
   TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000000',
 };
+
+/** A tail with next to nothing, also where the gateway has filled it at its start: older events are read cold. */
+export const SHORT_TAIL = { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '1000' };
+
+/** The names of the limits that are raised. */
+export const LIMITS_FOR_ONE_CLIENT: readonly string[] = Object.keys(ONE_CLIENT_IS_ALL);
 
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
@@ -37,6 +49,8 @@ export interface StageOptions {
   readonly profileFolder?: string | undefined;
   /** The default limits, for users of their own. Otherwise one user may have all of the load. */
   readonly ordinaryLimits?: boolean;
+  /** The default limits, for users of their own at one address. */
+  readonly oneAddress?: boolean;
 }
 
 /** The system under one run of a case: a nats-server with an empty stream, and processes. */
@@ -71,7 +85,8 @@ export class Stage {
     this.#limits = parts.limits;
   }
 
-  static async open({ profileFolder, ordinaryLimits = false }: StageOptions): Promise<Stage> {
+  static async open(options: StageOptions): Promise<Stage> {
+    const { profileFolder } = options;
     const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
     const nats = await startNatsServer({ storeFolder: join(folder, 'nats') });
     // An aborted run removes its gigabytes too. The server has been killed by then.
@@ -84,7 +99,7 @@ export class Stage {
     if (!state) throw new Error('Replay is ready and there is no stream.');
     const { epoch } = state;
     const token = await makeToken('subscribe:> publish:>', 'bench', 24 * 3600);
-    const limits = ordinaryLimits ? {} : ONE_CLIENT_IS_ALL;
+    const limits = limitsFor(options);
     return new Stage({ nats, link, epoch, token, folder, removeFolder, profileFolder, limits });
   }
 
@@ -186,6 +201,11 @@ export class Stage {
     this.#started.push(service);
     return service;
   }
+}
+
+function limitsFor({ ordinaryLimits = false, oneAddress = false }: StageOptions) {
+  if (oneAddress) return ONE_ADDRESS;
+  return ordinaryLimits ? {} : ONE_CLIENT_IS_ALL;
 }
 
 function databaseIn(folder: string): string {

@@ -1,5 +1,5 @@
 import { measure, verify } from '../../bench/system/measurement.ts';
-import { Stage } from '../../bench/system/stage.ts';
+import { SHORT_TAIL, Stage } from '../../bench/system/stage.ts';
 import type { TopicPlan } from '../../bench/wire/topics.ts';
 import { eventsOf, type Scale, SMALL_BYTES } from '../scale.ts';
 
@@ -42,7 +42,7 @@ async function catchUp(options: {
     const plan = { topics, events, eventBytes: bytes, perSecond: 0 };
     const { lastSequence } = await publisher.call('publish', plan);
     await stage.untilProjected(replay, lastSequence);
-    const gateway = await stage.startGateway();
+    const gateway = await stage.startGateway(SHORT_TAIL);
     const load = await stage.startLoad();
     const replaySpent = await measure(replay);
     const gatewaySpent = await measure(gateway);

@@ -37,6 +37,7 @@ function coreWith(bounds: LogBounds, ownClock = clock, archive: Partial<ArchiveT
       bounds: async () => bounds,
       boundsReaching: async () => bounds,
       readSlice: unused,
+      readSlices: unused,
       sequenceBefore: unused,
     },
     archive: {

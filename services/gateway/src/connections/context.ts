@@ -9,12 +9,15 @@ import type { UserWork } from '../scheduling/user-work.ts';
 import type { ColdReads } from '../sources/cold-reads.ts';
 import type { LastStarts } from '../sources/last-starts.ts';
 import type { StartResolver } from '../sources/start-resolver.ts';
+import type { TailFill } from '../sources/tail-fill.ts';
 import type { BehindConnections } from './behind.ts';
 import type { PatternBudget } from './pattern-budget.ts';
 
 /** The parts that all connections to one log share. `core.ts` wires them. */
 export interface ConnectionContext {
   readonly log: EventLog;
+  /** Fills the tail of a gateway that has started. */
+  readonly tailFill: TailFill;
   /** Delivers to live subscriptions. */
   readonly hub: Hub;
   /** Reads events that are older than the tail. */

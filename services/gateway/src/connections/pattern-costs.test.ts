@@ -48,6 +48,7 @@ function createHub() {
       bounds: unused,
       boundsReaching: unused,
       readSlice: unused,
+      readSlices: unused,
       sequenceBefore: unused,
     },
     archive: {

@@ -97,6 +97,7 @@ beforeEach(() => {
     bounds: away,
     boundsReaching: away,
     readSlice: away,
+    readSlices: away,
     readPage: away,
     findLast: away,
     readEvents: away,

@@ -21,6 +21,7 @@ export class Counters {
   coldReads = 0;
   coldReadsShared = 0;
   coldReadsLeft = 0;
+  streamScans = 0;
   gaps = 0;
   skipped = 0;
   stalled = 0;

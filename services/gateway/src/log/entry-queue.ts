@@ -38,6 +38,12 @@ export class EntryQueue {
     else this.#items.push(entry);
   }
 
+  /** Puts older entries, in ascending sequence, before all others. */
+  prepend(entries: readonly EventEntry[]): void {
+    this.#items = [...entries, ...this.#items.slice(this.#start)];
+    this.#start = 0;
+  }
+
   /** Puts an entry in the place of the one with its sequence, which must be there. */
   replace(entry: EventEntry): void {
     this.#items[this.#start + this.indexAfter(entry.sequence - 1)] = entry;

@@ -8,6 +8,7 @@ import {
   toPresent,
 } from '@tidemark/protocol';
 import { type DeliveryTrace, EventEntry } from './event-entry.ts';
+import type { KnownErasures } from './known-erasures.ts';
 import { Slab } from './slab.ts';
 import { Tail, type TailLimits } from './tail.ts';
 import type { Topic } from './topic.ts';
@@ -57,6 +58,8 @@ export class EventLog {
   readonly #headWaiters = new Set<HeadWaiter>();
   #lineage: Lineage = { epoch: '' };
   #beginnings = 0;
+  /** What a fill of the tail has to know; absent when there is none. */
+  #fillErasures: KnownErasures | undefined;
   /** The highest sequence at which a subscription began; the tail may not have reached it yet. */
   #highestReserved = 0;
 
@@ -151,6 +154,30 @@ export class EventLog {
     this.#wakeHeadWaiters();
   }
 
+  /** Tells a fill of the tail what is erased from now on; nobody if absent. */
+  tellErasures(known: KnownErasures | undefined): void {
+    this.#fillErasures = known;
+  }
+
+  /**
+   * Puts older events of the present epoch before those of the tail. They were delivered before, so nobody is told.
+   *
+   * @param events all from the sequence after `after` up to the tail's floor, in ascending order
+   * @returns whether there was room for all
+   */
+  prependEvents(events: readonly LogEvent[], after: number): boolean {
+    const entries = events.map(({ sequence, topic, timeMs, json }) => {
+      const kept = {
+        sequence,
+        topic: this.tail.topics.get(topic)?.name ?? topic,
+        timeMs,
+        json: this.#slab.copy(json),
+      };
+      return new EventEntry(this.epoch, kept);
+    });
+    return this.tail.prependEntries(entries, after);
+  }
+
   /** Moves the head past events that were erased before the feed came to them. */
   skipErased({ from, to }: SequenceRange): void {
     this.#checkSequence(from);
@@ -161,6 +188,7 @@ export class EventLog {
   /** Erases events from the tail, as a record at a sequence says. */
   eraseEvents(erasure: Erasure, record: number): void {
     const { topic, sequences } = erasure;
+    this.#fillErasures?.add(erasure, record);
     if (topic !== undefined) this.tail.eraseTopic(topic, record);
     else for (const sequence of sequences) this.tail.eraseEvent(sequence);
   }

@@ -266,6 +266,42 @@ describe('tail', () => {
     );
   });
 
+  test('prepended entries: any events, limits and pieces: complete above the floor, within the limits', () => {
+    const limits = fc.record({
+      bytesMax: fc.integer({ min: 500, max: 20_000 }),
+      eventsMax: fc.integer({ min: 1, max: 30 }),
+    });
+    const sizes = { followed: fc.nat(10), piece: fc.integer({ min: 1, max: 7 }) };
+    fc.assert(
+      fc.property(
+        fc.array(stored),
+        patterns,
+        limits,
+        fc.record(sizes),
+        (events, list, max, size) => {
+          const { all } = fill(events, { bytesMax: 1e9, eventsMax: 1e9 });
+          let older = all.slice(0, Math.max(0, all.length - size.followed));
+          const floor = older.at(-1)?.sequence ?? START;
+          const tail = new Tail(floor, max);
+          for (const entry of all.slice(older.length)) tail.appendEntry(entry);
+          for (let hasRoom = tail.floor === floor; hasRoom && older.length > 0; ) {
+            const piece = older.slice(-size.piece);
+            older = older.slice(0, -size.piece);
+            hasRoom = tail.prependEntries(piece, older.at(-1)?.sequence ?? START);
+          }
+          expect(tail.length).toBeLessThanOrEqual(max.eventsMax);
+          expect(tail.bytes).toBeLessThanOrEqual(max.bytesMax);
+          expect(tail.followedAfter).toBe(Math.max(floor, tail.floor));
+          const set = new PatternSet(list);
+          const expected = all.filter(({ sequence, topic: name }) => {
+            return sequence > tail.floor && list.some((pattern) => matches(pattern, name));
+          });
+          expect(readOn(tail, set, tail.floor, 5)).toEqual(expected);
+        },
+      ),
+    );
+  });
+
   test('reset: everything is forgotten', () => {
     const { tail } = fill([{ topic: 'a', bytes: 9, skipped: 0 }], {
       bytesMax: 10_000,

@@ -2,7 +2,7 @@ import type { TypeFilter } from '@tidemark/protocol';
 import { EntryQueue } from './entry-queue.ts';
 import { type Account, EventEntry } from './event-entry.ts';
 import type { PatternSet } from './pattern-set.ts';
-import { Topic } from './topic.ts';
+import { Topic, topicBytes } from './topic.ts';
 import { TopicIndex } from './topic-index.ts';
 
 /** Most entries that one read examines, and how many between two looks at the clock. */
@@ -48,6 +48,7 @@ export class Tail {
   readonly topics = new TopicIndex<Topic>();
   #floor: number;
   #head: number;
+  #followedAfter: number;
   #bytes = 0;
   /** Frames are encoded later than their events come, and may then be too much. */
   readonly #account: Account = {
@@ -64,6 +65,7 @@ export class Tail {
   constructor(start: number, limits: TailLimits, wallMs: () => number = Date.now) {
     this.#floor = start;
     this.#head = start;
+    this.#followedAfter = start;
     this.#limits = limits;
     this.#wallMs = wallMs;
   }
@@ -74,6 +76,11 @@ export class Tail {
 
   get head(): number {
     return this.#head;
+  }
+
+  /** The entries after this sequence came through the feed, one after the other. Older ones were filled in later. */
+  get followedAfter(): number {
+    return Math.max(this.#floor, this.#followedAfter);
   }
 
   /** The memory of the entries, with the frames that they keep, and of the topics. */
@@ -108,6 +115,44 @@ export class Tail {
     return topic;
   }
 
+  /**
+   * Puts older entries before all others, the newest of them first, while there is room.
+   *
+   * @param entries all from the sequence after `after` up to the floor, in ascending order
+   * @returns whether there was room for all of them, so that the tail now begins after `after`
+   */
+  prependEntries(entries: readonly EventEntry[], after: number): boolean {
+    const kept = entries.slice(this.#firstWithRoom(entries));
+    const byTopic = new Map<Topic, EventEntry[]>();
+    for (const entry of kept) {
+      const topic = this.openTopic(entry.topic);
+      const own = byTopic.get(topic);
+      if (own) own.push(entry);
+      else byTopic.set(topic, [entry]);
+    }
+    for (const [topic, own] of byTopic) topic.entries.prepend(own);
+    this.#entries.prepend(kept);
+    const last = entries.at(-1 - kept.length);
+    this.#floor = last?.sequence ?? after;
+    for (const entry of kept) entry.chargeTo(this.#account);
+    return last === undefined;
+  }
+
+  /** The index of the first of these older entries for which there is room, with all that follow it. */
+  #firstWithRoom(entries: readonly EventEntry[]): number {
+    const { bytesMax, eventsMax } = this.#limits;
+    let bytes = this.#bytes;
+    let first = entries.length;
+    const countMax = eventsMax - this.#entries.length;
+    while (first > 0 && entries.length - first < countMax) {
+      const { chargedBytes, topic } = entries[first - 1] as EventEntry;
+      bytes += chargedBytes + (this.topics.get(topic) ? 0 : topicBytes(topic));
+      if (bytes > bytesMax) break;
+      first--;
+    }
+    return first;
+  }
+
   /** Erases the event of a sequence, if the tail has it. Whoever is about to write it still does. */
   eraseEvent(sequence: number): void {
     const entry = this.#entries.at(this.#entries.indexAfter(sequence - 1));
@@ -138,6 +183,7 @@ export class Tail {
     this.#bytes = 0;
     this.#floor = sequence;
     this.#head = sequence;
+    this.#followedAfter = sequence;
   }
 
   /** The entries after one sequence, up to and including another, without those that were erased. */

@@ -24,6 +24,11 @@ export class Topic {
   }
 
   get chargedBytes(): number {
-    return this.name.length + TOPIC_OVERHEAD_BYTES;
+    return topicBytes(this.name);
   }
+}
+
+/** The memory of a topic of that name. */
+export function topicBytes(name: string): number {
+  return name.length + TOPIC_OVERHEAD_BYTES;
 }

@@ -37,6 +37,7 @@ export function exposeMetrics(
     ['gateway_cold_reads_total', 'Reads from stream and archive.', 'coldReads'],
     ['gateway_cold_reads_shared_total', 'Cold reads that shared an equal one.', 'coldReadsShared'],
     ['gateway_cold_reads_left_total', 'Cold reads given up by all clients.', 'coldReadsLeft'],
+    ['gateway_stream_scans_total', 'Reads of the stream, of any number of clients.', 'streamScans'],
     ['gateway_gaps_total', 'Gaps sent to clients.', 'gaps'],
     ['gateway_skipped_total', 'Events skipped for newer ones of their topics.', 'skipped'],
     ['gateway_stalled_total', 'Connections closed because their sockets took nothing.', 'stalled'],

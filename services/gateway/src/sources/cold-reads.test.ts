@@ -63,6 +63,7 @@ function createReads({ stream, archive, readsMax = 2 }: Parts): ColdReads {
       bounds: away,
       boundsReaching: away,
       readSlice: away,
+      readSlices: away,
       sequenceBefore: away,
       ...stream,
     },

@@ -6,6 +6,8 @@ import type { EventEntry } from '../log/event-entry.ts';
 import type { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { Clock } from '../scheduling/clock.ts';
+import { StreamEnd } from './stream-end.ts';
+import { StreamScans } from './stream-scans.ts';
 
 export interface ColdQuery {
   readonly epoch: string;
@@ -36,6 +38,11 @@ export interface StreamTier {
    * an event, but never where it begins.
    */
   readSlice(query: ColdQuery, signal?: AbortSignal): Promise<Slice>;
+  /**
+   * Reads for several queries of one epoch at once, from the lowest begin of their ranges on. Each gets what `readSlice` might give,
+   * or `undefined` where the read ended before its range.
+   */
+  readSlices(queries: readonly ColdQuery[], signal?: AbortSignal): Promise<(Slice | undefined)[]>;
   /** Searches for the last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<TimeSearch>;
 }
@@ -111,8 +118,11 @@ interface Attempt {
   readonly progress: ReadProgress;
 }
 
-/** Makes one attempt. @returns `undefined` where there is no answer yet */
-type Ask<T> = (progress: ReadProgress) => Promise<T | undefined>;
+/** Makes one attempt. @returns `undefined` where there is no answer yet, `STREAM` where the stream has to be asked */
+type Ask<T> = (progress: ReadProgress) => Promise<T | typeof STREAM | undefined>;
+
+/** The archives do not have it, and the stream has. */
+const STREAM = Symbol('stream');
 
 /** A read that may have several readers. It ends when the last of them has gone. */
 interface SharedRead {
@@ -144,10 +154,15 @@ const ARCHIVE_LAG_MS = 2000;
 export class ColdReads {
   readonly #options: ColdReadsOptions;
   readonly #shared = new Map<string, SharedRead>();
+  readonly #scans: StreamScans;
+  readonly #end: StreamEnd;
   #generation = 0;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
+    const { stream, counters, clock } = options;
+    this.#scans = new StreamScans({ stream, counters, nowMs: () => clock.nowMs() });
+    this.#end = new StreamEnd(stream);
   }
 
   get underWay(): number {
@@ -155,7 +170,7 @@ export class ColdReads {
   }
 
   get waiting(): number {
-    return this.#options.reads.waiting;
+    return this.#options.reads.waiting + this.#scans.waiting;
   }
 
   /**
@@ -196,8 +211,9 @@ export class ColdReads {
   #share(key: string, query: ColdQuery, flow: Flow): SharedRead {
     const leaving = new AbortController();
     const { signal } = leaving;
-    const ask = (progress: ReadProgress) => this.#askTiers(query, progress, { flow, signal });
-    const page = this.#untilAnswered(ask, { flow, signal }).finally(() => {
+    const ask = (progress: ReadProgress) => this.#askArchive(query, progress, { flow, signal });
+    const askStream = () => this.#askStream(query, { flow, signal });
+    const page = this.#untilAnswered(ask, { flow, signal }, askStream).finally(() => {
       this.#forget(key, shared);
     });
     const shared: SharedRead = { page, leaving, readers: 0 };
@@ -226,8 +242,12 @@ export class ColdReads {
   }
 
   /** Other reads can use the permit between two attempts. */
-  async #untilAnswered<T>(ask: Ask<T>, applicant: Applicant): Promise<T> {
-    const { waitMs, stream } = this.#options;
+  async #untilAnswered<T>(
+    ask: Ask<T>,
+    applicant: Applicant,
+    askStream: () => Promise<T | undefined> = async () => undefined,
+  ): Promise<T> {
+    const { waitMs, stream, clock } = this.#options;
     const { signal } = applicant;
     const generation = this.#generation;
     const progress: ReadProgress = { triedMs: 0 };
@@ -235,9 +255,16 @@ export class ColdReads {
       const attempt = this.#options.reads.use(applicant, () => {
         return this.#attempt(ask, { generation, progress });
       });
-      const { answer, error } = await settle(attempt);
+      let { answer, error } = await settle(attempt);
       signal.throwIfAborted();
-      if (answer) return answer;
+      // Without the permit: a scan serves any number of readers.
+      if (answer === STREAM) {
+        const startMs = clock.nowMs();
+        ({ answer, error } = await settle(askStream()));
+        if (error) progress.triedMs += clock.nowMs() - startMs;
+      }
+      signal.throwIfAborted();
+      if (answer && answer !== STREAM) return answer;
       if (!stream.connected) progress.triedMs = 0;
       if (generation !== this.#generation || progress.triedMs >= waitMs) throw unavailable(error);
       await this.#pause(signal);
@@ -258,7 +285,10 @@ export class ColdReads {
     signal.throwIfAborted();
   }
 
-  async #attempt<T>(ask: Ask<T>, { generation, progress }: Attempt): Promise<T | undefined> {
+  async #attempt<T>(
+    ask: Ask<T>,
+    { generation, progress }: Attempt,
+  ): Promise<T | typeof STREAM | undefined> {
     if (generation !== this.#generation) return undefined;
     const { clock } = this.#options;
     const startMs = clock.nowMs();
@@ -269,12 +299,12 @@ export class ColdReads {
     }
   }
 
-  /** @returns `undefined` where no tier has the answer yet */
-  async #askTiers(
+  /** @returns `undefined` where no tier has the answer yet, `STREAM` where it is there */
+  async #askArchive(
     query: ColdQuery,
     progress: ReadProgress,
     { flow, signal }: Applicant,
-  ): Promise<ColdAnswer | undefined> {
+  ): Promise<ColdAnswer | typeof STREAM | undefined> {
     this.#options.counters.coldReads++;
     const user = flow.user === NOBODY ? undefined : flow.user;
     const archive = await settle(this.#options.archive.readPage(query, user));
@@ -282,18 +312,20 @@ export class ColdReads {
     signal.throwIfAborted();
     // What an archive has no time for would cost the stream many times as much.
     if (isBusy(archive.error)) throw archive.error;
-    const { stream } = this.#options;
-    const before = await stream.bounds();
+    const before = await this.#end.read();
     if (before.epoch !== query.epoch) return undefined;
-    if (query.after + 1 >= before.firstSequence) {
-      const slice = await stream.readSlice(query, signal);
-      const after = await stream.bounds();
-      // The read does not show which events expired while it ran.
-      const isComplete = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
-      return isComplete ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
-    }
+    if (query.after + 1 >= before.firstSequence) return STREAM;
     if (!archive.answer) throw archive.error;
     return this.#findGap(query, progress, { stream: before, lack: archive.answer.lack });
+  }
+
+  /** @returns `undefined` where the stream may have dropped a part of it meanwhile */
+  async #askStream(query: ColdQuery, reader: Applicant): Promise<ColdAnswer | undefined> {
+    const slice = await this.#scans.read(query, reader);
+    const after = await this.#end.read();
+    // The read does not show which events expired while it ran.
+    const isComplete = after.epoch === query.epoch && query.after + 1 >= after.firstSequence;
+    return isComplete ? { kind: 'events', ...slice, tier: 'stream' } : undefined;
   }
 
   /** The stream dropped events that all archives lack: they are lost, or one is about to have them. */

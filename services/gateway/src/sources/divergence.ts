@@ -5,7 +5,7 @@ import type { Tail } from '../log/tail.ts';
 export type StoredMs = (sequence: number) => Promise<number | undefined>;
 
 /**
- * Divergence search: compares the stream with the tail when the feed starts again. A server that lost
+ * Divergence search: compares the stream with what the feed brought into the tail when the feed starts again. A server that lost
  * its end in a crash gives the same sequences to other events. If the stream has grown past the tail's
  * head since then, only the times of storing differ.
  *
@@ -19,7 +19,8 @@ export async function lastInCommon(
   { firstSequence, lastSequence }: LogBounds,
   storedMs: StoredMs,
 ): Promise<number | undefined> {
-  const known = tail.between(firstSequence - 1, lastSequence);
+  // What was filled in later may be of the stream as it is now, and would tell nothing of the loss.
+  const known = tail.between(Math.max(firstSequence - 1, tail.followedAfter), lastSequence);
   const isSame = async (index: number): Promise<boolean> => {
     const entry = known[index];
     const storedAtMs = entry && (await storedMs(entry.sequence));
@@ -34,5 +35,5 @@ export async function lastInCommon(
     if (await isSame(middle)) low = middle + 1;
     else high = middle;
   }
-  return known[low - 1]?.sequence ?? Math.max(tail.floor, firstSequence - 1);
+  return known[low - 1]?.sequence ?? Math.max(tail.followedAfter, firstSequence - 1);
 }

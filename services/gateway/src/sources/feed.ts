@@ -6,21 +6,22 @@ import {
   readRecord,
   waitForStream,
 } from '@tidemark/nats';
-import { ERASURES_TOPIC, type LogEvent, readErasure } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import type { Counters } from '../counters/counters.ts';
 import type { DeliveryTrace } from '../log/event-entry.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { TaskScheduler } from '../scheduling/task-scheduler.ts';
-import { decodeRecord } from './decoding.ts';
+import { decodeRecord, erasureIn } from './decoding.ts';
 import { LossJudge } from './loss-judge.ts';
+import type { TailFill } from './tail-fill.ts';
 
 /** Most invalid messages that are logged; later ones are only counted. */
 const LOGGED_MAX = 100;
 
 export interface LogFeedOptions {
   readonly log: EventLog;
+  readonly tailFill: TailFill;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly tasks: TaskScheduler;
@@ -33,7 +34,7 @@ export interface LogFeedOptions {
 
 /** Starts the one feed of the gateway, which fills its event log from the stream. */
 export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
-  const { log, logger, clock, tasks, counters, openTrace, signal } = options;
+  const { log, tailFill, logger, clock, tasks, counters, openTrace, signal } = options;
 
   const appendRecord = (record: LogRecord): void => {
     counters.feedBytes += record.payload.length;
@@ -44,7 +45,8 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
       counters.feedEvents++;
       log.appendEvent(decoded.event, deliveryTrace);
       deliveryTrace?.completed();
-      if (decoded.event.topic === ERASURES_TOPIC) erase(log, decoded.event);
+      const erasure = erasureIn(decoded.event);
+      if (erasure) log.eraseEvents(erasure, decoded.event.sequence);
       return;
     }
     const { sequence } = record;
@@ -69,7 +71,9 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
     onStart: async (stream) => {
       counters.feedRestarts++;
       const end = await loss.judge(stream, log);
-      return log.begin(stream, end);
+      const after = log.begin(stream, end);
+      tailFill.begin();
+      return after;
     },
     onRecord: appendRecord,
     onErased: (hole) => log.skipErased(hole),
@@ -77,12 +81,6 @@ export function startFeed(link: NatsLink, options: LogFeedOptions): Feed {
   feed.start();
   onStreamChange(link, logger, () => void followEpoch(link, { log, feed, logger, signal }));
   return feed;
-}
-
-/** Carries out a record. Only services write to its topic; what cannot be read is of a later version. */
-function erase(log: EventLog, { sequence, json }: LogEvent): void {
-  const erasure = readErasure(JSON.parse(Buffer.from(json).toString()));
-  if (erasure) log.eraseEvents(erasure, sequence);
 }
 
 interface Followed {

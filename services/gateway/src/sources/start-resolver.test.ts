@@ -23,6 +23,7 @@ class AskedStream implements StreamTier {
     [];
   readonly boundsReaching = away;
   readonly readSlice = away;
+  readonly readSlices = away;
   /** What the search for a time finds. */
   found = 0;
 
@@ -75,6 +76,7 @@ function createBetween(
     bounds: async () => stream,
     boundsReaching: away,
     readSlice: away,
+    readSlices: away,
     sequenceBefore: async () => ({ sequence: expired, found: false }),
   };
   const archive = {

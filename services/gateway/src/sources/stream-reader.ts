@@ -10,14 +10,14 @@ import {
 } from '@tidemark/nats';
 import { isLiteral, type LogBounds, toSubject } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
-import type { PatternSet } from '../log/pattern-set.ts';
+import { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
 import type { ColdQuery, StreamTier, TimeSearch } from './cold-reads.ts';
 import { believedSlice, type CopySlice } from './copy-end.ts';
 import { decodeRecord } from './decoding.ts';
+import { RangeScan, READ_BYTES_MAX } from './range-scan.ts';
 
-/** Most bytes of JSON in one read. */
-const READ_BYTES_MAX = 4 * 1024 * 1024;
+const ALL = new PatternSet(['>']);
 
 export interface TierOptions {
   readonly link: NatsLink;
@@ -70,6 +70,51 @@ export class StreamReader implements StreamTier {
     const isPart = slice.through < through && slice.delivered?.first === after + 1;
     if (isPart || !(await this.#state()).replicated) return slice;
     return believedSlice(slice, query, (last) => nextMatch(this.#link, patterns, last, through));
+  }
+
+  /** It is never filtered: the subjects of many readers are much of the stream, and the server is slow with many. */
+  async readSlices(
+    queries: readonly ColdQuery[],
+    signal?: AbortSignal,
+  ): Promise<(Slice | undefined)[]> {
+    const scan = new RangeScan(queries, {
+      nowMs: () => performance.now(),
+      decode: (record: LogRecord) => {
+        const decoded = decodeRecord(record);
+        return decoded.valid ? decoded.event : undefined;
+      },
+    });
+    const { after, through } = scan;
+    const whole = await this.#walk(scan, signal);
+    const isPart = whole.through < through && whole.delivered?.first === after + 1;
+    if (isPart || !(await this.#state()).replicated) return scan.slices(whole.through);
+    const range = { after, through };
+    const believed = await believedSlice(whole, range, (last) => {
+      return nextMatch(this.#link, ALL, last, through);
+    });
+    return scan.slices(believed.through);
+  }
+
+  /** @returns how far it came, without entries: the scan has them */
+  async #walk(scan: RangeScan<LogRecord>, signal: AbortSignal | undefined): Promise<CopySlice> {
+    const { after, through } = scan;
+    let first = 0;
+    let last = after;
+    const sliceTo = (end: number): CopySlice => {
+      return { entries: [], through: end, delivered: first > 0 ? { first, last } : undefined };
+    };
+    const slice = await this.#consume<CopySlice>({
+      ...{ after, subjects: [], timeoutMs: this.#timeoutMs, signal },
+      onRecord: (record, pending) => {
+        if (record.sequence > through) return sliceTo(through);
+        first ||= record.sequence;
+        last = record.sequence;
+        if (!scan.take(record) && last < through) return sliceTo(last);
+        return pending === 0 ? sliceTo(through) : undefined;
+      },
+      onFailed: () => (last > after ? sliceTo(last) : undefined),
+    });
+    return slice ?? sliceTo(through);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { isLiteral } from '@tidemark/protocol';
-import { type TokenNode, TokenTree, tokenAt } from '../log/token-tree.ts';
+import { type TokenNode, TokenTree, tokenAt } from './token-tree.ts';
 
 /** The values of one pattern. Most patterns have one value, which needs no set. */
 type Values<V> = V | Set<V>;
