@@ -196,9 +196,12 @@ function toBytes(value: unknown): Uint8Array {
 /** What is read from the bytes of an event is what the slow path makes of it. */
 function checkPlain(bytes: Buffer): void {
   const additions = { publisher: 'fuzz', nowMs: 0 };
-  const plain = PlainEvents.of(bytes, additions)?.read(0);
-  if (!plain) throw new TidemarkError('invalid_event', 'Left to the slow path.');
-  const input = parseExact(bytes.toString().trimEnd()) as object;
+  const reader = PlainEvents.of(bytes, additions);
+  const plain = reader?.read(reader.blank(0));
+  if (!plain || reader?.blank(reader.end) !== bytes.length) {
+    throw new TidemarkError('invalid_event', 'Left to the slow path.');
+  }
+  const input = parseExact(bytes.toString()) as object;
   const slow = encodeEvent(parseEvent({ ...input, publisher: additions.publisher }));
   if (Buffer.compare(plain.json, slow) !== 0) throw new Error('an event became another one');
 }
