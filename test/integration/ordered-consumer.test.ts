@@ -176,6 +176,19 @@ describe('ordered consumer', () => {
     expect(sealed?.headers.get('nats-msg-id')).toBe('plain');
   });
 
+  test('a header that the NATS client refuses to decode: the message has none, and the next one comes', async () => {
+    const before = stored;
+    await publishRaw('NATS/1.0\r\na b: x\r\n\r\n');
+    await publishRaw('NATS/1.0\r\na: x\ry\r\n\r\n');
+    await store(1);
+    const { sequences, lost } = await read(before);
+    await until(() => sequences.length === 3 || lost.length > 0);
+    expect({ sequences, lost }).toEqual({
+      sequences: [before + 1, before + 2, before + 3],
+      lost: [],
+    });
+  });
+
   test('messages of one size, 64 of which are 4 MiB to the byte: no request is lost', async () => {
     // From here on the numbers that the server reckons as part of a message keep their digits.
     await store(Math.max(0, 1000 - stored));

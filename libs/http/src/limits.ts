@@ -1,8 +1,8 @@
 import { Shares } from '@tidemark/fairness';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
-import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 import { NO_OTHERS, type OtherProcesses } from './other-processes.ts';
+import { SecondCounts } from './second-counts.ts';
 
 /** A keyed rate: bounds how often each key may do something in a second. */
 export interface Rate {
@@ -11,7 +11,7 @@ export interface Rate {
    *
    * @throws TidemarkError `limit_exceeded`, whose `retryAfterSeconds` says when to try again
    */
-  consume(key: string, count?: number): Promise<void>;
+  consume(key: string, count?: number): void;
 }
 
 /** A keyed semaphore: bounds what each key holds at one time. */
@@ -67,9 +67,9 @@ export interface Failures {
    *
    * @throws TidemarkError `limit_exceeded`, whose `retryAfterSeconds` says when to try again
    */
-  check(key: string): Promise<void>;
+  check(key: string): void;
   /** Counts a failure. */
-  note(key: string): Promise<void>;
+  note(key: string): void;
 }
 
 /** The size of a limit, and how an error names it. */
@@ -86,7 +86,7 @@ export interface LimitOptions {
  *
  * @example
  * const rate = limits.rate('tickets_per_second', { max: 10, of: 'tickets of one user' });
- * await rate.consume('alice');
+ * rate.consume('alice');
  */
 export class Limits {
   readonly #hits;
@@ -119,45 +119,40 @@ export class Limits {
 
   /** Creates a rate. A key that does nothing for a second takes no memory. */
   rate(limit: string, { max, of }: LimitOptions): Rate {
-    const limiter = this.#createLimiter(limit, max);
+    const counts = this.#createCounts(limit);
     return {
-      consume: async (key, count = 1) => {
+      consume: (key, count = 1) => {
         this.#others.tellUsed(limit, key, count);
-        try {
-          await limiter.consume(key, count);
-        } catch (reason) {
-          if (reason instanceof Error) throw reason;
-          this.hit(limit);
-          const retryAfterSeconds = Math.ceil((reason as RateLimiterRes).msBeforeNext / 1000) || 1;
-          throw exceeded(`At most ${max} ${of} are accepted in a second.`, retryAfterSeconds);
-        }
+        if (counts.add(key, count).count <= max) return;
+        this.hit(limit);
+        throw exceeded(`At most ${max} ${of} are accepted in a second.`, 1);
       },
     };
   }
 
   /** Creates a rate of failures. A key without a failure for a second takes no memory. */
   failures(limit: string, { max, of }: LimitOptions): Failures {
-    const limiter = this.#createLimiter(limit, max);
+    const counts = this.#createCounts(limit);
     return {
-      check: async (key) => {
-        const failed = await limiter.get(key);
-        if (failed === null || failed.consumedPoints < max) return;
+      check: (key) => {
+        const failed = counts.get(key);
+        if (!failed || failed.count < max) return;
         this.hit(limit);
         throw exceeded(`At most ${max} ${of} are accepted in a second.`, 1);
       },
-      note: async (key) => {
+      note: (key) => {
         // Requests that were under way together may go beyond the maximum.
-        await limiter.penalty(key);
+        counts.add(key, 1);
         this.#others.tellUsed(limit, key, 1);
       },
     };
   }
 
   /** Counts what this process uses of a rate, and what the others have used. */
-  #createLimiter(limit: string, max: number): RateLimiterMemory {
-    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
-    this.#others.onUsed(limit, (key, count) => void limiter.penalty(key, count));
-    return limiter;
+  #createCounts(limit: string): SecondCounts {
+    const counts = new SecondCounts();
+    this.#others.onUsed(limit, (key, count) => void counts.add(key, count));
+    return counts;
   }
 
   /** Creates a budget. A user who holds nothing takes no memory. */

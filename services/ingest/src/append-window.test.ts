@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AppendWindow } from './append-window.ts';
+import { AppendWindow, WINDOW_EVENTS } from './append-window.ts';
 
 const PATIENT = { waitMsMax: 60_000 };
 
@@ -22,8 +22,10 @@ async function settle(): Promise<void> {
 
 test('requests while there is room: none waits', async () => {
   const { window, enter } = createWindow();
-  const leaves = await Promise.all(Array.from({ length: 10 }, () => enter('a', 100)));
-  expect([window.used, window.waiting]).toEqual([1000, 0]);
+  const leaves = await Promise.all(
+    Array.from({ length: 10 }, () => enter('a', WINDOW_EVENTS / 10)),
+  );
+  expect([window.used, window.waiting]).toEqual([WINDOW_EVENTS, 0]);
   for (const leave of leaves) leave();
   expect(window.used).toBe(0);
 });
@@ -40,7 +42,7 @@ test('a request with more events than may be on their way: is let in when there 
 
 test('one user has much waiting: another comes after one request of it', async () => {
   const { order, enter } = createWindow();
-  const flood = Array.from({ length: 50 }, () => enter('flood', 500));
+  const flood = Array.from({ length: 50 }, () => enter('flood', WINDOW_EVENTS / 2));
   const first = await Promise.all(flood.slice(0, 2));
   const one = enter('one', 1);
   await settle();
@@ -53,16 +55,16 @@ test('one user has much waiting: another comes after one request of it', async (
 
 test('leaving twice: gives back once', async () => {
   const { window, enter } = createWindow();
-  const [leave, other] = [await enter('a', 600), await enter('a', 600)];
+  const [leave, other] = [await enter('a', 200), await enter('a', 200)];
   leave();
   leave();
-  expect(window.used).toBe(600);
+  expect(window.used).toBe(200);
   other();
 });
 
 test('waiting too long: unavailable, which is counted, and its place is free for others', async () => {
   const { window, hits, enter } = createWindow();
-  const leave = await enter('a', 1000);
+  const leave = await enter('a', WINDOW_EVENTS);
   const flow = { user: 'b', connection: {} };
   await expect(window.enter({ flow, events: 1, waitMsMax: 20 })).rejects.toMatchObject({
     code: 'unavailable',

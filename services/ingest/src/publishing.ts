@@ -130,7 +130,7 @@ export class Publishing {
     const { request, response, user } = publish;
     const patience = new Patience(this.#waitMsMax);
     this.#bytes.inc(body.length);
-    await this.#limits.bytes.consume(user, body.length);
+    this.#limits.bytes.consume(user, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
@@ -145,7 +145,7 @@ export class Publishing {
       return all;
     });
     const { submission } = checked;
-    await this.#limits.events.consume(user, submission.events.length);
+    this.#limits.events.consume(user, submission.events.length);
     const waiting = this.#limits.appends.open(user);
     try {
       waiting.take(submission.events.length);
@@ -166,25 +166,18 @@ export class Publishing {
     const { events, batch } = submission;
     const flow = { user, connection: request.socket };
     // Where an order is asked for, one event of a topic is on its way at a time.
-    const together = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
-    const leave = await this.#window.enter({ flow, events: together, waitMsMax: patience.leftMs });
+    const atOneTime = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
+    const leave = await this.#window.enter({ flow, events: atOneTime, waitMsMax: patience.leftMs });
     const { waitedMs } = patience;
     try {
-      if (ordered) {
-        return await appendEach(appends, submission, { context, parent, ordered, waitedMs });
-      }
       // Somebody may look at the span of each event, if the request is traced.
       const isTraced = sampledContextOf(parent) !== undefined;
-      if (batch && !isTraced) {
-        const told = contextOf(parent) ?? context;
-        return await appendTogether(appends, submission, {
-          context: told,
-          waitedMs,
-          onAnswered: leave,
-        });
+      if (batch && !ordered && !isTraced) {
+        const together = { context: contextOf(parent) ?? context, waitedMs, onAnswered: leave };
+        return await appendTogether(appends, submission, together);
       }
-      const more = { preconditions, parent, ...(batch ? {} : { onAnswered: leave }) };
-      return await appendEach(appends, submission, { ...more, context, ordered, waitedMs });
+      const each = { preconditions, context, parent, ordered, waitedMs };
+      return await appendEach(appends, submission, batch ? each : { ...each, onAnswered: leave });
     } finally {
       leave();
     }

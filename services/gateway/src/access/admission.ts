@@ -57,7 +57,7 @@ export class Admission {
   /** Limits the handshakes of an address before it checks the token. */
   guard(authenticate: Authenticate): (request: ConnectRequest) => Promise<Principal> {
     return async (request) => {
-      await this.#handshakes.consume(clientOf(request, this.#proxies));
+      this.#handshakes.consume(clientOf(request, this.#proxies));
       return authenticate(request);
     };
   }

@@ -200,7 +200,7 @@ export class WebSocketSession {
     try {
       waiting.take(1);
       await this.#beginning;
-      await gateway.publishes.consume(publisher);
+      gateway.publishes.consume(publisher);
       const sent = withContext(event, sampledContextOf(span)) as CloudEvent;
       return await gateway.appender.append(sent, { parent: span });
     } finally {
