@@ -91,12 +91,18 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
       admit(gateway, request, principal);
       socket.off('error', ignore);
       const address = gateway.addressOf(request);
-      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        startSession(webSocket, {
-          ...{ socket, address, principal, gateway, limits, backlog },
-          handshake: span,
+      // The answer and `welcome` in one write.
+      socket.cork();
+      try {
+        webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+          startSession(webSocket, {
+            ...{ socket, address, principal, gateway, limits, backlog },
+            handshake: span,
+          });
         });
-      });
+      } finally {
+        socket.uncork();
+      }
     };
     try {
       const principal = await check(request, gateway);
