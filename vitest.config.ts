@@ -9,7 +9,7 @@ const CONSOLE_TEST_TIMEOUT_MS = 90_000;
 const UNIT_TESTS = [
   '{libs,services}/*/src/**/*.test.ts',
   'console/src/**/*.test.ts',
-  'test/bench/load/*.test.ts',
+  'test/bench/{load,peers,publisher}/**/*.test.ts',
   'test/client/**/*.test.ts',
   'test/capacity/**/*.test.ts',
   'test/inbox-model/*.test.ts',

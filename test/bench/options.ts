@@ -24,7 +24,9 @@ export const USAGE = `npm run bench -- [--case NAME[,NAME]...] [--attack NAME[,N
   --quick    smaller cases and one run, for a look: these figures are no results
   --profile  writes CPU profiles of the measured service and shows where its time went
   --out      the JSON file (data/bench/<time>.json)
-  --help     shows this`;
+  --help     shows this
+
+npm run bench -- peers compares Tidemark with Centrifugo and Socket.IO; npm run bench -- peers --help`;
 
 /** @throws Error with one sentence that names the fault */
 export function readOptions(args: readonly string[]): Options {

@@ -145,6 +145,14 @@ describe('ingest, conditional append', () => {
     expect(await idsOf('moved')).toEqual(['1', '2']);
   });
 
+  test('If-Match beside a preference for an order: is a condition all the same', async () => {
+    const first = await setup.post(event('1', 'preferred'));
+    await setup.post(event('2', 'preferred'));
+    const headers = { prefer: 'ordered', 'if-match': `"${first.body.cursor}"` };
+    expect((await setup.post(event('3', 'preferred'), { headers })).status).toBe(412);
+    expect(await idsOf('preferred')).toEqual(['1', '2']);
+  });
+
   test('If-Match on an empty topic, with another epoch, with sequence 0: 412', async () => {
     const { cursor } = (await setup.post(event('1', 'conditions'))).body;
     const empty = await setup.post(event('2', 'conditions.empty'), ifMatch(cursor));

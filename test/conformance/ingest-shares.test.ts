@@ -7,7 +7,14 @@ import { numbered } from '../support/system.ts';
 /* What one publisher costs ingest, the others hardly notice (PROTOCOL.md section 8.2). */
 
 const MIB = 1024 * 1024;
+const BATCH = 'application/cloudevents-batch+json';
+const STRUCTURED = 'application/cloudevents+json';
 const SENDERS = 8;
+/** The rates of a user are no subject of the flood. */
+const UNLIMITED = {
+  TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000',
+};
 /** Many times what a publish takes beside the attacks, on average. One such body alone took longer. */
 const SOON_MS = 250;
 
@@ -98,8 +105,7 @@ test('batches of events with as many keys as there is room for: others publish a
     return `${JSON.stringify(own).slice(0, -1)},"data":{${manyKeys(`k${n}x`, 50_000)}}}`;
   };
   const batch = `[${Array.from({ length: 19 }, (_, n) => event(n)).join(',')}]`;
-  const type = 'application/cloudevents-batch+json';
-  const { meanMs } = await publishBeside(batch, { user: 'batches', type });
+  const { meanMs } = await publishBeside(batch, { user: 'batches', type: BATCH });
   expect(meanMs).toBeLessThan(SOON_MS);
 });
 
@@ -120,4 +126,56 @@ test('bodies of a user who may publish nothing: none is parsed', async () => {
   const { meanMs, statuses } = await publishBeside(body, { user: 'reader', scope: 'subscribe:>' });
   expect(statuses).toEqual(new Set([403]));
   expect(meanMs).toBeLessThan(SOON_MS);
+});
+
+/** A request waits 1 s at most until it is sent, and no longer than 1.5 s with the acknowledgement. */
+const ANSWERED_MS = 2000;
+const FLOOD_CONNECTIONS = 64;
+const FLOOD_EVENTS = 100;
+const FLOOD_MS = 4000;
+
+test('batches of one user, many at once and without a pause: every answer in 2 s, and others publish at once', async () => {
+  const flooded = await startService('ingest', { natsUrl: nats.url, env: UNLIMITED });
+  const tokens = {
+    flood: await makeToken('publish:>', 'flood'),
+    other: await makeToken('publish:>', 'other'),
+  };
+  const post = async (user: keyof typeof tokens, body: string, type: string) => {
+    const startMs = performance.now();
+    const headers = { authorization: `Bearer ${tokens[user]}`, 'content-type': type };
+    const answer = await fetch(`${flooded.url}/v1/events`, { method: 'POST', headers, body });
+    await answer.text();
+    return { status: answer.status, tookMs: performance.now() - startMs };
+  };
+  // The client has to be cheap: only the ids of a body change.
+  const event = (id: string) =>
+    JSON.stringify({
+      ...numbered('shares.flood', 1),
+      specversion: '1.0',
+      id,
+      data: 'x'.repeat(200),
+    });
+  const batch = `[${Array.from({ length: FLOOD_EVENTS }, (_, n) => event(`@-${n}`)).join(',')}]`;
+  const renewed = (body: string) => body.replaceAll('@', crypto.randomUUID());
+  // The first requests of a process take ten times as long.
+  for (let n = 0; n < 50; n++) await post('flood', renewed(batch), BATCH);
+  const endMs = performance.now() + FLOOD_MS;
+  const flood: { status: number; tookMs: number }[] = [];
+  const flooding = Array.from({ length: FLOOD_CONNECTIONS }, async () => {
+    while (performance.now() < endMs) flood.push(await post('flood', renewed(batch), BATCH));
+  });
+  const others: number[] = [];
+  while (performance.now() < endMs) {
+    const { status, tookMs } = await post('other', renewed(event('@')), STRUCTURED);
+    expect(status).toBe(201);
+    others.push(tookMs);
+  }
+  await Promise.all(flooding);
+  await flooded.stop();
+  expect(flood.map(({ status }) => status).filter((one) => ![201, 429, 503].includes(one))).toEqual(
+    [],
+  );
+  expect(Math.max(...flood.map(({ tookMs }) => tookMs))).toBeLessThan(ANSWERED_MS);
+  const sorted = others.toSorted((left, right) => left - right);
+  expect(sorted[Math.floor(sorted.length / 2)]).toBeLessThan(SOON_MS);
 });

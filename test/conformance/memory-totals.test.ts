@@ -97,9 +97,7 @@ test('bodies of all users at their limit, parsed: the memory that SECURITY.md na
       });
     }
     // Until all of them are parsed.
-    await until(
-      async () => (await metric(ingest, 'ingest_appends_pending')) > 0.9 * BODY_MIB * EVENTS,
-    );
+    await until(async () => (await limitHeld(ingest, 'appends')) > 0.9 * BODY_MIB * EVENTS);
     expect(await held()).toBeGreaterThan(0.9 * BODY_MIB * MIB);
     expect(await residentMiB(ingest)).toBeLessThan(INGEST_MIB + 12 * BODY_MIB);
   } finally {

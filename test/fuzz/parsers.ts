@@ -7,9 +7,11 @@ import {
   formatCursor,
   fromSubject,
   isTopic,
+  PlainEvents,
   parseClientMessage,
   parseCursor,
   parseEvent,
+  parseExact,
   parsePatternList,
   parseStart,
   parseTopic,
@@ -76,6 +78,13 @@ const checks: readonly [
     (outcomes) =>
       fc.property(event, (one) =>
         typed(outcomes, () => checkLine(encodeEvent(parseEvent(JSON.parse(JSON.stringify(one)))))),
+      ),
+  ],
+  [
+    'plain event',
+    (outcomes) =>
+      fc.property(fc.oneof(body, event.map(toBytes)), (one) =>
+        typed(outcomes, () => checkPlain(Buffer.from(one))),
       ),
   ],
   [
@@ -179,6 +188,23 @@ export const parsers: Surface = async ({ count, seed }) => {
     throw new Error('a prototype was changed');
   return outcomes;
 };
+
+function toBytes(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** What is read from the bytes of an event is what the slow path makes of it. */
+function checkPlain(bytes: Buffer): void {
+  const additions = { publisher: 'fuzz', nowMs: 0 };
+  const reader = PlainEvents.of(bytes, additions);
+  const plain = reader?.read(reader.blank(0));
+  if (!plain || reader?.blank(reader.end) !== bytes.length) {
+    throw new TidemarkError('invalid_event', 'Left to the slow path.');
+  }
+  const input = parseExact(bytes.toString()) as object;
+  const slow = encodeEvent(parseEvent({ ...input, publisher: additions.publisher }));
+  if (Buffer.compare(plain.json, slow) !== 0) throw new Error('an event became another one');
+}
 
 function typed(outcomes: Outcomes, parse: () => unknown): void {
   try {

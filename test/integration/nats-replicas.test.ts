@@ -10,6 +10,7 @@ import {
   StaleAnswerError,
   StoreWatch,
 } from '@tidemark/nats';
+import { toEncoded } from '@tidemark/protocol';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { PatternSet } from '../../services/gateway/src/log/pattern-set.ts';
@@ -67,8 +68,8 @@ async function append(link: NatsLink, topic: string, count: number): Promise<voi
   const all = Array.from({ length: count }, () => {
     const id = String(++published);
     const attributes = { specversion: '1.0', id, source: 'test', type: 'test', topic } as const;
-    const send = () =>
-      appender.append({ ...attributes, data }, { budget: new RetryBudget(10_000) });
+    const event = toEncoded({ ...attributes, data });
+    const send = () => appender.append(event, { budget: new RetryBudget(10_000) });
     return vi.waitFor(send, { timeout: WAIT_MS });
   });
   await Promise.all(all);

@@ -1,15 +1,17 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import type { Msg } from '@nats-io/transport-node';
+import { type Msg, headers as natsHeaders } from '@nats-io/transport-node';
 import { readReplayConfiguration } from '@tidemark/config';
 import {
   type Backlog,
   CONSUMER_HEARTBEAT_MS,
   eraseFromStream,
   Feed,
+  type LogRecord,
   NatsLink,
   OrderedConsumer,
+  PlainHeaders,
   parseDelivery,
   reconcileStream,
   type Scheduler,
@@ -137,6 +139,47 @@ describe('ordered consumer', () => {
     const before = stored;
     await publishRaw('NATS/1.0 503\r\n\r\n');
     await publishRaw('NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 99\r\n\r\n');
+    await store(1);
+    const { sequences, lost } = await read(before);
+    await until(() => sequences.length === 3 || lost.length > 0);
+    expect({ sequences, lost }).toEqual({
+      sequences: [before + 1, before + 2, before + 3],
+      lost: [],
+    });
+  });
+
+  test('a sealed message: neither its headers nor a subject seen before are decoded', async () => {
+    const before = stored;
+    const subject = 'tidemark.events.a';
+    const payload = Buffer.from('{"id":"1"}');
+    const headers = natsHeaders();
+    headers.set('Nats-Msg-Id', 'plain');
+    headers.set('tidemark-seal', link.seal.sign({ subject, payload }));
+    await store(1, payload, { headers });
+    await store(1, payload, { headers: natsHeaders(), msgID: 'unsealed' });
+    const records: LogRecord[] = [];
+    const consumer = new OrderedConsumer(link, {
+      start: { after: before },
+      timeoutMs: 5000,
+      onRecord: (record) => records.push(record),
+      onLost: () => {},
+    });
+    cleanups.push(() => consumer.close());
+    await consumer.open();
+    await until(() => records.length === 2);
+    const [sealed, unsealed] = records;
+    expect(sealed).toMatchObject({ subject, topic: 'a', trust: 'sealed', sequence: before + 1 });
+    expect(unsealed).toMatchObject({ subject, topic: 'a', trust: 'none', sequence: before + 2 });
+    // It is what makes reading cheap, and what a new version of the NATS client may end.
+    expect(sealed?.headers).toBeInstanceOf(PlainHeaders);
+    expect(unsealed?.subject).toBe(sealed?.subject);
+    expect(sealed?.headers.get('nats-msg-id')).toBe('plain');
+  });
+
+  test('a header that the NATS client refuses to decode: the message has none, and the next one comes', async () => {
+    const before = stored;
+    await publishRaw('NATS/1.0\r\na b: x\r\n\r\n');
+    await publishRaw('NATS/1.0\r\na: x\ry\r\n\r\n');
     await store(1);
     const { sequences, lost } = await read(before);
     await until(() => sequences.length === 3 || lost.length > 0);

@@ -52,7 +52,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
     contents:
       'application, server, authentication, limits, errors, health; `contract` makes the documents',
     libs: ['protocol', 'config', 'fairness', 'telemetry', 'auth'],
-    packages: ['express', 'rate-limiter-flexible', 'zod'],
+    packages: ['express', 'zod'],
   },
   'libs/service': {
     contents: 'the life of a service process, and what every service is built from',

@@ -7,6 +7,7 @@ import { endOnSignals, run } from '../../infra/launcher/command.mjs';
 import { runMain } from '../../infra/launcher/failure.mjs';
 import { setUp } from '../../infra/launcher/setup.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
+import { provideCentrifugo } from './centrifugo.mjs';
 import { asksForClients, provideClients } from './clients.mjs';
 import { asksForDocuments, provideDocumentTools } from './documents.mjs';
 import { provideJaeger } from './jaeger.mjs';
@@ -35,7 +36,7 @@ import {
 const NATS_TESTS = ['nats-', 'ordered-consumer', 'direct-publishers', 'gaps', 'replay-archive'];
 
 /** Integration tests of programs that know no NATS, or that kill for minutes: once is enough. */
-const ONCE = 'test/integration/{example,outbox,publisher-express}*';
+const ONCE = 'test/integration/{bench-peers,example,outbox,publisher-express}*';
 
 const VITEST = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
@@ -55,11 +56,7 @@ async function test() {
   await setUp(console.log);
   const { newest, oldest } = await provideTestServers(process.env, console.log);
 
-  const jaeger = await provideJaeger(process.env, console.log);
-  if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
-  else
-    console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
-
+  await providePrograms(all === true);
   if (all || asksForClients(given)) {
     Object.assign(process.env, await provideClients(process.env, console.log));
   }
@@ -90,6 +87,22 @@ async function test() {
   for (const line of unsteady) console.log(`unsteady: ${line}`);
   for (const line of failed) console.log(`failed: ${line}`);
   console.log(format(counts));
+}
+
+/**
+ * Programs that some tests need. Without one these are skipped, and it is said.
+ *
+ * @param {boolean} all whether the tests that take long run too
+ */
+async function providePrograms(all) {
+  const jaeger = await provideJaeger(process.env, console.log);
+  if (jaeger) process.env.TIDEMARK_JAEGER_BIN = jaeger;
+  else
+    console.error('\ntidemark: There is no Jaeger and no Go to build one. Its tests are SKIPPED.');
+  if (!all) return;
+  const centrifugo = await provideCentrifugo(process.env, console.log);
+  if (centrifugo) process.env.TIDEMARK_CENTRIFUGO_BIN = centrifugo;
+  else console.error('\ntidemark: The test of the comparison with Centrifugo is SKIPPED.');
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { MsgHdrs } from '@nats-io/transport-node';
 import { lineageMetadata, SEAL_HEADER } from '@tidemark/nats';
 import { fromSubject } from '@tidemark/protocol';
 import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
@@ -12,13 +13,15 @@ const NO_MESSAGE = { err_code: 10_037, code: 404, description: 'no message found
 /** The key with which the publisher seals; it never changes. */
 export const SEAL_METADATA = { tidemark_seal: `${'A'.repeat(43)}.0` };
 
-interface Headers {
-  get(name: string): string;
-}
+type Headers = ReadonlyMap<string, string>;
 
 interface RequestOptions {
   readonly timeout: number;
-  readonly headers?: Headers;
+}
+
+interface PublishOptions {
+  readonly reply: string;
+  readonly headers: MsgHdrs;
 }
 
 interface Reply {
@@ -49,6 +52,7 @@ export class AppendServer {
   /** The answers to the present append, and how many of them were `in process`. */
   #answers = 0;
   #undecided = 0;
+  #onAnswer: (subject: string, data: Uint8Array) => void = () => {};
 
   constructor(world: World, clock: Clock) {
     this.#world = world;
@@ -81,28 +85,41 @@ export class AppendServer {
         reject(new Error('No answer in time.'));
       };
       const cancel = this.#clock.after(options.timeout, fail);
-      this.#exchange(subject, body, options).then((answer) => {
+      this.#exchange(subject, () => this.#message(JSON.parse(String(body)))).then((answer) => {
         cancel();
         resolve(toReply(answer));
       }, fail);
     });
   }
 
-  async #exchange(subject: string, body: unknown, { headers }: RequestOptions): Promise<object> {
+  /** As a message that is published on a NATS connection. An answer that gets lost is missed by its publisher. */
+  publish(subject: string, payload: Uint8Array, { reply, headers }: PublishOptions): void {
+    // The bytes are there in this call alone.
+    const sent = readHeaders(headers);
+    this.#exchange(subject, () => this.#append(fromSubject(subject) ?? '', sent, payload)).then(
+      (answer) => this.#onAnswer(reply, toReply(answer).data),
+      () => {
+        this.#answers++;
+      },
+    );
+  }
+
+  /** Calls the listener with each acknowledgement and its subject. */
+  onAcknowledgement(listener: (subject: string, data: Uint8Array) => void): void {
+    this.#onAnswer = listener;
+  }
+
+  async #exchange(subject: string, answer: () => object): Promise<object> {
     await this.#hop(subject);
-    const topic = fromSubject(subject);
-    const answer =
-      topic === undefined || !headers
-        ? this.#message(JSON.parse(String(body)))
-        : this.#append(topic, headers, body as Uint8Array);
+    const answered = answer();
     await this.#hop('answer to the publisher');
-    return answer;
+    return answered;
   }
 
   #append(topic: string, headers: Headers, payload: Uint8Array): object {
     const { stale, clock, random, undecidedUntilMs } = this.#world;
-    const expected = headers.get('Nats-Expected-Last-Subject-Sequence');
-    const id = headers.get('Nats-Msg-Id');
+    const expected = headers.get('Nats-Expected-Last-Subject-Sequence') ?? '';
+    const id = headers.get('Nats-Msg-Id') ?? '';
     const isHeldUp = stale && clock.nowMs < stale.untilMs && random.chance(0.5);
     this.#reaches = isHeldUp ? stale.bounds.lastSequence : Number.POSITIVE_INFINITY;
     this.#answers++;
@@ -116,7 +133,7 @@ export class AppendServer {
     if (first) return { stream: 's', seq: first.sequence, duplicate: true };
     const timeMs = Math.floor(clock.nowMs);
     const record = this.#history.publish({ topic, type: 't', timeMs, padding: 0, valid: true });
-    this.#stored.set(id, { record, seal: headers.get(SEAL_HEADER), payload });
+    this.#stored.set(id, { record, seal: headers.get(SEAL_HEADER) ?? '', payload });
     return { stream: 's', seq: record.sequence };
   }
 
@@ -179,4 +196,10 @@ export class AppendServer {
 function toReply(answer: object): Reply {
   const text = JSON.stringify(answer);
   return { data: Buffer.from(text), json: () => JSON.parse(text) };
+}
+
+/** The headers as they would go out. */
+function readHeaders(headers: MsgHdrs): Headers {
+  const [, ...lines] = String(headers).trimEnd().split('\r\n');
+  return new Map(lines.map((line) => line.split(': ', 2) as [string, string]));
 }

@@ -16,6 +16,7 @@ import type { World } from './world.ts';
 /** No other publisher appends to it, so each condition is right while the stream keeps what it has. */
 const TOPIC = 'c.chain';
 const TIMEOUT_MS = 1000;
+const INBOX = '_INBOX.publisher';
 /** Where less time is left than the longest pause takes, an append may end. */
 const LAST_PAUSE_MS = 160;
 
@@ -166,9 +167,14 @@ export class SimulatedPublisher {
 
   #createLink(): NatsLink {
     const world = this.#world;
-    const { request } = this.#server;
+    const server = this.#server;
     const link = {
-      connection: { request: request.bind(this.#server), options: {} },
+      connection: {
+        request: server.request.bind(server),
+        publish: server.publish.bind(server),
+        closed: () => new Promise(() => {}),
+        options: {},
+      },
       knownEnd: new KnownEnd(() => world.clock.nowMs),
       seal: this.#seal,
       get connected() {
@@ -177,8 +183,11 @@ export class SimulatedPublisher {
       apiPrefix: '$JS.API',
       apiSubject: (operation: string) => `$JS.API.${operation}`,
       onConnect: () => () => {},
-      subscribe: (_subject: string, { onMessage }: { onMessage: () => void }) => {
-        this.#onChange = onMessage;
+      onPublishRefused: () => {},
+      createInbox: () => INBOX,
+      subscribe: (subject: string, { onMessage }: { onMessage: (message?: object) => void }) => {
+        if (!subject.startsWith(INBOX)) this.#onChange = onMessage;
+        else server.onAcknowledgement((reply, data) => onMessage({ subject: reply, data }));
       },
     };
     return link as unknown as NatsLink;

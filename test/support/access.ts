@@ -2,9 +2,12 @@ import { makeToken } from './services.ts';
 import type { System } from './system.ts';
 import { until } from './until.ts';
 
+/** The services that a token is shown to. */
+type Services = Pick<System, 'gateways' | 'ingest' | 'replay'>;
+
 /** The status that a service gives to a request with a token, for a topic of its own. */
 export async function statusOf(
-  { ingest, replay }: System,
+  { ingest, replay }: Services,
   base: string,
   token: string,
 ): Promise<number> {
@@ -23,7 +26,7 @@ export async function statusOf(
 }
 
 /** Waits until every service refuses the token. */
-export async function untilRefusedEverywhere(system: System, token: string): Promise<void> {
+export async function untilRefusedEverywhere(system: Services, token: string): Promise<void> {
   for (const { url } of [...system.gateways, system.ingest, system.replay]) {
     await until(async () => (await statusOf(system, url, token)) === 401, `401 at ${url}`);
   }

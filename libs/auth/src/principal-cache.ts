@@ -18,20 +18,29 @@ interface CachedPrincipal {
  */
 export class PrincipalCache {
   readonly #entries = new Map<string, CachedPrincipal>();
+  /** The one that was used last. It need not move. */
+  #newest: CachedPrincipal | undefined;
 
   get(token: string, nowMs: number): Principal | undefined {
     const entry = this.#entries.get(token);
     if (!entry) return undefined;
-    this.#entries.delete(token);
-    if (entry.untilMs <= nowMs) return undefined;
-    this.#entries.set(token, entry);
+    if (entry.untilMs <= nowMs) {
+      this.#entries.delete(token);
+      return undefined;
+    }
+    if (entry !== this.#newest) {
+      this.#entries.delete(token);
+      this.#entries.set(token, entry);
+      this.#newest = entry;
+    }
     return entry.principal;
   }
 
   add(token: string, principal: Principal, nowMs: number): void {
     if (token.length > CACHED_LENGTH_MAX) return;
     const untilMs = Math.min(principal.expiresAtMs, nowMs + AGE_MS_MAX);
-    this.#entries.set(token, { principal, untilMs });
+    this.#newest = { principal, untilMs };
+    this.#entries.set(token, this.#newest);
     if (this.#entries.size <= ENTRIES_MAX) return;
     for (const oldest of this.#entries.keys()) {
       this.#entries.delete(oldest);

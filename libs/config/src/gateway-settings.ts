@@ -28,6 +28,13 @@ export const gateway = {
     unit: 'port',
     meaning: 'Admin port of the gateway, the only one with /metrics and /v1/admin; 0 opens none.',
   },
+  processes: {
+    variable: 'TIDEMARK_GATEWAY_PROCESSES',
+    type: 'text',
+    default: '1',
+    meaning:
+      'How many processes share the ports of the gateway: 1 to 64, or `auto` for one on each core that it may use. Limits hold for all of them together; each reads all of the stream.',
+  },
   heartbeatMs: {
     variable: 'TIDEMARK_GATEWAY_HEARTBEAT_MS',
     type: 'integer',
@@ -71,7 +78,8 @@ export const gateway = {
     default: 256 * MIB,
     min: 64 * 1024,
     unit: 'bytes',
-    meaning: 'Memory for the newest events; the oldest leave first.',
+    meaning:
+      'Memory for the newest events; the oldest leave first. Processes divide it, and each keeps all events of its part.',
   },
   tailEventsMax: {
     variable: 'TIDEMARK_GATEWAY_TAIL_EVENTS_MAX',
@@ -79,7 +87,7 @@ export const gateway = {
     default: 500_000,
     min: 1,
     unit: 'events',
-    meaning: 'Most events in the tail; the oldest leave first.',
+    meaning: 'Most events in the tail; the oldest leave first. Processes divide it.',
   },
   connectionsMax: {
     variable: 'TIDEMARK_GATEWAY_CONNECTIONS_MAX',
@@ -140,7 +148,7 @@ export const gateway = {
     max: 256,
     unit: 'reads',
     meaning:
-      'Most reads from archives at the same time, half of them for one user; further ones wait. The stream is scanned for all who wait.',
+      'Most reads from archives at the same time, half of them for one user; further ones wait. Processes divide them. The stream is scanned for all who wait.',
   },
   coldReadTimeoutMs: {
     variable: 'TIDEMARK_GATEWAY_COLD_READ_TIMEOUT_MS',
@@ -231,9 +239,18 @@ function isUrl(text: string): boolean {
   return /^https?:$/.test(protocol) && username === '' && password === '';
 }
 
+/** `auto`, or 1 to 64. */
+function isProcesses(text: string): boolean {
+  return text === 'auto' || /^([1-9]|[1-5]\d|6[0-4])$/.test(text);
+}
+
 /** The relations between the settings of the gateway. */
 export const gatewayRelations: readonly Relation<Values<typeof gateway>>[] = [
   ...commonRelations,
+  {
+    holds: ({ processes }) => isProcesses(processes),
+    rule: 'TIDEMARK_GATEWAY_PROCESSES must be `auto` or a whole number from 1 to 64',
+  },
   {
     holds: ({ heartbeatMs, idleTimeoutMs }) => heartbeatMs * 2 < idleTimeoutMs,
     rule: 'TIDEMARK_GATEWAY_IDLE_TIMEOUT_MS must be more than twice TIDEMARK_GATEWAY_HEARTBEAT_MS',

@@ -74,7 +74,8 @@ export const ingest = {
     min: 100,
     max: 30_000,
     unit: 'ms',
-    meaning: "How long to wait for the stream's acknowledgement before answering 503.",
+    meaning:
+      "How long a request may wait for its turn and for the stream's acknowledgement before the answer is 503; for its turn two thirds of it.",
   },
   appendsMax: {
     variable: 'TIDEMARK_INGEST_APPENDS_MAX',
@@ -82,7 +83,8 @@ export const ingest = {
     default: 20_000,
     min: 1,
     unit: 'events',
-    meaning: 'Most events waiting for their acknowledgement; beyond it requests get 503.',
+    meaning:
+      'Most events waiting for their turn or their acknowledgement; beyond it requests get 429.',
   },
   drainMs: {
     variable: 'TIDEMARK_INGEST_DRAIN_MS',

@@ -1,8 +1,8 @@
 import type { Relation, Table, Values } from './table.ts';
 
 /*
- * What one client, address or user may use of a service. Each process counts for itself. Every refusal
- * adds to the counter `limits_hit_total`.
+ * What one client, address or user may use of a service. A service counts what comes to it, and not
+ * to others; the processes of one gateway count together (TIDEMARK_GATEWAY_PROCESSES). Every refusal adds to the counter `limits_hit_total`.
  */
 
 const MIB = 1024 * 1024;
@@ -278,7 +278,7 @@ export const gatewayLimits = {
     min: MIB,
     unit: 'bytes',
     meaning:
-      'Most memory for the lists of last events that subscriptions have yet to read, 8 bytes for each topic; a part is kept for users who have none.',
+      'Most memory for the lists of last events that subscriptions have yet to read, 8 bytes for each topic; a part is kept for users who have none. Processes divide it.',
   },
 } as const satisfies Table;
 

@@ -38,7 +38,10 @@ export function parseProxies(text: string): BlockList {
  */
 export function clientOf({ headers, socket }: AddressCarrier, proxies: BlockList): string {
   let address = plain(socket.remoteAddress ?? '');
-  const forwarded = String(headers['x-forwarded-for'] ?? '').split(',');
+  const header = headers['x-forwarded-for'];
+  // Without it nobody need ask whether the peer is a proxy, which takes as long as all else.
+  if (header === undefined) return networkOf(address);
+  const forwarded = String(header).split(',');
   while (forwarded.length > 0 && isTrusted(address, proxies)) {
     const before = plain(forwarded.pop()?.trim() ?? '');
     if (isIP(before) === 0) break;
@@ -74,6 +77,7 @@ function isTrusted(address: string, proxies: BlockList): boolean {
 
 /** An address without port and zone. An IPv4 address in IPv6 form becomes plain IPv4. */
 function plain(text: string): string {
+  if (isIP(text) === 4) return text;
   const bare = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? text;
   const mapped = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?$/i.exec(bare)?.[1];
   return mapped ?? bare.replace(/%.*$/, '');

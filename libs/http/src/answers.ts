@@ -30,7 +30,8 @@ export class Answers {
     if (others) others.push(answer);
     else this.#bySocket.set(socket, [answer]);
     this.#all.add(answer);
-    answer.once('close', () => {
+    // It comes once.
+    answer.on('close', () => {
       this.#remove(answer, socket);
       onClose();
     });

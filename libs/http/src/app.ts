@@ -89,6 +89,8 @@ export interface AppOptions {
   readonly adminPages?: readonly OpenPage[];
   /** How old the metrics may be that `/metrics` answers with, in ms; 0 if absent. */
   readonly metricsCacheMs?: number;
+  /** What `/metrics` answers; the metrics of this process if absent. */
+  readonly collectMetrics?: () => Promise<string>;
   /** Refuses requests to other names than those of the service, and of the admin port; none if absent. */
   readonly checkHost?: CheckHost;
   readonly checkAdminHost?: CheckHost;
@@ -154,6 +156,7 @@ function builder(options: AppOptions) {
   ) => {
     const app = createBare(observation);
     if (checkHost) app.use((request, _response, next) => next(checkHost(request)));
+    app.use(shortcut(endpoints, options));
     const open = [...healthPages(options), ...(metrics ? [metricsPage(options)] : []), ...pages];
     for (const page of [
       ...open,
@@ -198,6 +201,41 @@ function createBare(observation: RequestHandler): Express {
   return app;
 }
 
+/**
+ * Serves requests whose target is exactly the path of an endpoint, without a query. Express would compare the path with that of
+ * every page and endpoint before, which takes as long as to answer.
+ */
+function shortcut(
+  endpoints: readonly Endpoint[],
+  { authenticate, origins }: AppOptions,
+): RequestHandler {
+  const share = shareWith(origins ?? new Set());
+  const known = new Map<
+    string,
+    { readonly route: { readonly path: string }; readonly serve: RequestHandler }
+  >();
+  for (const endpoint of endpoints) {
+    const { path, methods } = endpoint;
+    if (!path.startsWith(`${API_PATHS}/`) || path.includes(':')) continue;
+    for (const [method, { serve }] of Object.entries(methods)) {
+      const key = `${method} ${path}`;
+      if (!known.has(key))
+        known.set(key, { route: { path }, serve: server(endpoint, serve, authenticate) });
+    }
+  }
+  return (request, response, next) => {
+    const found = known.get(`${request.method} ${request.url}`);
+    if (!found) return next();
+    request.route = found.route;
+    let served: unknown;
+    share(request, response, (error?: unknown) => {
+      if (error) next(error);
+      else served = found.serve(request, response, next);
+    });
+    return served;
+  };
+}
+
 function addPage(app: Express, { path, serve }: OpenPage): void {
   app
     .route(path)
@@ -206,23 +244,10 @@ function addPage(app: Express, { path, serve }: OpenPage): void {
 }
 
 function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): void {
-  const { path, methods, authenticate = common, postpone, options } = endpoint;
+  const { path, methods, options } = endpoint;
   const route = app.route(path);
   for (const [method, { serve }] of Object.entries(methods)) {
-    route[method.toLowerCase() as Lowercase<Method>](async (request, response) => {
-      let principal: Principal;
-      try {
-        principal = await authenticate(request);
-        beginSpan(response, { known: true });
-      } catch (error) {
-        beginSpan(response, { known: false });
-        if (!(error instanceof TidemarkError) || !postpone || !POSTPONED.has(error.code))
-          throw error;
-        postpone(request, response, error);
-        return;
-      }
-      await serve(request, response, principal);
-    });
+    route[method.toLowerCase() as Lowercase<Method>](server(endpoint, serve, common));
   }
   if (options) {
     route.options((request, response, next) => {
@@ -230,6 +255,28 @@ function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): vo
     });
   }
   route.all(refuseMethod(Object.keys(methods)));
+}
+
+/** Serves the requests of one method of an endpoint, once their sender is known. */
+function server(
+  { authenticate, postpone }: Endpoint,
+  serve: Serve,
+  common: Authenticate,
+): RequestHandler {
+  const identify = authenticate ?? common;
+  return async (request, response) => {
+    let principal: Principal;
+    try {
+      principal = await identify(request);
+      beginSpan(response, { known: true });
+    } catch (error) {
+      beginSpan(response, { known: false });
+      if (!(error instanceof TidemarkError) || !postpone || !POSTPONED.has(error.code)) throw error;
+      postpone(request, response, error);
+      return;
+    }
+    await serve(request, response, principal);
+  };
 }
 
 function refuseMethod(allowed: readonly string[]): RequestHandler {

@@ -34,7 +34,7 @@ export async function readBody(request: IncomingMessage, options: BodyOptions): 
     throw new TidemarkError('unsupported_media_type', 'Content-Encoding may be gzip or absent.');
   }
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const body = await collect(request, options);
+  const body = takeArrived(request, options) ?? (await collect(request, options));
   return encoding === 'gzip' && body.length > 0 ? unpack(body, options) : body;
 }
 
@@ -57,6 +57,21 @@ export async function readJson(
     if (cause instanceof TidemarkError) throw cause;
     throw new TidemarkError('invalid_json', 'The body is not JSON.', { cause });
   }
+}
+
+/**
+ * The body where all of it arrived with the headers, as most small ones do. To listen and to watch its progress would
+ * cost more than its bytes.
+ */
+function takeArrived(
+  request: IncomingMessage,
+  { bytesMax, take }: BodyOptions,
+): Buffer | undefined {
+  const { complete, readableLength } = request;
+  if (!complete || readableLength === 0) return undefined;
+  if (readableLength > bytesMax) throw tooLarge(bytesMax);
+  take?.(readableLength);
+  return request.read() ?? undefined;
 }
 
 function collect(request: IncomingMessage, options: BodyOptions): Promise<Buffer> {

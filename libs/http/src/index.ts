@@ -3,15 +3,18 @@ import type { Request as ExpressRequest, Response as ExpressResponse } from 'exp
 export { type AddressCarrier, clientOf, parseProxies } from './addresses.ts';
 export * from './app.ts';
 export * from './authentication.ts';
+export { takeFromHttp } from './bare-socket.ts';
 export * from './body.ts';
 export * from './connection-limiter.ts';
 export type { Channel, ChannelMessage } from './contract/asyncapi.ts';
 export type { Answer, Credential, Description } from './contract/description.ts';
 export * from './error-response.ts';
 export * from './hosts.ts';
+export { answerJson } from './json-answer.ts';
 export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';
+export * from './other-processes.ts';
 export type { OpenPage } from './pages.ts';
 export type { ProgressLimits, ProgressOptions } from './progress.ts';
 export { type PublicFile, publicFile } from './public-file.ts';

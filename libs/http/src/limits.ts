@@ -1,7 +1,8 @@
 import { Shares } from '@tidemark/fairness';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Metrics } from '@tidemark/telemetry';
-import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+import { NO_OTHERS, type OtherProcesses } from './other-processes.ts';
+import { SecondCounts } from './second-counts.ts';
 
 /** A keyed rate: bounds how often each key may do something in a second. */
 export interface Rate {
@@ -10,7 +11,7 @@ export interface Rate {
    *
    * @throws TidemarkError `limit_exceeded`, whose `retryAfterSeconds` says when to try again
    */
-  consume(key: string, count?: number): Promise<void>;
+  consume(key: string, count?: number): void;
 }
 
 /** A keyed semaphore: bounds what each key holds at one time. */
@@ -22,6 +23,14 @@ export interface Semaphore {
    * @throws TidemarkError `limit_exceeded`
    */
   acquire(key: string, count?: number): () => void;
+  /**
+   * Acquires a permit for who remembers its key: the function that `acquire` returns takes 144 bytes.
+   *
+   * @throws TidemarkError `limit_exceeded`
+   */
+  take(key: string): void;
+  /** Releases what `take` has acquired; called once for each. */
+  give(key: string): void;
 }
 
 /** What one request of a user holds of a budget. */
@@ -58,9 +67,9 @@ export interface Failures {
    *
    * @throws TidemarkError `limit_exceeded`, whose `retryAfterSeconds` says when to try again
    */
-  check(key: string): Promise<void>;
+  check(key: string): void;
   /** Counts a failure. */
-  note(key: string): Promise<void>;
+  note(key: string): void;
 }
 
 /** The size of a limit, and how an error names it. */
@@ -71,12 +80,13 @@ export interface LimitOptions {
 }
 
 /**
- * The limits of one process, by name. Each process counts for itself, because a limit protects the
- * process and must hold while NATS is away.
+ * The limits of one process, by name. They count what comes to this host and not what comes to others, because a
+ * limit protects the host and must hold while NATS is away. Rates and semaphores are shared with the other
+ * processes of the service on the host; a budget is of this process alone.
  *
  * @example
  * const rate = limits.rate('tickets_per_second', { max: 10, of: 'tickets of one user' });
- * await rate.consume('alice');
+ * rate.consume('alice');
  */
 export class Limits {
   readonly #hits;
@@ -84,7 +94,10 @@ export class Limits {
   readonly #held = new Map<string, number>();
   readonly #shown: (() => Readonly<Record<string, number>>)[] = [];
 
-  constructor(metrics: Metrics) {
+  readonly #others: OtherProcesses;
+
+  constructor(metrics: Metrics, others: OtherProcesses = NO_OTHERS) {
+    this.#others = others;
     metrics.gaugeBy(
       { name: 'limits_held', help: 'How much of a named limit is in use.', label: 'limit' },
       () => Object.assign({}, Object.fromEntries(this.#held), ...this.#shown.map((read) => read())),
@@ -106,36 +119,40 @@ export class Limits {
 
   /** Creates a rate. A key that does nothing for a second takes no memory. */
   rate(limit: string, { max, of }: LimitOptions): Rate {
-    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    const counts = this.#createCounts(limit);
     return {
-      consume: async (key, count = 1) => {
-        try {
-          await limiter.consume(key, count);
-        } catch (reason) {
-          if (reason instanceof Error) throw reason;
-          this.hit(limit);
-          const retryAfterSeconds = Math.ceil((reason as RateLimiterRes).msBeforeNext / 1000) || 1;
-          throw exceeded(`At most ${max} ${of} are accepted in a second.`, retryAfterSeconds);
-        }
+      consume: (key, count = 1) => {
+        this.#others.tellUsed(limit, key, count);
+        if (counts.add(key, count).count <= max) return;
+        this.hit(limit);
+        throw exceeded(`At most ${max} ${of} are accepted in a second.`, 1);
       },
     };
   }
 
   /** Creates a rate of failures. A key without a failure for a second takes no memory. */
   failures(limit: string, { max, of }: LimitOptions): Failures {
-    const limiter = new RateLimiterMemory({ points: max, duration: 1 });
+    const counts = this.#createCounts(limit);
     return {
-      check: async (key) => {
-        const failed = await limiter.get(key);
-        if (failed === null || failed.consumedPoints < max) return;
+      check: (key) => {
+        const failed = counts.get(key);
+        if (!failed || failed.count < max) return;
         this.hit(limit);
         throw exceeded(`At most ${max} ${of} are accepted in a second.`, 1);
       },
-      note: async (key) => {
+      note: (key) => {
         // Requests that were under way together may go beyond the maximum.
-        await limiter.penalty(key);
+        counts.add(key, 1);
+        this.#others.tellUsed(limit, key, 1);
       },
     };
+  }
+
+  /** Counts what this process uses of a rate, and what the others have used. */
+  #createCounts(limit: string): SecondCounts {
+    const counts = new SecondCounts();
+    this.#others.onUsed(limit, (key, count) => void counts.add(key, count));
+    return counts;
   }
 
   /** Creates a budget. A user who holds nothing takes no memory. */
@@ -177,23 +194,34 @@ export class Limits {
     const taken = new Map<string, number>();
     const addHeld = (count: number) => this.#held.set(limit, (this.#held.get(limit) ?? 0) + count);
     addHeld(0);
+    const others = this.#others;
+    const take = (key: string, count: number): void => {
+      const before = taken.get(key) ?? 0;
+      if (before + count + others.heldElsewhere(limit, key) > max) {
+        this.hit(limit);
+        throw exceeded(`At most ${max} ${of} are accepted at once.`, 1);
+      }
+      taken.set(key, before + count);
+      addHeld(count);
+      others.tellHeld(limit, key, count);
+    };
+    const give = (key: string, count: number): void => {
+      addHeld(-count);
+      others.tellHeld(limit, key, -count);
+      const remaining = (taken.get(key) ?? 0) - count;
+      if (remaining > 0) taken.set(key, remaining);
+      else taken.delete(key);
+    };
     return {
+      take: (key) => take(key, 1),
+      give: (key) => give(key, 1),
       acquire: (key, count = 1) => {
-        const before = taken.get(key) ?? 0;
-        if (before + count > max) {
-          this.hit(limit);
-          throw exceeded(`At most ${max} ${of} are accepted at once.`, 1);
-        }
-        taken.set(key, before + count);
-        addHeld(count);
+        take(key, count);
         let left = false;
         return () => {
           if (left) return;
           left = true;
-          addHeld(-count);
-          const others = (taken.get(key) ?? 0) - count;
-          if (others > 0) taken.set(key, others);
-          else taken.delete(key);
+          give(key, count);
         };
       },
     };

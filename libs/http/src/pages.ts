@@ -53,8 +53,10 @@ export function healthPages({ checks, version }: AppOptions): OpenPage[] {
 }
 
 /** `/metrics`. Collecting takes milliseconds, so many requests at one time get one answer. */
-export function metricsPage({ metrics, metricsCacheMs = 0 }: AppOptions): OpenPage {
+export function metricsPage(options: AppOptions): OpenPage {
+  const { metrics, metricsCacheMs = 0 } = options;
   const { registry } = metrics;
+  const { collectMetrics = () => registry.metrics() } = options;
   let collected: Promise<string> | undefined;
   let collectedMs = 0;
   return {
@@ -66,7 +68,7 @@ export function metricsPage({ metrics, metricsCacheMs = 0 }: AppOptions): OpenPa
     serve: async (_request, response) => {
       const nowMs = performance.now();
       if (!collected || nowMs - collectedMs >= metricsCacheMs) {
-        collected = registry.metrics();
+        collected = collectMetrics();
         collectedMs = nowMs;
       }
       const text = await collected;

@@ -48,12 +48,11 @@ export class RefusedAddresses {
   async guard<T>(sender: Addressed, check: () => Promise<T>): Promise<T> {
     const address = this.addressOf(sender);
     if (address === undefined) return check();
-    await this.#refusals.check(address);
+    this.#refusals.check(address);
     try {
       return await check();
     } catch (error) {
-      if (error instanceof TidemarkError && error.status === 401)
-        await this.#refusals.note(address);
+      if (error instanceof TidemarkError && error.status === 401) this.#refusals.note(address);
       throw error;
     }
   }

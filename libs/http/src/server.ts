@@ -5,13 +5,19 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createPlainServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConfigurationError } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger } from '@tidemark/telemetry';
 import { Answers } from './answers.ts';
-import type { ConnectionLimiter } from './connection-limiter.ts';
+import { heirOf } from './bare-socket.ts';
+import type { AddressSockets, ConnectionLimiter } from './connection-limiter.ts';
 import { refuseUpgrade } from './error-response.ts';
 import type { Limits } from './limits.ts';
 
@@ -33,6 +39,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
+  /** Whether several processes listen on the port, among which the kernel divides the connections. */
+  readonly reusePort?: boolean;
 }
 
 /** The limits of a server. */
@@ -69,7 +77,10 @@ const UNREADABLE: Readonly<Record<string, readonly [limit: string, status: numbe
 export class HttpServer {
   readonly server: Server;
   readonly #logger: Logger;
-  readonly #sockets = new Set<Socket>();
+  /** Every socket, with the count of its address where that is limited. */
+  readonly #sockets = new Map<Socket, AddressSockets | undefined>();
+  /** One function for all sockets: a hundred thousand of their own would be 12 MB. */
+  readonly #onClosed: (this: Socket) => void;
   readonly #answers = new Answers();
   readonly #limits: ServerOptions['limits'];
   #draining = false;
@@ -79,6 +90,11 @@ export class HttpServer {
     const { answerStallMs = 30_000 } = options;
     this.#logger = logger;
     this.#limits = limits;
+    const { connectionLimiter } = options;
+    const dropSocket = (socket: Socket) => this.#dropSocket(socket, connectionLimiter);
+    this.#onClosed = function onClosed() {
+      dropSocket(this);
+    };
     this.server = createServer({
       ...(options.socketBufferBytes !== undefined && { highWaterMark: options.socketBufferBytes }),
       headersTimeout: headersTimeoutMs,
@@ -94,7 +110,7 @@ export class HttpServer {
     // as the address that a proxy appends.
     this.server.maxHeadersCount = 0;
     this.server.on('timeout', (socket) => this.#endIdle(socket, answerStallMs));
-    this.server.on('connection', (socket) => this.#keepSocket(socket, options.connectionLimiter));
+    this.server.on('connection', (socket) => this.#takeSocket(socket, connectionLimiter));
     this.server.on('request', (request, response) => {
       if (!this.#mayAnswer(request.socket)) return;
       // Not for every socket: a WebSocket would hold the timer for as long as it lives.
@@ -115,19 +131,11 @@ export class HttpServer {
    * @returns the port
    * @throws ConfigurationError when the address cannot be listened on
    */
-  listen({ host, port }: ListenOptions): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const refuse = (error: NodeJS.ErrnoException) => {
-        reject(new ConfigurationError([cannotListen(error, `${host}:${port}`)]));
-      };
-      this.server.once('error', refuse);
-      this.server.listen({ host, port }, () => {
-        this.server.off('error', refuse);
-        const address = this.server.address() as AddressInfo;
-        this.#logger.info({ host, port: address.port }, 'listening');
-        resolve(address.port);
-      });
-    });
+  async listen(options: ListenOptions): Promise<number> {
+    const { host } = options;
+    const { port } = await listenOn(this.server, options);
+    this.#logger.info({ host, port }, 'listening');
+    return port;
   }
 
   /**
@@ -153,25 +161,34 @@ export class HttpServer {
           'closing connections that did not end in time',
         );
       }
-      for (const socket of this.#sockets) socket.destroy();
+      for (const socket of this.#sockets.keys()) socket.destroy();
     }, drainMs);
     await closed;
     clearTimeout(deadline);
   }
 
-  #keepSocket(socket: Socket, connectionLimiter: ConnectionLimiter | undefined): void {
+  #takeSocket(socket: Socket, connectionLimiter: ConnectionLimiter | undefined): void {
     const counted = connectionLimiter?.acquire(socket);
     if (counted === 'full') {
       // It has sent no request that could be answered.
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
+    this.#keepSocket(socket, typeof counted === 'object' ? counted : undefined);
+  }
+
+  #keepSocket(socket: Socket, counted: AddressSockets | undefined): void {
+    this.#sockets.set(socket, counted);
     // Not `once`, which holds four objects more for each socket.
-    socket.on('close', () => {
-      this.#sockets.delete(socket);
-      if (typeof counted === 'object') connectionLimiter?.release(counted);
-    });
+    socket.on('close', this.#onClosed);
+  }
+
+  #dropSocket(socket: Socket, connectionLimiter: ConnectionLimiter | undefined): void {
+    const counted = this.#sockets.get(socket);
+    this.#sockets.delete(socket);
+    const heir = heirOf(socket);
+    if (heir && !heir.closed) this.#keepSocket(heir, counted);
+    else if (counted) connectionLimiter?.release(counted);
   }
 
   /** Ends a socket that was idle: its client does not read the answer, or sends no further request. */
@@ -217,6 +234,32 @@ export class HttpServer {
     });
     if (this.#draining) announceClose(answer);
   }
+}
+
+/**
+ * Fails where a process, of whatever kind, listens on the address. Processes that reuse a port do not fail by
+ * themselves: they would share it with strangers who do the same.
+ *
+ * @throws ConfigurationError when the address cannot be listened on
+ */
+export async function requireFree(options: ListenOptions): Promise<void> {
+  const server = createPlainServer();
+  await listenOn(server, { ...options, reusePort: false });
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function listenOn(server: NetServer, options: ListenOptions): Promise<AddressInfo> {
+  const { host, port, reusePort = false } = options;
+  return new Promise((resolve, reject) => {
+    const refuse = (error: NodeJS.ErrnoException) => {
+      reject(new ConfigurationError([cannotListen(error, `${host}:${port}`)]));
+    };
+    server.once('error', refuse);
+    server.listen({ host, port, reusePort }, () => {
+      server.off('error', refuse);
+      resolve(server.address() as AddressInfo);
+    });
+  });
 }
 
 function announceClose(answer: ServerResponse): void {

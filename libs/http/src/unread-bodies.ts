@@ -34,7 +34,7 @@ export class UnreadBodies {
     const bytes = chunked ? UNKNOWN_BYTES : Number(headers['content-length'] ?? 0);
     if (request.complete || bytes === 0) return;
     try {
-      await this.#discarded.consume(address, bytes);
+      this.#discarded.consume(address, bytes);
       request.resume();
     } catch {
       request.pause();

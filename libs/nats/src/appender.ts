@@ -1,12 +1,13 @@
-import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
-import { type MsgHdrs, headers as natsHeaders } from '@nats-io/transport-node';
+import type { MsgHdrs } from '@nats-io/transport-node';
 import {
-  type CloudEvent,
-  encodeEvent,
-  readTraceContext,
+  asTidemarkError,
+  type EncodedEvent,
+  type TidemarkError,
   type TraceContext,
   toSubject,
 } from '@tidemark/protocol';
+import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
+import { HeaderBlock } from './header-block.ts';
 import type { NatsLink } from './link.ts';
 import { hasId, MESSAGE_ID_HEADER, Originals, type SentMessage } from './originals.ts';
 import { refusalError, toRefusal, unavailable } from './refusals.ts';
@@ -15,6 +16,7 @@ import { SEAL_HEADER } from './seal.ts';
 import { readStateWithin } from './state-within.ts';
 import type { StoreWatch } from './store-watch.ts';
 import { requestMessage, requestNext } from './stream-messages.ts';
+import { StreamWriter } from './stream-writer.ts';
 
 const EXPECTED_LAST_HEADER = 'Nats-Expected-Last-Subject-Sequence';
 const CONTENT_TYPE = 'application/cloudevents+json';
@@ -25,6 +27,8 @@ export interface AppenderOptions {
   readonly pendingMax: number;
   /** Is told how each append ended. */
   readonly watch: StoreWatch;
+  /** The process's own if absent. */
+  readonly clock?: AppendClock;
 }
 
 /** The condition of an append, its time, and the context that travels with it. */
@@ -35,6 +39,13 @@ export interface AppendOptions {
   readonly expectedLastSequence?: number;
   /** The trace context of the message's headers; the event's own if absent. */
   readonly context?: TraceContext | undefined;
+  /**
+   * Called for each event that the stream has stored, in the order of the acknowledgements, with its index. Not for
+   * repeats.
+   */
+  readonly onStored?: (appended: Appended, index: number) => void;
+  /** Called when what became of the first attempt of all is known. */
+  readonly onAnswered?: () => void;
 }
 
 /** Where the stream stored an event, without the epoch. */
@@ -46,6 +57,9 @@ export interface Appended {
   readonly duplicate: boolean;
 }
 
+/** What became of one of several appends. */
+export type AppendOutcome = Appended | TidemarkError;
+
 /**
  * Appends events to the stream. Calls may overlap: they share one connection, on which NATS keeps
  * their order, and each resolves when the stream has stored its event.
@@ -54,7 +68,8 @@ export class Appender {
   readonly #link: NatsLink;
   readonly #options: AppenderOptions;
   readonly #originals: Originals;
-  #stream: JetStreamClient | undefined;
+  readonly #headers = new HeaderBlock();
+  #writer: StreamWriter | undefined;
   #pending = 0;
 
   constructor(link: NatsLink, options: AppenderOptions) {
@@ -74,20 +89,45 @@ export class Appender {
    * One that the stream takes for a repeat is compared with the original.
    *
    * @throws TidemarkError `unavailable` when NATS does not acknowledge in time or cannot store, `conflict`
-   *   when the publisher has stored another event under the topic, source and id, `erased`,
-   *   `precondition_failed`, or `too_large`
+   *   when the publisher has stored another event under the topic, source and id, `erased`, or
+   *   `precondition_failed`
    */
-  async append(event: CloudEvent, options: AppendOptions): Promise<Appended> {
-    const sent = this.#toSent(event);
+  async append(event: EncodedEvent, options: AppendOptions): Promise<Appended> {
+    const [outcome] = await this.appendAll([event], options);
+    if (outcome instanceof Error) throw outcome;
+    return outcome as Appended;
+  }
+
+  /**
+   * Appends events that go out together, in their order. What is true of one append is true of each; none depends on
+   * another.
+   *
+   * @returns what became of each: where the stream stored it, or an error as of `append`
+   * @throws TidemarkError `unavailable` where none was sent
+   */
+  async appendAll(
+    events: readonly EncodedEvent[],
+    options: AppendOptions,
+  ): Promise<readonly AppendOutcome[]> {
+    const sent = events.map((event) => this.#toSent(event, options.context));
     if (!this.#link.connected) throw unavailable('NATS is away.');
-    if (this.#pending >= this.#options.pendingMax) {
+    if (this.#pending + events.length > this.#options.pendingMax) {
       throw unavailable(`${this.#pending} events already wait for the stream.`);
     }
-    this.#pending++;
+    this.#pending += events.length;
     try {
-      return await this.#publishOnce(event, sent, options);
+      const sentMs = options.budget.nowMs;
+      const outcomes = await this.#write(sent, options);
+      options.onAnswered?.();
+      if (outcomes.every(isStored)) return outcomes;
+      return await Promise.all(
+        outcomes.map((outcome, index) => {
+          if (isStored(outcome)) return outcome;
+          return this.#follow(sent[index] as SentAppend, { ...options, index, sentMs }, outcome);
+        }),
+      );
     } finally {
-      this.#pending--;
+      this.#pending -= events.length;
     }
   }
 
@@ -123,7 +163,7 @@ export class Appender {
    * @throws TidemarkError `unavailable`, or `conflict` when that attempt had other content
    */
   async findEarlierAppend(
-    event: CloudEvent,
+    event: EncodedEvent,
     expectedLastSequence: number,
     budget: RetryBudget,
   ): Promise<number | undefined> {
@@ -161,69 +201,99 @@ export class Appender {
     }
   }
 
-  /** Publishes until the stream has the event, and no other one in its place. */
-  async #publishOnce(
-    event: CloudEvent,
-    sent: SentMessage,
-    options: AppendOptions,
-  ): Promise<Appended> {
-    const { budget } = options;
-    for (;;) {
-      const appended = await this.#publish(event, sent, options);
-      if (!appended.duplicate) return appended;
-      if (await this.#originals.check(sent, appended.sequence, budget)) return appended;
-      if (!(await budget.pause())) throw refusalError('in_process');
-    }
+  /** Sends events, and notes which of them the stream stored. */
+  #write(
+    sent: readonly SentAppend[],
+    { budget, expectedLastSequence, onStored, index: from = 0 }: AppendOptions & { index?: number },
+  ): Promise<readonly (Appended | Error)[]> {
+    this.#writer ??= new StreamWriter(this.#link, this.#options.clock ?? PROCESS_CLOCK);
+    return this.#writer.write(sent, {
+      timeoutMs: budget.leftMs,
+      headersOf: (message) => this.#headersFor(message, expectedLastSequence),
+      toStored: ({ sequence, duplicate }, index) => {
+        this.#options.watch.noteStored();
+        this.#link.knownEnd.noteSequence(sequence);
+        const appended = { id: (sent[index] as SentAppend).id, sequence, duplicate };
+        if (!duplicate) onStored?.(appended, from + index);
+        return appended;
+      },
+    });
   }
 
-  /** Publishes until the stream has decided. A refused attempt stored nothing, so none is stored twice. */
-  async #publish(event: CloudEvent, sent: SentMessage, options: AppendOptions): Promise<Appended> {
-    const { watch } = this.#options;
-    const { budget } = options;
-    const { id, subject, payload } = sent;
-    this.#stream ??= jetstream(this.#link.connection);
-    const sentMs = budget.nowMs;
-    for (;;) {
-      try {
-        const { seq, duplicate } = await this.#stream.publish(subject, payload, {
-          headers: this.#headersFor(event, sent, options),
-          timeout: budget.leftMs,
-          retries: 0,
-        });
-        watch.noteStored();
-        this.#link.knownEnd.noteSequence(seq);
-        return { id, sequence: seq, duplicate };
-      } catch (error) {
-        const refusal = toRefusal(error);
-        if (refusal === 'in_process' && (await budget.pause())) continue;
-        watch.noteRefused(refusal, sentMs);
-        // What the watch has found out says more than silence, or than a stream without a leader.
-        const isVague = refusal === 'silent' || refusal === 'offline';
-        throw refusalError(isVague ? (watch.fault ?? refusal) : refusal, error);
+  /**
+   * Sends an event until the stream has decided, and has it and no other one in its place. A refused attempt stored
+   * nothing, so none is stored twice.
+   *
+   * @param first what became of the first attempt
+   */
+  async #follow(
+    sent: SentAppend,
+    options: AppendOptions & { readonly index: number; readonly sentMs: number },
+    first: Appended | Error,
+  ): Promise<AppendOutcome> {
+    const budget = options.budget.fork();
+    try {
+      for (let outcome = first; ; ) {
+        if (outcome instanceof Error) await this.#requireUndecided(outcome, budget, options.sentMs);
+        else if (await this.#isFirst(sent, outcome, budget)) return outcome;
+        const [next] = await this.#write([sent], { ...options, budget });
+        outcome = next as Appended | Error;
       }
+    } catch (error) {
+      return asTidemarkError(error);
     }
   }
 
-  #headersFor(event: CloudEvent, sent: SentMessage, options: AppendOptions): MsgHdrs {
-    const headers = natsHeaders();
-    headers.set(MESSAGE_ID_HEADER, sent.id);
-    headers.set(SEAL_HEADER, this.#link.seal.sign(sent));
-    headers.set('content-type', CONTENT_TYPE);
-    const { traceparent, tracestate } = options.context ?? readTraceContext(event) ?? {};
-    if (traceparent !== undefined) headers.set('traceparent', traceparent);
-    if (tracestate !== undefined) headers.set('tracestate', tracestate);
-    if (options.expectedLastSequence !== undefined) {
-      headers.set(EXPECTED_LAST_HEADER, String(options.expectedLastSequence));
-    }
+  /**
+   * Pauses before the next attempt of an append that the stream could not decide yet.
+   *
+   * @throws TidemarkError where the stream has refused it, or no time is left
+   */
+  async #requireUndecided(error: Error, budget: RetryBudget, sentMs: number): Promise<void> {
+    const { watch } = this.#options;
+    const refusal = toRefusal(error);
+    if (refusal === 'in_process' && (await budget.pause())) return;
+    watch.noteRefused(refusal, sentMs);
+    // What the watch has found out says more than silence, or than a stream without a leader.
+    const isVague = refusal === 'silent' || refusal === 'offline';
+    throw refusalError(isVague ? (watch.fault ?? refusal) : refusal, error);
+  }
+
+  /** Whether an append is stored, or its original where it is a repeat; where it is neither, it pauses. */
+  async #isFirst(sent: SentAppend, appended: Appended, budget: RetryBudget): Promise<boolean> {
+    if (!appended.duplicate) return true;
+    if (await this.#originals.check(sent, appended.sequence, budget)) return true;
+    if (!(await budget.pause())) throw refusalError('in_process');
+    return false;
+  }
+
+  #headersFor({ id, subject, payload, trace }: SentAppend, expected?: number): MsgHdrs {
+    const headers = this.#headers.begin();
+    headers.add(MESSAGE_ID_HEADER, id);
+    headers.add(SEAL_HEADER, this.#link.seal.sign({ subject, payload }));
+    headers.add('content-type', CONTENT_TYPE);
+    if (trace) headers.add('traceparent', trace.traceparent);
+    if (trace?.tracestate !== undefined) headers.add('tracestate', trace.tracestate);
+    if (expected !== undefined) headers.add(EXPECTED_LAST_HEADER, String(expected));
     return headers;
   }
 
   /** @throws TidemarkError `unavailable` while the key of the stream is not known */
-  #toSent(event: CloudEvent): SentMessage {
+  #toSent(event: EncodedEvent, trace = event.trace): SentAppend {
     const { seal } = this.#link;
-    const payload = encodeEvent(event);
     if (!seal.known) throw unavailable('The stream does not exist yet.');
-    const { topic, publisher = '' } = event;
-    return { publisher, id: seal.messageId(event), subject: toSubject(topic), payload };
+    const { topic, publisher = '', json } = event;
+    const subject = toSubject(topic);
+    return { publisher, id: seal.messageId(event), subject, payload: json, trace };
   }
+}
+
+/** An append with the trace context of its headers. */
+interface SentAppend extends SentMessage {
+  readonly trace: TraceContext | undefined;
+}
+
+/** Whether an attempt leaves nothing to find out. */
+function isStored(outcome: Appended | Error): outcome is Appended {
+  return !(outcome instanceof Error) && !outcome.duplicate;
 }

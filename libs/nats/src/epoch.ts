@@ -60,16 +60,26 @@ export class Epoch {
   }
 
   /**
-   * The epoch of the cursor that an append gets.
+   * Notes that the stream has stored an append. Must be called in the order of the acknowledgements.
+   *
+   * @returns the epoch of its cursor; `undefined` while that is read
+   */
+  noteStored(append: Appended): string | undefined {
+    const { sequence } = append;
+    if (sequence < this.#highestSequence) this.#readAgain();
+    this.#highestSequence = sequence;
+    const epoch = this.#value?.epoch;
+    if (epoch !== undefined) this.#last = { append, epoch };
+    return epoch;
+  }
+
+  /**
+   * The epoch of the cursor of an append that was stored while the epoch was not known.
    *
    * @throws TidemarkError `unavailable`
    */
-  async of(append: Appended): Promise<string> {
-    const { sequence, duplicate } = append;
-    if (duplicate) return this.now();
-    if (sequence < this.#highestSequence) this.#readAgain();
-    this.#highestSequence = sequence;
-    const epoch = this.#value?.epoch ?? (await this.now());
+  async ofStored(append: Appended): Promise<string> {
+    const epoch = await this.now();
     this.#last = { append, epoch };
     return epoch;
   }

@@ -1,10 +1,10 @@
-import { NoRespondersError, RequestError } from '@nats-io/transport-node';
-import { type CloudEvent, encodeEvent } from '@tidemark/protocol';
+import { type Msg, NoRespondersError } from '@nats-io/transport-node';
+import { type CloudEvent, encodeEvent, toEncoded } from '@tidemark/protocol';
 import { createLogger, Metrics, startTracing } from '@tidemark/telemetry';
 import { afterEach, expect, test, vi } from 'vitest';
 import { EventAppender } from './event-appender.ts';
 import { KnownEnd } from './known-end.ts';
-import type { NatsLink } from './link.ts';
+import type { NatsLink, Receiver } from './link.ts';
 import { newSealMetadata, SEAL_HEADER, StreamSeal } from './seal.ts';
 
 /* Answers of NATS are planted: what the stream says of an append, and what it then has. */
@@ -28,7 +28,8 @@ const DUPLICATE_IN_PROCESS = refused(10_158, 'duplicate message id is in process
 const WRONG = refused(10_071, 'wrong last sequence: 7');
 const NO_MESSAGE = { error: { code: 404, err_code: 10_037, description: 'no message found' } };
 
-type Reply = object | Error;
+/** A text is what NATS sends; `silence` is no answer. */
+type Reply = object | Error | string;
 
 interface Planted {
   /** The answers to the appends in their order; the last one is repeated. */
@@ -96,11 +97,23 @@ async function appenderWith(planted: Planted) {
   const { appends, replicas = 1, state = { first_seq: 1, last_seq: 7 } } = planted;
   let sent = 0;
   let asked = 0;
+  let receiver: Receiver | undefined;
+  const publish = (
+    _subject: string,
+    _payload: Uint8Array,
+    { reply: subject }: { reply: string },
+  ) => {
+    const reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
+    const isUnled = reply instanceof NoRespondersError;
+    if (reply === 'silence') return;
+    const text = typeof reply === 'string' ? reply : JSON.stringify(reply);
+    const data = new TextEncoder().encode(isUnled ? '' : text);
+    const message = { subject, data, ...(isUnled && { headers: { code: 503 } }) };
+    queueMicrotask(() => receiver?.onMessage(message as unknown as Msg));
+  };
   const request = vi.fn(async (subject: string, payload = '') => {
     let reply: Reply = {};
-    if (subject.startsWith('tidemark.events.')) {
-      reply = appends[Math.min(sent++, appends.length - 1)] ?? {};
-    } else if (subject.includes('STREAM.INFO')) {
+    if (subject.includes('STREAM.INFO')) {
       reply = {
         created: CREATED,
         config: { name: 'TIDEMARK_EVENTS', metadata: METADATA, num_replicas: replicas },
@@ -114,7 +127,8 @@ async function appenderWith(planted: Planted) {
     const text = JSON.stringify(reply);
     return { data: new TextEncoder().encode(text), json: () => JSON.parse(text) };
   });
-  const connection = { request, options: {} };
+  const closed = () => new Promise(() => {});
+  const connection = { request, publish, closed, options: {} };
   const link = {
     connected: true,
     connection,
@@ -123,7 +137,11 @@ async function appenderWith(planted: Planted) {
     apiPrefix: '$JS.API',
     apiSubject: (operation: string) => `$JS.API.${operation}`,
     onConnect: () => () => {},
-    subscribe: () => {},
+    onPublishRefused: () => {},
+    createInbox: () => '_INBOX.planted',
+    subscribe: (subject: string, given: Receiver) => {
+      if (subject.startsWith('_INBOX.')) receiver = given;
+    },
   };
   const logger = createLogger('test', 'silent');
   const { tracer } = await startTracing({ service: 'test', environment: {}, logger });
@@ -328,11 +346,7 @@ test.each([
   ['its account is full', refused(10_002, 'resource limits exceeded for account'), 'full'],
   ['its disk is full', refused(10_077, NO_SPACE), 'full'],
   ['it is offline', refused(10_118, 'stream is offline'), 'offline'],
-  [
-    'nobody leads it',
-    new RequestError('no responders', { cause: new NoRespondersError('a') }),
-    'offline',
-  ],
+  ['nobody leads it', new NoRespondersError('a'), 'offline'],
 ])(
   'append, the stream stores nothing because %s: says so, and the metric too',
   async (_, answer, fault) => {
@@ -347,3 +361,71 @@ test.each([
     expect(await metrics.registry.metrics()).toContain(`fault="${fault}",service="test"} 1`);
   },
 );
+
+const TOGETHER = ['1', '2', '3'].map((id) => toEncoded({ ...EVENT, id }));
+
+test('several together, all stored: each has its own cursor, in their order', async () => {
+  const { appender, attempts } = await appenderWith({
+    appends: [stored(8), stored(9), stored(11)],
+  });
+  expect(await appender.appendAll(TOGETHER)).toEqual(
+    [8, 9, 11].map((sequence) => ({ cursor: `${EPOCH}-${sequence}`, duplicate: false })),
+  );
+  expect(attempts()).toBe(3);
+});
+
+test('several together, each ends in another way: none has the fate of another', async () => {
+  const { appender, attempts } = await appenderWith({
+    // The second is in process at first, and is sent again alone.
+    appends: [stored(3, { duplicate: true }), IN_PROCESS, stored(9), stored(10)],
+    named: original(3, { content: { ...EVENT, data: 1 } }),
+  });
+  expect(await appender.appendAll(TOGETHER)).toMatchObject([
+    { code: 'conflict', details: { cursor: `${EPOCH}-3` } },
+    { cursor: `${EPOCH}-10`, duplicate: false },
+    { cursor: `${EPOCH}-9`, duplicate: false },
+  ]);
+  expect(attempts()).toBe(4);
+});
+
+test('several together, one is not answered: that one is unavailable, in time', async () => {
+  const { appender } = await appenderWith({ appends: [stored(8), 'silence', stored(9)] });
+  const beganMs = performance.now();
+  expect(await appender.appendAll(TOGETHER)).toMatchObject([
+    { cursor: `${EPOCH}-8` },
+    { code: 'unavailable', details: { retryAfterSeconds: 1 } },
+    { cursor: `${EPOCH}-9` },
+  ]);
+  expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS + 200);
+  expect(appender.storing).toBe(true);
+});
+
+test('none together: nothing is sent, and nothing waited for', async () => {
+  const { appender, attempts } = await appenderWith({ appends: [stored(8)] });
+  expect(await appender.appendAll([])).toEqual([]);
+  expect(attempts()).toBe(0);
+});
+
+test('several together, more than may wait: none is sent', async () => {
+  const { appender, attempts } = await appenderWith({ appends: [stored(8)] });
+  const many = Array.from({ length: 11 }, (_, n) => toEncoded({ ...EVENT, id: `${n}` }));
+  await expect(appender.appendAll(many)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(attempts()).toBe(0);
+});
+
+test.each([
+  ['no JSON', 'x'],
+  ['no acknowledgement', {}],
+  ['no sequence', { stream: 'TIDEMARK_EVENTS', seq: 0 }],
+])('append, the answer is %s: unavailable', async (_, answer) => {
+  const { appender } = await appenderWith({ appends: [answer] });
+  await expect(appender.append(EVENT)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('append, time was spent already: it has the rest', async () => {
+  const { appender } = await appenderWith({ appends: ['silence'] });
+  const beganMs = performance.now();
+  const append = appender.append(EVENT, { waitedMs: TIMEOUT_MS - 50 });
+  await expect(append).rejects.toMatchObject({ code: 'unavailable' });
+  expect(performance.now() - beganMs).toBeLessThan(TIMEOUT_MS - 50);
+});

@@ -1,11 +1,13 @@
 import {
   asTidemarkError,
   type CloudEvent,
+  type EncodedEvent,
   formatCursor,
   type Lineage,
   type Position,
   TidemarkError,
   type TraceContext,
+  toEncoded,
   toPresent,
 } from '@tidemark/protocol';
 import {
@@ -17,7 +19,7 @@ import {
   traceSend,
 } from '@tidemark/telemetry';
 import { type AppendClock, PROCESS_CLOCK } from './append-clock.ts';
-import { type Appended, Appender } from './appender.ts';
+import { type Appended, Appender, type AppendOutcome } from './appender.ts';
 import { Epoch } from './epoch.ts';
 import type { NatsLink } from './link.ts';
 import { ConflictError } from './originals.ts';
@@ -62,7 +64,14 @@ export interface AppendRequest {
   readonly parent?: Span;
   /** Whether the append gets a span; true if absent. */
   readonly spanned?: boolean;
+  /** How much of its time the append has spent already, in ms. */
+  readonly waitedMs?: number;
+  /** Called when the stream has answered each attempt, before what it answered is looked into. */
+  readonly onAnswered?: () => void;
 }
+
+/** How events that go out together are appended. */
+export type TogetherRequest = Pick<AppendRequest, 'context' | 'waitedMs' | 'onAnswered'>;
 
 /** An event that the stream has stored, as the publisher is told of it. */
 export interface AppendedEvent {
@@ -70,6 +79,9 @@ export interface AppendedEvent {
   /** Whether the stream had this `source` and `id` already. `cursor` is then that of the first. */
   readonly duplicate: boolean;
 }
+
+/** What became of one of several events. */
+export type EventOutcome = AppendedEvent | TidemarkError;
 
 /**
  * Appends events to the stream for ingest, gateway and replay, with conditions, spans and metrics. The cursor
@@ -137,12 +149,21 @@ export class EventAppender {
   }
 
   /**
+   * Encodes an event and appends it.
+   *
+   * @throws TidemarkError as `encodeEvent` and `appendEncoded`
+   */
+  async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
+    return this.appendEncoded(toEncoded(event), request);
+  }
+
+  /**
    * Appends an event, and resolves when the stream has stored it. Calls may overlap. The stream keeps the
    * order of calls that are made in one turn of the loop.
    *
-   * @throws TidemarkError `unavailable`, `too_large`, or with a cursor `precondition_failed` or `conflict`
+   * @throws TidemarkError `unavailable`, or with a cursor `precondition_failed` or `conflict`
    */
-  async append(event: CloudEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
+  async appendEncoded(event: EncodedEvent, request: AppendRequest = {}): Promise<AppendedEvent> {
     const { parent, spanned = true } = request;
     const startMs = performance.now();
     try {
@@ -150,13 +171,57 @@ export class EventAppender {
       const append = (context?: TraceContext) => this.#append(event, { ...request, context });
       return await traceSend(this.#tracer, { event, parent, append });
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-      // It names a stored event of the same publisher.
-      const cursor = await this.#cursorOf(error.sequence).catch(() => undefined);
-      throw new TidemarkError('conflict', error.message, { ...(cursor && { cursor }) });
+      throw error instanceof ConflictError ? await this.#withCursor(error) : error;
     } finally {
       this.seconds.observe((performance.now() - startMs) / 1000);
     }
+  }
+
+  /**
+   * Appends events that go out together, in their order, without conditions and spans. None depends on another.
+   *
+   * @param request the trace context of all messages; each event's own if absent
+   * @returns what became of each: errors as of `appendEncoded`
+   * @throws TidemarkError `unavailable` where none was sent
+   */
+  async appendAll(
+    events: readonly EncodedEvent[],
+    { context, waitedMs, onAnswered }: TogetherRequest = {},
+  ): Promise<readonly EventOutcome[]> {
+    if (events.length === 0) return [];
+    const startMs = performance.now();
+    try {
+      if (!this.#knownLineage()) await this.#waitForLineage();
+      const epochs = new Array<string | undefined>(events.length);
+      const outcomes = await this.#appender.appendAll(events, {
+        context,
+        ...(onAnswered && { onAnswered }),
+        budget: this.#budget(waitedMs),
+        onStored: (appended, index) => {
+          epochs[index] = this.#epoch.noteStored(appended);
+        },
+      });
+      return await allOf(outcomes, (outcome, index) => {
+        const epoch = epochs[index];
+        if (epoch === undefined || outcome instanceof Error) return this.#toOutcome(outcome);
+        return { cursor: formatCursor({ epoch, sequence: outcome.sequence }), duplicate: false };
+      });
+    } finally {
+      this.seconds.observe((performance.now() - startMs) / 1000, events.length);
+    }
+  }
+
+  /** The answer to an append that was not plainly stored. */
+  async #toOutcome(outcome: AppendOutcome): Promise<EventOutcome> {
+    if (outcome instanceof ConflictError) return this.#withCursor(outcome);
+    if (outcome instanceof Error) return outcome;
+    return this.#toAnswer(outcome, undefined).catch(asTidemarkError);
+  }
+
+  /** It names a stored event of the same publisher. */
+  async #withCursor({ message, sequence }: ConflictError): Promise<TidemarkError> {
+    const cursor = await this.#cursorOf(sequence).catch(() => undefined);
+    return new TidemarkError('conflict', message, { ...(cursor && { cursor }) });
   }
 
   /**
@@ -171,8 +236,8 @@ export class EventAppender {
     return sequence === 0 ? null : this.#cursorOf(sequence);
   }
 
-  async #append(event: CloudEvent, request: AppendRequest): Promise<AppendedEvent> {
-    const budget = this.#budget();
+  async #append(event: EncodedEvent, request: AppendRequest): Promise<AppendedEvent> {
+    const budget = this.#budget(request.waitedMs);
     for (;;) {
       const appended = await this.#attempt(event, request, budget);
       if (appended) return appended;
@@ -182,19 +247,25 @@ export class EventAppender {
 
   /** @returns `undefined` where the stream refused a condition that is right */
   async #attempt(
-    event: CloudEvent,
-    { precondition, context }: AppendRequest,
+    event: EncodedEvent,
+    { precondition, context, onAnswered }: AppendRequest,
     budget: RetryBudget,
   ): Promise<AppendedEvent | undefined> {
     const lineage = this.#knownLineage() ?? (await this.#waitForLineage());
     const expectedLastSequence = toExpectedSequence(precondition, lineage);
+    let epoch: string | undefined;
     try {
       return await this.#toAnswer(
         await this.#appender.append(event, {
           ...(expectedLastSequence !== undefined && { expectedLastSequence }),
           context,
           budget,
+          ...(onAnswered && { onAnswered }),
+          onStored: (appended) => {
+            epoch = this.#epoch.noteStored(appended);
+          },
         }),
+        epoch,
       );
     } catch (error) {
       const refused = asTidemarkError(error).code === 'precondition_failed';
@@ -210,7 +281,7 @@ export class EventAppender {
    * @returns `undefined` for a condition that is right
    */
   async #explainRefusal(
-    event: CloudEvent,
+    event: EncodedEvent,
     expectedLastSequence: number,
     budget: RetryBudget,
   ): Promise<AppendedEvent | undefined> {
@@ -232,18 +303,23 @@ export class EventAppender {
     });
   }
 
-  async #toAnswer(appended: Appended): Promise<AppendedEvent> {
+  /** @param known the epoch in which the stream stored it, if that was known */
+  async #toAnswer(appended: Appended, known: string | undefined): Promise<AppendedEvent> {
     const { sequence, duplicate } = appended;
-    const epoch = await this.#epoch.of(appended);
+    const epoch = known ?? (await this.#epochOf(appended));
     return { cursor: formatCursor({ epoch, sequence }), duplicate };
+  }
+
+  #epochOf(appended: Appended): Promise<string> {
+    return appended.duplicate ? this.#epoch.now() : this.#epoch.ofStored(appended);
   }
 
   async #cursorOf(sequence: number): Promise<string> {
     return formatCursor({ epoch: await this.#epoch.now(), sequence });
   }
 
-  #budget(): RetryBudget {
-    return new RetryBudget(this.#timeoutMs, this.#signal, this.#clock);
+  #budget(waitedMs = 0): RetryBudget {
+    return new RetryBudget(this.#timeoutMs - waitedMs, this.#signal, this.#clock);
   }
 
   #knownLineage(): Lineage | undefined {
@@ -258,6 +334,16 @@ export class EventAppender {
       retryAfterSeconds: 1,
     });
   }
+}
+
+/** Like `Promise.all` of what `map` makes; it waits for nothing where nothing is a promise. */
+function allOf<T, R>(
+  items: readonly T[],
+  map: (item: T, index: number) => R | Promise<R>,
+): readonly R[] | Promise<readonly R[]> {
+  const mapped = items.map(map);
+  if (mapped.some((one) => one instanceof Promise)) return Promise.all(mapped);
+  return mapped as R[];
 }
 
 /** The sequence that NATS is to expect as the topic's last; `undefined` for no condition. */

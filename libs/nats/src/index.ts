@@ -18,6 +18,7 @@ export * from './known-end.ts';
 export * from './lineage.ts';
 export * from './link.ts';
 export * from './ordered-consumer.ts';
+export { PlainHeaders } from './plain-headers.ts';
 export * from './record-seal.ts';
 export * from './records.ts';
 export * from './retry-budget.ts';

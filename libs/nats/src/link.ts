@@ -84,6 +84,7 @@ export class NatsLink {
   readonly #options: LinkOptions;
   readonly #tls: TlsOptions | undefined;
   readonly #listeners = new Set<() => void>();
+  readonly #refusalListeners = new Set<(subject: string, error: Error) => void>();
   /** How far the events stream is known to reach, over all servers that have answered. */
   readonly knownEnd = new KnownEnd();
   /** Tells the messages of the events stream that services have written from those of others. */
@@ -204,6 +205,11 @@ export class NatsLink {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls the listener when NATS refuses to take a message to a subject, for lack of a permission. */
+  onPublishRefused(listener: (subject: string, error: Error) => void): void {
+    this.#refusalListeners.add(listener);
+  }
+
   /** Sends buffered messages, then closes. */
   async close(): Promise<void> {
     const connection = this.#connection;
@@ -275,7 +281,11 @@ export class NatsLink {
 
   #noteRefused(error: Error): void {
     if (!(error instanceof PermissionViolationError) || error.operation !== 'publish') return;
-    if (this.#refused.size < REFUSED_MAX) this.#refused.add(error.subject);
+    const { subject } = error;
+    if (this.#refused.size < REFUSED_MAX) this.#refused.add(subject);
+    for (const listener of this.#refusalListeners) {
+      this.#guard('a refusal', () => listener(subject, error));
+    }
   }
 
   #noteConnected(): void {

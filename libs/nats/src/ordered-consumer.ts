@@ -7,8 +7,9 @@ import {
 } from '@nats-io/jetstream';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { SequenceRange } from '@tidemark/protocol';
+import { deliveryOf, recordOf, subjectOf } from './delivered-message.ts';
 import type { NatsLink } from './link.ts';
-import { type Delivery, type LogRecord, parseDelivery, toRecord } from './records.ts';
+import type { Delivery, LogRecord } from './records.ts';
 import type { Backlog, Scheduler } from './scheduler.ts';
 import { STREAM_NAME } from './stream-state.ts';
 
@@ -213,7 +214,7 @@ export class OrderedConsumer implements Backlog {
 
   #lastArrived(): number | undefined {
     const last = this.#waiting.findLast(({ subject, reply }) => reply && subject !== this.#inbox);
-    return last?.reply === undefined ? undefined : parseDelivery(last.reply).streamSequence;
+    return last && deliveryOf(last)?.streamSequence;
   }
 
   /** @returns false where the consumer must wait until it is known why the stream has no messages there */
@@ -274,26 +275,25 @@ export class OrderedConsumer implements Backlog {
     // The message was on its way when this consumer was closed.
     if (!this.#subscription) return true;
     // Headers do not tell: those of a message in the stream can look the same.
-    if (message.subject === this.#inbox) {
+    const subject = subjectOf(message);
+    if (subject.text === this.#inbox) {
       this.#control(message);
       return true;
     }
-    if (!message.reply) return true;
-    const delivery = parseDelivery(message.reply);
+    const delivery = deliveryOf(message);
+    if (!delivery) return true;
     if (delivery.consumerSequence !== this.#delivered + 1) {
       this.#lose(`message ${this.#delivered + 1} of the consumer did not arrive`);
       return true;
     }
-    const { streamSequence: sequence, timeMs } = delivery;
+    const { streamSequence: sequence } = delivery;
     if (!this.#passHole(sequence)) return false;
     this.#last = sequence;
     this.#delivered++;
     this.#requested--;
     // A copy of the stream that lags begins at its own end where that comes before the start.
     if (sequence > this.#after) {
-      const { subject, data, headers } = message;
-      const record = toRecord({ sequence, timeMs, subject, data, headers }, this.#link.seal);
-      this.#options.onRecord(record, delivery);
+      this.#options.onRecord(recordOf(message, subject, delivery, this.#link.seal), delivery);
     }
     if (this.#subscription && this.#requested <= REQUEST_MESSAGES) this.#request();
     return true;

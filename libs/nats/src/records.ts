@@ -68,7 +68,7 @@ export function toRecord({ data: payload, ...message }: MessageParts, seal: Stre
 }
 
 /** The first value of each header, under its name in lower case. */
-function readHeaders(headers: MsgHdrs | undefined): ReadonlyMap<string, string> {
+export function readHeaders(headers: MsgHdrs | undefined): ReadonlyMap<string, string> {
   if (!headers) return NO_HEADERS;
   const map = new Map<string, string>();
   for (const [name, values] of headers) {

@@ -1,4 +1,5 @@
 import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import { NoRespondersError } from '@nats-io/transport-node';
 import { TidemarkError } from '@tidemark/protocol';
 
 /** NATS error codes for which the client library has no names. */
@@ -35,6 +36,7 @@ const REFUSALS: ReadonlyMap<number, Refusal> = new Map([
   [ACCOUNT_RESOURCES_EXCEEDED, 'full'],
   [INSUFFICIENT_RESOURCES, 'full'],
   [STORAGE_RESOURCES_EXCEEDED, 'full'],
+  [JetStreamApiCodes.JetStreamNotEnabledForAccount, 'offline'],
   [CLUSTER_NOT_AVAILABLE, 'offline'],
   [CLUSTER_NOT_LEADER, 'offline'],
   [STREAM_OFFLINE, 'offline'],
@@ -54,9 +56,8 @@ const MESSAGES: Readonly<Record<Exclude<Refusal, 'condition'> | 'stuck', string>
 
 /** Reads what NATS, or its client library, says of an append that failed. */
 export function toRefusal(error: unknown): Refusal {
-  // The library exports no class for this error. It stands for "no responders" too: no server leads the
-  // stream.
-  if (error instanceof Error && error.name === 'JetStreamNotEnabled') return 'offline';
+  // No server leads the stream.
+  if (error instanceof NoRespondersError) return 'offline';
   if (!(error instanceof JetStreamApiError)) return 'silent';
   const { code, message } = error;
   if (code === JetStreamApiCodes.StreamNotFound) return 'offline';

@@ -21,6 +21,11 @@ export class RetryBudget {
     this.#signal = signal;
   }
 
+  /** A budget of the same time with pauses of its own, for one of several appends. */
+  fork(): RetryBudget {
+    return new RetryBudget(this.#deadlineMs - this.nowMs, this.#signal, this.#clock);
+  }
+
   get nowMs(): number {
     return this.#clock.nowMs();
   }

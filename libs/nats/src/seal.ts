@@ -1,5 +1,5 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
-import type { CloudEvent, Trust } from '@tidemark/protocol';
+import type { EncodedEvent, Trust } from '@tidemark/protocol';
 import type { Metadata } from './lineage.ts';
 
 /** The header that holds the seal of a message. */
@@ -88,7 +88,7 @@ export class StreamSeal {
    *
    * @throws Error while the key is not known
    */
-  messageId({ publisher = '', topic, source, id }: CloudEvent): string {
+  messageId({ publisher = '', topic, source, id }: Omit<EncodedEvent, 'json'>): string {
     // JSON tells the four texts apart, whatever they hold.
     return this.#keys.ids.sign(JSON.stringify([publisher, topic, source, id]), NOTHING);
   }

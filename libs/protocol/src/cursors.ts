@@ -61,12 +61,12 @@ export function parseCursor(text: string): Position {
   return { epoch: match[1], sequence };
 }
 
-/** The cursor with the highest sequence, of cursors that the answer to one request names. */
+/** The cursor with the highest sequence, of well-formed cursors that the answer to one request names. */
 export function highestCursor(cursors: readonly string[]): string | undefined {
   let highest: string | undefined;
   let reached = -1;
   for (const cursor of cursors) {
-    const { sequence } = parseCursor(cursor);
+    const sequence = Number(cursor.slice(cursor.lastIndexOf('-') + 1));
     if (sequence <= reached) continue;
     highest = cursor;
     reached = sequence;

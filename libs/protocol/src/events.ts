@@ -1,4 +1,12 @@
 import { z } from 'zod';
+import {
+  CONTROL,
+  isPrintable,
+  LONE_SURROGATE,
+  MEDIA_TYPE,
+  URI,
+  URI_REFERENCE,
+} from './attribute-texts.ts';
 import { isTime } from './cursors.ts';
 import { type Fault, TidemarkError } from './errors.ts';
 import { isKeptNumber, stringifyExact } from './exact-json.ts';
@@ -40,18 +48,10 @@ export interface CloudEvent {
   readonly [extension: string]: unknown;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: CloudEvents 1.0 section 3.2 forbids them.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
-const LONE_SURROGATE = /\p{Cs}/u;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: both of the above in one look.
-const UNFIT = /[\u0000-\u001f\u007f-\u009f\p{Cs}]/u;
 const ILL_FORMED = 'holds text that is not well-formed Unicode';
 const EXTENSION_NAME = /^[a-z0-9]{1,64}$/;
-const URI_REFERENCE = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
-const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
 /** What Azure Event Grid sends for no schema. It is no URI, and strict readers would refuse the event for it. */
 const NO_SCHEMA = '#';
-const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;.*)?$/;
 
 const text = z
   .string()
@@ -278,7 +278,7 @@ function isBounded(value: unknown): value is string {
     typeof value === 'string' &&
     value.length > 0 &&
     value.length <= ATTRIBUTE_LENGTH_MAX &&
-    !UNFIT.test(value)
+    isPrintable(value)
   );
 }
 

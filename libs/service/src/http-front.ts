@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Channel,
   ConnectionLimiter,
@@ -8,9 +9,21 @@ import {
   parseHosts,
   type ServerOptions,
 } from '@tidemark/http';
-import { type AdminPort, openAdminPort } from './admin-port.ts';
 import type { ServiceParts } from './parts.ts';
 import { VERSION } from './version.ts';
+
+/**
+ * Whether the kernel divides new connections among the processes that listen on a port, which costs nothing. Elsewhere,
+ * and for a port that is still to be chosen, the parent takes each connection and hands it on.
+ */
+const KERNEL_DIVIDES = process.platform === 'linux' || process.platform === 'freebsd';
+
+/** The port for admin endpoints, health and metrics, apart from the service's own port. */
+export interface AdminPort {
+  readonly adminHost: string;
+  /** 0 opens none. */
+  readonly adminPort: number;
+}
 
 /** The settings of the HTTP side of a service. */
 export interface FrontConfiguration extends ServerOptions, AdminPort {
@@ -60,9 +73,13 @@ export function createHttpFront(
   options: FrontOptions,
 ): HttpFront {
   const { logger, metrics, tracer, limits, origins, authenticate, revocations, onStop } = parts;
-  const { checkHost } = parts;
-  const { checks } = options;
-  const allChecks = { ...checks, revocations: () => revocations.isComplete };
+  const { checkHost, siblings } = parts;
+  const ownChecks = { ...options.checks, revocations: () => revocations.isComplete };
+  const ready = () => Object.values(ownChecks).every((check) => check());
+  const checks = {
+    ...ownChecks,
+    ...(siblings.count > 1 && { processes: () => siblings.othersReady }),
+  };
   const { app, admin } = createApps(
     {
       version: VERSION,
@@ -76,7 +93,8 @@ export function createHttpFront(
       addressOf: (request) => parts.refusedAddresses.addressOf(request),
       origins,
       limits,
-      checks: allChecks,
+      checks,
+      collectMetrics: siblings.shareMetrics(() => metrics.registry.metrics()),
       metricsCacheMs: configuration.metricsCacheMs,
       checkHost,
       checkAdminHost: parseHosts({ ...configuration, host: configuration.adminHost }),
@@ -85,14 +103,37 @@ export function createHttpFront(
   );
   const connectionLimiter = new ConnectionLimiter({ ...configuration, limits });
   const http = new HttpServer(app, logger, { ...configuration, limits, connectionLimiter });
+  const adminHttp = admin && new HttpServer(admin, logger.child({ for: 'admin' }));
+  const open = async () => {
+    const reusePort = siblings.count > 1 && KERNEL_DIVIDES;
+    const { host, port, adminHost, adminPort } = configuration;
+    await http.listen({ host, port, reusePort: reusePort && port !== 0 });
+    await adminHttp?.listen({ host: adminHost, port: adminPort, reusePort });
+    siblings.announce(ready);
+  };
   return {
     http,
-    ready: () => Object.values(allChecks).every((check) => check()),
+    ready,
     async listen() {
       onStop(() => http.stop(configuration.drainMs));
-      await http.listen(configuration);
-      const adminPort = await openAdminPort(admin, configuration, logger);
-      onStop(() => adminPort.stop());
+      onStop(() => adminHttp?.stop(0));
+      if (siblings.successor) void openWhenReady(parts, ready, open);
+      else await open();
     },
   };
+}
+
+/** How long one that takes the place of another waits until it is ready before it listens, in ms. */
+const SUCCESSOR_WAIT_MS = 10_000;
+const SUCCESSOR_POLL_MS = 20;
+
+/** The others serve meanwhile; whoever came to this one before would be refused. */
+async function openWhenReady(
+  { signal }: ServiceParts,
+  ready: () => boolean,
+  open: () => Promise<void>,
+): Promise<void> {
+  const deadlineMs = performance.now() + SUCCESSOR_WAIT_MS;
+  while (!ready() && performance.now() < deadlineMs) await sleep(SUCCESSOR_POLL_MS);
+  if (!signal.aborted) await open();
 }

@@ -73,14 +73,15 @@ export function createParts(
   lifetime: Lifetime,
 ): ServiceParts {
   const { logger } = lifetime;
-  const metrics = new Metrics(name);
+  const { number } = lifetime.siblings;
+  const metrics = new Metrics(name, number === undefined ? {} : { process: String(number) });
   metrics.gaugeBy(
     { name: 'build_info', help: 'Always 1; names the version.', label: 'version' },
     () => ({
       [VERSION]: 1,
     }),
   );
-  const limits = new Limits(metrics);
+  const limits = new Limits(metrics, lifetime.siblings);
   const revocations = new RevocationList(configuration);
   const origins = parseOrigins(configuration.allowedOrigins);
   const refusedAddresses = new RefusedAddresses(configuration, limits);

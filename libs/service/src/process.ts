@@ -1,4 +1,6 @@
+import cluster from 'node:cluster';
 import { ConfigurationError, redact, type Table, type Values } from '@tidemark/config';
+import type { ListenOptions } from '@tidemark/http';
 import {
   createAudit,
   createLogger,
@@ -6,6 +8,8 @@ import {
   startTracing,
   type Tracer,
 } from '@tidemark/telemetry';
+import { runProcesses } from './processes/run-processes.ts';
+import { joinSiblings, type Siblings } from './processes/siblings.ts';
 
 /** How long a stop may take besides the drain before the process exits with code 1. */
 const STOP_RESERVE_MS = 5_000;
@@ -25,6 +29,8 @@ export interface Lifetime {
   readonly audit: Logger;
   /** It is off where the environment names no OTLP endpoint. */
   readonly tracer: Tracer;
+  /** The processes that share the ports with this one. */
+  readonly siblings: Siblings;
   /** Aborted when the stop begins, to end waits. */
   readonly signal: AbortSignal;
   /**
@@ -40,12 +46,17 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
   /** The table of the configuration. With it the start logs the configuration, without secrets. */
   readonly settings?: Table;
   readonly configure: (environment: NodeJS.ProcessEnv) => C;
+  /** How many processes share its ports on this machine, and where they listen; it is one process if absent. */
+  readonly processes?: (configuration: C) => {
+    readonly count: number;
+    readonly addresses: readonly ListenOptions[];
+  };
   /** Wires and starts the service. It may wait for NATS until the signal is aborted. */
   readonly start: (configuration: C, lifetime: Lifetime) => Promise<void>;
 }
 
 /**
- * Runs a service as this process.
+ * Runs a service as this process; one of several processes is run as `runProcesses` says.
  *
  * SIGTERM, SIGINT and the end of a parent with an IPC channel stop it once: the steps of `onStop` run, and
  * the exit code is 0. SIGUSR2 turns debug lines on and off. A wrong configuration is printed in plain
@@ -55,23 +66,26 @@ export interface ServiceProcess<C extends ServiceConfiguration> {
  */
 export function runService<C extends ServiceConfiguration>(service: ServiceProcess<C>): void {
   const configuration = orExit(() => service.configure(process.env));
-  const logger = createLogger(service.name, configuration.logLevel);
-  const audit = orExit(() => openAudit(service.name, configuration.auditPath, logger));
-  const { settings } = service;
-  if (settings) {
-    const values = configuration as unknown as Values<Table>;
-    logger.info({ configuration: redact(settings, values) }, 'configured');
+  const siblings = joinSiblings(process.env);
+  const logger = loggerOf(service.name, configuration.logLevel, siblings.number);
+  const { count = 1, addresses = [] } = service.processes?.(configuration) ?? {};
+  if (count > 1 && cluster.isPrimary) {
+    const { name } = service;
+    logConfiguration(service, configuration, logger);
+    const stopMs = configuration.drainMs + STOP_RESERVE_MS;
+    runProcesses({ name, count, addresses, stopMs, logger }).catch((error) =>
+      endWith(error, logger),
+    );
+    return;
   }
+  const audit = orExit(() => openAudit(service.name, configuration.auditPath, logger));
+  if (siblings.count === 1) logConfiguration(service, configuration, logger);
   const stopping = new AbortController();
   const steps: (() => void | Promise<void>)[] = [];
   // It runs last, because the other steps may create spans.
   let endTracing = async (): Promise<void> => {};
 
-  const fail = (error: unknown) => {
-    if (error instanceof ConfigurationError) exitWith(error);
-    logger.fatal({ err: error }, 'ending after an unexpected error');
-    process.exit(1);
-  };
+  const fail = (error: unknown) => endWith(error, logger);
 
   const stop = async (reason: string) => {
     if (stopping.signal.aborted) return;
@@ -108,12 +122,30 @@ export function runService<C extends ServiceConfiguration>(service: ServiceProce
     const tracing = await startTracing({ service: service.name, environment: process.env, logger });
     endTracing = tracing.stop;
     signal.throwIfAborted();
-    await service.start(configuration, { logger, audit, tracer: tracing.tracer, signal, onStop });
+    await service.start(configuration, {
+      ...{ logger, audit, siblings, signal, onStop },
+      tracer: tracing.tracer,
+    });
   };
   start().catch((error) => {
     // The error of an aborted wait is part of the stop, which ends the process.
     if (!signal.aborted) fail(error);
   });
+}
+
+function loggerOf(service: string, level: string, number: number | undefined): Logger {
+  const logger = createLogger(service, level);
+  return number === undefined ? logger : logger.child({ process: number });
+}
+
+function logConfiguration<C extends ServiceConfiguration>(
+  { settings }: ServiceProcess<C>,
+  configuration: C,
+  logger: Logger,
+): void {
+  if (!settings) return;
+  const values = configuration as unknown as Values<Table>;
+  logger.info({ configuration: redact(settings, values) }, 'configured');
 }
 
 /** Switches between `debug` and the configured level. */
@@ -138,6 +170,12 @@ function orExit<T>(read: () => T): T {
     if (error instanceof ConfigurationError) exitWith(error);
     throw error;
   }
+}
+
+function endWith(error: unknown, logger: Logger): never {
+  if (error instanceof ConfigurationError) exitWith(error);
+  logger.fatal({ err: error }, 'ending after an unexpected error');
+  process.exit(1);
 }
 
 function exitWith(error: ConfigurationError): never {

@@ -1,10 +1,5 @@
 import type { Attributes } from '@opentelemetry/api';
-import {
-  type CloudEvent,
-  readTraceContext,
-  type TraceContext,
-  toSubject,
-} from '@tidemark/protocol';
+import { type EncodedEvent, type TraceContext, toSubject } from '@tidemark/protocol';
 import { contextOf, type Span, type Tracer } from './tracer.ts';
 
 /*
@@ -29,7 +24,7 @@ export interface MessageOfSpan {
 
 /** An append to trace. */
 export interface Send<T> {
-  readonly event: CloudEvent;
+  readonly event: Omit<EncodedEvent, 'json'>;
   /** The span that asks for the append. */
   readonly parent?: Span | undefined;
   /** Appends the event. `context` travels in the message's headers. */
@@ -52,7 +47,7 @@ export function traceSend<T extends { readonly cursor: string; readonly duplicat
     'cloudevents.event_source': event.source,
   };
   // The event may have begun in another trace than this request.
-  const origin = readTraceContext(event);
+  const origin = event.trace;
   const options = { kind: 'producer', parent, attributes, links: origin ? [origin] : [] } as const;
   return tracer.within(SEND_SPAN, options, async (span) => {
     const stored = await append(contextOf(span));

@@ -8,6 +8,14 @@ export interface KeptHistogram {
   readonly sum: number;
 }
 
+/** What the metrics of a process have besides their own series. */
+export interface MetricsOptions {
+  /** Whether they have those of the process and of Node; they do if absent. */
+  readonly defaults?: boolean;
+  /** The label `process` of each series, where several processes answer at one address. */
+  readonly process?: string | undefined;
+}
+
 /**
  * The metrics of one process. `tidemark_` is put before each name. Labels have few values.
  *
@@ -18,9 +26,9 @@ export interface KeptHistogram {
 export class Metrics {
   readonly registry = new Registry();
 
-  constructor(service: string, options: { readonly defaults: boolean } = { defaults: true }) {
-    this.registry.setDefaultLabels({ service });
-    if (options.defaults) collectDefaultMetrics({ register: this.registry });
+  constructor(service: string, { defaults = true, process }: MetricsOptions = {}) {
+    this.registry.setDefaultLabels({ service, ...(process !== undefined && { process }) });
+    if (defaults) collectDefaultMetrics({ register: this.registry });
   }
 
   /** A counter. */

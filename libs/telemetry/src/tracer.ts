@@ -87,6 +87,7 @@ export class Tracer {
     options: SpanOptions,
     work: (span: Span) => T | Promise<T>,
   ): Promise<T> {
+    if (!this.#tracer) return work(NO_SPAN);
     const span = this.span(name, options);
     try {
       return await work(span);

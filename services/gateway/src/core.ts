@@ -1,5 +1,5 @@
 import { UserPermits } from '@tidemark/fairness';
-import type { Budget } from '@tidemark/http';
+import type { Budget, OtherProcesses } from '@tidemark/http';
 import { BehindConnections } from './connections/behind.ts';
 import type { ConnectionContext } from './connections/context.ts';
 import { PatternBudget, type PatternLimits } from './connections/pattern-budget.ts';
@@ -25,6 +25,8 @@ export interface CoreOptions {
   readonly coldWaitMs: number;
   /** No limits if absent. */
   readonly patterns?: PatternLimits;
+  /** Those that the patterns are limited together with; none if absent. */
+  readonly others?: OtherProcesses;
   /** Most topics of one `after: "last"`; no limit if absent. */
   readonly lastTopicsMax?: number;
   /** How long a start with `atLeast` waits for an archive that has it; not at all if absent. */
@@ -43,7 +45,7 @@ export function createCore(options: CoreOptions): ConnectionContext {
   const tasks = new TaskScheduler(clock);
   const userWork = new UserWork(tasks, nowMs);
   const writeBuffer = new WriteBuffer();
-  const patternBudget = new PatternBudget(options.patterns);
+  const patternBudget = new PatternBudget(options.patterns, options.others);
   const log = new EventLog({
     tail: options.tail,
     wallMs,

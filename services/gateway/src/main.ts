@@ -28,6 +28,7 @@ import { publishFigures } from './observability/figures.ts';
 import { exposeMetrics } from './observability/metrics.ts';
 import { DeliveryTraces } from './observability/reports/delivery-traces.ts';
 import { Reports } from './observability/reports/reports.ts';
+import { configurationOfOne, partOf, processCount } from './processes.ts';
 import { systemClock } from './scheduling/clock.ts';
 import { ArchiveReader } from './sources/archive-reader.ts';
 import { startFeed } from './sources/feed.ts';
@@ -50,7 +51,17 @@ runService({
   name: 'gateway',
   settings: tables.gateway,
   configure: readGatewayConfiguration,
-  async start(configuration, lifetime) {
+  processes: (configuration) => ({
+    count: processCount(configuration),
+    addresses: [
+      { host: configuration.host, port: configuration.port },
+      { host: configuration.adminHost, port: configuration.adminPort },
+    ].filter(({ port }) => port !== 0),
+  }),
+  async start(whole, lifetime) {
+    const { siblings } = lifetime;
+    const configuration = configurationOfOne(whole, siblings.count);
+    const connectionsPart = partOf(configuration.connectionsMax, siblings.count);
     const parts = createParts('gateway', configuration, lifetime);
     const { logger, metrics, tracer, link, signal, onStop } = parts;
     let feed: Feed | undefined;
@@ -68,6 +79,7 @@ runService({
       coldReadsMax: configuration.coldReadsMax,
       coldWaitMs: configuration.archiveWaitMs,
       patterns: configuration,
+      others: siblings,
       lastTopicsMax: configuration.lastTopicsMax,
       atLeastWaitMs: configuration.atLeastWaitMs,
       lastBytes: parts.limits.budget('last_bytes', {
@@ -75,7 +87,12 @@ runService({
         of: 'bytes for lists of last events',
       }),
     });
-    const registry = new Registry({ ...configuration, ...core, wallMs: Date.now });
+    const registry = new Registry({
+      ...configuration,
+      ...core,
+      wallMs: Date.now,
+      others: siblings,
+    });
     const board = new BulletinBoard();
     const access = openAccess(configuration, { ...parts, registry, board });
     const reports = new Reports(parts);
@@ -83,13 +100,13 @@ runService({
       core,
       logger,
       registry,
-      messageBytes: new MessageBytes(configuration.messageBytesPerSecondMax),
+      messageBytes: new MessageBytes(configuration.messageBytesPerSecondMax, siblings),
       ...access,
       reports,
       appender: new EventAppender(link, {
         service: 'gateway',
         timeoutMs: configuration.appendTimeoutMs,
-        pendingMax: configuration.connectionsMax,
+        pendingMax: connectionsPart,
         ...parts,
       }),
     };
@@ -105,8 +122,9 @@ runService({
     const server = {
       ...configuration,
       socketBufferBytes: LOW_WATER_BYTES,
-      socketsMax: configuration.connectionsMax + SOCKETS_RESERVE,
-      socketsPerAddressMax: configuration.connectionsPerAddressMax + SOCKETS_RESERVE,
+      socketsMax: connectionsPart + SOCKETS_RESERVE,
+      socketsPerAddressMax:
+        partOf(configuration.connectionsPerAddressMax, siblings.count) + SOCKETS_RESERVE,
     };
     const front = createHttpFront(parts, server, {
       endpoints: [

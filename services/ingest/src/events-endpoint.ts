@@ -1,5 +1,6 @@
 import { type Principal, requireGrant, requirePermission } from '@tidemark/auth';
 import {
+  answerJson,
   type Confirm,
   type Endpoint,
   type ProgressOptions,
@@ -9,10 +10,11 @@ import {
 } from '@tidemark/http';
 import { asTidemarkError, highestCursor, POSITION_HEADER, TidemarkError } from '@tidemark/protocol';
 import { type DescribedLimits, describePublish, handshakeDescription } from './descriptions.ts';
+import type { SubmissionContext } from './event-input.ts';
 import { readPreconditions } from './precondition.ts';
 import { isOrdered, ORDERED, readBodyless } from './preferences.ts';
 import type { Checked, Publishing } from './publishing.ts';
-import { readSubmission, type SubmissionContext } from './submission.ts';
+import { readSubmission } from './submission.ts';
 import { type WebhookOptions, webhookHandshake } from './webhook-handshake.ts';
 
 export interface EventsEndpointOptions extends ProgressOptions, WebhookOptions, DescribedLimits {
@@ -47,7 +49,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
       });
     const [first] = published;
     tellPosition(response, highestCursor(published.map(({ cursor }) => cursor)));
-    if (!submission.batch && first) response.set('ETag', `"${first.cursor}"`);
+    if (!submission.batch && first) response.setHeader('ETag', `"${first.cursor}"`);
     const bodyless = readBodyless(request.headers);
     const applied = [
       ...(isOrdered(request.headers) ? [ORDERED] : []),
@@ -55,7 +57,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     ];
     if (applied.length > 0) response.set('Preference-Applied', applied.join(', '));
     if (bodyless) response.status(204).end();
-    else response.status(201).json(submission.batch ? published : first);
+    else answerJson(response, 201, JSON.stringify(submission.batch ? published : first));
   }
 
   return {
@@ -76,7 +78,7 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
 
 /** Names how far the log is at least, in answers of every form. */
 function tellPosition(response: Response, cursor: string | null | undefined): void {
-  if (cursor) response.set(POSITION_HEADER, cursor);
+  if (cursor) response.setHeader(POSITION_HEADER, cursor);
 }
 
 interface Sent {
@@ -100,6 +102,9 @@ async function check(
   if (submission.batch && preconditions !== undefined) {
     throw new TidemarkError('invalid_query', 'If-Match and If-None-Match do not apply to a batch.');
   }
-  for (const { topic } of submission.events) requirePermission(principal, 'publish', topic);
+  // Most events of a batch have topics that others have too.
+  for (const topic of new Set(submission.events.map(({ topic }) => topic))) {
+    requirePermission(principal, 'publish', topic);
+  }
   return { submission, preconditions, ordered: isOrdered(headers) };
 }

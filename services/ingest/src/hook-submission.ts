@@ -1,17 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type CloudEvent, isJsonType, stringifyExact, TidemarkError } from '@tidemark/protocol';
+import {
+  type CloudEvent,
+  isJsonType,
+  stringifyExact,
+  TidemarkError,
+  toEncoded,
+} from '@tidemark/protocol';
+import { readAll, requireCount, splitItems } from './batch.ts';
+import { parseText, readEvent, readText, type SubmissionContext } from './event-input.ts';
 import { type Hook, toEvent } from './hooks/hook.ts';
 import { type Pointer, valueAt } from './hooks/template.ts';
-import {
-  parseText,
-  readAll,
-  readEvent,
-  readText,
-  requireCount,
-  type Submission,
-  type SubmissionContext,
-  splitItems,
-} from './submission.ts';
+import type { Submission } from './submission.ts';
 
 /**
  * Refuses bodies that are not JSON.
@@ -49,7 +48,10 @@ export async function readHookBody(
   if (each !== undefined) {
     return { batch: true, events: await readAll(texts, context, readOne) };
   }
-  return context.runStep(() => ({ batch: false, events: texts.map((text) => readOne(text, '')) }));
+  return context.runStep(() => ({
+    batch: false,
+    events: texts.map((text) => toEncoded(readOne(text, ''))),
+  }));
 }
 
 /** The texts of the items of an array. One inside of an object is parsed with it, and so both are of limited size. */

@@ -25,7 +25,8 @@ export function isOrdered(headers: IncomingHttpHeaders): boolean {
 }
 
 function readPreferences({ prefer }: IncomingHttpHeaders) {
-  const text = Array.isArray(prefer) ? prefer.join() : (prefer ?? '');
+  if (prefer === undefined) return [];
+  const text = Array.isArray(prefer) ? prefer.join() : prefer;
   return Array.from(text.matchAll(PREFERENCE), ([, name = '', quoted, plain]) => ({
     name: name.toLowerCase(),
     value: (quoted ?? plain ?? '').toLowerCase(),

@@ -1,25 +1,38 @@
 import { EVENT_LOOP, Steps } from '@tidemark/fairness';
 import type { Holding, Request, Response } from '@tidemark/http';
 import { spanOf } from '@tidemark/http';
-import type { AppendedEvent, Precondition } from '@tidemark/nats';
+import type { AppendedEvent, EventOutcome, Precondition, TogetherRequest } from '@tidemark/nats';
 import {
   asTidemarkError,
-  type CloudEvent,
+  type EncodedEvent,
   type EventDefaults,
   highestCursor,
   readTraceContext,
   TidemarkError,
+  type TraceContext,
 } from '@tidemark/protocol';
-import { type Metrics, sampledContextOf, type Tracer } from '@tidemark/telemetry';
+import {
+  contextOf,
+  type Metrics,
+  type Span,
+  sampledContextOf,
+  type Tracer,
+} from '@tidemark/telemetry';
+import { AppendWindow } from './append-window.ts';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
+import type { SubmissionContext } from './event-input.ts';
 import { isRefusedRepeat, oneByOne } from './one-by-one.ts';
+import { Patience } from './patience.ts';
 import {
   createPublisherLimits,
   type PublisherLimitOptions,
   type PublisherLimits,
 } from './publisher-limits.ts';
-import type { Submission, SubmissionContext } from './submission.ts';
+import type { Submission } from './submission.ts';
+
+/** The part of the time of an append that a request may wait until it begins. What is left is for the append. */
+const WAITING_SHARE = 2 / 3;
 
 /** Most events of one request that get spans of their own. */
 const APPEND_SPANS_MAX = 100;
@@ -29,6 +42,8 @@ export interface PublishingOptions extends PublisherLimitOptions {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly batchEventsMax: number;
+  /** The time for waiting and for the stream's acknowledgement. */
+  readonly appendTimeoutMs: number;
   readonly now?: () => number;
   readonly newId?: () => string;
 }
@@ -38,6 +53,13 @@ export interface Publish {
   readonly request: Request;
   readonly response: Response;
   readonly user: string;
+}
+
+/** How long a request may still wait, and its traces. */
+interface Begun {
+  readonly patience: Patience;
+  readonly context: TraceContext | undefined;
+  readonly parent: Span;
 }
 
 /** The events of a request, checked, and the conditions of which one must hold. */
@@ -53,6 +75,9 @@ export class Publishing {
   readonly #options: PublishingOptions;
   readonly #limits: PublisherLimits;
   readonly #steps = new Steps(EVENT_LOOP);
+  readonly #window: AppendWindow;
+  /** How long a request may wait until its events are sent, in ms. */
+  readonly #waitMsMax: number;
   readonly #refused;
   readonly #bytes;
   /** Requests that were answered with an error. */
@@ -62,6 +87,8 @@ export class Publishing {
     const { metrics } = options;
     this.#options = options;
     this.#limits = createPublisherLimits(options);
+    this.#window = new AppendWindow(options.limits);
+    this.#waitMsMax = options.appendTimeoutMs * WAITING_SHARE;
     this.#refused = metrics.counter('ingest_refused_total', 'Requests answered with an error.', [
       'code',
     ]);
@@ -101,30 +128,59 @@ export class Publishing {
     read: (context: SubmissionContext) => Promise<Checked>,
   ): Promise<{ readonly submission: Submission; readonly published: PublishedEvent[] }> {
     const { request, response, user } = publish;
-    const { appends, tracer } = this.#options;
+    const patience = new Patience(this.#waitMsMax);
     this.#bytes.inc(body.length);
-    await this.#limits.bytes.consume(user, body.length);
+    this.#limits.bytes.consume(user, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
-    const runStep: SubmissionContext['runStep'] = (step) => this.runStep(publish, step);
-    const {
-      submission,
-      preconditions,
-      ordered = false,
-    } = await tracer.within('validate', { parent }, async (span) => {
-      const checked = await read({ ...this.#defaults(user), context, runStep });
-      span.setAttribute('tidemark.events', checked.submission.events.length);
-      return checked;
+    const runStep: SubmissionContext['runStep'] = (step) =>
+      this.runStep(publish, () => {
+        if (patience.leftMs === 0) throw this.#window.late();
+        return patience.pausedFor(step);
+      });
+    const checked = await this.#options.tracer.within('validate', { parent }, async (span) => {
+      const all = await read({ ...this.#defaults(user), context, runStep });
+      span.setAttribute('tidemark.events', all.submission.events.length);
+      return all;
     });
-    const { events } = submission;
-    await this.#limits.events.consume(user, events.length);
+    const { submission } = checked;
+    this.#limits.events.consume(user, submission.events.length);
     const waiting = this.#limits.appends.open(user);
-    waiting.take(events.length);
-    const published = await runStep(() =>
-      append(appends, submission, { preconditions, context, parent, ordered }),
-    ).finally(waiting.release);
-    return { submission, published };
+    try {
+      waiting.take(submission.events.length);
+      const published = await this.#appendInTurn(publish, checked, { patience, context, parent });
+      return { submission, published };
+    } finally {
+      waiting.release();
+    }
+  }
+
+  /** Appends the events of a request when it is the user's turn. The time that it waited counts for the append. */
+  async #appendInTurn(
+    { request, user }: Publish,
+    { submission, preconditions, ordered = false }: Checked,
+    { patience, context, parent }: Begun,
+  ): Promise<PublishedEvent[]> {
+    const { appends } = this.#options;
+    const { events, batch } = submission;
+    const flow = { user, connection: request.socket };
+    // Where an order is asked for, one event of a topic is on its way at a time.
+    const atOneTime = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
+    const leave = await this.#window.enter({ flow, events: atOneTime, waitMsMax: patience.leftMs });
+    const { waitedMs } = patience;
+    try {
+      // Somebody may look at the span of each event, if the request is traced.
+      const isTraced = sampledContextOf(parent) !== undefined;
+      if (batch && !ordered && !isTraced) {
+        const together = { context: contextOf(parent) ?? context, waitedMs, onAnswered: leave };
+        return await appendTogether(appends, submission, together);
+      }
+      const each = { preconditions, context, parent, ordered, waitedMs };
+      return await appendEach(appends, submission, batch ? each : { ...each, onAnswered: leave });
+    } finally {
+      leave();
+    }
   }
 
   #defaults(publisher: string): EventDefaults & Pick<PublishingOptions, 'batchEventsMax'> {
@@ -137,45 +193,69 @@ export class Publishing {
  * Appends in order, without waiting between events unless that is asked for. When NATS fails during a batch, the answer is that
  * failure. Sending the whole batch again is safe, because the stream recognises the stored events.
  */
-async function append(
+async function appendEach(
   appends: Appends,
   submission: Submission,
   { ordered, ...request }: ConditionalRequest & { readonly ordered: boolean },
 ): Promise<PublishedEvent[]> {
-  const inTurn = ordered ? oneByOne<PublishedEvent>() : atOnce;
-  const outcomes = await Promise.allSettled(
-    submission.events.map((event, index) =>
-      inTurn(event.topic, async () => {
-        const spanned = index < APPEND_SPANS_MAX;
-        return toPublished(event, await appends.append(event, { ...request, spanned }));
-      }),
-    ),
+  const inTurn = ordered ? oneByOne<EventOutcome>() : atOnce;
+  const outcomes = await Promise.all(
+    submission.events.map((event, index) => {
+      const spanned = index < APPEND_SPANS_MAX;
+      return inTurn(event.topic, () => appends.append(event, { ...request, spanned })).catch(
+        asTidemarkError,
+      );
+    }),
   );
-  const errors = outcomes.map((one) => {
-    return one.status === 'rejected' ? asTidemarkError(one.reason) : undefined;
-  });
-  // A repeat that is refused tells that all other events are stored, so a failure that may pass comes first.
-  const failure = errors.find((error) => error && !isRefusedRepeat(error));
-  if (failure) throw failure;
-  const [refused] = errors.flatMap((error) => error ?? []);
-  const faults = errors.flatMap((error, index) => {
-    return error ? [{ path: `[${index}]`, message: error.message }] : [];
-  });
-  const published = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const [first] = faults;
-  if (first) {
-    const found = [...published, ...errors.flatMap((error) => error?.details ?? [])];
-    const cursor = highestCursor(found.flatMap(({ cursor }) => cursor ?? []));
-    throw new TidemarkError(refused?.code ?? 'conflict', first.message, {
-      ...(submission.batch && { faults }),
-      ...(cursor !== undefined && { cursor }),
-    });
+  return toAnswer(submission, outcomes);
+}
+
+/** The same for a batch that needs no conditions and that nobody traces: its events go out in one piece. */
+async function appendTogether(
+  appends: Appends,
+  submission: Submission,
+  request: TogetherRequest,
+): Promise<PublishedEvent[]> {
+  return toAnswer(submission, await appends.appendAll(submission.events, request));
+}
+
+/** @throws TidemarkError for all where an event is not stored */
+function toAnswer(
+  { batch, events }: Submission,
+  outcomes: readonly EventOutcome[],
+): PublishedEvent[] {
+  const published: PublishedEvent[] = [];
+  for (let index = 0; index < outcomes.length; index++) {
+    const outcome = outcomes[index] as EventOutcome;
+    if (outcome instanceof Error) throw toRefusal(outcomes, batch);
+    published.push(toPublished(events[index] as EncodedEvent, outcome));
   }
   return published;
 }
 
+/** The error of a request of which an event is not stored. */
+function toRefusal(outcomes: readonly EventOutcome[], batch: boolean): TidemarkError {
+  const errors = outcomes.map((one) => (one instanceof Error ? one : undefined));
+  // A repeat that is refused tells that all other events are stored, so a failure that may pass comes first.
+  const failure = errors.find((error) => error && !isRefusedRepeat(error));
+  if (failure) return failure;
+  const [refused] = errors.flatMap((error) => error ?? []);
+  const faults = errors.flatMap((error, index) => {
+    return error ? [{ path: `[${index}]`, message: error.message }] : [];
+  });
+  const cursors = outcomes.flatMap((one) => {
+    if (!(one instanceof Error)) return one.cursor;
+    return one.details.cursor ?? [];
+  });
+  const cursor = highestCursor(cursors);
+  return new TidemarkError(refused?.code ?? 'conflict', refused?.message ?? '', {
+    ...(batch && { faults }),
+    ...(cursor !== undefined && { cursor }),
+  });
+}
+
 function toPublished(
-  { id, source, topic }: CloudEvent,
+  { id, source, topic }: EncodedEvent,
   { cursor, duplicate }: AppendedEvent,
 ): PublishedEvent {
   return { id, source, topic, cursor, duplicate };

@@ -8,6 +8,7 @@ import {
   STREAM_NAME,
   StoreWatch,
 } from '@tidemark/nats';
+import { toEncoded } from '@tidemark/protocol';
 import { pino } from 'pino';
 import { startNatsCluster } from '../../support/nats-cluster.ts';
 import { startNatsServer } from '../../support/nats-server.ts';
@@ -86,7 +87,7 @@ async function appendFor(link: NatsLink, durationMs: number) {
   const publish = async (): Promise<void> => {
     while (performance.now() < endMs) {
       const sentMs = performance.now();
-      await appender.append(nextEvent(), { budget: new RetryBudget(APPEND_TIMEOUT_MS) });
+      await appender.append(toEncoded(nextEvent()), { budget: new RetryBudget(APPEND_TIMEOUT_MS) });
       latencies.push(performance.now() - sentMs);
     }
   };

@@ -6,6 +6,7 @@ import type { SocketIoCommands } from '../peers/socket-io-server.ts';
 import { loopBlockMaxMs, readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
 import { type GatewayEnvironment, Stage } from '../system/stage.ts';
+import { topicOf } from '../wire/topics.ts';
 import type { BenchCase, RunOptions, Values } from './bench-case.ts';
 
 const CLIENTS = 1000;
@@ -32,7 +33,7 @@ export const fanOutWebSocket: BenchCase = {
     { value: 'ratio', text: 'times Socket.IO 4.8', atLeast: 20, unit: 'x' },
   ],
   async run(options) {
-    const gateway = await measureGateway('websocket', options);
+    const gateway = await measureFanOut('websocket', options);
     const peer = await measureSocketIo(options);
     const ratio = (gateway.deliveriesPerCpuSecond ?? 0) / peer;
     return { ...gateway, socketIoPerCpuSecond: peer, ratio };
@@ -52,7 +53,7 @@ export const fanOutSse: BenchCase = {
       unit: '/s',
     },
   ],
-  run: (options) => measureGateway('sse', options),
+  run: (options) => measureFanOut('sse', options),
 };
 
 export const fanOutTraced: BenchCase = {
@@ -76,8 +77,8 @@ export const fanOutTraced: BenchCase = {
     const { port } = collector.address() as AddressInfo;
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
     try {
-      const off = await measureGateway('websocket', options, { sampledEvery: SAMPLED_EVERY });
-      const on = await measureGateway('websocket', options, { sampledEvery: SAMPLED_EVERY, env });
+      const off = await measureFanOut('websocket', options, { sampledEvery: SAMPLED_EVERY });
+      const on = await measureFanOut('websocket', options, { sampledEvery: SAMPLED_EVERY, env });
       const untraced = off.deliveriesPerCpuSecond ?? 0;
       return { ...on, untraced, ratio: (on.deliveriesPerCpuSecond ?? 0) / untraced };
     } finally {
@@ -92,7 +93,8 @@ interface Variant {
   readonly sampledEvery?: number;
 }
 
-async function measureGateway(
+/** Measures the fan-out of one gateway. */
+export async function measureFanOut(
   transport: Transport,
   options: RunOptions,
   { env = {}, sampledEvery }: Variant = {},
@@ -145,6 +147,7 @@ async function measureGateway(
       deliveriesPerCpuSecond: deliveries / cpuSeconds,
       deliveriesPerSecond: deliveries / wallSeconds,
       cpuSeconds,
+      cores: cpuSeconds / wallSeconds,
       natsSeconds,
       wallSeconds,
       publishedPerSecond: (events * 1e6) / (published.endedUs - published.startedUs),
@@ -186,7 +189,11 @@ async function measureSocketIo({ quick }: RunOptions): Promise<number> {
     verify('opening Socket.IO', opened.faults);
     await load.call('expect', { events });
     const spent = await measure(server);
-    const emitted = server.call('emit', { events, eventBytes: EVENT_BYTES });
+    const emitted = server.call('emit', {
+      topic: topicOf(TOPICS, 0, 0),
+      events,
+      eventBytes: EVENT_BYTES,
+    });
     const received = await load.call('received', { timeoutMs: TIMEOUT_MS });
     const { cpuSeconds } = await spent();
     await emitted;

@@ -4,10 +4,13 @@ import { type Measured, measure, type Spent, verify } from '../system/measuremen
 import { Stage } from '../system/stage.ts';
 import type { BenchCase, RunOptions } from './bench-case.ts';
 
-const CLIENTS = 10_000;
+export const CLIENTS = 10_000;
 const EVENT_BYTES = 300;
 const TIMEOUT_MS = 180_000;
 const TOPICS = { prefix: 'narrow', audiences: CLIENTS, topicsEach: 1 };
+
+/** What is published: events that go round the topics of the clients. */
+export const NARROW_PLAN = { topics: TOPICS, eventBytes: EVENT_BYTES, perSecond: 0 };
 
 export const narrow: BenchCase = {
   name: 'narrow',
@@ -24,19 +27,14 @@ export const narrow: BenchCase = {
     try {
       const gateway = await stage.startGateway();
       const publisher = await stage.startPublisher();
-      const served = await observe(stage, options, gateway, rounds, () => {
-        return publisher.call('publish', {
-          topics: TOPICS,
-          events: deliveries,
-          eventBytes: EVENT_BYTES,
-          perSecond: 0,
-        });
+      const served = await observeNarrow(stage, options, gateway, rounds, () => {
+        return publisher.call('publish', { ...NARROW_PLAN, events: deliveries });
       });
       await gateway.stop();
       const file = new URL('../peers/bare-loop.ts', import.meta.url);
       const bare = await stage.startWorker<BareLoopCommands>(file);
       const { port } = await bare.call('listen', {});
-      const written = await observe(stage, options, { port, pid: bare.pid }, rounds, () => {
+      const written = await observeNarrow(stage, options, { port, pid: bare.pid }, rounds, () => {
         return bare.call('write', { rounds, eventBytes: EVENT_BYTES });
       });
       return {
@@ -55,7 +53,7 @@ export const narrow: BenchCase = {
 };
 
 /** Measures a server while its clients receive the events that `send` makes it send. */
-async function observe(
+export async function observeNarrow(
   stage: Stage,
   { quick }: RunOptions,
   server: Measured & { readonly port: number; readonly url?: string },

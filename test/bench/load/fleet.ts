@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowUs } from '../wire/clock.ts';
 import { type TopicPlan, topicsOf } from '../wire/topics.ts';
+import { EventSpread, type SpreadSummary } from './event-spread.ts';
 import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
 import type { LoadClient, Shared, Stages } from './load-client.ts';
 import { type Client, type ClientPlan, createClient } from './transports.ts';
@@ -22,9 +23,13 @@ export interface FleetPlan extends ClientPlan {
   readonly after?: string;
   /** Events that each client receives before it is live, where it starts at a cursor. */
   readonly missed?: number;
+  /** Whether each client comes back where `cut` left the one of its index. */
+  readonly back?: boolean;
   /** The stage that each client has to reach before the fleet counts as open. */
-  readonly until: 'subscribedUs' | 'liveUs';
+  readonly until: 'subscribedUs' | 'liveUs' | 'completeUs';
   readonly timeoutMs: number;
+  /** Whether the report tells how each event spreads over the clients. */
+  readonly spread?: boolean;
   /** Whether the time may run out. The report then has the number of live clients. */
   readonly mayTimeOut?: boolean;
 }
@@ -34,6 +39,8 @@ export interface OpenReport {
   readonly lastOpenedUs: number;
   readonly lastSubscribedUs: number;
   readonly lastLiveUs: number;
+  readonly lastCompleteUs: number;
+  readonly cpuMs: number;
   readonly live: number;
   readonly faults: readonly string[];
 }
@@ -43,6 +50,8 @@ export interface ReceiveReport {
   readonly firstExpectedUs: number;
   readonly lastUs: number;
   readonly latency: LatencySummary;
+  /** Where the plan asked for it. */
+  readonly spread?: SpreadSummary;
   readonly cpuMs: number;
   readonly loopDelayMaxMs: number;
   /** Everything that went wrong. A run with faults has no figure. */
@@ -56,19 +65,29 @@ export class Fleet implements Shared {
   readUs = 0;
   readonly #latencies = new LatencyHistogram();
   readonly #loopDelay = monitorEventLoopDelay({ resolution: 5 });
+  #spread: EventSpread | undefined;
   #clients: Client[] = [];
+  #positions: (string | undefined)[] = [];
   #faults = 0;
   #shownFaults: string[] = [];
   #atTarget = 0;
   #eventsBefore = 0;
+  #expected = 0;
   #expectedUs = 0;
   #cpuBefore = process.cpuUsage();
   #closing = false;
 
   async open(plan: FleetPlan): Promise<OpenReport> {
     this.check = plan.check;
-    if (plan.timed) this.onLatency = (us) => this.#latencies.add(us);
+    this.#spread = plan.spread ? new EventSpread(plan.clients) : undefined;
+    if (plan.timed) {
+      this.onLatency = (us, counter) => {
+        this.#latencies.add(us);
+        this.#spread?.add(counter, us);
+      };
+    }
     const startedUs = nowUs();
+    const cpuBefore = process.cpuUsage();
     this.#connect(plan);
     if (plan.together) {
       const areOpen = (): boolean => this.#faults > 0 || this.#last('openedUs') > 0;
@@ -83,11 +102,14 @@ export class Fleet implements Shared {
       this.#tell(`not all clients opened: ${this.#census()}`);
     }
     if (plan.missed !== undefined) this.#checkMissed(plan.missed);
+    const { user, system } = process.cpuUsage(cpuBefore);
     return {
       startedUs,
       lastOpenedUs: this.#last('openedUs'),
       lastSubscribedUs: this.#last('subscribedUs'),
       lastLiveUs: this.#last('liveUs'),
+      lastCompleteUs: this.#last('completeUs'),
+      cpuMs: (user + system) / 1000,
       live: this.#count('liveUs'),
       faults: this.#tellFaults(),
     };
@@ -99,7 +121,9 @@ export class Fleet implements Shared {
    */
   expect({ events, sinceOpen = false }: { events: number; sinceOpen?: boolean }): void {
     this.#atTarget = 0;
+    this.#expected = events;
     this.#latencies.reset();
+    this.#spread?.reset(events);
     this.#loopDelay.reset();
     this.#loopDelay.enable();
     for (const client of this.#clients) {
@@ -125,10 +149,18 @@ export class Fleet implements Shared {
       firstExpectedUs: this.#expectedUs,
       lastUs: Math.max(...this.#clients.map(({ lastUs }) => lastUs)),
       latency: this.#latencies.summary(),
+      ...(this.#spread && { spread: this.#spread.summary() }),
       cpuMs: (user + system) / 1000,
       loopDelayMaxMs,
       faults: this.#tellFaults(),
     };
+  }
+
+  /** How many of the expected events the client has that has fewest. */
+  least(_: object): number {
+    return this.#clients.reduce((least, { events, target }) => {
+      return Math.min(least, this.#expected - target + events);
+    }, this.#expected);
   }
 
   pause({ paused }: { paused: boolean }): void {
@@ -136,6 +168,12 @@ export class Fleet implements Shared {
       if (paused) socket.pause();
       else socket.resume();
     }
+  }
+
+  /** Cuts all clients off, and remembers where each one was. */
+  async cut(_: object): Promise<void> {
+    this.#positions = this.#clients.map(({ position }) => position);
+    await this.close({});
   }
 
   async close(_: object): Promise<void> {
@@ -177,22 +215,24 @@ export class Fleet implements Shared {
 
   #create(plan: FleetPlan, onChange: (client: Client) => void): Client {
     const index = this.#clients.length;
-    return createClient({
+    const created = createClient({
       plan,
       index,
       topics: topicsOf(plan.topics, index % plan.topics.audiences),
-      after: plan.after,
+      after: plan.back ? this.#positions[index] : plan.after,
       shared: this,
       onChange: (client) => {
         if (client.closed && !this.#closing) this.#tell(`client ${index}: closed`);
         onChange(client);
       },
     });
+    if (plan.until === 'completeUs' && plan.missed !== undefined) created.target = plan.missed;
+    return created;
   }
 
   #checkMissed(missed: number): void {
     for (const { index, events, stages } of this.#clients) {
-      if (events === missed || stages.liveUs === 0) continue;
+      if (events === missed || (stages.liveUs === 0 && stages.completeUs === 0)) continue;
       this.#tell(`client ${index}: ${events} instead of ${missed} events when live`);
     }
   }

@@ -2,6 +2,7 @@ import { createConnection, type Socket } from 'node:net';
 import type { Listener, WireReader } from './wire-reader.ts';
 
 const TEXT = 0x81;
+const BINARY = 0x82;
 const PONG = 0x8a;
 const MASKED = 0x80;
 const LENGTH_16 = 126;
@@ -63,6 +64,10 @@ export class LoadSocket {
 
   sendText(text: string): void {
     this.#socket.write(maskedFrame(TEXT, Buffer.from(text)));
+  }
+
+  sendBinary(bytes: Buffer): void {
+    this.#socket.write(maskedFrame(BINARY, bytes));
   }
 
   sendPong(): void {

@@ -7,6 +7,8 @@ const commands = {
   open: fleet.open.bind(fleet),
   expect: fleet.expect.bind(fleet),
   received: fleet.received.bind(fleet),
+  least: fleet.least.bind(fleet),
+  cut: fleet.cut.bind(fleet),
   pause: fleet.pause.bind(fleet),
   close: fleet.close.bind(fleet),
 };

@@ -10,17 +10,12 @@ const DATA = 'data: ';
 /** Reads the gateway's SSE blocks (PROTOCOL.md section 7), each of which is a chunk of the body. */
 export class SseReader extends WireReader {
   readonly #idBytes: number;
-  readonly #eventBytes: number;
   /** The offset of the measured event's JSON; 0 for other blocks. */
   #jsonAt = 0;
 
-  constructor(
-    listener: Listener,
-    options: { readonly epoch: string; readonly timed: boolean; readonly eventBytes: number },
-  ) {
+  constructor(listener: Listener, options: { readonly epoch: string; readonly timed: boolean }) {
     super(listener, options.timed);
     this.#idBytes = `\nid: ${options.epoch}-`.length;
-    this.#eventBytes = options.eventBytes;
   }
 
   protected measure(bytes: Buffer, at: number, end: number): void {
@@ -35,8 +30,8 @@ export class SseReader extends WireReader {
       this.listener.onFault(`no chunk begins with byte ${bytes[at]}`);
     }
     if (this.#jsonAt > 0) {
-      const jsonAt = at + this.#jsonAt;
-      this.event(bytes, jsonAt, this.#readSequence(bytes, jsonAt + this.#eventBytes));
+      const sequence = this.#readSequence(bytes, at + this.total - CRLF.length);
+      this.event(bytes, at + this.#jsonAt, sequence);
       return;
     }
     const text = bytes.toString('utf8', at, at + this.total);
@@ -61,17 +56,22 @@ export class SseReader extends WireReader {
     return 0;
   }
 
-  /** @param at where the JSON of the event ends */
-  #readSequence(bytes: Buffer, at: number): number {
-    let place = at + this.#idBytes;
+  /**
+   * Reads backwards, because ingest adds attributes to what was published.
+   *
+   * @param end where the block ends
+   */
+  #readSequence(bytes: Buffer, end: number): number {
+    let place = end - 3;
     let sequence = 0;
-    for (; ; place++) {
+    for (let unit = 1; ; unit *= 10, place--) {
       const digit = (bytes[place] as number) - 48;
       if (!(digit >= 0 && digit <= 9)) break;
-      sequence = sequence * 10 + digit;
+      sequence += digit * unit;
     }
-    if (bytes[at] !== LF || bytes[place] !== LF || bytes[place + 1] !== LF) {
-      this.listener.onFault(`no event of ${this.#eventBytes} bytes`);
+    const isEnd = bytes[end - 1] === LF && bytes[end - 2] === LF;
+    if (!isEnd || bytes[place + 1 - this.#idBytes] !== LF) {
+      this.listener.onFault('no event with a cursor of this log');
     }
     return sequence;
   }

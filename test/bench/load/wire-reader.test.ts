@@ -10,6 +10,9 @@ import {
 } from '@tidemark/protocol';
 import { expect, test } from 'vitest';
 import { layOut, stamp } from '../wire/event-layout.ts';
+import { encodeJson, encodeProtobuf } from './centrifugo-commands.ts';
+import { CentrifugoProtobufReader } from './centrifugo-protobuf-reader.ts';
+import { CentrifugoReader } from './centrifugo-reader.ts';
 import { SocketIoReader } from './socket-io-reader.ts';
 import { SseReader } from './sse-reader.ts';
 import { WebSocketReader } from './web-socket-reader.ts';
@@ -31,7 +34,7 @@ function frame(text: string, opcode = 0x81): Buffer {
   header[0] = opcode;
   header[1] = short ? text.length : 126;
   if (!short) header.writeUInt16BE(text.length, 2);
-  return Buffer.concat([header, Buffer.from(text)]);
+  return Buffer.concat([header, Buffer.from(text, 'latin1')]);
 }
 
 /** Sequences of one and of two digits: what follows them moves. */
@@ -133,7 +136,7 @@ test('SSE reader: bytes cut anywhere: every event and block once', () => {
   expectAnywhere(
     sseBytes,
     (listener) => {
-      return new SseReader(listener, { epoch: EPOCH, timed: true, eventBytes: EVENT_BYTES });
+      return new SseReader(listener, { epoch: EPOCH, timed: true });
     },
     {
       heads: [HEAD],
@@ -155,9 +158,145 @@ test('Socket.IO reader: bytes cut anywhere: every event and packet once', () => 
   });
 });
 
-test('SSE reader: an event of another length than announced: a fault', () => {
+const CHANNEL = 'some.topic';
+const push = (index: number, offset = '') => {
+  return `{"push":{"channel":"${CHANNEL}","pub":{"data":${event(index)}${offset}}}}`;
+};
+const publication = (index: number) => `{"data":${event(index)},"offset":${index + 8}}`;
+const FIRST_OF_STREAM = ',"offset":1,"epoch":"abcd"';
+const recovered = (items: string) => {
+  return `{"id":2,"subscribe":{"recoverable":true,"epoch":"abcd","publications":[${items}],"recovered":true,"offset":11}}`;
+};
+const unsubscribed = `{"push":{"channel":"${CHANNEL}","unsubscribe":{"code":2500}}}`;
+
+const centrifugoBytes = Buffer.concat([
+  Buffer.from(HEAD),
+  frame('{"id":1,"connect":{"client":"x","ping":25,"pong":true}}'),
+  frame(`${recovered([1, 2, 3].map(publication).join(','))}\n{"id":3,"subscribe":{"offset":5}}`),
+  frame('{}'),
+  frame([4, 5].map((index) => push(index, `,"offset":${index + 8}`)).join('\n')),
+  frame(`${push(6)}\n{}\n${push(7)}`),
+  frame(push(8, FIRST_OF_STREAM)),
+  frame(unsubscribed),
+]);
+
+test('Centrifugo reader: bytes cut anywhere: every publication and reply once', () => {
+  const options = { timed: true, eventBytes: EVENT_BYTES, channelBytes: CHANNEL.length };
+  expectAnywhere(centrifugoBytes, (listener) => new CentrifugoReader(listener, options), {
+    heads: [HEAD],
+    events: counted([9, 10, 11, 12, 13, 0, 0, 1]),
+    controls: [
+      '{"id":1,"connect":{"client":"x","ping":25,"pong":true}}',
+      recovered(''),
+      '{"id":3,"subscribe":{"offset":5}}',
+      '{}',
+      '{}',
+      unsubscribed,
+    ],
+    faults: [],
+    pings: 0,
+  });
+});
+
+/** A message of Protobuf from the numbers of its fields and their values. */
+function message(...fields: [number, number | string | Buffer][]): Buffer {
+  return Buffer.concat(
+    fields.map(([field, value]) => {
+      if (typeof value === 'number') return Buffer.from([field * 8, ...varint(value)]);
+      const bytes = Buffer.from(value);
+      return Buffer.concat([Buffer.from([field * 8 + 2, ...varint(bytes.length)]), bytes]);
+    }),
+  );
+}
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
+}
+
+function binaryFrame(...messages: Buffer[]): Buffer {
+  const text = messages.map((one) => Buffer.concat([Buffer.from(varint(one.length)), one]));
+  return frame(Buffer.concat(text).toString('latin1'), 0x82);
+}
+
+const pushed = (index: number, ...more: [number, number | string][]) => {
+  return message([4, message([2, CHANNEL], [4, message([4, event(index)], ...more)])]);
+};
+const published = [1, 2, 3].map((index): [number, Buffer] => {
+  return [7, message([4, event(index)], [6, index + 8])];
+});
+const subscribed = message([3, 1], [6, 'abcd'], ...published, [8, 1], [9, 11], [10, 1]);
+
+const protobufBytes = Buffer.concat([
+  Buffer.from(HEAD),
+  binaryFrame(message([1, 1], [5, message([1, 'client'], [7, 1])])),
+  binaryFrame(message([1, 2], [6, subscribed]), message([1, 300], [6, message([9, 5])])),
+  binaryFrame(Buffer.alloc(0)),
+  binaryFrame(pushed(4, [6, 12]), Buffer.alloc(0), pushed(5), pushed(6, [6, 1], [14, 'abcd'])),
+  binaryFrame(message([1, 4], [6, Buffer.alloc(0)]), message([1, 5], [2, message([1, 103])])),
+  binaryFrame(message([4, message([2, CHANNEL], [7, message([1, 2500])])])),
+]);
+
+test('Centrifugo reader, Protobuf: bytes cut anywhere: every publication and reply once', () => {
+  const told = (listener: Listener) => new CentrifugoProtobufReader(listener, { timed: true });
+  expectAnywhere(protobufBytes, told, {
+    heads: [HEAD],
+    events: counted([9, 10, 11, 12, 0, 1]),
+    controls: [
+      '{"id":1,"connect":{}}',
+      '{"id":2,"subscribe":{"epoch":"abcd","recovered":true,"offset":11}}',
+      '{"id":300,"subscribe":{"offset":5}}',
+      '{}',
+      '{}',
+      '{"id":4,"subscribe":{}}',
+      expect.stringContaining('"id":5,"error":'),
+      expect.stringContaining('"push":'),
+    ] as string[],
+    faults: [],
+    pings: 0,
+  });
+});
+
+test('commands of Centrifugo: in Protobuf: have the fields that they have in JSON', () => {
+  const subscribe = { channel: CHANNEL, recover: true, epoch: 'abcd', offset: 300 };
+  const commands = [
+    { id: 1, connect: { token: 'x'.repeat(200) } },
+    { id: 2, subscribe },
+  ];
+  expect(
+    encodeJson(commands)
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual(commands);
+  const expected = [
+    message([1, 1], [4, message([1, 'x'.repeat(200)])]),
+    message([1, 2], [5, message([1, CHANNEL], [3, 1], [6, 'abcd'], [7, 300])]),
+  ].flatMap((one) => [Buffer.from(varint(one.length)), one]);
+  expect(encodeProtobuf(commands)).toEqual(Buffer.concat(expected));
+});
+
+test('Centrifugo reader: an event of another length than announced: a fault', () => {
+  const told = readIn(centrifugoBytes, [], (listener) => {
+    const options = { timed: true, eventBytes: EVENT_BYTES - 5, channelBytes: CHANNEL.length };
+    return new CentrifugoReader(listener, options);
+  });
+  expect(told.faults).not.toEqual([]);
+});
+
+test('Socket.IO reader: a server that recovers sessions: the id of the last packet', () => {
+  const frames = ['first', 'last'].map((id, index) => frame(`42["event",${event(index)},"${id}"]`));
+  const readers: SocketIoReader[] = [];
+  const told = readIn(Buffer.concat([Buffer.from(HEAD), ...frames]), [400], (listener) => {
+    const reader = new SocketIoReader(listener, { timed: true, recovers: true });
+    readers.push(reader);
+    return reader;
+  });
+  expect(told.events.length).toBe(2);
+  expect(readers[0]?.lastOffset).toBe('last');
+});
+
+test('SSE reader: an event of a log with another name: a fault', () => {
   const told = readIn(sseBytes, [], (listener) => {
-    return new SseReader(listener, { epoch: EPOCH, timed: true, eventBytes: EVENT_BYTES - 5 });
+    return new SseReader(listener, { epoch: `${EPOCH}1`, timed: true });
   });
   expect(told.faults).not.toEqual([]);
 });

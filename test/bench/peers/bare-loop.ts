@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { WEB_SOCKET_EVENT_SUFFIX, webSocketEventPrefix } from '@tidemark/protocol';
 import { serveCommands } from '../system/commands.ts';
+import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
 
 const EPOCH = 'bareloop';
@@ -39,6 +40,19 @@ function frame(text: string): Buffer {
   return Buffer.concat([header, Buffer.from(text)]);
 }
 
+function eventFrame(eventBytes: number, round: number, timeUs: number): Buffer {
+  const template = layOut('narrow.0000.0', eventBytes);
+  const event = stamp(template, { counter: round + 1, timeUs }).toString('latin1');
+  const prefix = webSocketEventPrefix({ epoch: EPOCH, sequence: 1_000_000 + round });
+  return frame(prefix + event + WEB_SOCKET_EVENT_SUFFIX);
+}
+
+interface RatePlan {
+  readonly rounds: number;
+  readonly eventBytes: number;
+  readonly perSecond: number;
+}
+
 const commands = {
   async listen(_: object) {
     server.listen(0, '127.0.0.1');
@@ -47,12 +61,7 @@ const commands = {
   },
   /** Writes one frame per round to every socket. */
   async write({ rounds, eventBytes }: { rounds: number; eventBytes: number }) {
-    const template = layOut('narrow.0000.0', eventBytes);
-    const frames = Array.from({ length: rounds }, (_, round) => {
-      const event = stamp(template, { counter: round + 1, timeUs: 0 }).toString('latin1');
-      const prefix = webSocketEventPrefix({ epoch: EPOCH, sequence: 1_000_000 + round });
-      return frame(prefix + event + WEB_SOCKET_EVENT_SUFFIX);
-    });
+    const frames = Array.from({ length: rounds }, (_, round) => eventFrame(eventBytes, round, 0));
     let writes = 0;
     let deadlineMs = performance.now() + TURN_MS;
     for (const bytes of frames) {
@@ -62,6 +71,16 @@ const commands = {
         await nextTurn();
         deadlineMs = performance.now() + TURN_MS;
       }
+    }
+  },
+  /** Writes one frame to every socket at each due time, stamped when its first write begins. */
+  async writeAtRate({ rounds, eventBytes, perSecond }: RatePlan) {
+    const startedUs = nowUs();
+    for (let round = 0; round < rounds; round++) {
+      const dueUs = startedUs + (round * 1_000_000) / perSecond;
+      while (nowUs() < dueUs) await sleep(1);
+      const bytes = eventFrame(eventBytes, round, nowUs());
+      for (const socket of sockets) socket.write(bytes);
     }
   },
 };

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
 import { type TopicPlan, topicOf } from '../wire/topics.ts';
+import { StreamWatch } from './stream-watch.ts';
 
 /** One event in this many asks for an acknowledgement, which also covers the events before it. */
 const ACKNOWLEDGED_EVERY = 200;
@@ -79,6 +80,10 @@ export class StreamPublisher {
     await Promise.all(this.#pending);
     this.#pending = [];
     return { startedUs, endedUs: nowUs(), lastSequence: this.#lastSequence };
+  }
+
+  watch(): Promise<StreamWatch> {
+    return StreamWatch.open(this.#link);
   }
 
   /** Starts the counters again at 1. */

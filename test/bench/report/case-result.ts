@@ -31,7 +31,8 @@ export function refuse({ name, title, method }: BenchCase, refused: string): Cas
   return { name, title, method, runs: [], medians: {}, targets: [], refused };
 }
 
-function medianOf(runs: readonly Values[]): Values {
+/** The median of each value by itself. */
+export function medianOf(runs: readonly Values[]): Values {
   const names = Object.keys(runs[0] ?? {});
   return Object.fromEntries(
     names.map((name) => {

@@ -40,7 +40,7 @@ function formatFigure(value: number, unit: string): string {
   return `${formatNumber(value)}${separator}${unit}`;
 }
 
-function formatNumber(value: number): string {
+export function formatNumber(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
   return Number(value.toPrecision(3)).toString();
 }

@@ -21,3 +21,15 @@ export function loopBlockMaxMs(values: MetricValues): number {
   const maxMs = (values.get('nodejs_eventloop_lag_max_seconds') ?? Number.NaN) * 1000;
   return Math.max(0, maxMs - LOOP_DELAY_GRAIN_MS);
 }
+
+/** The values of one metric in each process of a gateway that has several. */
+export async function readPerProcess(url: string, name: string): Promise<number[]> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const values = new Map<string, number>();
+  for (const [, process = '', value] of text.matchAll(
+    new RegExp(`^${name}\\{.*process="(\\d+)".*\\} (\\S+)$`, 'gm'),
+  )) {
+    values.set(process, (values.get(process) ?? 0) + Number(value));
+  }
+  return [...values.values()];
+}

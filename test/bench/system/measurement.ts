@@ -1,5 +1,5 @@
 import { loadavg } from 'node:os';
-import { childrenCpuMs, cpuMs, familyCpuMs, machineCpuMs } from './process-figures.ts';
+import { childrenCpuMs, familyCpuMs, machineCpuMs } from './process-figures.ts';
 
 /** Thrown instead of reporting a figure for a run that did not work. */
 export class Unverified extends Error {
@@ -27,13 +27,13 @@ export interface Measured {
   stopProfile?(): Promise<void>;
 }
 
-/** Measures what a process uses until the returned function is called. */
+/** Measures what a process and its children use until the returned function is called. */
 export async function measure(subject: Measured): Promise<() => Promise<Spent>> {
   const { pid } = subject;
   await subject.startProfile?.();
-  const before = { cpuMs: cpuMs(pid), wallMs: performance.now(), ...sharesNow() };
+  const before = { cpuMs: familyCpuMs(pid), wallMs: performance.now(), ...sharesNow() };
   return async () => {
-    const after = { cpuMs: cpuMs(pid), ...sharesNow() };
+    const after = { cpuMs: familyCpuMs(pid), ...sharesNow() };
     const wallMs = performance.now() - before.wallMs;
     const othersMs = after.machineMs - before.machineMs - (after.familyMs - before.familyMs);
     await subject.stopProfile?.();

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { childrenOf } from '../../support/children.ts';
 
 /** Clock ticks of /proc in a second; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -9,6 +10,11 @@ export function cpuMs(pid: number): number {
   // The name in brackets may hold spaces; utime and stime are the 12th and 13th after it.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+/** A process with its children, theirs, and so on, as they are now. */
+export function processTree(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(processTree)];
 }
 
 /** Resident memory of a process. */
@@ -27,19 +33,14 @@ export function machineCpuMs(): number {
   return (user + nice + system + irq + softirq) * MS_PER_TICK;
 }
 
-/** CPU time of this process and the children that it has now. */
-export function familyCpuMs(): number {
-  return [process.pid, ...childPids()].reduce((sum, pid) => sum + cpuMs(pid), 0);
+/** CPU time of a process, its children that are there now, and theirs. */
+export function familyCpuMs(pid = process.pid): number {
+  return processTree(pid).reduce((sum, one) => sum + cpuMs(one), 0);
 }
 
-/** CPU time of the children that run a program with that name. */
+/** CPU time of the children of this process that run a program with that name. */
 export function childrenCpuMs(program: string): number {
-  return childPids()
+  return childrenOf(process.pid)
     .filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === program)
     .reduce((sum, pid) => sum + cpuMs(pid), 0);
-}
-
-function childPids(): number[] {
-  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8');
-  return children.trim().split(' ').filter(Boolean).map(Number);
 }

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NatsLink, readStreamState } from '@tidemark/nats';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { NatsLink, readStreamState, STREAM_NAME } from '@tidemark/nats';
 import { formatCursor } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
 import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
@@ -28,10 +29,14 @@ const ONE_CLIENT_IS_ALL = {
   TIDEMARK_GATEWAY_MESSAGE_BYTES_PER_SECOND_MAX: '1000000000000',
   TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
+  TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000000',
 };
 
 /** A tail with next to nothing, also where the gateway has filled it at its start: older events are read cold. */
 export const SHORT_TAIL = { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '1000' };
+
+/** The names of the limits that are raised. */
+export const LIMITS_FOR_ONE_CLIENT: readonly string[] = Object.keys(ONE_CLIENT_IS_ALL);
 
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
@@ -144,8 +149,15 @@ export class Stage {
     }
   }
 
-  startIngest(): Promise<ServiceProcess> {
-    return this.#startService('ingest');
+  /** @param options whether it is what the case measures */
+  startIngest(env: GatewayEnvironment = {}, { profiled = false } = {}): Promise<ServiceProcess> {
+    return this.#startService('ingest', env, profiled ? this.#profileFolder : undefined);
+  }
+
+  /** The messages that the stream holds. */
+  async storedMessages(): Promise<number> {
+    const { streams } = await jetstreamManager(this.#link.connection);
+    return (await streams.info(STREAM_NAME)).state.messages;
   }
 
   startLoad(): Promise<Worker<LoadCommands>> {

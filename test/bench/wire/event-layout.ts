@@ -37,6 +37,26 @@ export function stamp(template: Buffer, { counter, timeUs }: EventStamp): Buffer
   return event;
 }
 
+/** An event's text around counter and time, for publishers that write text. */
+export interface TextTemplate {
+  readonly before: string;
+  readonly after: string;
+}
+
+export function layOutText(topic: string, bytes: number): TextTemplate {
+  const text = layOut(topic, bytes).toString('latin1');
+  return { before: OPENING, after: text.slice(TIME_AT + TIME_DIGITS) };
+}
+
+/** @returns what `stamp` returns, as text */
+export function stampText(
+  { before, after }: TextTemplate,
+  { counter, timeUs }: EventStamp,
+): string {
+  const id = String(counter).padStart(COUNTER_DIGITS, '0');
+  return `${before}${id}-${String(Math.floor(timeUs)).padStart(TIME_DIGITS, '0')}${after}`;
+}
+
 /** Reads that many decimal digits. @returns `NaN` where other bytes are there */
 export function readDigits(bytes: Buffer, at: number, digits: number): number {
   let value = 0;
@@ -48,7 +68,7 @@ export function readDigits(bytes: Buffer, at: number, digits: number): number {
   return value;
 }
 
-function writeDigits(bytes: Buffer, at: number, digits: number, value: number): void {
+export function writeDigits(bytes: Buffer, at: number, digits: number, value: number): void {
   let rest = value;
   for (let index = at + digits - 1; index >= at; index--) {
     const next = Math.floor(rest / 10);

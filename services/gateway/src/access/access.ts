@@ -77,7 +77,7 @@ export function openAccess(configuration: GatewayConfiguration, options: AccessO
       of: 'events of one user',
     }),
     appends: limits.budget('appends', {
-      max: configuration.connectionsMax,
+      max: Math.ceil(configuration.connectionsMax / options.siblings.count),
       of: 'events that wait for the stream',
     }),
     catchUps: limits.semaphore('catch_ups_per_user', {

@@ -57,28 +57,38 @@ export class Admission {
   /** Limits the handshakes of an address before it checks the token. */
   guard(authenticate: Authenticate): (request: ConnectRequest) => Promise<Principal> {
     return async (request) => {
-      await this.#handshakes.consume(clientOf(request, this.#proxies));
+      this.#handshakes.consume(clientOf(request, this.#proxies));
       return authenticate(request);
     };
   }
 
-  /** Counts the connection until its socket closes. @throws TidemarkError `limit_exceeded` */
-  admit(request: ConnectRequest, { subject }: Principal): void {
+  /**
+   * Counts a connection.
+   *
+   * @returns the address that it counts for
+   * @throws TidemarkError `limit_exceeded`
+   */
+  admit(request: ConnectRequest, { subject }: Principal): string {
     try {
       this.#registry.requireCapacity();
     } catch (error) {
       if (!this.#registry.closing) this.#limits.hit('connections');
       throw error;
     }
-    const { socket } = request;
-    if (socket.closed) return;
-    const releaseAddress = this.#addresses.acquire(clientOf(request, this.#proxies));
+    const address = clientOf(request, this.#proxies);
+    this.#addresses.take(address);
     try {
-      socket.on('close', this.#users.acquire(subject));
+      this.#users.take(subject);
     } catch (error) {
-      releaseAddress();
+      this.#addresses.give(address);
       throw error;
     }
-    socket.on('close', releaseAddress);
+    return address;
+  }
+
+  /** Called once for each connection that was admitted, when its socket has closed. */
+  release(address: string, { subject }: Principal): void {
+    this.#addresses.give(address);
+    this.#users.give(subject);
   }
 }

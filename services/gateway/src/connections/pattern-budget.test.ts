@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { twoProcesses } from '../../../../test/support/other-processes.ts';
 import { costlyWildcards, PatternBudget, patternBytes, typeBytes } from './pattern-budget.ts';
 
 const LIMITS = {
@@ -77,4 +78,20 @@ describe('pattern budget', () => {
     budget.charge('d', ['*.*.*']);
     expect(budget.held.pattern_bytes).toBe(76 * patternBytes(STARS) + patternBytes('*.*.*'));
   });
+});
+
+test('pattern budget of two processes: what a user and all hold in both counts', () => {
+  const [one, two] = twoProcesses().map((others) => new PatternBudget(LIMITS, others)) as [
+    PatternBudget,
+    PatternBudget,
+  ];
+  const held = fill(one, 'alice', STARS, 'wildcards_per_user');
+  expect(() => two.charge('alice', [STARS])).toThrow(exceeded('wildcards_per_user'));
+  for (const giveBack of held) giveBack();
+  expect(fill(two, 'alice', STARS, 'wildcards_per_user')).toHaveLength(held.length);
+  fill(one, 'bob', STARS, 'wildcards_per_user');
+  fill(two, 'carol', STARS, 'wildcards_per_user');
+  // The last quarter is for users with few.
+  expect(() => fill(one, 'dora', STARS, 'wildcards')).not.toThrow();
+  expect(() => two.charge('dora', [STARS])).toThrow(exceeded('wildcards'));
 });

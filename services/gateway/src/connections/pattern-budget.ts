@@ -1,3 +1,4 @@
+import { NO_OTHERS, type OtherProcesses } from '@tidemark/http';
 import { TidemarkError } from '@tidemark/protocol';
 
 /*
@@ -43,13 +44,15 @@ export class PatternBudget {
   readonly #bytes: SharedTotal;
   readonly #wildcards: SharedTotal;
 
-  constructor(limits: PatternLimits = UNLIMITED) {
+  constructor(limits: PatternLimits = UNLIMITED, others: OtherProcesses = NO_OTHERS) {
     this.#bytes = new SharedTotal(
+      others,
       { limit: 'pattern_bytes_per_user', max: limits.patternBytesPerUserMax },
       { limit: 'pattern_bytes', max: limits.patternBytesMax },
       'bytes of patterns',
     );
     this.#wildcards = new SharedTotal(
+      others,
       { limit: 'wildcards_per_user', max: limits.wildcardsPerUserMax },
       { limit: 'wildcards', max: limits.wildcardsMax },
       `wildcards in patterns with more than ${FREE_WILDCARDS}`,
@@ -123,13 +126,15 @@ interface Bound {
 
 /** What users hold of one thing, limited for each and for all. Who holds little finds a reserve. */
 class SharedTotal {
+  readonly #others: OtherProcesses;
   readonly #perUser: Bound;
   readonly #all: Bound;
   readonly #of: string;
   readonly #users = new Map<string, number>();
   #held = 0;
 
-  constructor(perUser: Bound, all: Bound, of: string) {
+  constructor(others: OtherProcesses, perUser: Bound, all: Bound, of: string) {
+    this.#others = others;
     this.#perUser = perUser;
     this.#all = all;
     this.#of = of;
@@ -142,20 +147,31 @@ class SharedTotal {
   add(user: string, count: number): void {
     if (count === 0) return;
     const { max } = this.#all;
-    const wanted = (this.#users.get(user) ?? 0) + count;
+    const own = (this.#users.get(user) ?? 0) + count;
+    const wanted = own + this.#others.heldElsewhere(this.#perUser.limit, user);
     if (wanted > this.#perUser.max) throw this.#exceeded(this.#perUser, 'one user');
     const isSmall = wanted <= max * SMALL_PART;
     const room = isSmall ? max : max * (1 - RESERVED_PART);
-    if (this.#held + count > room) throw this.#exceeded(this.#all, 'all users');
-    this.#users.set(user, wanted);
+    const held = this.#held + this.#others.heldElsewhere(this.#all.limit, '');
+    if (held + count > room) throw this.#exceeded(this.#all, 'all users');
+    this.#users.set(user, own);
     this.#held += count;
+    this.#tell(user, count);
   }
 
   remove(user: string, count: number): void {
-    const left = (this.#users.get(user) ?? 0) - count;
-    this.#held -= Math.min(count, this.#users.get(user) ?? 0);
-    if (left > 0) this.#users.set(user, left);
+    const before = this.#users.get(user) ?? 0;
+    const given = Math.min(count, before);
+    this.#held -= given;
+    if (given < before) this.#users.set(user, before - given);
     else this.#users.delete(user);
+    this.#tell(user, -given);
+  }
+
+  #tell(user: string, change: number): void {
+    if (change === 0) return;
+    this.#others.tellHeld(this.#perUser.limit, user, change);
+    this.#others.tellHeld(this.#all.limit, '', change);
   }
 
   #exceeded({ limit, max }: Bound, whose: string): TidemarkError {

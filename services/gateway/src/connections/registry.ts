@@ -1,4 +1,5 @@
 import type { Principal } from '@tidemark/auth';
+import { NO_OTHERS, type OtherProcesses } from '@tidemark/http';
 import { type CloseReason, TidemarkError } from '@tidemark/protocol';
 import type { Counters } from '../counters/counters.ts';
 import type { Clock } from '../scheduling/clock.ts';
@@ -10,6 +11,8 @@ export interface RegistryOptions {
   readonly tasks: TaskScheduler;
   readonly counters: Counters;
   readonly connectionsMax: number;
+  /** The processes whose connections count too; none if absent. */
+  readonly others?: OtherProcesses;
   /** The longest life of a connection; 0 or absent sets no limit. */
   readonly connectionSecondsMax?: number;
   readonly heartbeatMs: number;
@@ -36,9 +39,9 @@ export interface Member {
   /** When the peer last sent something, on the clock's time; SSE peers send nothing. */
   lastReceivedMs: number;
   /** When the message began to arrive that has not arrived whole, on the clock's time. */
-  readonly partSinceMs?: () => number | undefined;
+  partSinceMs?(): number | undefined;
   /** Stops accepting messages, and resolves when the accepted ones have been answered. */
-  readonly finish?: () => Promise<void>;
+  finish?(): Promise<void>;
 }
 
 interface Observed {
@@ -52,6 +55,9 @@ interface Observed {
   /** The token expiry that a timer is set for. */
   awaitedExpiryMs: number | undefined;
 }
+
+/** The name under which processes tell each other how many connections they have. */
+const LIMIT = 'connections';
 
 /** A connection lives for at least this part of the longest life, so that few end together. */
 const LIFETIME_PART_MIN = 0.8;
@@ -70,6 +76,7 @@ const SWEEPS_AHEAD = 2;
  */
 export class Registry implements Task {
   readonly #options: RegistryOptions;
+  readonly #others: OtherProcesses;
   readonly #members = new Map<Member, Observed>();
   #sweep: IterableIterator<[Member, Observed]> | undefined;
   #cancelTimer: () => void = () => {};
@@ -78,6 +85,7 @@ export class Registry implements Task {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#others = options.others ?? NO_OTHERS;
   }
 
   get size(): number {
@@ -102,7 +110,7 @@ export class Registry implements Task {
   requireCapacity(): void {
     if (this.#closing) throw goingAwayError();
     const { connectionsMax } = this.#options;
-    if (this.#members.size < connectionsMax) return;
+    if (this.#members.size + this.#others.heldElsewhere(LIMIT, '') < connectionsMax) return;
     throw new TidemarkError(
       'limit_exceeded',
       `The gateway already has ${connectionsMax} connections.`,
@@ -120,6 +128,7 @@ export class Registry implements Task {
       awaitedExpiryMs: undefined,
     };
     this.#members.set(member, observed);
+    this.#others.tellHeld(LIMIT, '', 1);
     if (member.transport === 'sse') this.#sse++;
     this.#awaitExpiry(member, observed);
     if (this.#members.size === 1) this.#scheduleSweep();
@@ -133,7 +142,9 @@ export class Registry implements Task {
   }
 
   removeMember(member: Member): void {
-    if (this.#members.delete(member) && member.transport === 'sse') this.#sse--;
+    if (!this.#members.delete(member)) return;
+    this.#others.tellHeld(LIMIT, '', -1);
+    if (member.transport === 'sse') this.#sse--;
   }
 
   /** Closes the connections that match. @returns their number */
@@ -276,7 +287,7 @@ export function goingAwayError(): TidemarkError {
 }
 
 /** Closes a connection after the gateway has answered every message of its client. */
-async function finishAndClose({ connection, finish }: Member, message: string): Promise<void> {
-  await finish?.();
-  connection.close('going_away', message);
+async function finishAndClose(member: Member, message: string): Promise<void> {
+  await member.finish?.();
+  member.connection.close('going_away', message);
 }

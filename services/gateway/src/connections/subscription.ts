@@ -19,8 +19,7 @@ export class Subscription {
   readonly id: string;
   readonly patterns: PatternSet;
   readonly deliver: Deliver;
-  /** Gives back what its patterns and its last events were charged for, when the subscription has ended. */
-  readonly release: () => void;
+  readonly #releasePatterns: () => void;
   /** Its start, or the sequence it had reached when it last joined a reader. Later events are for it. */
   after = 0;
   /** Whether `live` was sent, once, when it had caught up for the first time. */
@@ -41,10 +40,13 @@ export class Subscription {
     this.id = id;
     this.patterns = patterns;
     this.deliver = deliver;
-    this.release = () => {
-      releasePatterns();
-      this.endLast();
-    };
+    this.#releasePatterns = releasePatterns;
+  }
+
+  /** Gives back what its patterns and its last events were charged for; called when the subscription has ended. */
+  release(): void {
+    this.#releasePatterns();
+    this.endLast();
   }
 
   /** Tells the observer how the first catch-up ended, once. */

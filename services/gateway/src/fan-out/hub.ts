@@ -36,7 +36,8 @@ export interface HubOptions {
 
 /** Hub: gives each event of the feed to the subscriber groups that match its topic. */
 export class Hub {
-  readonly #groups = new Map<string, SubscriberGroup>();
+  /** By the slots of their encoders, and the keys of their patterns. */
+  readonly #groups: readonly Map<string, SubscriberGroup>[] = [new Map(), new Map(), new Map()];
   readonly #tree = new PatternTree<EventSubscriber>();
   readonly #context: GroupContext;
   readonly #topics: TopicIndex<Topic>;
@@ -56,7 +57,7 @@ export class Hub {
 
   /** The number of subscriber groups. */
   get groupCount(): number {
-    return this.#groups.size;
+    return this.#groups.reduce((sum, { size }) => sum + size, 0);
   }
 
   /**
@@ -75,15 +76,14 @@ export class Hub {
     },
   ): SubscriberGroup {
     const { encoder, sequence, from } = at;
-    const key = `${encoder.slot} ${patterns.key}`;
-    const present = this.#groups.get(key);
+    const present = this.#groupsOf(encoder).get(patterns.key);
     if (from && from === present) return from;
     if (from && !present && from.size === 1) {
-      this.#repattern(from, key, patterns);
+      this.#repattern(from, patterns);
       return from;
     }
     from?.removeMember(connection);
-    const group = present ?? this.#createGroup(key, patterns, encoder);
+    const group = present ?? this.#createGroup(patterns, encoder);
     group.addMember(connection, sequence);
     return group;
   }
@@ -99,25 +99,30 @@ export class Hub {
     for (const subscriber of subscribers) subscriber.enqueueEvent(entry);
   }
 
-  #createGroup(key: string, patterns: PatternSet, encoder: EventEncoder): SubscriberGroup {
-    const group = new SubscriberGroup(key, patterns, encoder, this.#context);
-    this.#groups.set(key, group);
+  #groupsOf({ slot }: EventEncoder): Map<string, SubscriberGroup> {
+    return this.#groups[slot] as Map<string, SubscriberGroup>;
+  }
+
+  #createGroup(patterns: PatternSet, encoder: EventEncoder): SubscriberGroup {
+    const group = new SubscriberGroup(patterns, encoder, this.#context);
+    this.#groupsOf(encoder).set(patterns.key, group);
     for (const { pattern, subscriber } of group.routes()) this.#tree.add(pattern, subscriber);
     this.#invalidateMatches(patterns.list);
     return group;
   }
 
   #removeGroup(group: SubscriberGroup): void {
-    this.#groups.delete(group.key);
+    this.#groupsOf(group.encoder).delete(group.patterns.key);
     for (const { pattern, subscriber } of group.routes()) this.#tree.delete(pattern, subscriber);
     this.#invalidateMatches(group.patterns.list);
   }
 
-  #repattern(group: SubscriberGroup, key: string, patterns: PatternSet): void {
+  #repattern(group: SubscriberGroup, patterns: PatternSet): void {
     const before = group.routes();
-    this.#groups.delete(group.key);
-    this.#groups.set(key, group);
-    group.repattern(key, patterns);
+    const groups = this.#groupsOf(group.encoder);
+    groups.delete(group.patterns.key);
+    groups.set(patterns.key, group);
+    group.repattern(patterns);
     const after = group.routes();
     const added = without(after, before);
     const removed = without(before, after);

@@ -60,7 +60,7 @@ function createGroup() {
   const clock = { nowMs: 0 };
   const released: SubscriberGroup[] = [];
   const holding = new Set<unknown>();
-  const group = new SubscriberGroup('key', new PatternSet(['a']), webSocketEncoder, {
+  const group = new SubscriberGroup(new PatternSet(['a']), webSocketEncoder, {
     clock: { nowMs: () => clock.nowMs, soon: () => {}, after: () => () => {} },
     counters: new Counters(),
     writeBuffer: new WriteBuffer(),

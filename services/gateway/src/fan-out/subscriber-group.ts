@@ -6,6 +6,7 @@ import type { EventSubscriber } from '../log/topic.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { Task, TaskScheduler } from '../scheduling/task-scheduler.ts';
 import { type Batch, BatchBuilder, type WriteBuffer } from './batch.ts';
+import { Members } from './members.ts';
 import { openFilters, type Route, routesOf, type TypeFilters } from './routes.ts';
 import type { Sink } from './sink.ts';
 
@@ -55,10 +56,9 @@ export interface GroupContext {
 export class SubscriberGroup implements Task, EventSubscriber {
   readonly #encoder: EventEncoder;
   readonly #context: GroupContext;
-  readonly #members = new Set<LiveConnection>();
+  readonly #members = new Members<LiveConnection>();
   readonly #queue = new EntryQueue();
   #queuedBytes = 0;
-  #key: string;
   #patterns: PatternSet;
   /** By the keys of their types; absent where the group has none. */
   #filters: TypeFilters | undefined;
@@ -66,16 +66,15 @@ export class SubscriberGroup implements Task, EventSubscriber {
   /** The last result of `#batchesAfter`, which most members of a round share. */
   #shared: { after: number; head: number; batches: readonly Batch[] } | undefined;
 
-  constructor(key: string, patterns: PatternSet, encoder: EventEncoder, context: GroupContext) {
-    this.#key = key;
+  constructor(patterns: PatternSet, encoder: EventEncoder, context: GroupContext) {
     this.#patterns = patterns;
     this.#encoder = encoder;
     this.#context = context;
     this.#filters = openFilters(patterns, this);
   }
 
-  get key(): string {
-    return this.#key;
+  get encoder(): EventEncoder {
+    return this.#encoder;
   }
 
   get patterns(): PatternSet {
@@ -87,8 +86,7 @@ export class SubscriberGroup implements Task, EventSubscriber {
   }
 
   /** Called when the sole member wants other patterns from now on. */
-  repattern(key: string, patterns: PatternSet): void {
-    this.#key = key;
+  repattern(patterns: PatternSet): void {
     this.#patterns = patterns;
     this.#filters = openFilters(patterns, this, this.#filters);
   }

@@ -51,12 +51,13 @@ export interface Gateway {
  * Admits a connection. The caller must register it in the same turn of the loop. A later revocation
  * closes registered connections; this call finds one that came since the token was checked.
  *
+ * @returns the address that it counts for, until `Admission.release` is told
  * @throws TidemarkError when no further connection can be served now
  */
-export function admit(gateway: Gateway, request: ConnectRequest, principal: Principal): void {
+export function admit(gateway: Gateway, request: ConnectRequest, principal: Principal): string {
   const { core, admission, confirm } = gateway;
   confirm(principal);
   if (!core.log.begun)
     throw new TidemarkError('unavailable', 'The gateway has not reached NATS yet.');
-  admission.admit(request, principal);
+  return admission.admit(request, principal);
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { twoProcesses } from '../../../../test/support/other-processes.ts';
 import { MESSAGE_COST_BYTES, MessageBytes } from './message-bytes.ts';
 
 const PER_SECOND = 100_000;
@@ -31,4 +32,13 @@ test('bytes of a user: the wait has a limit, and is not forgotten before it is o
   bytes.takeMessage('b', 1, 11_000);
   bytes.takeMessage('b', 1, 22_000);
   expect(sendTenths(bytes, 10, 22_000)).toBe(0);
+});
+
+test('bytes of a user: what another process reads from the user counts', () => {
+  const [one, two] = twoProcesses().map((others) => new MessageBytes(PER_SECOND, others, () => 0));
+  expect(one?.take('alice', PER_SECOND / 2, 0)).toBe(0);
+  expect(two?.take('alice', PER_SECOND / 2, 0)).toBe(0);
+  expect(one?.take('alice', PER_SECOND / 10, 0)).toBe(100);
+  expect(two?.take('alice', PER_SECOND / 10, 0)).toBe(200);
+  expect(two?.take('bob', PER_SECOND / 2, 0)).toBe(0);
 });

@@ -1,4 +1,9 @@
+import { NO_OTHERS, type OtherProcesses } from '@tidemark/http';
+
 const SECOND_MS = 1000;
+
+/** The name under which processes tell each other what users have sent. */
+const LIMIT = 'message_bytes_per_second';
 
 /** What a message costs besides its bytes: a small one takes some microseconds. */
 export const MESSAGE_COST_BYTES = 256;
@@ -28,8 +33,17 @@ export class MessageBytes {
   #older = new Map<string, Bucket>();
   #renewedMs = 0;
 
-  constructor(perSecondMax: number) {
+  readonly #others: OtherProcesses;
+
+  /** @param nowMs when the others are heard, on the clock that `take` is told */
+  constructor(
+    perSecondMax: number,
+    others: OtherProcesses = NO_OTHERS,
+    nowMs = () => performance.now(),
+  ) {
     this.#perSecondMax = perSecondMax;
+    this.#others = others;
+    others.onUsed(LIMIT, (user, bytes) => void this.#count(user, bytes, nowMs()));
   }
 
   /**
@@ -47,6 +61,11 @@ export class MessageBytes {
    * @returns for how many milliseconds the user should wait
    */
   take(user: string, bytes: number, nowMs: number): number {
+    this.#others.tellUsed(LIMIT, user, bytes);
+    return this.#count(user, bytes, nowMs);
+  }
+
+  #count(user: string, bytes: number, nowMs: number): number {
     const bucket = this.#bucketOf(user, nowMs);
     const perMs = this.#perSecondMax / SECOND_MS;
     const refill = (nowMs - bucket.atMs) * perMs;

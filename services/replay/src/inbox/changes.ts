@@ -89,7 +89,7 @@ export class InboxChanges {
    */
   async make(request: ChangeRequest): Promise<ChangeResult> {
     const { owner } = request;
-    await this.#options.rate.consume(owner.subject);
+    this.#options.rate.consume(owner.subject);
     const before = this.#underWay.get(owner.topic) ?? Promise.resolve();
     const change = before.then(() => this.#attemptAll(request));
     const ended = change.catch(() => undefined);

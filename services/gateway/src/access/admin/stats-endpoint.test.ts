@@ -43,7 +43,10 @@ function open(confirm: () => void = () => {}) {
     };
   };
   const endpoint = statsEndpoint({
-    ...{ board: new BulletinBoard(), limits: { semaphore: () => ({ acquire }) } },
+    ...{
+      board: new BulletinBoard(),
+      limits: { semaphore: () => ({ acquire, take: acquire, give: () => {} }) },
+    },
     ...{ confirm, signal: leaving.signal },
   });
   const request = { accepts: () => 'text/event-stream' } as unknown as Request;

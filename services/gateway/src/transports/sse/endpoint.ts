@@ -1,6 +1,13 @@
 import type { Principal } from '@tidemark/auth';
 import { requireAdmin, requirePermission } from '@tidemark/auth';
-import { type Endpoint, endRequestSpan, type Request, type Response, spanOf } from '@tidemark/http';
+import {
+  type Endpoint,
+  endRequestSpan,
+  type Request,
+  type Response,
+  spanOf,
+  takeFromHttp,
+} from '@tidemark/http';
 import { asTidemarkError, type SubscriptionRequest } from '@tidemark/protocol';
 import type { Span } from '@tidemark/telemetry';
 import { goingAwayError } from '../../connections/registry.ts';
@@ -8,7 +15,7 @@ import { awaitRate, HANDSHAKE_COST_BYTES, SUBSCRIBE_COST_BYTES } from '../costs.
 import { admit, type Gateway } from '../gateway.ts';
 import { getDescription, postDescription } from './descriptions.ts';
 import { readBodyRequest, readQueryRequest } from './requests.ts';
-import { endWithError, openStream, startSession } from './session.ts';
+import { endWithError, openStream, SseClient } from './session.ts';
 
 const PATH = '/v1/sse';
 
@@ -94,8 +101,9 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
     const body = openStream(request, response, retryMs);
     if (!body) return;
     const handshake = spanOf(response);
+    let address: string;
     try {
-      admit(gateway, request, principal);
+      address = admit(gateway, request, principal);
     } catch (error) {
       // A native EventSource never reconnects after a status other than 200.
       reports.refused(about(request, handshake), error);
@@ -103,9 +111,10 @@ export function sseEndpoint(gateway: Gateway, { retryMs }: { readonly retryMs: n
       endWithError(body, asTidemarkError(error));
       return;
     }
-    const address = gateway.addressOf(request);
-    startSession(gateway, body, { subscribing, principal, address, trace, handshake });
     // The connection stays open; its handshake has ended.
     endRequestSpan(response, PATH);
+    const bare = { ...body, socket: takeFromHttp(body.socket) };
+    const session = { principal, address, trace, handshake };
+    new SseClient(gateway, bare, session).subscribe(subscribing);
   }
 }

@@ -16,9 +16,10 @@ import type { Span } from '@tidemark/telemetry';
 import { CatchUpLimit } from '../../connections/catch-up-limit.ts';
 import { Connection, type Subscribing } from '../../connections/connection.ts';
 import type { Member } from '../../connections/registry.ts';
+import type { ConnectionReport } from '../../observability/reports/connection-report.ts';
 import { traceDeliveries } from '../../observability/reports/deliveries.ts';
 import type { Gateway } from '../gateway.ts';
-import { CLOSE_TIMEOUT_MS, SocketSink } from '../socket-sink.ts';
+import { CLOSE_TIMEOUT_MS, SocketSink, type TransportControl } from '../socket-sink.ts';
 import { plainSseEncoder, sseEncoder } from './encoder.ts';
 import { returnCursor } from './requests.ts';
 
@@ -38,8 +39,8 @@ const CLOSE_ERROR_CODES: Readonly<Record<CloseReason, ErrorCode>> = {
 };
 
 export interface SseSession {
-  readonly subscribing: Subscribing;
   readonly principal: Principal;
+  /** What it was admitted for. */
   readonly address: string;
   /** Whether traces show its deliveries. */
   readonly trace: boolean;
@@ -53,55 +54,75 @@ export interface SseBody {
   readonly chunked: boolean;
 }
 
-/** Serves an accepted SSE request on its socket until either side ends it. */
-export function startSession(gateway: Gateway, body: SseBody, session: SseSession): void {
-  const { socket } = body;
-  const { subscribing, principal, address, trace, handshake } = session;
-  const { core, registry, reports } = gateway;
-  const id = randomUUID();
-  handshake.setAttribute('tidemark.connection', id);
-  const { subject } = principal;
-  const report = reports.connected({ id, transport: 'sse', subject, handshake });
-  const close = (reason: CloseReason, message: string): void => {
-    endWithError(body, new TidemarkError(CLOSE_ERROR_CODES[reason], message));
-  };
-  const catchUpLimit = new CatchUpLimit(report, gateway.catchUps, subject);
-  const connection = new Connection({
-    context: core,
-    user: subject,
-    sink: new SocketSink(socket, { ping: () => {}, close }, core.counters),
-    encoder: body.chunked ? sseEncoder : plainSseEncoder,
-    observer: catchUpLimit,
-    onFailed: () => connection.close('unavailable', 'The log cannot be read now.'),
-  });
-  if (subscribing.start.kind === 'cursor') report.resumed();
-  if (trace) {
-    const about = { connection: id, transport: 'sse' };
-    connection.onWritten = traceDeliveries(reports.tracer, about);
+/** One client with an SSE stream, which it serves on the socket until either side ends it. */
+export class SseClient implements Member, TransportControl {
+  readonly id = randomUUID();
+  readonly transport = 'sse';
+  readonly connectedMs = Date.now();
+  readonly address: string;
+  readonly connection: Connection;
+  principal: Principal;
+  lastReceivedMs = 0;
+  readonly #gateway: Gateway;
+  readonly #body: SseBody;
+  readonly #report: ConnectionReport;
+  readonly #catchUpLimit: CatchUpLimit;
+
+  constructor(gateway: Gateway, body: SseBody, session: SseSession) {
+    const { socket } = body;
+    const { principal, address, trace, handshake } = session;
+    const { core, registry, reports, catchUps } = gateway;
+    const { id, transport } = this;
+    const { subject } = principal;
+    this.#gateway = gateway;
+    this.#body = body;
+    this.address = address;
+    this.principal = principal;
+    handshake.setAttribute('tidemark.connection', id);
+    this.#report = reports.connected({ id, transport, subject, handshake });
+    this.#catchUpLimit = new CatchUpLimit(this.#report, catchUps, subject);
+    this.connection = new Connection({
+      context: core,
+      user: subject,
+      sink: new SocketSink(socket, this, core.counters),
+      encoder: body.chunked ? sseEncoder : plainSseEncoder,
+      observer: this.#catchUpLimit,
+      onFailed: () => this.connection.close('unavailable', 'The log cannot be read now.'),
+    });
+    if (trace) {
+      this.connection.onWritten = traceDeliveries(reports.tracer, { connection: id, transport });
+    }
+    registry.addMember(this);
+    socket.on('drain', () => this.connection.drained());
+    socket.on('close', () => this.#closed());
   }
-  const member: Member = {
-    id,
-    connection,
-    transport: 'sse',
-    address,
-    connectedMs: Date.now(),
-    principal,
-    lastReceivedMs: 0,
-  };
-  registry.addMember(member);
-  socket.on('drain', () => connection.drained());
-  socket.on('error', () => socket.destroy());
-  socket.on('close', () => {
-    registry.removeMember(member);
-    connection.ended();
-    report.disconnected({ events: connection.delivered, bytes: socket.bytesWritten });
-  });
-  const subscribe = () => connection.subscribe(SUBSCRIPTION, subscribing);
-  catchUpLimit.begin(SUBSCRIPTION, subscribing.start, subscribe).catch((thrown) => {
-    const { code, message, limit } = asTidemarkError(thrown);
-    if (limit !== undefined) gateway.limits.hit(limit);
-    connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
-  });
+
+  /** Begins the one subscription of the stream. */
+  subscribe(subscribing: Subscribing): void {
+    const { start } = subscribing;
+    if (start.kind === 'cursor') this.#report.resumed();
+    const subscribe = () => this.connection.subscribe(SUBSCRIPTION, subscribing);
+    this.#catchUpLimit.begin(SUBSCRIPTION, start, subscribe).catch((thrown) => {
+      const { code, message, limit } = asTidemarkError(thrown);
+      if (limit !== undefined) this.#gateway.limits.hit(limit);
+      this.connection.close(code === 'limit_exceeded' ? 'limited' : 'unavailable', message);
+    });
+  }
+
+  /** SSE has no pings. */
+  ping(): void {}
+
+  close(reason: CloseReason, message: string): void {
+    endWithError(this.#body, new TidemarkError(CLOSE_ERROR_CODES[reason], message));
+  }
+
+  #closed(): void {
+    this.#gateway.admission.release(this.address, this.principal);
+    this.#gateway.registry.removeMember(this);
+    this.connection.ended();
+    const { bytesWritten: bytes } = this.#body.socket;
+    this.#report.disconnected({ events: this.connection.delivered, bytes });
+  }
 }
 
 /** Sends the last block of a stream, and its end. Destroys the socket of a peer that does not read it or end. */

@@ -43,13 +43,13 @@ export interface SessionOptions {
   /** Wrong tokens count for it. */
   readonly address: string;
   readonly limits: SessionLimits;
-  readonly newId: () => string;
+  newId(): string;
   /** Counts what a message costs, in bytes of the user's rate. */
-  readonly charge: (bytes: number) => void;
+  charge(bytes: number): void;
   readonly report: SessionReport;
   /** Called when the client asks for traces to show its deliveries. */
-  readonly onTrace: () => void;
-  readonly onPrincipal: (principal: Principal) => void;
+  onTrace(): void;
+  onPrincipal(principal: Principal): void;
   /** Limits the catch-ups of the user. */
   readonly catchUpLimit: Pick<CatchUpLimit, 'begin'>;
 }
@@ -130,8 +130,8 @@ export class WebSocketSession {
   }
 
   async #subscribe({ id, trace, ...subscribing }: MessageOf<'subscribe'>): Promise<void> {
-    const { connection, limits, onTrace, catchUpLimit, charge } = this.#options;
-    charge(SUBSCRIBE_COST_BYTES[subscribing.start.kind]);
+    const { connection, limits, catchUpLimit } = this.#options;
+    this.#options.charge(SUBSCRIBE_COST_BYTES[subscribing.start.kind]);
     for (const pattern of subscribing.patterns) {
       requirePermission(this.#principal, 'subscribe', pattern);
     }
@@ -150,13 +150,21 @@ export class WebSocketSession {
     }
     if (trace) {
       requireAdmin(this.#principal);
-      onTrace();
+      this.#options.onTrace();
     }
     if (subscribing.start.kind === 'cursor') this.#options.report.resumed();
     const subscribe = () => connection.subscribe(id, subscribing);
     const subscribed = catchUpLimit.begin(id, subscribing.start, subscribe);
-    if (subscribing.start.kind === 'latest') this.#beginning = subscribed.catch(() => undefined);
+    if (subscribing.start.kind === 'latest') this.#noteBeginning(subscribed);
     await subscribed;
+  }
+
+  #noteBeginning(subscribed: Promise<void>): void {
+    const begun = (): void => {
+      if (this.#beginning === beginning) this.#beginning = undefined;
+    };
+    const beginning = subscribed.then(begun, begun);
+    this.#beginning = beginning;
   }
 
   async #unsubscribe({ id }: MessageOf<'unsubscribe'>): Promise<void> {
@@ -176,7 +184,8 @@ export class WebSocketSession {
   }
 
   async #append(input: unknown, span: Span): Promise<AppendedEvent> {
-    const { gateway, limits, newId } = this.#options;
+    const { gateway, limits } = this.#options;
+    const newId = () => this.#options.newId();
     const publisher = this.#principal.subject;
     const nowMs = Date.now();
     const completed = completeEvent(input, { publisher, nowMs, newId });
@@ -191,7 +200,7 @@ export class WebSocketSession {
     try {
       waiting.take(1);
       await this.#beginning;
-      await gateway.publishes.consume(publisher);
+      gateway.publishes.consume(publisher);
       const sent = withContext(event, sampledContextOf(span)) as CloudEvent;
       return await gateway.appender.append(sent, { parent: span });
     } finally {
@@ -233,10 +242,10 @@ export class WebSocketSession {
 
   /** Until now the former token has counted, so that no subscription outlives what covers it. */
   #renew(principal: Principal, uncovered: ReadonlyMap<string, string>): void {
-    const { gateway, connection, onPrincipal } = this.#options;
+    const { gateway, connection } = this.#options;
     gateway.confirm(principal);
     this.#principal = principal;
-    onPrincipal(principal);
+    this.#options.onPrincipal(principal);
     connection.send(textFrame({ type: 'authenticated' }));
     for (const [id, pattern] of uncovered) {
       connection.unsubscribe(id);

@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { TidemarkError } from '@tidemark/protocol';
+import { Metrics } from '@tidemark/telemetry';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createApp } from './app.ts';
+import { readBody } from './body.ts';
+import { answerJson } from './json-answer.ts';
+import { HttpServer } from './server.ts';
+
+const logger = pino({ level: 'silent' });
+const metrics = new Metrics('test', { defaults: false });
+const described = { summary: 'For a test', answers: { 200: { means: 'It works.' } } };
+const BODY_BYTES_MAX = 100_000;
+
+/** Bytes that each body has taken from its budget. */
+const taken: number[] = [];
+
+const app = createApp({
+  logger,
+  metrics,
+  origins: new Set(['https://app.example']),
+  async authenticate({ headers }) {
+    if (headers?.authorization !== 'Bearer alice')
+      throw new TidemarkError('unauthenticated', 'Who?');
+    const principal = { subject: 'alice', grants: [], admin: false };
+    return { ...principal, expiresAtMs: Number.POSITIVE_INFINITY };
+  },
+  checks: {},
+  endpoints: [
+    {
+      path: '/v1/echo',
+      methods: {
+        POST: {
+          ...described,
+          async serve(request, response) {
+            let bytes = 0;
+            const take = (more: number) => {
+              bytes += more;
+            };
+            const body = await readBody(request, { bytesMax: BODY_BYTES_MAX, take });
+            taken.push(bytes);
+            answerJson(response, 201, JSON.stringify({ text: body.toString(), ...request.query }));
+          },
+        },
+        DELETE: {
+          ...described,
+          serve() {
+            throw new TidemarkError('unavailable', 'Later.');
+          },
+        },
+      },
+    },
+  ],
+});
+const http = new HttpServer(app, logger);
+let socket: Socket;
+let received = '';
+
+beforeAll(async () => {
+  const port = await http.listen({ host: '127.0.0.1', port: 0 });
+  socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await once(socket, 'connect');
+  socket.on('data', (bytes) => {
+    received += bytes;
+  });
+});
+afterAll(async () => {
+  socket.destroy();
+  await http.stop(0);
+});
+
+interface Sent {
+  readonly method?: string;
+  readonly target?: string;
+  readonly headers?: string;
+  readonly pieces?: readonly (string | Buffer)[];
+}
+
+/** Sends the head together with the first piece of the body, and then the others, each in a packet of its own. */
+async function exchange({ method = 'POST', target = '/v1/echo', headers = '', pieces = [] }: Sent) {
+  received = '';
+  const length = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
+  const chunked = headers.includes('chunked');
+  const size = chunked ? '' : `Content-Length: ${length}\r\n`;
+  const [first = '', ...rest] = pieces;
+  const head = `${method} ${target} HTTP/1.1\r\nHost: h\r\n${size}${headers}\r\n`;
+  socket.write(Buffer.concat([Buffer.from(head), Buffer.from(first)]));
+  for (const piece of rest) {
+    await sleep(20);
+    socket.write(piece);
+  }
+  while (!isWhole(received)) await once(socket, 'data');
+  const [top = '', body = ''] = received.split('\r\n\r\n');
+  const [status = '', ...lines] = top.split('\r\n');
+  return { status: Number(status.split(' ')[1]), headers: lines.filter(isSteady).sort(), body };
+}
+
+function isWhole(answer: string): boolean {
+  const [head = '', body] = answer.split('\r\n\r\n');
+  const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
+  return body !== undefined && Buffer.byteLength(body) >= length;
+}
+
+function isSteady(header: string): boolean {
+  return !/^(?:date|keep-alive):/i.test(header);
+}
+
+const ALICE = 'Authorization: Bearer alice\r\n';
+
+describe('the shortcut to an endpoint', () => {
+  test.each<[string, Sent]>([
+    ['served', { headers: ALICE, pieces: ['ü'] }],
+    ['no token', { pieces: ['a'] }],
+    ['the page of an allowed origin', { headers: `${ALICE}Origin: https://app.example\r\n` }],
+    ['the page of another origin', { headers: `${ALICE}Origin: https://evil.example\r\n` }],
+    ['an endpoint that fails', { method: 'DELETE', headers: ALICE }],
+    ['another method', { method: 'PUT', headers: ALICE }],
+    [
+      'a preflight',
+      {
+        method: 'OPTIONS',
+        headers: 'Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n',
+      },
+    ],
+  ])('%s: answers as with a query, which takes the long way', async (_, sent) => {
+    const short = await exchange(sent);
+    const long = await exchange({ ...sent, target: '/v1/echo?' });
+    expect(short).toEqual(long);
+  });
+
+  test('metrics: the route has its name on both ways', async () => {
+    const text = await metrics.registry.metrics();
+    expect(text).toMatch(/http_answers_total\{route="\/v1\/echo",status="201".*\} 4\n/);
+    expect(text).not.toContain('route="none"');
+  });
+
+  test('a query: reaches the endpoint', async () => {
+    const { body } = await exchange({ target: '/v1/echo?a=1', headers: ALICE });
+    expect(JSON.parse(body)).toEqual({ text: '', a: '1' });
+  });
+});
+
+describe('bodies by how they arrive', () => {
+  const long = 'x'.repeat(BODY_BYTES_MAX - 7);
+
+  test.each<[string, Sent, string]>([
+    ['with the headers', { pieces: ['one two'] }, 'one two'],
+    ['after the headers', { pieces: ['', 'one two'] }, 'one two'],
+    ['in pieces', { pieces: ['one', ' ', 'two'] }, 'one two'],
+    ['none', {}, ''],
+    ['the largest, at once', { pieces: [`one two${long}`] }, `one two${long}`],
+    ['the largest, in pieces', { pieces: ['one two', long] }, `one two${long}`],
+    [
+      'chunks, at once',
+      { headers: 'Transfer-Encoding: chunked\r\n', pieces: ['3\r\none\r\n4\r\n two\r\n0\r\n\r\n'] },
+      'one two',
+    ],
+    [
+      'chunks, in pieces',
+      {
+        headers: 'Transfer-Encoding: chunked\r\n',
+        pieces: ['3\r\none\r\n', '4\r\n two\r\n', '0\r\n\r\n'],
+      },
+      'one two',
+    ],
+    [
+      'gzip, at once',
+      { headers: 'Content-Encoding: gzip\r\n', pieces: [gzipSync('one two')] },
+      'one two',
+    ],
+  ])(
+    '%s: read whole, its memory counted, and the connection is used again',
+    async (_, sent, text) => {
+      for (let n = 0; n < 2; n++) {
+        const { status, body } = await exchange({ ...sent, headers: ALICE + (sent.headers ?? '') });
+        expect(status).toBe(201);
+        expect(JSON.parse(body)).toEqual({ text });
+        expect(taken.at(-1)).toBeGreaterThanOrEqual(text.length);
+      }
+    },
+  );
+
+  test('chunks beyond the limit, at once: refused', async () => {
+    const size = BODY_BYTES_MAX + 1;
+    const chunk = `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`;
+    const headers = `${ALICE}Transfer-Encoding: chunked\r\n`;
+    expect(await exchange({ headers, pieces: [chunk] })).toMatchObject({ status: 413 });
+  });
+});
