@@ -336,8 +336,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     mistake: 'takes readers along that are far away',
     file: 'sources/stream-scans.ts',
-    text: 'if (distance >= -REACH_BACK && distance <= REACH) near.push(waiting);',
-    replacement: 'near.push(waiting);',
+    text: 'if (distance < -before || distance > REACH) continue;',
+    replacement: '',
     test: 'sources/stream-scans.test.ts',
   },
   {

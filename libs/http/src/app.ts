@@ -226,11 +226,11 @@ function shortcut(
   return (request, response, next) => {
     const found = known.get(`${request.method} ${request.url}`);
     if (!found) return next();
-    request.route = found.route;
     let served: unknown;
     share(request, response, (error?: unknown) => {
-      if (error) next(error);
-      else served = found.serve(request, response, next);
+      if (error) return next(error);
+      request.route = found.route;
+      served = found.serve(request, response, next);
     });
     return served;
   };

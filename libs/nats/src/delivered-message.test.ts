@@ -16,7 +16,7 @@ const MsgHdrs = natsHeaders().constructor as unknown as {
 };
 
 function decode(bytes: Uint8Array): Headers {
-  return readHeaders(MsgHdrs.decode(bytes));
+  return readHeaders({ headers: MsgHdrs.decode(bytes) });
 }
 
 /** The headers as they are read without decoding; the payload behind them must make no difference. */

@@ -59,7 +59,7 @@ function headersOf(message: Msg): ReadonlyMap<string, string> {
   const { _msg, _rdata } = message as Kept;
   const end = _msg?.hdr ?? -1;
   const plain = _rdata && end > 0 ? PlainHeaders.read(_rdata, end, message) : undefined;
-  return plain ?? readHeaders(message.headers);
+  return plain ?? readHeaders(message);
 }
 
 /**

@@ -60,6 +60,8 @@ export interface ConsumerOptions {
   /** How long the creation of the consumer may take. */
   readonly timeoutMs: number;
   readonly scheduler?: Scheduler;
+  /** Whether it reads a part of the stream and is closed soon: the server then forgets it sooner. */
+  readonly isBrief?: boolean;
   readonly onRecord: (record: LogRecord, delivery: Delivery) => void;
   /**
    * Judges sequences that the consumer has passed over. Without it nobody asks. With it the consumer goes on when
@@ -251,12 +253,13 @@ export class OrderedConsumer implements Backlog {
   }
 
   #config(): Partial<ConsumerConfig> {
-    const { start, subjects = [], scheduler } = this.#options;
+    const { start, subjects = [], scheduler, isBrief } = this.#options;
+    const inactiveMs = scheduler && !isBrief ? INACTIVE_SCHEDULED_MS : INACTIVE_MS;
     return {
       ack_policy: AckPolicy.None,
       replay_policy: ReplayPolicy.Instant,
       max_deliver: 1,
-      inactive_threshold: (scheduler ? INACTIVE_SCHEDULED_MS : INACTIVE_MS) * NANOSECONDS_PER_MS,
+      inactive_threshold: inactiveMs * NANOSECONDS_PER_MS,
       mem_storage: true,
       num_replicas: 1,
       ...('after' in start

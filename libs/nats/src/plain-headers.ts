@@ -111,7 +111,7 @@ export class PlainHeaders implements ReadonlyMap<string, string> {
   }
 
   get #all(): ReadonlyMap<string, string> {
-    this.#decoded ??= readHeaders(this.#message.headers);
+    this.#decoded ??= readHeaders(this.#message);
     return this.#decoded;
   }
 }

@@ -2,7 +2,9 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import { fromSubject, type StoredMessage } from '@tidemark/protocol';
 import type { StreamSeal } from './seal.ts';
 
-const NO_HEADERS: ReadonlyMap<string, string> = new Map();
+type Headers = ReadonlyMap<string, string>;
+
+const NO_HEADERS: Headers = new Map();
 
 /** A message of the stream with its sequence and time, as a consumer delivers it. */
 export interface LogRecord extends StoredMessage {
@@ -56,19 +58,29 @@ export interface MessageParts {
   readonly timeMs: number;
   readonly subject: string;
   readonly data: Uint8Array;
+  /** May throw where it is decoded. */
   readonly headers: MsgHdrs | undefined;
 }
 
 /** The record of a message of the stream. */
-export function toRecord({ data: payload, ...message }: MessageParts, seal: StreamSeal): LogRecord {
-  const { sequence, timeMs, subject } = message;
-  const headers = readHeaders(message.headers);
+export function toRecord(message: MessageParts, seal: StreamSeal): LogRecord {
+  const { sequence, timeMs, subject, data: payload } = message;
+  const headers = readHeaders(message);
   const trust = seal.trustOf({ subject, payload, timeMs, headers });
   return { sequence, timeMs, subject, topic: fromSubject(subject), payload, headers, trust };
 }
 
-/** The first value of each header, under its name in lower case. */
-export function readHeaders(headers: MsgHdrs | undefined): ReadonlyMap<string, string> {
+/**
+ * The first value of each header, under its name in lower case. NATS stores names and values that its client refuses
+ * to decode. A message with one has no headers then, and so no seal: whoever wrote it cannot hold up its readers.
+ */
+export function readHeaders(message: Partial<Pick<MessageParts, 'headers'>>): Headers {
+  let headers: MsgHdrs | undefined;
+  try {
+    headers = message.headers;
+  } catch {
+    return NO_HEADERS;
+  }
   if (!headers) return NO_HEADERS;
   const map = new Map<string, string>();
   for (const [name, values] of headers) {

@@ -64,8 +64,14 @@ export async function readRecordBy(
   // The library has the search for the next one for direct gets alone, and the server for both.
   const message = await streams.getMessage(STREAM_NAME, query as SeqMsgRequest);
   if (!message) return undefined;
-  const { seq: sequence, subject, time, data, header: headers } = message;
-  return toRecord({ sequence, timeMs: time.getTime(), subject, data, headers }, link.seal);
+  const { seq: sequence, subject, time, data } = message;
+  const parts = {
+    ...{ sequence, timeMs: time.getTime(), subject, data },
+    get headers() {
+      return message.header;
+    },
+  };
+  return toRecord(parts, link.seal);
 }
 
 /**

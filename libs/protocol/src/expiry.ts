@@ -7,8 +7,11 @@ export const NEVER_MS = Number.POSITIVE_INFINITY;
 
 const NAME = Buffer.from('"expires"');
 
-/** Its end: a search for it is five times as fast, because `x` is rare and the text is short. */
-const END_OF_NAME = NAME.subarray(2);
+/**
+ * Its end: a search for it takes half of the time, because quotes are frequent. It does not begin with the `x` of the name:
+ * texts that are filled up with `x` would take six times as long.
+ */
+const END_OF_NAME = NAME.subarray(4);
 
 /**
  * When an event of the log expires (PROTOCOL.md section 3.1), from its JSON. Most events never do: for these it takes

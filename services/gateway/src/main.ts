@@ -8,6 +8,7 @@ import {
   followArchives,
   followBulletins,
   GATEWAY_ANSWER_MS,
+  type Scheduler,
   serveGateways,
 } from '@tidemark/nats';
 import {
@@ -69,7 +70,11 @@ runService({
     const directory = new ArchiveDirectory({
       absenceMs: configuration.archiveAbsenceSeconds * 1000,
     });
-    const stream = new StreamReader(tiers);
+    const scheduler: Scheduler = {
+      nowMs: () => systemClock.nowMs(),
+      schedule: (backlog) => core.tasks.schedule(backlog),
+    };
+    const stream = new StreamReader({ ...tiers, scheduler });
     const archives = new ArchiveClient({ ...tiers, directory });
     const core = createCore({
       stream,

@@ -97,7 +97,11 @@ class BatchItems implements Items {
   }
 
   #nextText(): EncodedEvent | undefined {
-    this.#texts ??= splitItems(readText(this.#contentType, this.#body), this.#context);
+    if (!this.#texts) {
+      // What is wrong with the array as a whole is told once, and not for each item that it might have.
+      this.#ended = true;
+      this.#texts = splitItems(readText(this.#contentType, this.#body), this.#context);
+    }
     const text = this.#texts[this.#index];
     if (text === undefined) return undefined;
     const path = `[${this.#index}]`;

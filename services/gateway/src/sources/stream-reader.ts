@@ -6,6 +6,7 @@ import {
   readNextRecord,
   readStateReaching,
   readStreamState,
+  type Scheduler,
   type StreamState,
 } from '@tidemark/nats';
 import { isLiteral, type LogBounds, toSubject } from '@tidemark/protocol';
@@ -22,6 +23,8 @@ const ALL = new PatternSet(['>']);
 export interface TierOptions {
   readonly link: NatsLink;
   readonly timeoutMs: number;
+  /** Processes what is read in slices, so that a long read leaves time for others; on arrival where absent. */
+  readonly scheduler?: Scheduler;
 }
 
 interface ScanOptions {
@@ -46,8 +49,10 @@ interface ConsumeOptions<T> extends ScanOptions {
 export class StreamReader implements StreamTier {
   readonly #link: NatsLink;
   readonly #timeoutMs: number;
+  readonly #scheduler: Scheduler | undefined;
 
-  constructor({ link, timeoutMs }: TierOptions) {
+  constructor({ link, timeoutMs, scheduler }: TierOptions) {
+    this.#scheduler = scheduler;
     this.#link = link;
     this.#timeoutMs = timeoutMs;
   }
@@ -225,6 +230,7 @@ export class StreamReader implements StreamTier {
         start: { after },
         subjects,
         timeoutMs,
+        ...(this.#scheduler && { scheduler: this.#scheduler, isBrief: true }),
         onRecord: (record, { pending }) => {
           const result = onRecord(record, pending);
           if (result !== undefined) end(() => resolve(result));

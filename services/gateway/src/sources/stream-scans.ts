@@ -8,10 +8,9 @@ const SCANS_MAX = 4;
 const SCANS_PER_USER_MAX = 1;
 
 /**
- * Sequences before the position of the one whose turn it is from which others are taken along, and behind it. A scan of
- * all subjects takes a second for 60,000.
+ * Sequences around the position of the one whose turn it is from which others are taken along. A scan of all subjects
+ * takes a second for 60,000.
  */
-const REACH_BACK = 65_536;
 const REACH = 262_144;
 
 /** Most readers of one scan. */
@@ -55,6 +54,8 @@ export class StreamScans {
   readonly #waiting = new Set<Waiting>();
   /** The scan for several readers. A second one beside it would read the same again. */
   #shared: Scan | undefined;
+  /** Whether the last scan for several readers began before the position of the one whose turn it was. */
+  #begunBefore = false;
 
   constructor(options: StreamScansOptions) {
     this.#options = options;
@@ -153,17 +154,25 @@ export class StreamScans {
     }
   }
 
-  /** Those that one scan can serve together with this one, which is among them. */
+  /**
+   * Those that one scan can serve together with this one, which is among them. Every other scan takes those before it
+   * along: so groups that came one after the other become one, and nobody waits for all who are still to come.
+   */
   #nearTo(leader: Waiting): Waiting[] {
     const { epoch, after } = leader.query;
+    const before = this.#begunBefore ? 0 : REACH;
     const near = [leader];
+    let first = after;
     for (const waiting of this.#waiting) {
       if (near.length === READERS_MAX) break;
       const { query, scan } = waiting;
       if (waiting === leader || scan || query.epoch !== epoch) continue;
       const distance = query.after - after;
-      if (distance >= -REACH_BACK && distance <= REACH) near.push(waiting);
+      if (distance < -before || distance > REACH) continue;
+      near.push(waiting);
+      first = Math.min(first, query.after);
     }
+    this.#begunBefore = first < after;
     return near;
   }
 }

@@ -64,12 +64,15 @@ export function serveWebSockets(http: HttpServer, gateway: Gateway, limits: WebS
       const address = admit(gateway, request, principal);
       socket.off('error', ignore);
       let client: WebSocketClient | undefined;
+      // The answer and `welcome` in one write.
+      socket.cork();
       try {
         webSockets.handleUpgrade(request, socket, head, (webSocket) => {
           const accepted = { socket, webSocket, address, principal, handshake: span };
           client = new WebSocketClient(service, accepted);
         });
       } finally {
+        socket.uncork();
         // `ws` calls back at once, or has refused the handshake.
         if (!client) gateway.admission.release(address, principal);
       }
