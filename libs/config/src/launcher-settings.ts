@@ -34,6 +34,12 @@ export const launcher = {
     default: '',
     meaning: 'The Jaeger v2 that `npm start` and `npm test` run to show traces.',
   },
+  centrifugoBinary: {
+    variable: 'TIDEMARK_CENTRIFUGO_BIN',
+    type: 'text',
+    default: '',
+    meaning: 'The Centrifugo 6 that `npm run bench -- peers` and `npm test -- --all` compare with.',
+  },
   jaegerPort: {
     variable: 'TIDEMARK_JAEGER_PORT',
     type: 'integer',
