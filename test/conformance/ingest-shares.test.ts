@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
@@ -128,11 +129,6 @@ test('bodies of a user who may publish nothing: none is parsed', async () => {
   expect(meanMs).toBeLessThan(SOON_MS);
 });
 
-/** The value that so large a part of all is below. */
-function partOf(values: readonly number[], part: number): number | undefined {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length * part)];
-}
-
 /** A request waits 1 s at most until it is sent, and no longer than 1.5 s with the acknowledgement. */
 const ANSWERED_MS = 2000;
 const FLOOD_CONNECTIONS = 64;
@@ -164,6 +160,8 @@ test('batches of one user, many at once and without a pause: answers in 2 s, and
   const renewed = (body: string) => body.replaceAll('@', crypto.randomUUID());
   // The first requests of a process take ten times as long.
   for (let n = 0; n < 50; n++) await post('flood', renewed(batch), BATCH);
+  const lag = monitorEventLoopDelay({ resolution: 10 });
+  lag.enable();
   const endMs = performance.now() + FLOOD_MS;
   const flood: { status: number; tookMs: number }[] = [];
   const flooding = Array.from({ length: FLOOD_CONNECTIONS }, async () => {
@@ -176,16 +174,14 @@ test('batches of one user, many at once and without a pause: answers in 2 s, and
     others.push(tookMs);
   }
   await Promise.all(flooding);
+  lag.disable();
   await flooded.stop();
   expect(flood.map(({ status }) => status).filter((one) => ![201, 429, 503].includes(one))).toEqual(
     [],
   );
-  // Not the slowest one: the client shares its cores with other tests, and may be what is late.
-  expect(
-    partOf(
-      flood.map(({ tookMs }) => tookMs),
-      0.95,
-    ),
-  ).toBeLessThan(ANSWERED_MS);
-  expect(partOf(others, 0.5)).toBeLessThan(SOON_MS);
+  // The client shares its cores with other tests: what it is late itself is no time of ingest.
+  const slowestMs = Math.max(...flood.map(({ tookMs }) => tookMs));
+  expect(slowestMs).toBeLessThan(ANSWERED_MS + lag.max / 1e6);
+  const sorted = others.toSorted((left, right) => left - right);
+  expect(sorted[Math.floor(sorted.length / 2)]).toBeLessThan(SOON_MS);
 });

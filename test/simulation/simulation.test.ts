@@ -4,7 +4,7 @@ import { simulate } from './simulation.ts';
 /** `npm run test:sim -- --seeds 1..2000` runs more; `--seed` repeats a failing seed. */
 const SEEDS_PER_TEST = 50;
 const FIRST_SEEDS = [1, 51, 101, 151, 201, 251];
-const STEPS = 900;
+const STEPS = 1200;
 
 async function traceOf(seed: number): Promise<string[]> {
   const lines: string[] = [];
@@ -28,7 +28,7 @@ describe('simulation', () => {
         if (outcome.received > 0) delivering++;
       }
       // Worlds in which nothing arrives would keep every promise too.
-      expect(delivering).toBeGreaterThanOrEqual(SEEDS_PER_TEST - 4);
+      expect(delivering).toBeGreaterThanOrEqual(SEEDS_PER_TEST - 2);
       expect(received).toBeGreaterThan(SEEDS_PER_TEST * 100);
       expect(appended).toBeGreaterThan(SEEDS_PER_TEST / 2);
     },
