@@ -1,6 +1,7 @@
 import type { Principal } from './permissions.ts';
 
-const ENTRIES_MAX = 1000;
+/** Characters of all tokens, so that thousands of clients that come back at once are known: some 25,000 tokens in 20 MB. */
+const CHARACTERS_MAX = 8 * 1024 * 1024;
 const CACHED_LENGTH_MAX = 4096;
 
 /** A key that the issuer withdraws stops working at most this much later. */
@@ -18,6 +19,7 @@ interface CachedPrincipal {
  */
 export class PrincipalCache {
   readonly #entries = new Map<string, CachedPrincipal>();
+  #characters = 0;
   /** The one that was used last. It need not move. */
   #newest: CachedPrincipal | undefined;
 
@@ -25,7 +27,7 @@ export class PrincipalCache {
     const entry = this.#entries.get(token);
     if (!entry) return undefined;
     if (entry.untilMs <= nowMs) {
-      this.#entries.delete(token);
+      this.#remove(token);
       return undefined;
     }
     if (entry !== this.#newest) {
@@ -39,12 +41,17 @@ export class PrincipalCache {
   add(token: string, principal: Principal, nowMs: number): void {
     if (token.length > CACHED_LENGTH_MAX) return;
     const untilMs = Math.min(principal.expiresAtMs, nowMs + AGE_MS_MAX);
+    this.#remove(token);
     this.#newest = { principal, untilMs };
     this.#entries.set(token, this.#newest);
-    if (this.#entries.size <= ENTRIES_MAX) return;
+    this.#characters += token.length;
     for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      return;
+      if (this.#characters <= CHARACTERS_MAX) return;
+      this.#remove(oldest);
     }
+  }
+
+  #remove(token: string): void {
+    if (this.#entries.delete(token)) this.#characters -= token.length;
   }
 }

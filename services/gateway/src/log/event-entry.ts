@@ -1,4 +1,5 @@
-import { eventExpiryMs, eventType, type LogEvent, type Position } from '@tidemark/protocol';
+import { eventType, type LogEvent, type Position } from '@tidemark/protocol';
+import { expiryOf } from './expiring.ts';
 
 /** Encodes an event for one transport. */
 export interface EventEncoder {
@@ -94,7 +95,7 @@ export class EventEntry implements LogEvent, Position {
 
   /** When it expires, in ms since 1970, which is read from the JSON once, when the first catch-up asks. */
   get expiresMs(): number {
-    this.#expiresMs ??= eventExpiryMs(this.json);
+    this.#expiresMs ??= expiryOf(this.json);
     return this.#expiresMs;
   }
 

@@ -1,3 +1,5 @@
+import { noteBlock } from './expiring.ts';
+
 /** Bytes of one block. */
 const BLOCK_BYTES = 64 * 1024;
 
@@ -27,6 +29,7 @@ export class Slab {
     if (this.#at + length > this.#block.length) {
       this.#block = new Uint8Array(BLOCK_BYTES);
       this.#at = 0;
+      noteBlock(this.#block);
     }
     this.#block.set(bytes, this.#at);
     this.#at += length;
