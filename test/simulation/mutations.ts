@@ -151,6 +151,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'connections/connection.ts',
     text: 'after > head || last !== undefined',
     replacement: 'after > head',
+    test: 'connections/connection.test.ts',
   },
   {
     mistake: 'last events that a full socket did not take count as written',
@@ -473,6 +474,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'fan-out/batch.ts',
     text: 'if (this.#bytes > 0 && this.#bytes + frame.length > BATCH_BYTES_MAX) this.#cut();',
     replacement: '',
+    test: 'fan-out/batch.test.ts',
   },
   {
     mistake: 'a turn runs all that waits',

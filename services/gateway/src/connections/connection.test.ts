@@ -2,6 +2,7 @@ import type { LogBounds } from '@tidemark/protocol';
 import { expect, test } from 'vitest';
 import { createCore } from '../core.ts';
 import type { Sink } from '../fan-out/sink.ts';
+import { EventEntry } from '../log/event-entry.ts';
 import type { Clock } from '../scheduling/clock.ts';
 import type { ArchiveTier } from '../sources/cold-reads.ts';
 import { sseEncoder } from '../transports/sse/encoder.ts';
@@ -237,4 +238,55 @@ test('a subscription joins while the group has yet to deliver an event: the even
   await subscribe('b', 1);
   runTurns();
   expect(written.split('{"topic":"a"}')).toHaveLength(2);
+});
+
+test('last events while another subscription is live on their topic: it waits for them, and a newer event comes once', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
+  const turns: (() => void)[] = [];
+  let give = (): void => {};
+  const eventAt = (sequence: number) => {
+    const json = Buffer.from(JSON.stringify({ topic: 'a', id: `event ${sequence}` }));
+    return { sequence, topic: 'a', timeMs: 0, json };
+  };
+  const context = coreWith(
+    bounds,
+    { ...clock, soon: (turn) => void turns.push(turn) },
+    {
+      findLast: async () => ({ through: 50, sequences: [7], missing: [] }),
+      readEvents: () => {
+        return new Promise((resolve) => {
+          const entries = [new EventEntry('log', eventAt(7))];
+          give = () => resolve({ entries, through: 7 });
+        });
+      },
+    },
+  );
+  context.log.begin(bounds);
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 50; round++) {
+      while (turns.length > 0) turns.shift()?.();
+      await Promise.resolve();
+    }
+  };
+  let written = '';
+  const write = (bytes: Uint8Array) => {
+    written += Buffer.from(bytes).toString();
+    return true;
+  };
+  const recording = { ...sink, write };
+  const options = { context, user: 'u', sink: recording, encoder: sseEncoder, observer };
+  const connection = new Connection(options);
+  const all = { patterns: ['a'], deliver: 'all' } as const;
+  const start = { kind: 'cursor', position: { epoch: 'log', sequence: 50 } } as const;
+  await connection.subscribe('live', { ...all, start });
+  const subscribed = connection.subscribe('last', { ...all, start: { kind: 'last' } });
+  await settle();
+  await subscribed;
+  context.log.appendEvent(eventAt(51));
+  await settle();
+  const events = () => [...written.matchAll(/event (\d+)/g)].map(([, sequence]) => sequence);
+  expect(events()).toEqual([]);
+  give();
+  await settle();
+  expect(events()).toEqual(['7', '51']);
 });
