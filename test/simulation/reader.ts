@@ -6,44 +6,15 @@ import {
   matches,
   type Position,
   parseCursor,
-  type Start,
   toPresent,
 } from '@tidemark/protocol';
 import { AwaitedLast } from './awaited-last.ts';
 import { checkErased, checkNotErased } from './erasure-checks.ts';
-import type { History } from './history.ts';
-import { isSameView, type LogVersion, type StoredRecord } from './versions.ts';
+import { type Asked, checkGone, checkStart, type Truth } from './reader-checks.ts';
+import type { LogVersion, StoredRecord } from './versions.ts';
 import { ensure } from './violation.ts';
 
 const EVERYWHERE = { after: 0, to: Number.POSITIVE_INFINITY };
-
-/** The part of the world that readers can see. */
-export interface Truth {
-  readonly history: History;
-  readonly clock: { readonly nowMs: number };
-  /** Until when messages were lost, or servers were away or told what is over. */
-  readonly troubledUntilMs: number;
-  /** Whether neither the stream nor the archive has the event any more. */
-  gone(record: StoredRecord): boolean;
-}
-
-/** How long a gateway waits for the stream's end, before it takes its own head for it. */
-const END_WAIT_MS = 1000;
-
-/** What a subscription asked for, and the state of the log at that moment. */
-interface Asked {
-  readonly start: Start;
-  readonly nowMs: number;
-  /** The stream's last sequence then: the highest that `latest` may mean. */
-  readonly lastSequence: number;
-  /** The head of the gateway's log then. */
-  readonly head: number;
-  readonly first: number;
-  /** The log as the gateway knew it then. */
-  readonly version: LogVersion;
-  /** The log as it was then. */
-  readonly stored: LogVersion;
-}
 
 export interface ReaderOptions {
   readonly patterns: readonly string[];
@@ -163,7 +134,7 @@ export class Reader {
       }
       return;
     }
-    this.#checkStart(asked, to, version);
+    checkStart(this, this.#truth, { asked, to, version });
     this.cursor = to;
     if (start.kind === 'last') {
       this.#last = new AwaitedLast(this, { through: to.sequence, version, askedMs: asked.nowMs });
@@ -191,7 +162,7 @@ export class Reader {
   }
 
   #passLastGap(from: Position, to: Position, version: LogVersion): void {
-    this.#checkGone(version, from.sequence, to.sequence);
+    checkGone(this, this.#truth, { version, after: from.sequence, through: to.sequence });
     this.#last?.passGap({ from: from.sequence + 1, to: to.sequence });
   }
 
@@ -349,50 +320,6 @@ export class Reader {
     }
   }
 
-  #checkStart(asked: Asked, to: Position, version: LogVersion): void {
-    const { history } = this.#truth;
-    const { start, head, first, lastSequence, stored } = asked;
-    const { sequence } = to;
-    if (start.kind === 'latest') {
-      const last = Math.max(head, lastSequence, history.highestIn(to.epoch));
-      // A log that changed meanwhile may end earlier.
-      const isSame = isSameView(asked.version, version);
-      ensure((sequence >= head || !isSame) && sequence <= last, 'start', () => {
-        return `${this.id} wanted latest, which was ${head}, and got ${sequence}`;
-      });
-    }
-    const early = (record: StoredRecord): boolean => {
-      return start.kind === 'time' ? record.timeMs >= start.timeMs : start.kind === 'earliest';
-    };
-    for (const record of history.range(version, 0, sequence)) {
-      const isLeft = !record.erasedBy && !this.#truth.gone(record);
-      const missed = early(record) && this.matches(record) && isLeft;
-      ensure(!missed, 'start', () => `${this.id} got ${sequence}, after event ${record.sequence}`);
-    }
-    if (start.kind !== 'time') return;
-    // What the stream answered about another view cannot be compared.
-    const isSame = isSameView(stored, version) && isSameView(stored, history.version);
-    const last =
-      isSame && this.#wasAnswered(asked)
-        ? lastSequence
-        : isSameView(asked.version, version)
-          ? head
-          : 0;
-    // What has left the stream meanwhile may have been late in the archive: then it is early.
-    const after = Math.max(sequence, first - 1, history.firstSequence - 1);
-    for (const record of history.range(version, after, last)) {
-      const isLeft = !record.erasedBy && !this.#truth.gone(record);
-      const right = record.timeMs >= start.timeMs || !isLeft;
-      ensure(right, 'start', () => `${this.id} got ${sequence}, too early for ${start.timeMs}`);
-    }
-  }
-
-  /** Whether the stream has told the gateway its true end since then, as far as it was asked. */
-  #wasAnswered({ nowMs }: Asked): boolean {
-    const { troubledUntilMs, clock } = this.#truth;
-    return nowMs > troubledUntilMs && clock.nowMs - nowMs < END_WAIT_MS;
-  }
-
   #passExpired(from: Position, to: Position, version: LogVersion): void {
     ensure(to.sequence > from.sequence && isSameLog(to.epoch, from.epoch), 'gap true', () => {
       return `${this.id} was told an empty gap ${from.sequence} to ${to.sequence}`;
@@ -402,7 +329,7 @@ export class Reader {
     const ahead = this.cursor !== undefined && this.cursor.sequence >= to.sequence;
     ensure(!ahead, 'gap true', () => `${this.id} was told a gap that it had passed`);
     checkNotErased(this, this.#truth.history, { version, after, through: to.sequence });
-    this.#checkGone(version, after, to.sequence);
+    checkGone(this, this.#truth, { version, after: after, through: to.sequence });
   }
 
   #passEpoch(from: Position, to: Position, version: LogVersion): void {
@@ -418,7 +345,7 @@ export class Reader {
     ensure(logOf(from.epoch) === logOf(this.cursor?.epoch ?? ''), 'gap true', () => {
       return `${this.id} was told a gap from ${from.epoch}, and is at ${this.cursor?.epoch}`;
     });
-    this.#checkGone(version, 0, to.sequence);
+    checkGone(this, this.#truth, { version, after: 0, through: to.sequence });
   }
 
   #passFuture(from: Position, to: Position, version: LogVersion): void {
@@ -461,17 +388,6 @@ export class Reader {
   #isThere(sequence: number, version: LogVersion): boolean {
     const [record] = this.#truth.history.range(version, sequence - 1, sequence);
     return record !== undefined && !record.erasedBy && !this.#truth.gone(record);
-  }
-
-  #checkGone(version: LogVersion, after: number, through: number): void {
-    for (const record of this.#truth.history.range(version, after, through)) {
-      const right = !this.matches(record) || record.erasedBy || this.#truth.gone(record);
-      ensure(
-        Boolean(right),
-        'gap true',
-        () => `${this.id} was told a gap over ${record.sequence}: it exists`,
-      );
-    }
   }
 
   /** Checks that every event up to and including a sequence has come. */
