@@ -1,45 +1,22 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { BenchCase, Values } from './cases/bench-case.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
+import { begin, describeCircumstances, formatCircumstances, saveResults } from './program.ts';
 import { type CaseResult, evaluate, refuse } from './report/case-result.ts';
 import { summarizeProfiles } from './report/cpu-profile.ts';
-import { describeMachine, describeVersions } from './report/machine.ts';
 import { formatTable, formatValues } from './report/table.ts';
 import { raiseFileLimit } from './system/file-limit.ts';
 import { Unverified } from './system/measurement.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-// Listeners of `exit` end the children.
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
-
-const options = parseOptions();
-if (options.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
-const machine = describeMachine();
-const versions = describeVersions();
-const date = new Date().toISOString();
-console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}`);
-console.log(formatVersions(versions));
+const options = begin(readOptions, USAGE);
+const circumstances = describeCircumstances();
+console.log(formatCircumstances(circumstances).join('\n'));
 
 const results: CaseResult[] = [];
 for (const benchCase of options.cases) results.push(await measureCase(benchCase, options));
 
 console.log(`\n${formatTable(results)}`);
-if (options.quick) console.log('\nFigures of --quick are for a quick look. They are not results.');
-const file = options.outFile ?? join(ROOT, 'data', 'bench', `${date.replaceAll(':', '-')}.json`);
-mkdirSync(dirname(file), { recursive: true });
-const { quick, runs } = options;
-writeFileSync(
-  file,
-  `${JSON.stringify({ date, machine, versions, quick, runs, results }, null, 2)}\n`,
-);
-console.log(`\nSaved to ${file}`);
+saveResults('', circumstances, options, { results });
 process.exit(results.some(({ refused }) => refused !== undefined) ? 1 : 0);
 
 async function measureCase(benchCase: BenchCase, options: Options): Promise<CaseResult> {
@@ -64,19 +41,4 @@ async function measureCase(benchCase: BenchCase, options: Options): Promise<Case
     console.error(`  no figure: ${reason}`);
     return refuse(benchCase, reason);
   }
-}
-
-function parseOptions(): Options {
-  try {
-    return readOptions(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    process.exit(2);
-  }
-}
-
-function formatVersions(all: Readonly<Record<string, string>>): string {
-  return Object.entries(all)
-    .map(([name, version]) => `${name} ${version}`)
-    .join(', ');
 }

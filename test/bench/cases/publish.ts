@@ -1,29 +1,21 @@
-import { INGEST_API } from '@tidemark/config';
-import { NATS_PASSWORD } from '../../support/nats-server.ts';
 import { makeToken } from '../../support/services.ts';
-import type { HttpLoadCommands, HttpLoadPlan, HttpLoadReport } from '../publish/http-load.ts';
-import type { RawLoadCommands, RawLoadReport } from '../publish/raw-load.ts';
+import type { PublisherCommands } from '../publisher/publisher.ts';
+import type { RawLoadCommands } from '../publisher/raw-load.ts';
+import type { RequestReport, TimePlan } from '../publisher/request-load.ts';
 import type { Worker } from '../system/commands.ts';
-import { measure, type Spent, Unverified, verify } from '../system/measurement.ts';
+import { measure, type Spent, Unverified } from '../system/measurement.ts';
 import type { ServiceProcess } from '../system/service-process.ts';
-import { Stage } from '../system/stage.ts';
+import { INGEST_ACCOUNT, Stage } from '../system/stage.ts';
 import type { BenchCase } from './bench-case.ts';
 
 const CONNECTIONS = 64;
 const BATCH_EVENTS = 100;
 const EVENT_BYTES = 300;
-const TOPICS = 10;
+/** Of each connection, so that no two share the order of one. */
+const TOPICS_EACH = 10;
 const WARM_UP_SECONDS = 2;
 /** Between the requests of the user beside a flood. */
 const BESIDE_PAUSE_MS = 20;
-const USER = 'tidemark-ingest';
-
-/** As in a deployment: ingest is in an account of its own. */
-const INGEST_ACCOUNT = {
-  TIDEMARK_NATS_USER: USER,
-  TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
-  TIDEMARK_NATS_API_PREFIX: INGEST_API,
-};
 
 /** One user has all of the load. */
 const ONE_USER_IS_ALL = {
@@ -82,8 +74,8 @@ export const publish: BenchCase = {
 class PublishRun {
   readonly #stage: Stage;
   readonly #ingest: ServiceProcess;
-  readonly #http: Worker<HttpLoadCommands>;
-  readonly #other: Worker<HttpLoadCommands>;
+  readonly #publisher: Worker<PublisherCommands>;
+  readonly #other: Worker<PublisherCommands>;
   readonly #raw: Worker<RawLoadCommands>;
   readonly #seconds: number;
   #stored: number;
@@ -91,15 +83,15 @@ class PublishRun {
   private constructor(parts: {
     stage: Stage;
     ingest: ServiceProcess;
-    http: Worker<HttpLoadCommands>;
-    other: Worker<HttpLoadCommands>;
+    publisher: Worker<PublisherCommands>;
+    other: Worker<PublisherCommands>;
     raw: Worker<RawLoadCommands>;
     seconds: number;
     stored: number;
   }) {
     this.#stage = parts.stage;
     this.#ingest = parts.ingest;
-    this.#http = parts.http;
+    this.#publisher = parts.publisher;
     this.#other = parts.other;
     this.#raw = parts.raw;
     this.#seconds = parts.seconds;
@@ -112,35 +104,36 @@ class PublishRun {
     return new PublishRun({
       stage,
       ingest: await stage.startIngest(env, { profiled: true }),
-      http: await stage.startWorker<HttpLoadCommands>(workerFile('http-load')),
-      other: await stage.startWorker<HttpLoadCommands>(workerFile('http-load')),
-      raw: await stage.startWorker<RawLoadCommands>(workerFile('raw-load')),
+      publisher: await stage.startPublisher(),
+      other: await stage.startPublisher(),
+      raw: await stage.startWorker<RawLoadCommands>(
+        new URL('../publisher/raw-load.ts', import.meta.url),
+      ),
       seconds,
       stored: await stage.storedMessages(),
     });
   }
 
   /** Posts requests of so many events. */
-  async post(eventsEach: number): Promise<HttpLoadReport & Used> {
+  async post(eventsEach: number): Promise<Measured> {
     const plan = this.#plan(eventsEach);
-    const warm = await this.#http.call('load', { ...plan, seconds: WARM_UP_SECONDS });
+    const warm = await this.#publisher.call('flood', { ...plan, seconds: WARM_UP_SECONDS });
     const spent = await measure(this.#ingest);
-    const report = await this.#http.call('load', plan);
+    const report = await this.#publisher.call('flood', plan);
     const used = await spent();
-    verify('publishing', [...warm.faults, ...report.faults]);
     await this.#requireStored(warm, report);
     return { ...report, used };
   }
 
   /** The same without ingest. */
-  async publishRaw(): Promise<RawLoadReport & Used> {
+  async publishRaw(): Promise<Stored & Used> {
     const plan = {
       natsUrl: this.#stage.nats.url,
-      user: USER,
-      password: NATS_PASSWORD,
+      user: INGEST_ACCOUNT.TIDEMARK_NATS_USER,
+      password: INGEST_ACCOUNT.TIDEMARK_NATS_PASSWORD,
       pending: CONNECTIONS * BATCH_EVENTS,
       eventBytes: EVENT_BYTES,
-      topics: TOPICS,
+      topics: TOPICS_EACH,
       seconds: this.#seconds,
     };
     const warm = await this.#raw.call('load', { ...plan, seconds: WARM_UP_SECONDS });
@@ -152,32 +145,38 @@ class PublishRun {
   }
 
   /** Batches of one user, and single events of another. */
-  async postBesideFlood(): Promise<{ flood: HttpLoadReport; beside: HttpLoadReport }> {
+  async postBesideFlood(): Promise<{ flood: RequestReport; beside: RequestReport }> {
+    const plan = this.#plan(BATCH_EVENTS);
     const token = await makeToken('publish:>', 'other', 24 * 3600);
-    const single = { ...this.#plan(1), token, connections: 1, pauseMs: BESIDE_PAUSE_MS };
     const [flood, beside] = await Promise.all([
-      this.#http.call('load', this.#plan(BATCH_EVENTS)),
-      this.#other.call('load', single),
+      this.#publisher.call('flood', plan),
+      this.#other.call('flood', {
+        ...plan,
+        target: { ...plan.target, secret: token },
+        topics: { ...plan.topics, prefix: 'beside', audiences: 1 },
+        publishers: 1,
+        batch: 1,
+        pauseMs: BESIDE_PAUSE_MS,
+      }),
     ]);
-    verify('publishing beside a flood', [...flood.faults, ...beside.faults]);
     await this.#requireStored(flood, beside);
     return { flood, beside };
   }
 
-  #plan(eventsEach: number): HttpLoadPlan {
+  #plan(batch: number): TimePlan {
+    const { port } = this.#ingest;
     return {
-      port: this.#ingest.port,
-      token: this.#stage.token,
-      connections: CONNECTIONS,
-      eventsEach,
+      target: { api: 'tidemark', host: '127.0.0.1', port, secret: this.#stage.token },
+      topics: { prefix: 'publish', audiences: CONNECTIONS, topicsEach: TOPICS_EACH },
       eventBytes: EVENT_BYTES,
-      topics: TOPICS,
+      publishers: CONNECTIONS,
+      batch,
       seconds: this.#seconds,
     };
   }
 
-  async #requireStored(...reports: readonly Report[]): Promise<void> {
-    for (const { acknowledged } of reports) this.#stored += acknowledged;
+  async #requireStored(...reports: readonly Stored[]): Promise<void> {
+    for (const { events } of reports) this.#stored += events;
     const stored = await this.#stage.storedMessages();
     if (stored === this.#stored) return;
     throw new Unverified(`the stream has ${stored} of ${this.#stored} messages`);
@@ -188,29 +187,25 @@ interface Used {
   readonly used: Spent;
 }
 
-interface Report {
-  readonly acknowledged: number;
-  readonly elapsedMs: number;
-}
+/** What was acknowledged between two times. */
+type Stored = Pick<RequestReport, 'events' | 'startedUs' | 'endedUs'>;
+type Measured = RequestReport & Used;
 
-function named(name: string, report: HttpLoadReport & Used): Record<string, number> {
+function named(name: string, report: Measured): Record<string, number> {
   return {
     [`${name}PerSecond`]: perSecond(report),
     [`${name}P50Ms`]: report.latency.p50Ms,
     [`${name}P99Ms`]: report.latency.p99Ms,
     [`${name}IngestUs`]: perEventUs(report.used.cpuSeconds, report),
     [`${name}NatsUs`]: perEventUs(report.used.natsSeconds, report),
+    [`${name}ClientUs`]: (1000 * report.cpuMs) / report.events,
   };
 }
 
-function perSecond({ acknowledged, elapsedMs }: Report): number {
-  return (1000 * acknowledged) / elapsedMs;
+function perSecond({ events, startedUs, endedUs }: Stored): number {
+  return (1e6 * events) / (endedUs - startedUs);
 }
 
-function perEventUs(seconds: number, { acknowledged }: Report): number {
-  return (1_000_000 * seconds) / acknowledged;
-}
-
-function workerFile(name: string): URL {
-  return new URL(`../publish/${name}.ts`, import.meta.url);
+function perEventUs(seconds: number, { events }: Stored): number {
+  return (1e6 * seconds) / events;
 }

@@ -1,13 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Values } from '../cases/bench-case.ts';
-import { describeMachine, describeVersions } from '../report/machine.ts';
+import { begin, describeCircumstances, formatCircumstances, saveResults } from '../program.ts';
 import { formatValues } from '../report/table.ts';
 import { raiseFileLimit } from '../system/file-limit.ts';
 import { Arena } from './arena.ts';
 import type { ComparisonCase } from './cases/comparison-case.ts';
-import { type PeerOptions, readPeerOptions, USAGE } from './options.ts';
+import { readPeerOptions, USAGE } from './options.ts';
 import { type Cell, cellOf, missingCell } from './report/comparison.ts';
 import { formatComparison, formatNotes } from './report/comparison-table.ts';
 import { centrifugoProgram, centrifugoVersion } from './systems/centrifugo.ts';
@@ -17,26 +14,10 @@ import type { System } from './systems/system.ts';
  * `npm run bench -- peers`: the same cases on Tidemark, Centrifugo and Socket.IO, one system after the
  * other. Runs go round the systems, so that what changes on the machine meets all of them.
  */
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-// Listeners of `exit` end the children.
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
-
-const options = parseOptions();
-if (options.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
-const machine = describeMachine();
-const versions = { ...describeVersions(), centrifugo: centrifugoVersion() ?? 'not there' };
-const date = new Date().toISOString();
-const about = [
-  `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; ${date}`,
-  Object.entries(versions)
-    .map(([name, version]) => `${name} ${version}`)
-    .join(', '),
-];
+const options = begin(readPeerOptions, USAGE);
+const circumstances = describeCircumstances({ centrifugo: centrifugoVersion() ?? 'not there' });
+const about = formatCircumstances(circumstances);
 console.log(about.join('\n'));
 
 const cells: Cell[] = [];
@@ -46,8 +27,7 @@ const comparison = { systems: options.systems, cases: options.cases, cells };
 console.log(
   `\n${about.join('\n\n')}\n\n${formatComparison(comparison)}\n\n${formatNotes(comparison)}`,
 );
-if (options.quick) console.log('\nFigures of --quick are for a quick look. They are not results.');
-save();
+saveResults('peers-', circumstances, options, { cells });
 process.exit(cells.some(({ runs, missing }) => runs.length === 0 && !missing) ? 1 : 0);
 
 /** @returns a cell for each system */
@@ -93,26 +73,5 @@ async function measureRun(system: System, one: ComparisonCase): Promise<Values> 
     return await one.run(arena, options);
   } finally {
     await arena.close();
-  }
-}
-
-function save(): void {
-  const name = `peers-${date.replaceAll(':', '-')}.json`;
-  const file = options.outFile ?? join(ROOT, 'data', 'bench', name);
-  mkdirSync(dirname(file), { recursive: true });
-  const { quick, runs } = options;
-  writeFileSync(
-    file,
-    `${JSON.stringify({ date, machine, versions, quick, runs, cells }, null, 2)}\n`,
-  );
-  console.log(`\nSaved to ${file}`);
-}
-
-function parseOptions(): PeerOptions {
-  try {
-    return readPeerOptions(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    process.exit(2);
   }
 }

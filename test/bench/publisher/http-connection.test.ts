@@ -14,6 +14,7 @@ import {
 } from '../wire/event-layout.ts';
 import { numberIn, seriesOf } from '../wire/series.ts';
 import { HttpConnection, parseAnswer } from './http-connection.ts';
+import { faultIn } from './http-target.ts';
 import { RequestLoad } from './request-load.ts';
 
 /** What the server was sent: a path and a body. */
@@ -122,3 +123,34 @@ test('request load: only so much is allowed: sends that, and the rest when it is
   load.allow(40);
   expect((await published).events).toBe(40);
 });
+
+test('request load: for some time, with a pause: each publisher sends its next request after the pause', async () => {
+  requests.length = 0;
+  const report = await new RequestLoad().flood({
+    target: { api: 'socket.io', host: '127.0.0.1', port, secret: '' },
+    topics: { prefix: 'beside', audiences: 1, topicsEach: 1 },
+    eventBytes: 200,
+    publishers: 1,
+    batch: 2,
+    seconds: 0.3,
+    pauseMs: 40,
+  });
+  expect(requests.length).toBeGreaterThan(1);
+  expect(requests.length).toBeLessThanOrEqual(300 / 40 + 1);
+  expect(report.events).toBe(2 * requests.length);
+  expect(report.latency.count).toBe(requests.length);
+});
+
+test.each([
+  ['tidemark', 201, '[{"cursor":"a-1"},{"cursor":"a-2"}]', true],
+  ['tidemark', 201, '[{"cursor":"a-1"}]', false],
+  ['tidemark', 503, '[{"cursor":"a-1"},{"cursor":"a-2"}]', false],
+  ['centrifugo', 200, '{"replies":[{"publish":{}},{"publish":{}}]}', true],
+  ['centrifugo', 200, '{"replies":[{"publish":{}},{"error":{"code":100}}]}', false],
+] as const)(
+  'answer of %s, %i %s, to two events: counts as published: %s',
+  (api, status, body, isPublished) => {
+    const fault = faultIn({ api, host: '', port: 0, secret: '' }, { status, body }, 2);
+    expect(fault === undefined).toBe(isPublished);
+  },
+);

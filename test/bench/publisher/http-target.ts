@@ -1,3 +1,5 @@
+import type { HttpAnswer } from './http-connection.ts';
+
 /** The address of a system's API to publish with, as a process that publishes is told it. */
 export interface HttpTarget {
   readonly api: 'tidemark' | 'centrifugo' | 'socket.io';
@@ -40,12 +42,28 @@ export function encodeRequest(target: HttpTarget, events: readonly TopicEvent[])
   }
 }
 
-/** @returns why the answer is not that of a request which published everything */
-export function faultIn(target: HttpTarget, status: number, body: string): string | undefined {
-  const expected = target.api === 'tidemark' ? 201 : 200;
-  if (status !== expected) return `${target.api} answered ${status} ${body.slice(0, 200)}`;
-  // Centrifugo answers 200 to a batch of which a command failed.
-  return body.includes('"error"') ? `${target.api}: ${body.slice(0, 200)}` : undefined;
+/**
+ * @param events of the request
+ * @returns why the answer is not that of a request which published everything
+ */
+export function faultIn(
+  target: HttpTarget,
+  { status, body }: HttpAnswer,
+  events: number,
+): string | undefined {
+  const isTidemark = target.api === 'tidemark';
+  const isPublished = isTidemark
+    ? // Every event has its own cursor in the answer.
+      status === 201 && countOf(body, '"cursor":"') === events
+    : // Centrifugo answers 200 to a batch of which a command failed.
+      status === 200 && !body.includes('"error"');
+  return isPublished ? undefined : `${target.api} answered ${status} ${body.slice(0, 200)}`;
+}
+
+function countOf(text: string, part: string): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + part.length)) count++;
+  return count;
 }
 
 function request(target: HttpTarget, path: string, type: string, body: string): string {

@@ -3,6 +3,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect, headers } from '@nats-io/transport-node';
 import { toSubject } from '@tidemark/protocol';
 import { serveCommands } from '../system/commands.ts';
+import { nowUs } from '../wire/clock.ts';
 import { layOut, stamp } from '../wire/event-layout.ts';
 
 export interface RawLoadPlan {
@@ -17,8 +18,10 @@ export interface RawLoadPlan {
 }
 
 export interface RawLoadReport {
-  readonly acknowledged: number;
-  readonly elapsedMs: number;
+  readonly startedUs: number;
+  readonly endedUs: number;
+  /** All of them were acknowledged. */
+  readonly events: number;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -59,13 +62,13 @@ async function load(plan: RawLoadPlan): Promise<RawLoadReport> {
     const event = stamp(template, { counter, timeUs: 0 });
     return stream.publish(subject, event, { headers: all, timeout: TIMEOUT_MS, retries: 0 });
   };
-  const startMs = performance.now();
-  const endMs = startMs + plan.seconds * 1000;
+  const startedUs = nowUs();
+  const endUs = startedUs + plan.seconds * 1e6;
   const repeat = async () => {
-    while (performance.now() < endMs) await Promise.all(Array.from({ length: TOGETHER }, publish));
+    while (nowUs() < endUs) await Promise.all(Array.from({ length: TOGETHER }, publish));
   };
   await Promise.all(Array.from({ length: pending / TOGETHER }, repeat));
-  const elapsedMs = performance.now() - startMs;
+  const endedUs = nowUs();
   await connection.close();
-  return { acknowledged: counter, elapsedMs };
+  return { startedUs, endedUs, events: counter };
 }

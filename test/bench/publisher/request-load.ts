@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LatencyHistogram, type LatencySummary } from '../load/latency-histogram.ts';
 import { nowUs } from '../wire/clock.ts';
 import { layOutText, stampText, type TextTemplate } from '../wire/event-layout.ts';
 import { seriesCounter } from '../wire/series.ts';
 import { type TopicPlan, topicOf } from '../wire/topics.ts';
 import { HttpConnection } from './http-connection.ts';
 import { encodeRequest, faultIn, type HttpTarget, type TopicEvent } from './http-target.ts';
-
-/** How many latencies are kept; there are fewer in every case. */
-const LATENCIES_MAX = 5_000_000;
 
 interface LoadPlan {
   readonly target: HttpTarget;
@@ -29,6 +27,8 @@ export interface AmountPlan extends LoadPlan {
 /** Publishes as fast as the answers come, for so long. */
 export interface TimePlan extends LoadPlan {
   readonly seconds: number;
+  /** Between an answer and the next request of a publisher; 0 if absent. */
+  readonly pauseMs?: number;
 }
 
 /** Sends so many requests in a second, each at its own time, whether earlier ones are answered or not. */
@@ -40,9 +40,10 @@ export interface RatePlan extends LoadPlan {
 export interface RequestReport {
   readonly startedUs: number;
   readonly endedUs: number;
+  /** All of them were acknowledged. */
   readonly events: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  /** From each request to its answer. */
+  readonly latency: LatencySummary;
   /** By how much the latest request of a plan with a rate was late. */
   readonly lateMaxMs: number;
   readonly cpuMs: number;
@@ -54,7 +55,7 @@ export class RequestLoad {
   readonly #templates = new Map<string, TextTemplate>();
   #allowed = 0;
   #waiting: (() => void)[] = [];
-  #latenciesMs: number[] = [];
+  readonly #latency = new LatencyHistogram();
   #lateMaxUs = 0;
   #events = 0;
 
@@ -94,8 +95,16 @@ export class RequestLoad {
   }
 
   flood(plan: TimePlan): Promise<RequestReport> {
-    const endUs = nowUs() + plan.seconds * 1e6;
-    return this.#run(plan, () => () => (nowUs() < endUs ? plan.batch : 0));
+    const { seconds, batch, pauseMs = 0 } = plan;
+    const endUs = nowUs() + seconds * 1e6;
+    return this.#run(plan, () => {
+      let isFirst = true;
+      return async () => {
+        if (pauseMs > 0 && !isFirst) await sleep(pauseMs);
+        isFirst = false;
+        return nowUs() < endUs ? batch : 0;
+      };
+    });
   }
 
   atRate(plan: RatePlan): Promise<RequestReport> {
@@ -124,7 +133,7 @@ export class RequestLoad {
     const connections = await Promise.all(
       Array.from({ length: plan.publishers }, () => HttpConnection.open(host, port)),
     );
-    this.#latenciesMs = [];
+    this.#latency.reset();
     this.#lateMaxUs = 0;
     this.#events = 0;
     const cpuBefore = process.cpuUsage();
@@ -139,7 +148,14 @@ export class RequestLoad {
       for (const connection of connections) connection.close();
     }
     const { user, system } = process.cpuUsage(cpuBefore);
-    return { startedUs, endedUs: nowUs(), ...this.#summary(), cpuMs: (user + system) / 1000 };
+    return {
+      startedUs,
+      endedUs: nowUs(),
+      events: this.#events,
+      latency: this.#latency.summary(),
+      lateMaxMs: this.#lateMaxUs / 1000,
+      cpuMs: (user + system) / 1000,
+    };
   }
 
   async #work(
@@ -160,13 +176,11 @@ export class RequestLoad {
         const round = Math.floor(index / audiences.length);
         events.push(this.#nextEvent(plan, { publisher, audience, round, timeUs: sentUs }));
       }
-      const { status, body } = await connection.send(encodeRequest(plan.target, events));
-      const fault = faultIn(plan.target, status, body);
+      const answer = await connection.send(encodeRequest(plan.target, events));
+      this.#latency.add(nowUs() - sentUs);
+      const fault = faultIn(plan.target, answer, count);
       if (fault) throw new Error(fault);
       this.#events += count;
-      if (this.#latenciesMs.length < LATENCIES_MAX) {
-        this.#latenciesMs.push((nowUs() - sentUs) / 1000);
-      }
     }
   }
 
@@ -187,13 +201,6 @@ export class RequestLoad {
     this.#counters.set(key, number);
     const counter = seriesCounter(series, number);
     return { topic, json: stampText(template, { counter, timeUs: at.timeUs }) };
-  }
-
-  #summary(): Pick<RequestReport, 'events' | 'p50Ms' | 'p99Ms' | 'lateMaxMs'> {
-    const sorted = Float64Array.from(this.#latenciesMs).sort();
-    const at = (part: number) => sorted[Math.floor(part * sorted.length)] ?? Number.NaN;
-    const lateMaxMs = this.#lateMaxUs / 1000;
-    return { events: this.#events, p50Ms: at(0.5), p99Ms: at(0.99), lateMaxMs };
   }
 }
 

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
+import { INGEST_API } from '@tidemark/config';
 import { NatsLink, readStreamState, STREAM_NAME } from '@tidemark/nats';
 import { formatCursor } from '@tidemark/protocol';
 import { createLogger } from '@tidemark/telemetry';
-import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
+import { NATS_PASSWORD, type NatsServer, startNatsServer } from '../../support/nats-server.ts';
 import { makeToken, type ServiceName } from '../../support/services.ts';
 import type { LoadCommands } from '../load/load.ts';
 import type { PublisherCommands } from '../publisher/publisher.ts';
@@ -30,6 +31,13 @@ const ONE_CLIENT_IS_ALL = {
   TIDEMARK_GATEWAY_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_INGEST_PUBLISHES_PER_SECOND_MAX: '1000000',
   TIDEMARK_INGEST_BODY_BYTES_PER_SECOND_MAX: '1000000000000',
+};
+
+/** Ingest in an account of its own, as in a deployment and with `npm start`: that costs NATS more. */
+export const INGEST_ACCOUNT = {
+  TIDEMARK_NATS_USER: 'tidemark-ingest',
+  TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
+  TIDEMARK_NATS_API_PREFIX: INGEST_API,
 };
 
 /** A tail with next to nothing, also where the gateway has filled it at its start: older events are read cold. */

@@ -76,15 +76,15 @@ async function flood(
   const used = arena.measure();
   const report = await publisher.call('flood', { ...plan, seconds: SECONDS / shorter });
   const spent = used();
-  const { events, p50Ms, p99Ms, startedUs, endedUs } = report;
+  const { events, latency, startedUs, endedUs } = report;
   const stored = ((await system.stored?.()) ?? 0) - (storedBefore ?? 0);
   if (storedBefore !== undefined && stored !== events) {
     throw new Unverified(`${events} events were acknowledged, and ${stored} were stored`);
   }
   return {
     perSecond: (events * 1e6) / (endedUs - startedUs),
-    p50Ms,
-    p99Ms,
+    p50Ms: latency.p50Ms,
+    p99Ms: latency.p99Ms,
     cpuUs: (spent.whole * 1e6) / events,
     circumstances: circumstances(spent),
   };

@@ -1,14 +1,5 @@
-import { INGEST_API } from '@tidemark/config';
-import { NATS_PASSWORD } from '../../../support/nats-server.ts';
-import { LIMITS_FOR_ONE_CLIENT, Stage } from '../../system/stage.ts';
+import { INGEST_ACCOUNT, LIMITS_FOR_ONE_CLIENT, Stage } from '../../system/stage.ts';
 import type { RunningSystem, System } from './system.ts';
-
-/** As with `npm start`: ingest is in an account of its own, which costs NATS more. */
-const INGEST_ACCOUNT = {
-  TIDEMARK_NATS_USER: 'tidemark-ingest',
-  TIDEMARK_NATS_PASSWORD: NATS_PASSWORD,
-  TIDEMARK_NATS_API_PREFIX: INGEST_API,
-};
 
 export const tidemarkWebSocket = tidemark('websocket');
 export const tidemarkSse = tidemark('sse');
