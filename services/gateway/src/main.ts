@@ -1,4 +1,4 @@
-import { readGatewayConfiguration, tables } from '@tidemark/config';
+import { type GatewayConfiguration, readGatewayConfiguration, tables } from '@tidemark/config';
 import {
   ArchiveClient,
   ArchiveDirectory,
@@ -15,10 +15,12 @@ import {
   createHttpFront,
   createParts,
   eventsChannel,
+  type HttpFront,
   runService,
+  type ServiceParts,
   VERSION,
 } from '@tidemark/service';
-import { openAccess } from './access/access.ts';
+import { type Access, openAccess } from './access/access.ts';
 import { enforce } from './access/admin/enforcement.ts';
 import { meEndpoint } from './access/me-endpoint.ts';
 import { ConnectionWalks } from './connections/connection-walks.ts';
@@ -65,33 +67,8 @@ runService({
     const connectionsPart = partOf(configuration.connectionsMax, siblings.count);
     const parts = createParts('gateway', configuration, lifetime);
     const { logger, metrics, tracer, link, signal, onStop } = parts;
-    let feed: Feed | undefined;
-    const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
-    const directory = new ArchiveDirectory({
-      absenceMs: configuration.archiveAbsenceSeconds * 1000,
-    });
-    const scheduler: Scheduler = {
-      nowMs: () => systemClock.nowMs(),
-      schedule: (backlog) => core.tasks.schedule(backlog),
-    };
-    const stream = new StreamReader({ ...tiers, scheduler });
-    const archives = new ArchiveClient({ ...tiers, directory });
-    const core = createCore({
-      stream,
-      archive: new ArchiveReader(archives),
-      clock: systemClock,
-      tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
-      coldReadsMax: configuration.coldReadsMax,
-      coldWaitMs: configuration.archiveWaitMs,
-      patterns: configuration,
-      others: siblings,
-      lastTopicsMax: configuration.lastTopicsMax,
-      atLeastWaitMs: configuration.atLeastWaitMs,
-      lastBytes: parts.limits.budget('last_bytes', {
-        max: configuration.lastBytesMax,
-        of: 'bytes for lists of last events',
-      }),
-    });
+    const log = openLog(configuration, parts);
+    const { core, directory } = log;
     const registry = new Registry({
       ...configuration,
       ...core,
@@ -124,41 +101,9 @@ runService({
     );
     metrics.gauge('gateway_archives', 'Archives that can be asked now.', () => directory.available);
 
-    const server = {
-      ...configuration,
-      socketBufferBytes: LOW_WATER_BYTES,
-      socketsMax: connectionsPart + SOCKETS_RESERVE,
-      socketsPerAddressMax:
-        partOf(configuration.connectionsPerAddressMax, siblings.count) + SOCKETS_RESERVE,
-    };
-    const front = createHttpFront(parts, server, {
-      endpoints: [
-        sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
-        headEndpoint(
-          new LogHead({
-            stream,
-            archive: archives,
-            clock: systemClock,
-            searches: access.limits.budget('head_searches', {
-              max: SEARCHES_MAX,
-              of: 'searches for the newest event of topics',
-            }),
-          }),
-          access.admission.guard(access.authenticate),
-        ),
-        access.ticketEndpoint,
-      ],
-      adminEndpoints: access.adminEndpoints,
-      commonEndpoints: [meEndpoint],
-      pages: clientFiles(logger),
-      adminPages: consolePages(configuration, VERSION),
-      channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
-      checks: {
-        feed: () => feed?.reading ?? false,
-        tail: () => core.tailFill.settled,
-        open: () => !registry.closing,
-      },
-    });
+    let feed: Feed | undefined;
+    const isReading = () => feed?.reading ?? false;
+    const front = createFront(gateway, { configuration, parts, log, access, isReading });
     serveWebSockets(front.http, gateway, configuration);
     const figures = publishFigures(parts, { core, registry, reports, board, ready: front.ready });
     onStop(() => registry.drain(configuration.drainMs));
@@ -190,3 +135,84 @@ runService({
     onStop(() => link.close());
   },
 });
+
+/** The log as one gateway sees it, and the tiers that it is read from. */
+function openLog(configuration: GatewayConfiguration, parts: ServiceParts) {
+  const { link, limits, siblings } = parts;
+  const tiers = { link, timeoutMs: configuration.coldReadTimeoutMs };
+  const directory = new ArchiveDirectory({ absenceMs: configuration.archiveAbsenceSeconds * 1000 });
+  const scheduler: Scheduler = {
+    nowMs: () => systemClock.nowMs(),
+    schedule: (backlog) => core.tasks.schedule(backlog),
+  };
+  const stream = new StreamReader({ ...tiers, scheduler });
+  const archives = new ArchiveClient({ ...tiers, directory });
+  const core = createCore({
+    stream,
+    archive: new ArchiveReader(archives),
+    clock: systemClock,
+    tail: { bytesMax: configuration.tailBytesMax, eventsMax: configuration.tailEventsMax },
+    coldReadsMax: configuration.coldReadsMax,
+    coldWaitMs: configuration.archiveWaitMs,
+    patterns: configuration,
+    others: siblings,
+    lastTopicsMax: configuration.lastTopicsMax,
+    atLeastWaitMs: configuration.atLeastWaitMs,
+    lastBytes: limits.budget('last_bytes', {
+      max: configuration.lastBytesMax,
+      of: 'bytes for lists of last events',
+    }),
+  });
+  return { core, stream, archives, directory };
+}
+
+interface FrontParts {
+  readonly configuration: GatewayConfiguration;
+  readonly parts: ServiceParts;
+  readonly log: Pick<ReturnType<typeof openLog>, 'stream' | 'archives'>;
+  readonly access: Access;
+  /** Whether the feed reads the stream. */
+  readonly isReading: () => boolean;
+}
+
+/** What the gateway serves over HTTP, and where it listens. */
+function createFront(
+  gateway: Gateway,
+  { configuration, parts, log, access, isReading }: FrontParts,
+): HttpFront {
+  const { logger, siblings } = parts;
+  const { core, registry } = gateway;
+  const { connectionsMax, connectionsPerAddressMax } = configuration;
+  const server = {
+    ...configuration,
+    socketBufferBytes: LOW_WATER_BYTES,
+    socketsMax: partOf(connectionsMax, siblings.count) + SOCKETS_RESERVE,
+    socketsPerAddressMax: partOf(connectionsPerAddressMax, siblings.count) + SOCKETS_RESERVE,
+  };
+  const head = new LogHead({
+    stream: log.stream,
+    archive: log.archives,
+    clock: systemClock,
+    searches: access.limits.budget('head_searches', {
+      max: SEARCHES_MAX,
+      of: 'searches for the newest event of topics',
+    }),
+  });
+  return createHttpFront(parts, server, {
+    endpoints: [
+      sseEndpoint(gateway, { retryMs: configuration.sseRetryMs }),
+      headEndpoint(head, access.admission.guard(access.authenticate)),
+      access.ticketEndpoint,
+    ],
+    adminEndpoints: access.adminEndpoints,
+    commonEndpoints: [meEndpoint],
+    pages: clientFiles(logger),
+    adminPages: consolePages(configuration, VERSION),
+    channels: [webSocketChannel, sseChannel, eventsChannel({ receives: true, sends: true })],
+    checks: {
+      feed: isReading,
+      tail: () => core.tailFill.settled,
+      open: () => !registry.closing,
+    },
+  });
+}

@@ -31,6 +31,14 @@ const unused = async (): Promise<never> => {
   throw new Error('unused');
 };
 
+/** Runs turns until none is left, also none that an answer lets begin. */
+async function settle(turns: (() => void)[]): Promise<void> {
+  for (let round = 0; round < 50; round++) {
+    while (turns.length > 0) turns.shift()?.();
+    await Promise.resolve();
+  }
+}
+
 function coreWith(bounds: LogBounds, ownClock = clock, archive: Partial<ArchiveTier> = {}) {
   return createCore({
     stream: {
@@ -122,23 +130,17 @@ test('last events that an archive has yet to give: no position to come back with
   });
   context.log.begin(bounds);
   const connection = new Connection({ context, user: 'u', sink, encoder: sseEncoder, observer });
-  const settle = async (): Promise<void> => {
-    for (let round = 0; round < 50; round++) {
-      while (turns.length > 0) turns.shift()?.();
-      await Promise.resolve();
-    }
-  };
   const position = { epoch: 'log', sequence: 50 };
   const start = { kind: 'cursor', position } as const;
   await connection.subscribe('other', { patterns: ['b'], deliver: 'all', start });
   expect(connection.position()).toEqual(position);
   const last = { patterns: ['a'], deliver: 'all', start: { kind: 'last' } } as const;
   const subscribed = connection.subscribe('s', last);
-  await settle();
+  await settle(turns);
   await subscribed;
   expect(connection.position()).toBeUndefined();
   give();
-  await settle();
+  await settle(turns);
   expect(connection.position()).toEqual(position);
 });
 
@@ -262,12 +264,6 @@ test('last events while another subscription is live on their topic: it waits fo
     },
   );
   context.log.begin(bounds);
-  const settle = async (): Promise<void> => {
-    for (let round = 0; round < 50; round++) {
-      while (turns.length > 0) turns.shift()?.();
-      await Promise.resolve();
-    }
-  };
   let written = '';
   const write = (bytes: Uint8Array) => {
     written += Buffer.from(bytes).toString();
@@ -280,13 +276,13 @@ test('last events while another subscription is live on their topic: it waits fo
   const start = { kind: 'cursor', position: { epoch: 'log', sequence: 50 } } as const;
   await connection.subscribe('live', { ...all, start });
   const subscribed = connection.subscribe('last', { ...all, start: { kind: 'last' } });
-  await settle();
+  await settle(turns);
   await subscribed;
   context.log.appendEvent(eventAt(51));
-  await settle();
+  await settle(turns);
   const events = () => [...written.matchAll(/event (\d+)/g)].map(([, sequence]) => sequence);
   expect(events()).toEqual([]);
   give();
-  await settle();
+  await settle(turns);
   expect(events()).toEqual(['7', '51']);
 });
