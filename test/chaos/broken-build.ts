@@ -1,20 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Mutation } from '../simulation/mutation.ts';
+import { type Mutation, makeMistake } from '../simulation/mutation.ts';
 import { MUTATIONS } from '../simulation/mutations.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -49,7 +40,7 @@ export async function runBrokenBuild(words: string, args: readonly string[]): Pr
       cpSync(join(ROOT, name), join(folder, name), { recursive: true, filter });
     }
     linkModules(folder);
-    breakSource(folder, mutation);
+    makeMistake(folder, mutation);
     // A mistake may leave names unused or conditions constant, so types are not checked.
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
     await promisify(execFile)(process.execPath, [compiler, '-b', '--noCheck'], { cwd: folder });
@@ -80,17 +71,6 @@ function linkModules(folder: string): void {
     recursive: true,
     verbatimSymlinks: true,
   });
-}
-
-function breakSource(folder: string, mutation: Mutation): void {
-  const { file, text, replacement, mistake, part = 'services/gateway' } = mutation;
-  const path = join(folder, part, 'src', file);
-  const source = readFileSync(path, 'utf8');
-  if (source.split(text).length !== 2) throw new Error(`${mistake}: the text is not there once.`);
-  writeFileSync(
-    path,
-    source.replace(text, () => replacement),
-  );
 }
 
 async function runCopy(folder: string, args: readonly string[]): Promise<number> {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeToken } from '../support/services.ts';
-import { type Answer, type IngestSetup, sequenceOf, startIngest } from './ingest-setup.ts';
+import { sequenceOf } from '../support/system.ts';
+import { type Answer, type IngestSetup, startIngest } from './ingest-setup.ts';
 
 const BATCH = { 'content-type': 'application/cloudevents-batch+json' };
 const POSTS = 2000;

@@ -11,12 +11,12 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { freeze } from '../support/freeze.ts';
 import { startNatsServer } from '../support/nats-server.ts';
 import { makeToken, startService } from '../support/services.ts';
+import { sequenceOf } from '../support/system.ts';
 import {
   type Answer,
   createStream,
   type IngestOptions,
   postTo,
-  sequenceOf,
   startIngest,
 } from './ingest-setup.ts';
 

@@ -1,58 +1,25 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type HOOKS, type HooksFile, signers, writeHooks } from './hooks.ts';
-import { type IngestSetup, startIngest } from './ingest-setup.ts';
+import { type HookSetup, STORED, startHooks } from './hook-setup.ts';
+import { signers } from './hooks.ts';
 
 /* PROTOCOL.md section 10.2: what webhooks may hold, and how they are asked for. */
 
-let file: HooksFile;
-let setup: IngestSetup;
+let setup: HookSetup;
 beforeAll(async () => {
-  file = writeHooks();
-  setup = await startIngest({ env: file.env });
+  setup = await startHooks();
 });
 afterAll(async () => {
   await setup?.stop();
-  file.remove();
 });
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
-
-async function send(
-  name: keyof typeof HOOKS,
-  body: string,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const answer = await fetch(`${setup.ingest.url}/v1/hooks/${name}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-  });
-  return { status: answer.status, text: await answer.text() };
-}
-
-const STORED: Answer = { status: 200, text: '' };
-
-/** The events that the stream has of a hook. */
-async function storedOf(name: keyof typeof HOOKS) {
-  const all = await setup.stored();
-  return all.map(({ event }) => event).filter(({ publisher }) => publisher === `hook:${name}`);
-}
-
-async function lastOf(name: keyof typeof HOOKS) {
-  return (await storedOf(name)).at(-1);
-}
 
 describe('bodies', () => {
   test.each(['a.b', '*', '>', 'a.>', '../..', 'a b', '{/id}', 'ü'])(
     '%j in a topic: stays one token',
     async (room) => {
       const body = JSON.stringify({ id: `room ${room}`, room });
-      expect(await send('open', body)).toEqual(STORED);
-      expect((await lastOf('open'))?.topic).toMatch(/^open\.[A-Za-z0-9_-]+$/);
-      expect((await lastOf('open'))?.data).toEqual({ id: `room ${room}`, room });
+      expect(await setup.send('open', body)).toEqual(STORED);
+      expect((await setup.lastOf('open'))?.topic).toMatch(/^open\.[A-Za-z0-9_-]+$/);
+      expect((await setup.lastOf('open'))?.data).toEqual({ id: `room ${room}`, room });
     },
   );
 
@@ -65,25 +32,25 @@ describe('bodies', () => {
     ['a topic that is too long', `{"id":1,"room":"${'x'.repeat(200)}"}`, 'topic must be a topic'],
     ['too many levels', `{"id":1,"room":"x","n":${'['.repeat(64)}${']'.repeat(64)}}`, 'deeper'],
   ])('%s: invalid_event, which names it', async (_, body, message) => {
-    const { status, text } = await send('open', body);
+    const { status, text } = await setup.send('open', body);
     expect([status, JSON.parse(text)]).toMatchObject([400, { code: 'invalid_event' }]);
     expect(JSON.parse(text).message).toContain(message);
   });
 
   test('one item of several is wrong: it is named, and none is stored', async () => {
     const body = '{"eventNotifications":[{"realmId":"good"},{"realmId":{}},{"realmId":""}]}';
-    const { status, text } = await send('intuit', body, signers.intuit(body));
+    const { status, text } = await setup.send('intuit', body, signers.intuit(body));
     expect([status, JSON.parse(text)]).toMatchObject([
       400,
       { code: 'invalid_event', faults: [{ path: '[1]/realmId' }, { path: '[2]/realmId' }] },
     ]);
-    expect((await storedOf('intuit')).map(({ topic }) => topic)).not.toContain('intuit.good');
+    expect((await setup.storedOf('intuit')).map(({ topic }) => topic)).not.toContain('intuit.good');
   });
 
   test.each(['{}', '{"eventNotifications":{}}', '7'])(
     '%s, where items should be: invalid_event that names the pointer',
     async (body) => {
-      const { status, text } = await send('intuit', body, signers.intuit(body));
+      const { status, text } = await setup.send('intuit', body, signers.intuit(body));
       expect([status, JSON.parse(text)]).toMatchObject([
         400,
         { code: 'invalid_event', faults: [{ path: '/eventNotifications' }] },
@@ -95,7 +62,7 @@ describe('bodies', () => {
     for (const levels of [65, 8000]) {
       const item = `${'['.repeat(levels)}${']'.repeat(levels)}`;
       const body = `{"eventNotifications":[{"realmId":1,"x":${item}}]}`;
-      const { status, text } = await send('intuit', body, signers.intuit(body));
+      const { status, text } = await setup.send('intuit', body, signers.intuit(body));
       expect([status, JSON.parse(text)]).toMatchObject([400, { code: 'invalid_event' }]);
     }
   });
@@ -106,9 +73,9 @@ describe('bodies', () => {
       return `${start}${'x'.repeat(bytes - start.length - 2)}"}`;
     };
     const KIB = 1024;
-    expect(await send('open', padded(255 * KIB, 'large'))).toEqual(STORED);
+    expect(await setup.send('open', padded(255 * KIB, 'large'))).toEqual(STORED);
     const tooLarge = async (name: 'open' | 'intuit', body: string) => {
-      const { status, text } = await send(name, body, signers.intuit(body));
+      const { status, text } = await setup.send(name, body, signers.intuit(body));
       expect([status, JSON.parse(text)]).toMatchObject([413, { code: 'too_large' }]);
     };
     await tooLarge('open', padded(257 * KIB, 'larger'));
@@ -123,7 +90,7 @@ describe('bodies', () => {
       );
     const items = `[${Array.from({ length: 126 }, (_, at) => item(String(at)))}]`;
     expect(items.length).toBeGreaterThan(1000 * KIB);
-    expect(await send('intuit-events', items, signers.intuit(items))).toEqual(STORED);
+    expect(await setup.send('intuit-events', items, signers.intuit(items))).toEqual(STORED);
   });
 });
 
@@ -147,7 +114,7 @@ describe('requests', () => {
 
   test('a form, as GitHub sends by choice: 415, which says what to do', async () => {
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    const { status, text } = await send('github', 'payload=%7B%7D', headers);
+    const { status, text } = await setup.send('github', 'payload=%7B%7D', headers);
     expect([status, JSON.parse(text).message]).toEqual([
       415,
       'A webhook sends application/json. Forms are not read: choose JSON where the webhook is set up.',
@@ -161,6 +128,6 @@ describe('requests', () => {
     [{ 'content-type': 'application/json; charset=latin1' }, 415],
     [{ 'content-type': 'Application/Vnd.Api+JSON; charset=utf-8' }, 200],
   ] as [Record<string, string>, number][])('headers %j: %i', async (headers, status) => {
-    expect((await send('open', '{"id":"headers","room":"x"}', headers)).status).toBe(status);
+    expect((await setup.send('open', '{"id":"headers","room":"x"}', headers)).status).toBe(status);
   });
 });

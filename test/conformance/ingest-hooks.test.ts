@@ -1,50 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { githubDeliveries } from '../feed/github-events.mjs';
-import { type HOOKS, type HooksFile, SECRETS, sampleOf, signers, writeHooks } from './hooks.ts';
-import { type IngestSetup, startIngest } from './ingest-setup.ts';
+import { type HookSetup, STORED, startHooks } from './hook-setup.ts';
+import { SECRETS, sampleOf, signers } from './hooks.ts';
 
 /* PROTOCOL.md section 10.2: raw webhooks, as their senders document and sign them. */
 
-let file: HooksFile;
-let setup: IngestSetup;
+let setup: HookSetup;
 beforeAll(async () => {
-  file = writeHooks();
-  setup = await startIngest({ env: file.env });
+  setup = await startHooks();
 });
 afterAll(async () => {
   await setup?.stop();
-  file.remove();
 });
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
-
-async function send(
-  name: keyof typeof HOOKS,
-  body: string,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const answer = await fetch(`${setup.ingest.url}/v1/hooks/${name}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-  });
-  return { status: answer.status, text: await answer.text() };
-}
-
-const STORED: Answer = { status: 200, text: '' };
-
-/** The events that the stream has of a hook. */
-async function storedOf(name: keyof typeof HOOKS) {
-  const all = await setup.stored();
-  return all.map(({ event }) => event).filter(({ publisher }) => publisher === `hook:${name}`);
-}
-
-async function lastOf(name: keyof typeof HOOKS) {
-  return (await storedOf(name)).at(-1);
-}
 
 describe('senders', () => {
   test('GitHub, every example payload: is an event; a redelivery of each: stored once', async () => {
@@ -60,9 +27,9 @@ describe('senders', () => {
     expect(deliveries.length).toBeGreaterThan(200);
     for (const { body, headers } of [...deliveries, ...deliveries]) {
       const signed = { ...headers, ...signers.github(body) };
-      expect(await send('github', body, signed)).toEqual(STORED);
+      expect(await setup.send('github', body, signed)).toEqual(STORED);
     }
-    const events = await storedOf('github');
+    const events = await setup.storedOf('github');
     expect(events).toHaveLength(deliveries.length);
     for (const [number, { payload, headers }] of deliveries.entries()) {
       const { id = 'none' } = payload.repository ?? payload.organization ?? {};
@@ -78,11 +45,11 @@ describe('senders', () => {
 
   test('Stripe: a retry with another time and counter: 200, the first one stays', async () => {
     const body = sampleOf('stripe-invoice-paid');
-    expect(await send('stripe', body, signers.stripe(body))).toEqual(STORED);
+    expect(await setup.send('stripe', body, signers.stripe(body))).toEqual(STORED);
     const retry = body.replace('"pending_webhooks": 2', '"pending_webhooks": 1');
     const minuteAgo = Math.floor(Date.now() / 1000) - 60;
-    expect(await send('stripe', retry, signers.stripe(retry, minuteAgo))).toEqual(STORED);
-    expect(await storedOf('stripe')).toEqual([
+    expect(await setup.send('stripe', retry, signers.stripe(retry, minuteAgo))).toEqual(STORED);
+    expect(await setup.storedOf('stripe')).toEqual([
       {
         specversion: '1.0',
         id: 'evt_1NG8Du2eZvKYlo2CUI79vXWy',
@@ -112,9 +79,9 @@ describe('senders', () => {
       'x-shopify-event-id': '98880550-7158-44d4-b7cd-2c97c8a091b5',
       ...signers.shopify(body),
     };
-    expect(await send('shopify', body, headers)).toEqual(STORED);
-    expect(await send('shopify', body, headers)).toEqual(STORED);
-    expect(await storedOf('shopify')).toEqual([
+    expect(await setup.send('shopify', body, headers)).toEqual(STORED);
+    expect(await setup.send('shopify', body, headers)).toEqual(STORED);
+    expect(await setup.storedOf('shopify')).toEqual([
       expect.objectContaining({
         topic: 'shopify.orders_-2f-_create.820982911946154508',
         source: 'https://shop.myshopify.com/',
@@ -125,11 +92,11 @@ describe('senders', () => {
 
   test('Intuit, an array within an object: each item is an event; one that comes again is stored once', async () => {
     const body = sampleOf('intuit-notifications');
-    expect(await send('intuit', body, signers.intuit(body))).toEqual(STORED);
+    expect(await setup.send('intuit', body, signers.intuit(body))).toEqual(STORED);
     const { eventNotifications: items } = JSON.parse(body);
     const again = JSON.stringify({ eventNotifications: [items[1], { ...items[1], realmId: '3' }] });
-    expect(await send('intuit', again, signers.intuit(again))).toEqual(STORED);
-    const events = await storedOf('intuit');
+    expect(await setup.send('intuit', again, signers.intuit(again))).toEqual(STORED);
+    const events = await setup.storedOf('intuit');
     expect(events.map(({ topic, data }) => [topic, data])).toEqual([
       ['intuit.1185883450', items[0]],
       ['intuit.1185883451', items[1]],
@@ -139,9 +106,9 @@ describe('senders', () => {
 
   test('Intuit, a body that is an array: each item is an event; none of none', async () => {
     const body = sampleOf('intuit-cloudevents');
-    expect(await send('intuit-events', body, signers.intuit(body))).toEqual(STORED);
-    expect(await send('intuit-events', ' [ ] ', signers.intuit(' [ ] '))).toEqual(STORED);
-    const events = await storedOf('intuit-events');
+    expect(await setup.send('intuit-events', body, signers.intuit(body))).toEqual(STORED);
+    expect(await setup.send('intuit-events', ' [ ] ', signers.intuit(' [ ] '))).toEqual(STORED);
+    const events = await setup.storedOf('intuit-events');
     expect(events.map(({ id, subject, data }) => ({ id, subject, data }))).toEqual(
       JSON.parse(body).map((item: { id: string; intuitentityid: string }) => {
         return { id: item.id, subject: item.intuitentityid, data: item };
@@ -152,19 +119,19 @@ describe('senders', () => {
   test('Standard Webhooks, GitLab, an unsigned one: are events', async () => {
     const body = '{"type":"user.created","object_kind":"push","id":7,"room":"x"}';
     const standard = signers.standard(body, 'msg_1', 1 + Math.floor(Date.now() / 1000));
-    expect(await send('standard', body, standard)).toEqual(STORED);
-    expect(await lastOf('standard')).toMatchObject({ id: 'msg_1', type: 'user.created' });
+    expect(await setup.send('standard', body, standard)).toEqual(STORED);
+    expect(await setup.lastOf('standard')).toMatchObject({ id: 'msg_1', type: 'user.created' });
     const gitlab = { 'x-gitlab-token': SECRETS.GITLAB_SECRET, 'x-gitlab-event-uuid': '1' };
-    expect(await send('gitlab', body, gitlab)).toEqual(STORED);
-    expect(await lastOf('gitlab')).toMatchObject({ topic: 'gitlab.push' });
-    expect(await send('open', body)).toEqual(STORED);
-    expect(await lastOf('open')).toMatchObject({ id: '7', topic: 'open.x' });
+    expect(await setup.send('gitlab', body, gitlab)).toEqual(STORED);
+    expect(await setup.lastOf('gitlab')).toMatchObject({ topic: 'gitlab.push' });
+    expect(await setup.send('open', body)).toEqual(STORED);
+    expect(await setup.lastOf('open')).toMatchObject({ id: '7', topic: 'open.x' });
   });
 
   test('a trace in the headers: is that of the event', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    expect(await send('open', '{"id":"traced","room":"x"}', { traceparent })).toEqual(STORED);
-    expect(await lastOf('open')).toMatchObject({ id: 'traced', traceparent });
+    expect(await setup.send('open', '{"id":"traced","room":"x"}', { traceparent })).toEqual(STORED);
+    expect(await setup.lastOf('open')).toMatchObject({ id: 'traced', traceparent });
   });
 });
 
@@ -175,7 +142,7 @@ describe('signature', () => {
   test('secrets of a rotation: both are accepted', async () => {
     for (const secret of [SECRETS.GITHUB_SECRET, SECRETS.GITHUB_OLD_SECRET]) {
       const headers = { ...delivery, 'x-github-delivery': secret, ...signers.github(body, secret) };
-      expect(await send('github', body, headers)).toEqual(STORED);
+      expect(await setup.send('github', body, headers)).toEqual(STORED);
     }
   });
 
@@ -191,7 +158,7 @@ describe('signature', () => {
   ] as const)('%s (%s): 401, and nothing is stored', async (_, name, headers) => {
     const before = (await setup.stored()).length;
     const sent = { ...delivery, 'x-github-delivery': 'refused', ...headers };
-    const { status, text } = await send(name, body, sent);
+    const { status, text } = await setup.send(name, body, sent);
     expect([status, JSON.parse(text)]).toEqual([
       401,
       expect.objectContaining({ code: 'unauthenticated', retryable: false }),
@@ -200,7 +167,9 @@ describe('signature', () => {
   });
 
   test('a wrong body with a wrong signature: the signature decides', async () => {
-    expect((await send('github', '{', signers.github('['))).status).toBe(401);
-    expect((await send('github', '{', { ...delivery, ...signers.github('{') })).status).toBe(400);
+    expect((await setup.send('github', '{', signers.github('['))).status).toBe(401);
+    expect((await setup.send('github', '{', { ...delivery, ...signers.github('{') })).status).toBe(
+      400,
+    );
   });
 });

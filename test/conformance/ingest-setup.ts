@@ -113,8 +113,3 @@ export async function readStream(natsUrl: string): Promise<ReceivedMessage[]> {
     await connection.close();
   }
 }
-
-/** The sequence in a cursor. */
-export function sequenceOf(cursor: string): number {
-  return Number(/-(\d+)$/.exec(cursor)?.[1]);
-}

@@ -6,12 +6,13 @@ import { STREAM_NAME } from '@tidemark/nats';
 import { afterEach, expect, test } from 'vitest';
 import { cached, NEWEST } from '../../infra/launcher/nats-server.mjs';
 import { OLDEST_NATS_SERVER } from '../../libs/config/src/defaults.mjs';
-import { type Listener, TRANSPORTS } from '../support/clients.ts';
+import { outline, TRANSPORTS } from '../support/clients.ts';
 import { erase } from '../support/erasures.ts';
 import type { NatsServerOptions } from '../support/nats-server.ts';
 import { type CommandResult, runOperator } from '../support/operator.ts';
 import { makeToken } from '../support/services.ts';
 import {
+  epochOf,
   ids,
   metric,
   numbered,
@@ -340,16 +341,4 @@ async function revoke({ gateway }: System, sub: string): Promise<void> {
 async function statusOf({ replay }: System, sub: string): Promise<number> {
   const headers = { authorization: `Bearer ${await makeToken('history:>', sub)}` };
   return (await fetch(`${replay.url}/v1/events`, { headers })).status;
-}
-
-/** What it was told, without what a lost connection and the end of a catch-up add. */
-function outline({ received }: Listener): unknown[] {
-  return received.flatMap((one): unknown[] => {
-    if (one.type === 'event') return [one.event.id];
-    return one.type === 'gap' ? [one] : [];
-  });
-}
-
-function epochOf(cursor = ''): string | undefined {
-  return cursor.split('-')[0];
 }

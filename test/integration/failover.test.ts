@@ -2,13 +2,21 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { type Listener, listen, TRANSPORTS } from '../support/clients.ts';
+import { listen, outline, TRANSPORTS } from '../support/clients.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { startNatsServer } from '../support/nats-server.ts';
 import { runOperator } from '../support/operator.ts';
 import { Publisher } from '../support/publisher.ts';
 import { makeToken, type ServiceName, startService } from '../support/services.ts';
-import { ids, metric, numbered, sequenceOf, series, streamState } from '../support/system.ts';
+import {
+  epochOf,
+  ids,
+  metric,
+  numbered,
+  sequenceOf,
+  series,
+  streamState,
+} from '../support/system.ts';
 import { until } from '../support/until.ts';
 
 /* The machine of the stream is gone for good, and a mirror on another one takes over. */
@@ -114,16 +122,4 @@ async function start(name: ServiceName, natsUrl: string, env: Record<string, str
   });
   cleanups.push(() => service.stop());
   return service;
-}
-
-/** What it was told, without what a lost connection and the end of a catch-up add. */
-function outline({ received }: Listener): unknown[] {
-  return received.flatMap((one): unknown[] => {
-    if (one.type === 'event') return [one.event.id];
-    return one.type === 'gap' ? [one] : [];
-  });
-}
-
-function epochOf(cursor = ''): string | undefined {
-  return cursor.split('-')[0];
 }

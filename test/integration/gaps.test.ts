@@ -8,11 +8,13 @@ import { afterEach, expect, test } from 'vitest';
 import { type Received, TRANSPORTS, untilEvents } from '../support/clients.ts';
 import { freeze } from '../support/freeze.ts';
 import {
+  epochOf,
   ids,
   metric,
   numbered,
   type System,
   type SystemOptions,
+  sequenceOf,
   series,
   startSystem,
   streamState,
@@ -48,14 +50,6 @@ async function temporaryFolder(): Promise<string> {
 interface HistoryAnswer {
   readonly items: readonly { readonly event: { readonly id: string } }[];
   readonly gaps: readonly unknown[];
-}
-
-function epochOf(cursor = ''): string {
-  return cursor.slice(0, cursor.lastIndexOf('-'));
-}
-
-function sequenceOf(cursor = ''): number {
-  return Number(cursor.slice(cursor.lastIndexOf('-') + 1));
 }
 
 /** `live` comes once, but where it stands among the rest is a matter of moments. */

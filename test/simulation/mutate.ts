@@ -4,7 +4,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -12,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import type { Mutation } from './mutation.ts';
+import { type Mutation, makeMistake, partOf } from './mutation.ts';
 import { MUTATIONS } from './mutations.ts';
 
 /*
@@ -56,8 +55,8 @@ const unharmed = await findFailure(original);
 if (unharmed.found || unharmed.isBroken) {
   throw new Error(`Without a mistake there is a failure: ${unharmed.how}`);
 }
-const chosen = MUTATIONS.filter(({ mistake, part = 'services/gateway', file }) => {
-  return `${mistake} ${part}/src/${file}`.includes(values.only);
+const chosen = MUTATIONS.filter((mutation) => {
+  return `${mutation.mistake} ${partOf(mutation)}/src/${mutation.file}`.includes(values.only);
 });
 const verdicts: Verdict[] = [];
 for (const mutation of chosen) {
@@ -74,18 +73,13 @@ console.log(`\n${found} of ${chosen.length} mistakes were found.`);
 if (found < chosen.length) process.exitCode = 1;
 
 async function judge(mutation: Mutation): Promise<Verdict> {
-  const { file, text, replacement, test, part = 'services/gateway' } = mutation;
+  const part = partOf(mutation);
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-mutation-'));
   try {
     copySources(original, folder);
-    const path = join(folder, part, 'src', file);
-    const source = readFileSync(path, 'utf8');
-    if (source.split(text).length !== 2) return { found: false, how: 'the text is not there once' };
-    writeFileSync(
-      path,
-      source.replace(text, () => replacement),
-    );
+    makeMistake(folder, mutation);
     if (part.startsWith('libs/')) await compile(folder, part);
+    const { test } = mutation;
     const verdict = test ? await runTest(folder, join(part, 'src', test)) : undefined;
     return verdict?.found ? verdict : await findFailure(folder);
   } finally {

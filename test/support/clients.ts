@@ -69,6 +69,14 @@ export function listen(transport: Transport, options: ListenOptions): Listener {
   return transport === 'sse' ? new SseListener(options) : new WebSocketListener(options);
 }
 
+/** Its events by id, and its gaps: what it was told, without what a lost connection and the end of a catch-up add. */
+export function outline({ received }: Pick<Listener, 'received'>): unknown[] {
+  return received.flatMap((one): unknown[] => {
+    if (one.type === 'event') return [one.event.id];
+    return one.type === 'gap' ? [one] : [];
+  });
+}
+
 /** Waits until the listener has as many events. */
 export async function untilEvents(listener: Listener, count: number): Promise<void> {
   await until(

@@ -232,7 +232,11 @@ export async function storeArchived(
 }
 
 /** Tests may look into a cursor, clients may not. */
-export function sequenceOf(cursor: string): number {
+export function epochOf(cursor = ''): string {
+  return cursor.slice(0, cursor.lastIndexOf('-'));
+}
+
+export function sequenceOf(cursor = ''): number {
   return Number(/-(\d+)$/.exec(cursor)?.[1]);
 }
 

@@ -1,3 +1,4 @@
+import { sequenceOf } from '../cursors.ts';
 import type { InboxCounts, InboxItem, InboxPattern, ItemState } from '../inbox/types.ts';
 import { topicMatcher, typeMatcher } from '../patterns.ts';
 import { Refusal } from './answers.ts';
@@ -320,8 +321,4 @@ function matcher({ pattern, types }: InboxPattern): (stored: Stored) => boolean 
 
 function keyOf({ pattern, types }: InboxPattern): string {
   return JSON.stringify([pattern, types]);
-}
-
-function sequenceOf(cursor: string): number {
-  return Number(cursor.slice(cursor.lastIndexOf('-') + 1));
 }
