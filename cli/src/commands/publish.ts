@@ -11,7 +11,7 @@ import { formatCount, formatDuration, formatRate } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
 import { safeText } from '../output/safe-text.ts';
 import type { Outcome } from '../publishing/batch-sender.ts';
-import { SOURCE } from '../publishing/items.ts';
+import { type Defaults, SOURCE } from '../publishing/items.ts';
 import { Journal } from '../publishing/journal.ts';
 import { type Counts, publishRecords } from '../publishing/publish-file.ts';
 import { command, does } from '../session/command.ts';
@@ -161,35 +161,27 @@ async function publishFile(
   topic: string | undefined,
 ): Promise<void> {
   refuseSingleOptions(options);
-  const { output, environment, stdin, signal } = context;
+  const { output, stdin, signal } = context;
   const api = await context.api();
   const isNamed = file !== '-' && options.newIds !== true;
   const input = openInput(file, stdin, signal);
   const format = options.format ?? (file.endsWith('.csv') ? 'csv' : 'ndjson');
   const records =
     format === 'csv' ? readCsv(input.chunks, options.convert === true) : readNdjson(input.chunks);
-  const source = options.source ?? SOURCE;
-  const journal =
-    isNamed && input.size !== undefined
-      ? new Journal(
-          file,
-          `${api.url('ingest')}\0${source}\0${topic ?? ''}\0${options.type ?? ''}`,
-          environment,
-        )
-      : undefined;
+  const defaults = { type: options.type, topic, source: options.source ?? SOURCE };
+  const isResumable = isNamed && input.size !== undefined;
+  const journal = isResumable
+    ? new Journal(file, keyOf(api.url('ingest'), defaults), context.environment)
+    : undefined;
   const from = options.fromStart ? undefined : journal?.read();
-  if (from && from.line > 0) {
-    output.message(
-      `It goes on after line ${formatCount(from.line)}, where an earlier run ended; --from-start begins anew.`,
-    );
-  }
+  if (from && from.line > 0) output.message(goesOn(from.line));
   const progress = new Progress(output, 'Publishing');
   const startMs = performance.now();
   const shown = { errors: 0 };
   const counts = await publishRecords({
     api,
     records,
-    defaults: { type: options.type, topic, source },
+    defaults,
     file: isNamed ? file : undefined,
     journal,
     from,
@@ -210,24 +202,28 @@ async function publishFile(
   })
     .catch((error) => {
       const noted = journal?.read();
-      if (noted && noted.line > 0) {
-        output.message(
-          `Everything up to line ${formatCount(noted.line)} is done; the same command goes on there.`,
-        );
-      }
+      if (noted && noted.line > 0) output.message(goesOnLater(noted.line));
       throw error;
     })
     .finally(() => progress.clear());
   await summarize(context, counts, performance.now() - startMs);
   if (counts.refused > 0) {
-    throw new CliError(
-      `${formatCount(counts.refused)} lines were refused; all others are stored.`,
-      {
-        code: 'lines_refused',
-        exitCode: EXIT.failure,
-      },
-    );
+    const text = `${formatCount(counts.refused)} lines were refused; all others are stored.`;
+    throw new CliError(text, { code: 'lines_refused', exitCode: EXIT.failure });
   }
+}
+
+/** Names what a journal belongs to, beside its file. */
+function keyOf(url: string, { source, topic = '', type = '' }: Defaults): string {
+  return `${url}\0${source}\0${topic}\0${type}`;
+}
+
+function goesOn(line: number): string {
+  return `It goes on after line ${formatCount(line)}, where an earlier run ended; --from-start begins anew.`;
+}
+
+function goesOnLater(line: number): string {
+  return `Everything up to line ${formatCount(line)} is done; the same command goes on there.`;
 }
 
 /** Adds to a file, which an earlier part of the same work may have begun. */

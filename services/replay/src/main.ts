@@ -63,29 +63,16 @@ runService({
 async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<void> {
   const ownTopics = parseOwnTopics(config.inboxTopics);
   const parts = createParts('replay', config, lifetime);
-  const { logger, metrics, tracer, link, limits, revocations, signal, onStop } = parts;
+  const { logger, metrics, link, limits, revocations, signal, onStop } = parts;
   const store = new ArchiveStore(config.databasePath, logger);
   const stallWatch = new StallWatch();
   const tombstones = parseTombstones(config.tombstoneTypes);
   let feed: Feed | undefined;
   let keeper: StreamKeeper | undefined;
   const waits = new Waits({ ...config, ...parts });
-  const projector = new Projector({
+  const projector = createProjector(parts, config, {
     store,
-    logger,
-    metrics,
-    tracer,
-    batchMax: config.projectionBatchMax,
-    stream: {
-      readRecord: (sequence) => readRecord(link, sequence),
-      reachesBeyond: async (sequence) => (await readNextRecord(link, sequence)) !== undefined,
-      writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
-    },
-    onWritten: (events, missing) => {
-      store.archive.checkpoints.noteWritten(events);
-      waits.noteWritten(events, missing);
-    },
-    onAligned: () => waits.noteChanged(),
+    waits,
     restart: (reason) => feed?.restart(reason),
   });
   // Whatever reads the archive for a user waits in one queue.
@@ -109,15 +96,7 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
 
   const served = { store, projector, shared, stallWatch, waits, steps, ownTopics, tombstones };
   const inbox = openInbox(parts, config, served);
-  const eraser = new Eraser({
-    store,
-    logger,
-    stream: {
-      eraseEvent: (sequence) => eraseFromStream(link, sequence),
-      nextOfTopic: (topic, from) => nextOfTopic(link, topic, from),
-      append: (notice) => inbox.options.appender.append(notice),
-    },
-  });
+  const eraser = createEraser(parts, { store, appender: inbox.options.appender });
   const rebuilder = new Rebuilder({
     ...parts,
     store,
@@ -170,6 +149,49 @@ async function start(config: ReplayConfiguration, lifetime: Lifetime): Promise<v
   // Before the link, which waits for NATS.
   onStop(() => store.close());
   onStop(() => link.close());
+}
+
+interface ProjectorParts {
+  readonly store: ArchiveStore;
+  readonly waits: Waits;
+  /** Has the feed begin anew. */
+  readonly restart: (reason: string) => void;
+}
+
+function createProjector(
+  { logger, metrics, tracer, link }: ServiceParts,
+  config: ReplayConfiguration,
+  { store, waits, restart }: ProjectorParts,
+): Projector {
+  return new Projector({
+    ...{ store, logger, metrics, tracer, restart },
+    batchMax: config.projectionBatchMax,
+    stream: {
+      readRecord: (sequence) => readRecord(link, sequence),
+      reachesBeyond: async (sequence) => (await readNextRecord(link, sequence)) !== undefined,
+      writeLineage: (lineage, judged) => writeLineage(link, lineage, judged),
+    },
+    onWritten: (events, missing) => {
+      store.archive.checkpoints.noteWritten(events);
+      waits.noteWritten(events, missing);
+    },
+    onAligned: () => waits.noteChanged(),
+  });
+}
+
+function createEraser(
+  { logger, link }: ServiceParts,
+  { store, appender }: { readonly store: ArchiveStore } & Pick<InboxOptions, 'appender'>,
+): Eraser {
+  return new Eraser({
+    store,
+    logger,
+    stream: {
+      eraseEvent: (sequence) => eraseFromStream(link, sequence),
+      nextOfTopic: (topic, from) => nextOfTopic(link, topic, from),
+      append: (notice) => appender.append(notice),
+    },
+  });
 }
 
 interface Served {
