@@ -46,6 +46,9 @@ export const SHORT_TAIL = { TIDEMARK_GATEWAY_TAIL_EVENTS_MAX: '1000' };
 /** The names of the limits that are raised. */
 export const LIMITS_FOR_ONE_CLIENT: readonly string[] = Object.keys(ONE_CLIENT_IS_ALL);
 
+/** One for all runs, because each listens for the end of the process. */
+const logger = createLogger('bench', 'error');
+
 const HEAD_TIMEOUT_MS = 60_000;
 const HEAD_POLL_MS = 50;
 const PROJECTION_TIMEOUT_MS = 180_000;
@@ -101,7 +104,6 @@ export class Stage {
     const removeFolder = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     process.once('exit', removeFolder);
     await createStream(nats.url, folder);
-    const logger = createLogger('bench', 'error');
     const link = await new NatsLink({ servers: nats.url, name: 'bench', logger }).connect();
     const state = await readStreamState(link);
     if (!state) throw new Error('Replay is ready and there is no stream.');
