@@ -150,6 +150,27 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'sources/stream-scans.test.ts',
   },
   {
+    mistake: 'a scan waits for readers for as long as they come',
+    file: 'sources/stream-scans.ts',
+    text: 'isOver || 2 *',
+    replacement: '2 *',
+    test: 'sources/stream-scans.test.ts',
+  },
+  {
+    mistake: 'a scan does not wait for readers that are about to come',
+    file: 'sources/stream-scans.ts',
+    text: 'isOver || 2 * come * scanMs',
+    replacement: 'isOver || 0',
+    test: 'sources/stream-scans.test.ts',
+  },
+  {
+    mistake: 'a long scan goes on while others wait for its end',
+    file: 'sources/range-scan.ts',
+    text: 'if (isAwaited()) return true;',
+    replacement: '',
+    test: 'sources/range-scan.test.ts',
+  },
+  {
     mistake: 'takes readers along that are far away',
     file: 'sources/stream-scans.ts',
     text: 'if (distance < -before || distance > REACH) continue;',

@@ -8,6 +8,7 @@ import { ArchiveReader } from '../../services/gateway/src/sources/archive-reader
 import type {
   ArchiveTier,
   ColdQuery,
+  ScanLimits,
   StreamTier,
   TimeSearch,
 } from '../../services/gateway/src/sources/cold-reads.ts';
@@ -68,11 +69,15 @@ export class SimulatedStream implements StreamTier {
   }
 
   /** With the real scan; what it reads is as in `#readCopy`. */
-  async readSlices(queries: readonly ColdQuery[]): Promise<(Slice | undefined)[]> {
+  async readSlices(
+    queries: readonly ColdQuery[],
+    { isAwaited }: ScanLimits,
+  ): Promise<(Slice | undefined)[]> {
     const { history, random, profile, clock } = this.#world;
     const scan = new RangeScan<StoredRecord>(queries, {
       decode: (record) => (record.valid ? record : undefined),
       nowMs: () => clock.nowMs,
+      isAwaited,
     });
     const { after, through } = scan;
     await this.#access.hop(`read for ${queries.length} after ${after}`);

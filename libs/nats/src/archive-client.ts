@@ -260,7 +260,14 @@ function isRefusal(error: unknown): boolean {
   return error instanceof TidemarkError && error.code === 'limit_exceeded' && !error.retryable;
 }
 
+/** One for all: without replay each of thousands of reads asks in vain, and the stack of an error takes 30 µs. */
+const UNAVAILABLE = unavailableSince(undefined);
+
 function unavailable(cause?: unknown): TidemarkError {
+  return cause === undefined ? UNAVAILABLE : unavailableSince(cause);
+}
+
+function unavailableSince(cause: unknown): TidemarkError {
   return new TidemarkError('unavailable', 'No archive can answer.', {
     cause,
     retryAfterSeconds: 1,

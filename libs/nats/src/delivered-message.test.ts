@@ -2,10 +2,10 @@ import type { Msg } from '@nats-io/transport-node';
 import { headers as natsHeaders } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseDeliveryBytes } from './delivered-message.ts';
+import { parseDeliveryBytes, recordOf } from './delivered-message.ts';
 import { PlainHeaders } from './plain-headers.ts';
-import { parseDelivery, readHeaders } from './records.ts';
-import { SEAL_HEADER } from './seal.ts';
+import { parseDelivery, readHeaders, toRecord } from './records.ts';
+import { newSealMetadata, SEAL_HEADER, StreamSeal } from './seal.ts';
 import { Subjects } from './subjects.ts';
 
 type Headers = ReadonlyMap<string, string>;
@@ -201,5 +201,44 @@ describe('subjects', () => {
         expect(subjects.find(Buffer.from(text), () => text).topic).toBe(`t.${n}`);
       }
     }
+  });
+});
+
+describe('records of delivered messages', () => {
+  const seal = new StreamSeal();
+  seal.learn(newSealMetadata(1000));
+  const stored = fc.record({
+    payload: fc.string(),
+    timeMs: fc.constantFrom(1, 1000, 2000),
+    sealed: fc.constantFrom('right', 'of another payload', 'none'),
+  });
+
+  test('any message: what is read when it is asked for is what is read at once', () => {
+    fc.assert(
+      fc.property(stored, ({ payload, timeMs, sealed }) => {
+        const subject = 'tidemark.events.a.b';
+        const data = Buffer.from(payload);
+        const headers = natsHeaders();
+        const other = Buffer.from(`${payload} `);
+        if (sealed === 'right') headers.set(SEAL_HEADER, seal.sign({ subject, payload: data }));
+        if (sealed === 'of another payload') {
+          headers.set(SEAL_HEADER, seal.sign({ subject, payload: other }));
+        }
+        const record = recordOf(
+          { subject, data, headers } as unknown as Msg,
+          { text: subject, topic: 'a.b' },
+          { streamSequence: 7, consumerSequence: 1, timeMs, pending: 0 },
+          seal,
+        );
+        const expected = toRecord({ sequence: 7, timeMs, subject, data, headers }, seal);
+        const { sequence, topic, payload: bytes, trust } = record;
+        expect({ sequence, timeMs: record.timeMs, subject: record.subject, topic, trust }).toEqual({
+          ...{ sequence: 7, timeMs, subject, topic: 'a.b', trust: expected.trust },
+        });
+        expect(bytes).toBe(data);
+        expect([...record.headers]).toEqual([...expected.headers]);
+        expect(trust === 'sealed').toBe(sealed === 'right');
+      }),
+    );
   });
 });

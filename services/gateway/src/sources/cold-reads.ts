@@ -42,9 +42,16 @@ export interface StreamTier {
    * Reads for several queries of one epoch at once, from the lowest begin of their ranges on. Each gets what `readSlice` might give,
    * or `undefined` where the read ended before its range.
    */
-  readSlices(queries: readonly ColdQuery[], signal?: AbortSignal): Promise<(Slice | undefined)[]>;
+  readSlices(queries: readonly ColdQuery[], limits: ScanLimits): Promise<(Slice | undefined)[]>;
   /** Searches for the last sequence stored before that time, among those that the stream still holds. */
   sequenceBefore(timeMs: number): Promise<TimeSearch>;
+}
+
+/** What ends a read for several queries before its range does. */
+export interface ScanLimits {
+  readonly signal: AbortSignal;
+  /** Whether others wait for it to end. */
+  readonly isAwaited: () => boolean;
 }
 
 /** What a search of the stream for a time found. */
@@ -161,7 +168,7 @@ export class ColdReads {
   constructor(options: ColdReadsOptions) {
     this.#options = options;
     const { stream, counters, clock } = options;
-    this.#scans = new StreamScans({ stream, counters, nowMs: () => clock.nowMs() });
+    this.#scans = new StreamScans({ stream, counters, clock });
     this.#end = new StreamEnd(stream);
   }
 

@@ -33,6 +33,7 @@ function scan(records: readonly Stored[], queries: readonly ColdQuery[], steps: 
       return isValid ? { sequence, topic, timeMs: 0, json: Buffer.from('{}') } : undefined;
     },
     nowMs: () => 0,
+    isAwaited: () => false,
   });
   let taken = 0;
   for (const record of records) {
@@ -83,4 +84,29 @@ test('range scan: any events, queries and limits: each reader gets all that is i
       }
     }),
   );
+});
+
+test('range scan: it takes long: it ends where others wait, and goes on where nobody does', () => {
+  let nowMs = 0;
+  let isAwaited = false;
+  const patterns = new PatternSet(['a']);
+  const query = { epoch: 'e', patterns, after: 0, through: 1e6, eventsMax: 1e6 };
+  const range = new RangeScan<Stored>([query], {
+    decode: ({ sequence, topic }) => ({ sequence, topic, timeMs: 0, json: Buffer.from('{}') }),
+    nowMs: () => nowMs,
+    isAwaited: () => isAwaited,
+  });
+  let sequence = 0;
+  const takeUntil = (endMs: number): boolean => {
+    for (; nowMs < endMs; nowMs++) {
+      if (!range.take({ sequence: ++sequence, topic: 'a', isValid: true })) return false;
+    }
+    return true;
+  };
+  expect(takeUntil(10_000)).toBe(true);
+  isAwaited = true;
+  expect(takeUntil(10_200)).toBe(false);
+  const [slice] = range.slices(sequence);
+  expect(slice).toMatchObject({ through: sequence });
+  expect(slice?.entries.length).toBe(sequence);
 });

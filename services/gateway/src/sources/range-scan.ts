@@ -8,8 +8,11 @@ import type { ColdQuery } from './cold-reads.ts';
 export const READ_BYTES_MAX = 4 * 1024 * 1024;
 const SCAN_BYTES_MAX = 64 * 1024 * 1024;
 
-/** How long a scan goes on while others wait for the next one, and how many records it reads between two looks at the clock. */
+/** How long a scan goes on where others wait for the next one, and the time until it looks again where nobody does. */
 const SCAN_MS_MAX = 3000;
+const AWAITED_MS = 100;
+
+/** Records between two looks at the clock. */
 const RECORDS_PER_LOOK = 64;
 
 /** What one reader gets. */
@@ -32,6 +35,8 @@ export interface RangeScanOptions<R> {
   /** @returns `undefined` for a record that is not a valid event */
   readonly decode: (record: R) => LogEvent | undefined;
   readonly nowMs: () => number;
+  /** Whether others wait for the scan to end. */
+  readonly isAwaited: () => boolean;
 }
 
 /** Takes the records of a range one after the other, and hands each to all the queries that it concerns. */
@@ -42,7 +47,7 @@ export class RangeScan<R extends Scanned> {
   readonly #tree = new PatternTree<Reader>();
   readonly #byTopic = new Map<string, readonly Reader[]>();
   readonly #options: RangeScanOptions<R>;
-  readonly #endMs: number;
+  #endMs: number;
   #open: number;
   #records = 0;
   #bytes = 0;
@@ -65,7 +70,15 @@ export class RangeScan<R extends Scanned> {
     if (readers.length > 0) this.#hand(record, readers);
     this.#records++;
     if (this.#open === 0 || this.#bytes >= SCAN_BYTES_MAX) return false;
-    return this.#records % RECORDS_PER_LOOK !== 0 || this.#options.nowMs() < this.#endMs;
+    return this.#records % RECORDS_PER_LOOK !== 0 || !this.#isOver();
+  }
+
+  #isOver(): boolean {
+    const { nowMs, isAwaited } = this.#options;
+    if (nowMs() < this.#endMs) return false;
+    if (isAwaited()) return true;
+    this.#endMs = nowMs() + AWAITED_MS;
+    return false;
   }
 
   /**

@@ -13,7 +13,7 @@ import { isLiteral, type LogBounds, toSubject } from '@tidemark/protocol';
 import { EventEntry } from '../log/event-entry.ts';
 import { PatternSet } from '../log/pattern-set.ts';
 import type { Slice } from '../log/tail.ts';
-import type { ColdQuery, StreamTier, TimeSearch } from './cold-reads.ts';
+import type { ColdQuery, ScanLimits, StreamTier, TimeSearch } from './cold-reads.ts';
 import { believedSlice, type CopySlice } from './copy-end.ts';
 import { decodeRecord } from './decoding.ts';
 import { RangeScan, READ_BYTES_MAX } from './range-scan.ts';
@@ -80,10 +80,11 @@ export class StreamReader implements StreamTier {
   /** It is never filtered: the subjects of many readers are much of the stream, and the server is slow with many. */
   async readSlices(
     queries: readonly ColdQuery[],
-    signal?: AbortSignal,
+    { signal, isAwaited }: ScanLimits,
   ): Promise<(Slice | undefined)[]> {
     const scan = new RangeScan(queries, {
       nowMs: () => performance.now(),
+      isAwaited,
       decode: (record: LogRecord) => {
         const decoded = decodeRecord(record);
         return decoded.valid ? decoded.event : undefined;

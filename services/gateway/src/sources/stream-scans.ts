@@ -1,17 +1,22 @@
 import { type Applicant, UserPermits } from '@tidemark/fairness';
 import type { Counters } from '../counters/counters.ts';
 import type { Slice } from '../log/tail.ts';
+import type { Clock } from '../scheduling/clock.ts';
 import type { ColdQuery, StreamTier } from './cold-reads.ts';
 
 /** Most scans at once, and of one user. Nearly always one of them serves all who wait. */
 const SCANS_MAX = 4;
 const SCANS_PER_USER_MAX = 1;
 
-/**
- * Sequences around the position of the one whose turn it is from which others are taken along. A scan of all subjects
- * takes a second for 60,000.
- */
+/** Sequences around the position of the one whose turn it is from which others are taken along. */
 const REACH = 262_144;
+
+/** What a scan of all subjects reads in a millisecond, about. */
+const RECORDS_PER_MS = 60;
+
+/** The time between two looks at who has come, and the longest wait for others. */
+const LOOK_MS = 50;
+const GATHER_MS_MAX = 6000;
 
 /** Most readers of one scan. */
 const READERS_MAX = 10_000;
@@ -19,8 +24,11 @@ const READERS_MAX = 10_000;
 export interface StreamScansOptions {
   readonly stream: StreamTier;
   readonly counters: Counters;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
+
+/** Why a reader waits for a turn no longer. One for all, because a new one would cost more than all the rest of it. */
+const SERVED = new Error('The reader waits no longer.');
 
 /** A reader that waits for a part of the stream. */
 interface Waiting {
@@ -45,21 +53,21 @@ interface Scan {
 /**
  * Scans of the stream for readers below the tail. A JetStream consumer costs milliseconds, and one that filters looks at
  * much of the stream to find little; so one scan serves all who wait: users take turns, and whoever is next takes along
- * everybody whose position is near or behind. Readers that come meanwhile wait for the next one. A reader that is alone
- * is served as if there were no others.
+ * everybody whose position is near or behind. It waits a little for more of them, because readers that come while a scan
+ * is under way wait for the next one. A reader that is alone is served as if there were no others.
  */
 export class StreamScans {
   readonly #options: StreamScansOptions;
   readonly #permits: UserPermits;
   readonly #waiting = new Set<Waiting>();
-  /** The scan for several readers. A second one beside it would read the same again. */
-  #shared: Scan | undefined;
+  /** Ends with the scan for several readers, or with the wait for them. A second one beside it would read the same again. */
+  #shared: Promise<void> | undefined;
   /** Whether the last scan for several readers began before the position of the one whose turn it was. */
   #begunBefore = false;
 
   constructor(options: StreamScansOptions) {
     this.#options = options;
-    const { nowMs } = options;
+    const nowMs = () => options.clock.nowMs();
     this.#permits = new UserPermits({ max: SCANS_MAX, perUserMax: SCANS_PER_USER_MAX, nowMs });
   }
 
@@ -81,7 +89,7 @@ export class StreamScans {
         waiting.done = true;
         this.#waiting.delete(waiting);
         signal.removeEventListener('abort', leave);
-        leaving.abort();
+        leaving.abort(SERVED);
         act();
       };
       const leave = (): void => {
@@ -118,18 +126,57 @@ export class StreamScans {
       await leader.scan.ended;
       return;
     }
+    if (!this.#shared) {
+      this.#shared = this.#gather(leader);
+      await this.#shared;
+      this.#shared = undefined;
+      if (leader.done) return;
+    }
     const readers = this.#nearTo(leader);
     if (readers.length > 1 && this.#shared) {
-      await this.#shared.ended;
+      await this.#shared;
       return;
     }
-    const left = new AbortController();
-    const running = this.#run(readers, left.signal);
-    const scan = { readers: readers.length, left, ended: running };
-    for (const reader of readers) reader.scan = scan;
-    if (readers.length > 1) this.#shared = scan;
+    this.#begunBefore = beginOf(readers) < leader.query.after;
+    const running = this.#begin(readers);
+    if (readers.length > 1) this.#shared = running;
     await running;
-    if (this.#shared === scan) this.#shared = undefined;
+    if (this.#shared === running) this.#shared = undefined;
+  }
+
+  /**
+   * Waits for others before a scan, as long as that saves more than it costs, and never longer than the scan takes.
+   * Those that are there lose the time. Those that come too late lose that of a whole scan, which also takes the loop
+   * from all others.
+   */
+  async #gather(leader: Waiting): Promise<void> {
+    const { clock } = this.#options;
+    const startMs = clock.nowMs();
+    for (let before = 0; !leader.done; ) {
+      const near = this.#nearTo(leader);
+      const scanMs = (leader.query.through - beginOf(near)) / RECORDS_PER_MS;
+      const lookMs = Math.min(LOOK_MS, scanMs);
+      const isOver = clock.nowMs() + lookMs > startMs + Math.min(GATHER_MS_MAX, scanMs);
+      const come = near.length - before;
+      if (before > 0 && (isOver || 2 * come * scanMs <= near.length * lookMs)) return;
+      before = near.length;
+      await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
+    }
+  }
+
+  /** @returns a promise that ends with the scan */
+  #begin(readers: readonly Waiting[]): Promise<void> {
+    const left = new AbortController();
+    const ended = this.#run(readers, left.signal);
+    const scan = { readers: readers.length, left, ended };
+    for (const reader of readers) reader.scan = scan;
+    return ended;
+  }
+
+  /** Whether somebody waits for the next scan. */
+  #isAwaited(): boolean {
+    for (const { scan } of this.#waiting) if (!scan) return true;
+    return false;
   }
 
   /** Never throws. */
@@ -142,7 +189,7 @@ export class StreamScans {
       const slices =
         first && queries.length === 1
           ? [await stream.readSlice(first, signal)]
-          : await stream.readSlices(queries, signal);
+          : await stream.readSlices(queries, { signal, isAwaited: () => this.#isAwaited() });
       for (const [index, reader] of readers.entries()) {
         const slice = slices[index];
         reader.scan = undefined;
@@ -162,7 +209,6 @@ export class StreamScans {
     const { epoch, after } = leader.query;
     const before = this.#begunBefore ? 0 : REACH;
     const near = [leader];
-    let first = after;
     for (const waiting of this.#waiting) {
       if (near.length === READERS_MAX) break;
       const { query, scan } = waiting;
@@ -170,9 +216,14 @@ export class StreamScans {
       const distance = query.after - after;
       if (distance < -before || distance > REACH) continue;
       near.push(waiting);
-      first = Math.min(first, query.after);
     }
-    this.#begunBefore = first < after;
     return near;
   }
+}
+
+function beginOf(readers: readonly Waiting[]): number {
+  return readers.reduce(
+    (least, { query }) => Math.min(least, query.after),
+    Number.POSITIVE_INFINITY,
+  );
 }
