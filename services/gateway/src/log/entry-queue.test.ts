@@ -8,23 +8,33 @@ function entry(sequence: number, timeMs: number): EventEntry {
   return new EventEntry('e', { sequence, topic: 'a', timeMs, json });
 }
 
-/** Pushes or shifts this many entries; enough to pass the length at which a queue is cut. */
+/** Prepends, pushes or shifts this many entries; enough to pass the length at which a queue is cut. */
 const change = fc.record({
+  prepends: fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 4 }),
   pushes: fc.integer({ min: 0, max: 1500 }),
   shifts: fc.integer({ min: 0, max: 1500 }),
-  look: fc.integer({ min: -1, max: 8000 }),
+  look: fc.integer({ min: -1, max: 36_000 }),
 });
 
 describe('entry queue', () => {
-  test('queue: any pushes and shifts: as an array', () => {
+  test('queue: any pushes, prepends and shifts: as an array', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 8 }), (changes) => {
         const queue = new EntryQueue();
         const model: EventEntry[] = [];
-        let sequence = 0;
-        for (const { pushes, shifts, look } of changes) {
+        let sequence = 20_000;
+        let oldest = sequence;
+        for (const { prepends, pushes, shifts, look } of changes) {
+          for (const count of prepends) {
+            oldest = Math.min(oldest, model[0]?.sequence ?? oldest) - count;
+            const older = Array.from({ length: count }, (_, index) => {
+              return entry(oldest + index, Math.floor((oldest + index) / 4));
+            });
+            queue.prepend(older);
+            model.unshift(...older);
+          }
           for (let count = 0; count < pushes; count++) {
-            sequence += 1 + (count % 3);
+            sequence += 1 + (count % 2);
             const next = entry(sequence, Math.floor(sequence / 4));
             queue.push(next);
             model.push(next);

@@ -40,8 +40,11 @@ export class EntryQueue {
 
   /** Puts older entries, in ascending sequence, before all others. */
   prepend(entries: readonly EventEntry[]): void {
-    this.#items = [...entries, ...this.#items.slice(this.#start)];
-    this.#start = 0;
+    if (this.#start < entries.length) this.#makeRoom(entries.length);
+    this.#start -= entries.length;
+    for (let index = 0; index < entries.length; index++) {
+      this.#items[this.#start + index] = entries[index];
+    }
   }
 
   /** Puts an entry in the place of the one with its sequence, which must be there. */
@@ -74,6 +77,14 @@ export class EntryQueue {
   /** The index of the first entry stored at that time or later; `length` when there is none. */
   indexAtTime(timeMs: number): number {
     return this.#bisect((entry) => entry.timeMs >= timeMs);
+  }
+
+  /** Makes room at the front, and as much again as there is, so that a tail that is filled block by block is not copied for each. */
+  #makeRoom(count: number): void {
+    const room = count + (this.length < DEAD_MAX ? 0 : this.length);
+    const items = new Array<EventEntry | undefined>(room).fill(undefined);
+    this.#items = items.concat(this.#items.slice(this.#start));
+    this.#start = room;
   }
 
   #bisect(isBeyond: (entry: EventEntry) => boolean): number {
