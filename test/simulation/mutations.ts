@@ -157,6 +157,13 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'sources/stream-scans.test.ts',
   },
   {
+    mistake: 'readers of one user make a scan wait for them',
+    file: 'sources/stream-scans.ts',
+    text: 'new Set(near.map(({ user }) => user)).size',
+    replacement: 'near.length',
+    test: 'sources/stream-scans.test.ts',
+  },
+  {
     mistake: 'a scan does not wait for readers that are about to come',
     file: 'sources/stream-scans.ts',
     text: 'isOver || 2 * come * scanMs',

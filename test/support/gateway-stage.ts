@@ -8,6 +8,9 @@ import type { Clock } from '../../services/gateway/src/scheduling/clock.ts';
 import type { ColdQuery } from '../../services/gateway/src/sources/cold-reads.ts';
 import { webSocketEncoder } from '../../services/gateway/src/transports/websocket/encoder.ts';
 
+/** A wait that ends at once: that of a scan for others. The clock stands still, so no other time is over by itself. */
+const SHORT_MS = 50;
+
 /** A gateway's core without NATS: a stream that holds all events, a tail that holds the last, and no archive. */
 export class Stage {
   readonly #events: LogEvent[] = [];
@@ -24,7 +27,10 @@ export class Stage {
     const clock: Clock = {
       nowMs: () => this.nowMs,
       soon: (turn) => void this.#turns.push(turn),
-      after: () => () => {},
+      after: (ms, task) => {
+        if (ms <= SHORT_MS) this.#turns.push(task);
+        return () => {};
+      },
     };
     const bounds = async () => {
       const answer = { epoch: 'e', firstSequence: 1, lastSequence: this.#events.length };

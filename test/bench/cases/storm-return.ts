@@ -1,6 +1,7 @@
 import { makeToken } from '../../support/services.ts';
 import { readMetrics } from '../system/gateway-metrics.ts';
 import { measure, verify } from '../system/measurement.ts';
+import { familyCpuMs } from '../system/process-figures.ts';
 import { type GatewayEnvironment, SHORT_TAIL, Stage } from '../system/stage.ts';
 import type { BenchCase, RunOptions, Values } from './bench-case.ts';
 
@@ -102,10 +103,12 @@ async function runStorm(options: RunOptions, storm: Storm): Promise<Values> {
       await stage.untilHead(gateway, lastSequence);
     }
     const before = await readMetrics(gateway.url);
+    const replayBeforeMs = replay ? familyCpuMs(replay.pid) : 0;
     const spent = await measure(gateway);
     const returned = { ...plan(), after: stage.cursor(0), missed };
     const opened = await load.call('open', returned);
     const { cpuSeconds, natsSeconds, otherCores, load: loadAverage } = await spent();
+    const replayMs = replay ? familyCpuMs(replay.pid) - replayBeforeMs : 0;
     verify('returning', opened.faults);
     const metrics = await readMetrics(gateway.url);
     const count = (name: string) => (metrics.get(name) ?? 0) - (before.get(name) ?? 0);
@@ -115,6 +118,7 @@ async function runStorm(options: RunOptions, storm: Storm): Promise<Values> {
       handshakeSeconds: (opened.lastOpenedUs - opened.startedUs) / 1e6,
       cpuSeconds,
       natsSeconds,
+      ...(replay && { replaySeconds: replayMs / 1000 }),
       scans: count('tidemark_gateway_stream_scans_total'),
       coldReads: count('tidemark_gateway_cold_reads_total'),
       tailEvents: metrics.get('tidemark_gateway_tail_events') ?? Number.NaN,

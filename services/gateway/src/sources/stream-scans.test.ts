@@ -230,6 +230,17 @@ test('stream scans: few come where many wait: they take the next scan', async ()
   expect(asked[0]?.isAwaited?.()).toBe(true);
 });
 
+test('stream scans: one user whose readers never end to come: keeps nobody else waiting', async () => {
+  const { asked, read, clock } = open();
+  void read(0, 'other');
+  for (let index = 0; index < 100; index++) {
+    for (let reader = 0; reader < 10; reader++) void read(0, 'greedy');
+    await clock.pass(10);
+  }
+  expect(asked[0]?.atMs).toBeLessThanOrEqual(100);
+  expect(asked[0]?.queries.length).toBeGreaterThan(1);
+});
+
 test('stream scans: all who wait have part in a scan: it is told that nobody waits for its end', async () => {
   const { asked, read, clock } = open();
   void read(0, 'a');

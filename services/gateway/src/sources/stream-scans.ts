@@ -33,6 +33,7 @@ const SERVED = new Error('The reader waits no longer.');
 /** A reader that waits for a part of the stream. */
 interface Waiting {
   readonly query: ColdQuery;
+  readonly user: string;
   readonly resolve: (slice: Slice) => void;
   readonly reject: (error: unknown) => void;
   /** Ends its wait for a turn. */
@@ -99,6 +100,7 @@ export class StreamScans {
       };
       const waiting: Waiting = {
         query,
+        user: flow.user,
         resolve: (slice) => settle(() => resolve(slice)),
         reject: (error) => settle(() => reject(error)),
         leaving,
@@ -147,19 +149,20 @@ export class StreamScans {
   /**
    * Waits for others before a scan, as long as that saves more than it costs, and never longer than the scan takes.
    * Those that are there lose the time. Those that come too late lose that of a whole scan, which also takes the loop
-   * from all others.
+   * from all others. Each user counts once, so that nobody alone keeps the others waiting.
    */
   async #gather(leader: Waiting): Promise<void> {
     const { clock } = this.#options;
     const startMs = clock.nowMs();
     for (let before = 0; !leader.done; ) {
       const near = this.#nearTo(leader);
+      const users = new Set(near.map(({ user }) => user)).size;
       const scanMs = (leader.query.through - beginOf(near)) / RECORDS_PER_MS;
       const lookMs = Math.min(LOOK_MS, scanMs);
       const isOver = clock.nowMs() + lookMs > startMs + Math.min(GATHER_MS_MAX, scanMs);
-      const come = near.length - before;
-      if (before > 0 && (isOver || 2 * come * scanMs <= near.length * lookMs)) return;
-      before = near.length;
+      const come = users - before;
+      if (before > 0 && (isOver || 2 * come * scanMs <= users * lookMs)) return;
+      before = users;
       await new Promise<void>((resolve) => void clock.after(lookMs, resolve));
     }
   }
