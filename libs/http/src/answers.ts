@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
  */
 export class Answers {
   readonly #all = new Set<ServerResponse>();
-  readonly #bySocket = new WeakMap<Duplex, ServerResponse[]>();
+  readonly #bySocket = new Map<Duplex, ServerResponse[]>();
 
   [Symbol.iterator](): Iterator<ServerResponse> {
     return this.#all.values();
@@ -39,8 +39,10 @@ export class Answers {
 
   #remove(answer: ServerResponse, socket: Duplex): void {
     this.#all.delete(answer);
-    const left = this.#bySocket.get(socket)?.filter((one) => one !== answer) ?? [];
-    if (left.length > 0) this.#bySocket.set(socket, left);
-    else this.#bySocket.delete(socket);
+    const all = this.#bySocket.get(socket);
+    if (!all) return;
+    // Mostly it is the only one, and else the first.
+    if (all.length === 1) this.#bySocket.delete(socket);
+    else all.splice(all.indexOf(answer), 1);
   }
 }

@@ -2,20 +2,25 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Principal } from '@tidemark/auth';
 import { TidemarkError } from '@tidemark/protocol';
 import type { Logger, Metrics, Tracer } from '@tidemark/telemetry';
-import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import express, {
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import type { Authenticate } from './authentication.ts';
 import type { Channel } from './contract/asyncapi.ts';
-import { type Credential, type Description, POSTPONED } from './contract/description.ts';
+import type { Credential, Description } from './contract/description.ts';
 import { answerErrors, toErrorResponse } from './error-response.ts';
 import type { CheckHost } from './hosts.ts';
+import { setSteadyHeaders } from './json-answer.ts';
 import type { Limits } from './limits.ts';
-import { beginSpan, observe } from './observation.ts';
-import { type Origins, shareWith } from './origins.ts';
+import { type Observe, observe } from './observation.ts';
+import { type Origins, share } from './origins.ts';
 import { documentPages, healthPages, metricsPage, type OpenPage } from './pages.ts';
 import type { RefusalLog } from './refusal-log.ts';
-
-/** The paths that web pages may use. Health and metrics are not among them. */
-const API_PATHS = '/v1';
+import { API_PATHS, bareShortcut, server, shortcut } from './shortcut.ts';
 
 /** An HTTP method that an endpoint may have. */
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -27,10 +32,22 @@ export type Serve = (
   principal: Principal,
 ) => void | Promise<void>;
 
+/**
+ * Answers one request of a principal without what Express adds to requests and answers, which takes as long as a
+ * small answer itself. It answers with `answerJson` or `answerEmpty`, which write the headers that all answers have.
+ */
+export type BareServe = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  principal: Principal,
+) => void | Promise<void>;
+
 /** A method of an endpoint: what serves it, and its description for the service's document. */
-export interface Operation extends Description {
-  readonly serve: Serve;
-}
+export type Operation = Description &
+  (
+    | { readonly serve: Serve; readonly bare?: false }
+    | { readonly serve: BareServe; readonly bare: true }
+  );
 
 /** How an endpoint answers OPTIONS requests, with the description of the answers. */
 export interface OptionsOperation extends Description {
@@ -78,7 +95,7 @@ export interface AppOptions {
   /** Has the lines about refused requests; one of its own if absent. */
   readonly refusalLog?: RefusalLog;
   /** The address that a refused request counts for; that of the socket if absent. */
-  readonly addressOf?: (request: Request) => string | undefined;
+  readonly addressOf?: (request: IncomingMessage) => string | undefined;
   /** Is told when a request is too large. */
   readonly limits?: Limits;
   /** The endpoints of the admin port, which also has the metrics. */
@@ -153,9 +170,10 @@ function builder(options: AppOptions) {
   return (
     endpoints: readonly Endpoint[],
     { metrics, checkHost, channels = [], pages = [] }: Shown,
-  ) => {
+  ): RequestListener => {
     const app = createBare(observation);
     if (checkHost) app.use((request, _response, next) => next(checkHost(request)));
+    const answerError = answerErrors(options);
     app.use(shortcut(endpoints, options));
     const open = [...healthPages(options), ...(metrics ? [metricsPage(options)] : []), ...pages];
     for (const page of [
@@ -164,13 +182,22 @@ function builder(options: AppOptions) {
     ]) {
       addPage(app, page);
     }
-    app.use(API_PATHS, shareWith(options.origins ?? new Set()));
+    const origins = options.origins ?? new Set();
+    app.use(API_PATHS, (request, response, next) => {
+      if (share(request, response, origins)) next();
+    });
     for (const endpoint of endpoints) addEndpoint(app, endpoint, options.authenticate);
     app.use((request) => {
       throw new TidemarkError('not_found', `There is no ${request.path} here.`);
     });
-    app.use(answerErrors(options));
-    return withoutPages(app);
+    app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
+      answerError(error, request, response),
+    );
+    const serveBare = bareShortcut(endpoints, options, { observation, checkHost, answerError });
+    const serve = withoutPages(app);
+    return (request, response) => {
+      if (!serveBare(request, response)) serve(request, response);
+    };
   };
 }
 
@@ -190,50 +217,19 @@ function withoutPages(app: Express): RequestListener {
     app(request as Request, response as Response, () => refuse(request, response));
 }
 
-function createBare(observation: RequestHandler): Express {
+function createBare(observe: Observe): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('query parser', 'simple');
-  app.use(observation);
+  app.use((request, response, next) => {
+    setSteadyHeaders(response);
+    observe(request, response);
+    next();
+  });
   return app;
-}
-
-/**
- * Serves requests whose target is exactly the path of an endpoint, without a query. Express would compare the path with that of
- * every page and endpoint before, which takes as long as to answer.
- */
-function shortcut(
-  endpoints: readonly Endpoint[],
-  { authenticate, origins }: AppOptions,
-): RequestHandler {
-  const share = shareWith(origins ?? new Set());
-  const known = new Map<
-    string,
-    { readonly route: { readonly path: string }; readonly serve: RequestHandler }
-  >();
-  for (const endpoint of endpoints) {
-    const { path, methods } = endpoint;
-    if (!path.startsWith(`${API_PATHS}/`) || path.includes(':')) continue;
-    for (const [method, { serve }] of Object.entries(methods)) {
-      const key = `${method} ${path}`;
-      if (!known.has(key))
-        known.set(key, { route: { path }, serve: server(endpoint, serve, authenticate) });
-    }
-  }
-  return (request, response, next) => {
-    const found = known.get(`${request.method} ${request.url}`);
-    if (!found) return next();
-    let served: unknown;
-    share(request, response, (error?: unknown) => {
-      if (error) return next(error);
-      request.route = found.route;
-      served = found.serve(request, response, next);
-    });
-    return served;
-  };
 }
 
 function addPage(app: Express, { path, serve }: OpenPage): void {
@@ -255,28 +251,6 @@ function addEndpoint(app: Express, endpoint: Endpoint, common: Authenticate): vo
     });
   }
   route.all(refuseMethod(Object.keys(methods)));
-}
-
-/** Serves the requests of one method of an endpoint, once their sender is known. */
-function server(
-  { authenticate, postpone }: Endpoint,
-  serve: Serve,
-  common: Authenticate,
-): RequestHandler {
-  const identify = authenticate ?? common;
-  return async (request, response) => {
-    let principal: Principal;
-    try {
-      principal = await identify(request);
-      beginSpan(response, { known: true });
-    } catch (error) {
-      beginSpan(response, { known: false });
-      if (!(error instanceof TidemarkError) || !postpone || !POSTPONED.has(error.code)) throw error;
-      postpone(request, response, error);
-      return;
-    }
-    await serve(request, response, principal);
-  };
 }
 
 function refuseMethod(allowed: readonly string[]): RequestHandler {

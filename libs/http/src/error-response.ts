@@ -1,10 +1,10 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { asTidemarkError, type ErrorBody, TidemarkError } from '@tidemark/protocol';
 import { type Logger, traceIds } from '@tidemark/telemetry';
-import type { ErrorRequestHandler, Request } from 'express';
+import { answerJson } from './json-answer.ts';
 import type { Limits } from './limits.ts';
-import { spanOf } from './observation.ts';
+import { pathOf, spanOf } from './observation.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { UnreadBodies } from './unread-bodies.ts';
 
@@ -45,26 +45,34 @@ export interface ErrorObservers {
   readonly logger: Logger;
   readonly limits?: Pick<Limits, 'hit' | 'rate'>;
   readonly refusalLog?: RefusalLog;
-  readonly addressOf?: (request: Request) => string | undefined;
+  readonly addressOf?: (request: IncomingMessage) => string | undefined;
 }
 
-/** Answers whatever an endpoint throws. Express calls it. */
-export function answerErrors(observers: ErrorObservers): ErrorRequestHandler {
+/** Answers what was thrown for a request. It does not fail. */
+export type AnswerError = (
+  thrown: unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+) => Promise<void>;
+
+/** Answers whatever an endpoint throws. */
+export function answerErrors(observers: ErrorObservers): AnswerError {
   const { logger, limits, refusalLog = new RefusalLog(logger) } = observers;
-  const addressOf = (request: Request) => {
+  const addressOf = (request: IncomingMessage) => {
     return observers.addressOf?.(request) ?? request.socket.remoteAddress ?? '';
   };
   const unread = limits && new UnreadBodies(limits);
-  return async (thrown, request, response, _next) => {
+  return async (thrown, request, response) => {
+    const { method } = request;
+    const path = pathOf(request);
     const error = asTidemarkError(fromExpress(thrown));
     if (error.limit !== undefined) limits?.hit(error.limit);
     if (error.code === 'internal') {
-      logger.error({ err: thrown, method: request.method, path: request.path }, 'request failed');
+      logger.error({ err: thrown, method, path }, 'request failed');
     }
     const told = TOLD[error.status];
     if (told) {
       const { code, message: reason } = error;
-      const { method, path } = request;
       refusalLog.tell({ address: addressOf(request) }, { message: told, code }, () => {
         return { method, path, reason, ...traceIds(spanOf(response)) };
       });
@@ -77,7 +85,7 @@ export function answerErrors(observers: ErrorObservers): ErrorRequestHandler {
     if (unread) await unread.leave(request, response, addressOf(request));
     else request.resume();
     const { status, headers, body } = toErrorResponse(error);
-    response.status(status).set(headers).json(body);
+    answerJson(response, status, JSON.stringify(body), Object.entries(headers).flat());
   };
 }
 

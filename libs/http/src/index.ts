@@ -10,7 +10,7 @@ export type { Channel, ChannelMessage } from './contract/asyncapi.ts';
 export type { Answer, Credential, Description } from './contract/description.ts';
 export * from './error-response.ts';
 export * from './hosts.ts';
-export { answerJson } from './json-answer.ts';
+export { answerEmpty, answerJson } from './json-answer.ts';
 export * from './limits.ts';
 export { endRequestSpan, spanOf } from './observation.ts';
 export { checkOrigin, type Origins, parseOrigins } from './origins.ts';

@@ -1,14 +1,49 @@
 import type { ServerResponse } from 'node:http';
 
+/** What every answer has: nobody guesses its type, and nobody keeps it. */
+const STEADY_HEADERS = ['X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store'] as const;
+
+/** Sets the headers that every answer has. */
+export function setSteadyHeaders(response: ServerResponse): void {
+  for (let at = 0; at < STEADY_HEADERS.length; at += 2) {
+    response.setHeader(STEADY_HEADERS[at] ?? '', STEADY_HEADERS[at + 1] ?? '');
+  }
+}
+
 /**
- * Answers JSON. `response.json` of Express looks for an ETag, a charset and what the client has already, for which an
- * answer to a POST has no use.
+ * Answers JSON, with the headers that every answer has. `response.json` of Express looks for an ETag, a charset and what
+ * the client has already, for which an answer to a POST has no use. All headers are given at once, because Node looks at
+ * each that is set before.
  *
  * @param json the text
+ * @param headers further ones: name, value, name, value
  */
-export function answerJson(response: ServerResponse, status: number, json: string): void {
-  response.statusCode = status;
-  response.setHeader('Content-Type', 'application/json; charset=utf-8');
-  response.setHeader('Content-Length', Buffer.byteLength(json));
+export function answerJson(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  headers: readonly string[] = [],
+): void {
+  response.writeHead(status, [
+    ...STEADY_HEADERS,
+    ...headers,
+    'Content-Type',
+    'application/json; charset=utf-8',
+    'Content-Length',
+    String(Buffer.byteLength(json)),
+  ]);
   response.end(json);
+}
+
+/**
+ * Answers without a body, with the headers that every answer has.
+ *
+ * @param headers further ones: name, value, name, value
+ */
+export function answerEmpty(
+  response: ServerResponse,
+  status: number,
+  headers: readonly string[] = [],
+): void {
+  response.writeHead(status, [...STEADY_HEADERS, ...headers]).end();
 }

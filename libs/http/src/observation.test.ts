@@ -2,6 +2,7 @@ import { TidemarkError } from '@tidemark/protocol';
 import { createLogger, Metrics, NO_SPAN, type SpanOptions, Tracer } from '@tidemark/telemetry';
 import { afterEach, expect, test } from 'vitest';
 import { createApp } from './app.ts';
+import { answerJson } from './json-answer.ts';
 import { HttpServer } from './server.ts';
 
 const logger = createLogger('test', 'silent');
@@ -40,6 +41,12 @@ async function serve(options: { tracer?: Tracer; metrics?: Metrics; metricsCache
         path: '/v1/a',
         methods: { GET: { ...described, serve: (_, response) => void response.end() } },
       },
+      {
+        path: '/v1/bare',
+        methods: {
+          GET: { ...described, bare: true, serve: (_, response) => answerJson(response, 200, '1') },
+        },
+      },
     ],
     ...options,
   });
@@ -47,20 +54,23 @@ async function serve(options: { tracer?: Tracer; metrics?: Metrics; metricsCache
   return `http://127.0.0.1:${await http.listen({ host: '127.0.0.1', port: 0 })}`;
 }
 
-test('request with a sampled flag: its trace goes on only with a valid token', async () => {
-  const tracer = new RecordingTracer();
-  const url = await serve({ tracer });
-  const traced = { traceparent: TRACEPARENT };
-  for (const path of ['/v1/a', '/v1/nowhere']) {
-    await (await fetch(url + path, { headers: traced })).text();
-  }
-  const unsampled = { traceparent: TRACEPARENT.replace(/01$/, '00') };
-  await expect.poll(() => tracer.parents).toEqual([unsampled, unsampled]);
-  const headers = { ...traced, authorization: 'Bearer x' };
-  await (await fetch(`${url}/v1/a`, { headers })).text();
-  expect(tracer.parents[2]).toMatchObject({ traceparent: TRACEPARENT });
-  expect(tracer.parents).toHaveLength(3);
-});
+test.each(['/v1/a', '/v1/bare'])(
+  'request with a sampled flag: its trace goes on only with a valid token: %s',
+  async (own) => {
+    const tracer = new RecordingTracer();
+    const url = await serve({ tracer });
+    const traced = { traceparent: TRACEPARENT };
+    for (const path of [own, '/v1/nowhere']) {
+      await (await fetch(url + path, { headers: traced })).text();
+    }
+    const unsampled = { traceparent: TRACEPARENT.replace(/01$/, '00') };
+    await expect.poll(() => tracer.parents).toEqual([unsampled, unsampled]);
+    const headers = { ...traced, authorization: 'Bearer x' };
+    await (await fetch(url + own, { headers })).text();
+    expect(tracer.parents[2]).toMatchObject({ traceparent: TRACEPARENT });
+    expect(tracer.parents).toHaveLength(3);
+  },
+);
 
 test('metrics: many requests at one time: collected once; later ones again', async () => {
   const collect = async (metricsCacheMs: number) => {

@@ -1,6 +1,6 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigurationError } from '@tidemark/config';
 import { TidemarkError } from '@tidemark/protocol';
-import type { RequestHandler } from 'express';
 
 /** How long a browser may remember the answer to a preflight. */
 const PREFLIGHT_SECONDS = 600;
@@ -70,37 +70,34 @@ export function mayUseCookie({ headers }: OriginCarrier, origins: Origins): bool
   return headers['sec-fetch-site'] === 'same-origin';
 }
 
-/** Answers CORS requests of allowed pages, and refuses those of others. */
-export function shareWith(origins: Origins): RequestHandler {
-  return (request, response, next) => {
-    if (origins.size === 0) {
-      next();
-      return;
-    }
-    response.vary('Origin');
-    const origin = pageOf(request);
-    checkOrigin(request, origins);
-    if (origin === undefined) {
-      next();
-      return;
-    }
-    response.set({
-      'Access-Control-Allow-Origin': origin,
-      'Access-Control-Allow-Credentials': 'true',
-      'Access-Control-Expose-Headers': EXPOSED_HEADERS,
-    });
-    if (request.method !== 'OPTIONS' || !request.get('Access-Control-Request-Method')) {
-      next();
-      return;
-    }
-    const asked = request.get('Access-Control-Request-Headers');
-    response.set({
-      'Access-Control-Allow-Methods': METHODS,
-      'Access-Control-Max-Age': String(PREFLIGHT_SECONDS),
-      ...(asked && HEADER_NAMES.test(asked) && { 'Access-Control-Allow-Headers': asked }),
-    });
-    response.status(204).end();
-  };
+/**
+ * Names the page that may read the answer, refuses those of others, and answers preflights.
+ *
+ * @returns whether the request is still to be answered
+ * @throws TidemarkError `forbidden`
+ */
+export function share(
+  request: IncomingMessage,
+  response: ServerResponse,
+  origins: Origins,
+): boolean {
+  if (origins.size === 0) return true;
+  response.setHeader('Vary', 'Origin');
+  const origin = pageOf(request);
+  checkOrigin(request, origins);
+  if (origin === undefined) return true;
+  response.setHeader('Access-Control-Allow-Origin', origin);
+  response.setHeader('Access-Control-Allow-Credentials', 'true');
+  response.setHeader('Access-Control-Expose-Headers', EXPOSED_HEADERS);
+  const { headers, method } = request;
+  if (method !== 'OPTIONS' || !headers['access-control-request-method']) return true;
+  const asked = headers['access-control-request-headers'];
+  response.setHeader('Access-Control-Allow-Methods', METHODS);
+  response.setHeader('Access-Control-Max-Age', String(PREFLIGHT_SECONDS));
+  if (asked && HEADER_NAMES.test(asked)) response.setHeader('Access-Control-Allow-Headers', asked);
+  response.statusCode = 204;
+  response.end();
+  return false;
 }
 
 /** The origin of the page that sends a request; `undefined` where none does. */

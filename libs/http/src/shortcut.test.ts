@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { TidemarkError } from '@tidemark/protocol';
@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from './app.ts';
 import { readBody } from './body.ts';
-import { answerJson } from './json-answer.ts';
+import { answerEmpty, answerJson } from './json-answer.ts';
 import { HttpServer } from './server.ts';
 
 const logger = pino({ level: 'silent' });
@@ -30,7 +30,40 @@ const app = createApp({
     return { ...principal, expiresAtMs: Number.POSITIVE_INFINITY };
   },
   checks: {},
+  checkHost({ headers }) {
+    if (headers.host === 'other') throw new TidemarkError('forbidden', 'Not under this name.');
+  },
   endpoints: [
+    {
+      path: '/v1/bare',
+      methods: {
+        POST: {
+          ...described,
+          bare: true,
+          async serve(request, response) {
+            const text = (await readBody(request, { bytesMax: BODY_BYTES_MAX })).toString();
+            if (text === 'none') answerEmpty(response, 204, ['X-Of', 'test']);
+            else answerJson(response, 201, JSON.stringify({ text }), ['X-Of', 'test']);
+          },
+        },
+        DELETE: {
+          ...described,
+          bare: true,
+          serve(_request, response) {
+            response.setHeader('X-Of', 'test');
+            throw new TidemarkError('unavailable', 'Later.');
+          },
+        },
+        PUT: {
+          ...described,
+          bare: true,
+          async serve() {
+            await sleep(1);
+            throw new Error('A fault of the service.');
+          },
+        },
+      },
+    },
     {
       path: '/v1/echo',
       methods: {
@@ -77,17 +110,19 @@ interface Sent {
   readonly method?: string;
   readonly target?: string;
   readonly headers?: string;
+  readonly host?: string;
   readonly pieces?: readonly (string | Buffer)[];
 }
 
 /** Sends the head together with the first piece of the body, and then the others, each in a packet of its own. */
-async function exchange({ method = 'POST', target = '/v1/echo', headers = '', pieces = [] }: Sent) {
+async function exchange(sent: Sent) {
+  const { method = 'POST', target = '/v1/echo', headers = '', host = 'h', pieces = [] } = sent;
   received = '';
   const length = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
   const chunked = headers.includes('chunked');
   const size = chunked ? '' : `Content-Length: ${length}\r\n`;
   const [first = '', ...rest] = pieces;
-  const head = `${method} ${target} HTTP/1.1\r\nHost: h\r\n${size}${headers}\r\n`;
+  const head = `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${size}${headers}\r\n`;
   socket.write(Buffer.concat([Buffer.from(head), Buffer.from(first)]));
   for (const piece of rest) {
     await sleep(20);
@@ -112,38 +147,82 @@ function isSteady(header: string): boolean {
 
 const ALICE = 'Authorization: Bearer alice\r\n';
 
+const CASES: readonly [string, Sent][] = [
+  ['served', { headers: ALICE, pieces: ['ü'] }],
+  ['no token', { pieces: ['a'] }],
+  ['the page of an allowed origin', { headers: `${ALICE}Origin: https://app.example\r\n` }],
+  ['the page of another origin', { headers: `${ALICE}Origin: https://evil.example\r\n` }],
+  ['another host', { host: 'other', headers: ALICE }],
+  ['an endpoint that fails', { method: 'DELETE', headers: ALICE }],
+  ['another method', { method: 'PATCH', headers: ALICE }],
+  [
+    'a preflight',
+    {
+      method: 'OPTIONS',
+      headers:
+        'Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n' +
+        'Access-Control-Request-Headers: Authorization, X-Of\r\n',
+    },
+  ],
+];
+
 describe('the shortcut to an endpoint', () => {
-  test.each<[string, Sent]>([
-    ['served', { headers: ALICE, pieces: ['ü'] }],
-    ['no token', { pieces: ['a'] }],
-    ['the page of an allowed origin', { headers: `${ALICE}Origin: https://app.example\r\n` }],
-    ['the page of another origin', { headers: `${ALICE}Origin: https://evil.example\r\n` }],
-    ['an endpoint that fails', { method: 'DELETE', headers: ALICE }],
-    ['another method', { method: 'PUT', headers: ALICE }],
-    [
-      'a preflight',
-      {
-        method: 'OPTIONS',
-        headers: 'Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n',
-      },
-    ],
-  ])('%s: answers as with a query, which takes the long way', async (_, sent) => {
+  test.each(CASES)('%s: answers as with a query, which takes the long way', async (_, sent) => {
     const short = await exchange(sent);
     const long = await exchange({ ...sent, target: '/v1/echo?' });
     expect(short).toEqual(long);
   });
 
+  test.each<[string, Sent]>([
+    ...CASES,
+    ['no body in the answer', { headers: ALICE, pieces: ['none'] }],
+    ['no body in the request', { headers: ALICE }],
+    ['a body in pieces', { headers: ALICE, pieces: ['one', ' two'] }],
+    ['a body that is too large', { headers: ALICE, pieces: ['x'.repeat(BODY_BYTES_MAX + 1)] }],
+    ['a fault of the service', { method: 'PUT', headers: ALICE }],
+  ])('%s, without Express: the same answer', async (_, sent) => {
+    const short = await exchange({ ...sent, target: '/v1/bare' });
+    const long = await exchange({ ...sent, target: '/v1/bare?' });
+    expect(short).toEqual(long);
+    const { headers } = short;
+    expect(headers).toContain('X-Content-Type-Options: nosniff');
+    expect(headers).toContain('Cache-Control: no-store');
+    expect(new Set(headers).size).toBe(headers.length);
+  });
+
+  test('without Express: the client leaves before the answer: the next one is served', async () => {
+    const port = (http.server.address() as AddressInfo).port;
+    const leaving = connect({ port, host: '127.0.0.1' });
+    await once(leaving, 'connect');
+    leaving.end(`PUT /v1/bare HTTP/1.1\r\nHost: h\r\n${ALICE}Content-Length: 5\r\n\r\n`);
+    leaving.destroy();
+    const { status } = await exchange({ headers: ALICE, target: '/v1/bare', pieces: ['a'] });
+    expect(status).toBe(201);
+  });
+
   test('metrics: the route has its name on both ways', async () => {
     const text = await metrics.registry.metrics();
     const ways = text.matchAll(/http_answers_total\{route="(.*?)",status="(.*?)".*\} (\d+)\n/g);
-    expect(Array.from(ways, ([, ...figures]) => figures.join(' ')).sort()).toEqual([
+    const figures = Array.from(ways, ([, ...labels]) => labels.join(' ')).sort();
+    expect(figures.filter((figure) => !figure.startsWith('/v1/bare'))).toEqual([
       '/v1/echo 201 4',
       '/v1/echo 401 2',
       '/v1/echo 405 2',
       '/v1/echo 503 2',
-      'none 204 2',
-      'none 403 2',
+      'none 204 4',
+      'none 403 8',
     ]);
+    // The client that left had no answer, of which the status would be known.
+    expect(figures.filter((figure) => figure.startsWith('/v1/bare'))).toEqual(
+      expect.arrayContaining([
+        '/v1/bare 201 9',
+        '/v1/bare 204 2',
+        '/v1/bare 401 2',
+        '/v1/bare 405 2',
+        '/v1/bare 413 2',
+        '/v1/bare 503 2',
+      ]),
+    );
   });
 
   test('a query: reaches the endpoint', async () => {

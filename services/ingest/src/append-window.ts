@@ -49,10 +49,18 @@ export class AppendWindow {
    * @returns must be called when the stream has answered; further calls do nothing
    * @throws TidemarkError `unavailable` where that takes too long
    */
-  async enter({ flow, events, waitMsMax }: Entrant): Promise<() => void> {
-    // Nobody waits while there is room.
-    if (this.#used < WINDOW_EVENTS) this.#take(flow, events);
-    else await this.#wait({ flow, events, waitMsMax });
+  async enter(entrant: Entrant): Promise<() => void> {
+    return this.enterNow(entrant) ?? this.#wait(entrant).then(() => this.#entered(entrant));
+  }
+
+  /** The same where there is room, and so nobody waits; `undefined` where there is none. */
+  enterNow(entrant: Entrant): (() => void) | undefined {
+    if (this.#used >= WINDOW_EVENTS) return undefined;
+    this.#take(entrant.flow, entrant.events);
+    return this.#entered(entrant);
+  }
+
+  #entered({ events }: Entrant): () => void {
     let left = false;
     return () => {
       if (left) return;

@@ -1,20 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Principal, requireGrant, requirePermission } from '@tidemark/auth';
 import {
+  answerEmpty,
   answerJson,
   type Confirm,
   type Endpoint,
   type ProgressOptions,
-  type Request,
-  type Response,
   readBody,
 } from '@tidemark/http';
 import { asTidemarkError, highestCursor, POSITION_HEADER, TidemarkError } from '@tidemark/protocol';
-import { type DescribedLimits, describePublish, handshakeDescription } from './descriptions.ts';
+import {
+  type DescribedLimits,
+  describePublish,
+  handshakeDescription,
+  type PublishedEvent,
+} from './descriptions.ts';
 import type { SubmissionContext } from './event-input.ts';
 import { readPreconditions } from './precondition.ts';
 import { isOrdered, ORDERED, readBodyless } from './preferences.ts';
 import type { Checked, Publishing } from './publishing.ts';
-import { readSubmission } from './submission.ts';
+import { readSubmission, type Submission } from './submission.ts';
 import { type WebhookOptions, webhookHandshake } from './webhook-handshake.ts';
 
 export interface EventsEndpointOptions extends ProgressOptions, WebhookOptions, DescribedLimits {
@@ -26,10 +31,9 @@ export interface EventsEndpointOptions extends ProgressOptions, WebhookOptions, 
 export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
   const { publishing } = options;
 
-  async function accept(
-    { request, response, principal }: Sent,
-    take: (bytes: number) => void,
-  ): Promise<void> {
+  /** @throws TidemarkError for the whole request; the answer then has the position that the error names */
+  async function accept(sent: Sent, take: (bytes: number) => void): Promise<void> {
+    const { request, response, principal } = sent;
     // Before the body, which somebody without any permission need not send.
     requireGrant(principal, 'publish');
     const body = await readBody(request, {
@@ -39,25 +43,11 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     });
     // The body may have arrived long after the token was checked.
     options.confirm(principal);
-    const { submission, published } = await publishing
-      .publish({ request, response, user: principal.subject }, body, (context) =>
-        check(request, body, { principal, context }),
-      )
-      .catch((error) => {
-        tellPosition(response, asTidemarkError(error).details.cursor);
-        throw error;
-      });
-    const [first] = published;
-    tellPosition(response, highestCursor(published.map(({ cursor }) => cursor)));
-    if (!submission.batch && first) response.setHeader('ETag', `"${first.cursor}"`);
-    const bodyless = readBodyless(request.headers);
-    const applied = [
-      ...(isOrdered(request.headers) ? [ORDERED] : []),
-      ...(bodyless ? [bodyless] : []),
-    ];
-    if (applied.length > 0) response.set('Preference-Applied', applied.join(', '));
-    if (bodyless) response.status(204).end();
-    else answerJson(response, 201, JSON.stringify(submission.batch ? published : first));
+    const publish = { request, response, user: principal.subject };
+    const { submission, published } = await publishing.publish(publish, body, (context) =>
+      check(request, body, { principal, context }),
+    );
+    answer(sent, submission, published);
   }
 
   return {
@@ -66,24 +56,47 @@ export function eventsEndpoint(options: EventsEndpointOptions): Endpoint {
     methods: {
       POST: {
         ...describePublish(options),
+        bare: true,
         serve: async (request, response, principal) => {
           const held = publishing.openBody(principal.subject);
-          const sent = { request, response, principal };
-          await publishing.counted(() => accept(sent, held.take)).finally(held.release);
+          try {
+            await accept({ request, response, principal }, held.take);
+          } catch (error) {
+            publishing.countRefused(error);
+            const { cursor } = asTidemarkError(error).details;
+            if (cursor) response.setHeader(POSITION_HEADER, cursor);
+            throw error;
+          } finally {
+            held.release();
+          }
         },
       },
     },
   };
 }
 
-/** Names how far the log is at least, in answers of every form. */
-function tellPosition(response: Response, cursor: string | null | undefined): void {
-  if (cursor) response.setHeader(POSITION_HEADER, cursor);
+/** Answers in the form that the publisher asked for. Every form names how far the log is at least. */
+function answer(
+  { request, response }: Sent,
+  { batch }: Submission,
+  published: readonly PublishedEvent[],
+): void {
+  const headers: string[] = [];
+  const [first] = published;
+  const position = batch ? highestCursor(published.map(({ cursor }) => cursor)) : first?.cursor;
+  if (position) headers.push(POSITION_HEADER, position);
+  if (!batch && first) headers.push('ETag', `"${first.cursor}"`);
+  const bodyless = readBodyless(request.headers);
+  const applied = isOrdered(request.headers) ? [ORDERED] : [];
+  if (bodyless) applied.push(bodyless);
+  if (applied.length > 0) headers.push('Preference-Applied', applied.join(', '));
+  if (bodyless) answerEmpty(response, 204, headers);
+  else answerJson(response, 201, JSON.stringify(batch ? published : first), headers);
 }
 
 interface Sent {
-  readonly request: Request;
-  readonly response: Response;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
   readonly principal: Principal;
 }
 
@@ -93,7 +106,7 @@ interface Sender {
 }
 
 async function check(
-  { headers }: Request,
+  { headers }: IncomingMessage,
   body: Buffer,
   { principal, context }: Sender,
 ): Promise<Checked> {
@@ -102,9 +115,13 @@ async function check(
   if (submission.batch && preconditions !== undefined) {
     throw new TidemarkError('invalid_query', 'If-Match and If-None-Match do not apply to a batch.');
   }
+  requirePermissions(principal, submission.events);
+  return { submission, preconditions, ordered: isOrdered(headers) };
+}
+
+function requirePermissions(principal: Principal, events: Submission['events']): void {
   // Most events of a batch have topics that others have too.
-  for (const topic of new Set(submission.events.map(({ topic }) => topic))) {
+  for (const topic of new Set(events.map(({ topic }) => topic))) {
     requirePermission(principal, 'publish', topic);
   }
-  return { submission, preconditions, ordered: isOrdered(headers) };
 }

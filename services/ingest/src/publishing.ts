@@ -1,5 +1,6 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { EVENT_LOOP, Steps } from '@tidemark/fairness';
-import type { Holding, Request, Response } from '@tidemark/http';
+import type { Holding } from '@tidemark/http';
 import { spanOf } from '@tidemark/http';
 import type { AppendedEvent, EventOutcome, Precondition, TogetherRequest } from '@tidemark/nats';
 import {
@@ -50,8 +51,8 @@ export interface PublishingOptions extends PublisherLimitOptions {
 
 /** A request with the user whom its limits count for and who becomes the `publisher`. */
 export interface Publish {
-  readonly request: Request;
-  readonly response: Response;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
   readonly user: string;
 }
 
@@ -110,10 +111,15 @@ export class Publishing {
     try {
       return await work();
     } catch (error) {
-      this.refusedRequests++;
-      this.#refused.inc({ code: asTidemarkError(error).code });
+      this.countRefused(error);
       throw error;
     }
+  }
+
+  /** Counts a request that is refused with an error. */
+  countRefused(error: unknown): void {
+    this.refusedRequests++;
+    this.#refused.inc({ code: asTidemarkError(error).code });
   }
 
   /**
@@ -139,11 +145,8 @@ export class Publishing {
         if (patience.leftMs === 0) throw this.#window.late();
         return patience.pausedFor(step);
       });
-    const checked = await this.#options.tracer.within('validate', { parent }, async (span) => {
-      const all = await read({ ...this.#defaults(user), context, runStep });
-      span.setAttribute('tidemark.events', all.submission.events.length);
-      return all;
-    });
+    const checking = { ...this.#defaults(user), context, runStep };
+    const checked = await this.#traced(parent, () => read(checking));
     const { submission } = checked;
     this.#limits.events.consume(user, submission.events.length);
     const waiting = this.#limits.appends.open(user);
@@ -156,23 +159,37 @@ export class Publishing {
     }
   }
 
+  /** Traces the checking of events. */
+  #traced(parent: Span, read: () => Promise<Checked>): Promise<Checked> {
+    const { tracer } = this.#options;
+    if (!tracer.enabled) return read();
+    return tracer.within('validate', { parent }, async (span) => {
+      const all = await read();
+      span.setAttribute('tidemark.events', all.submission.events.length);
+      return all;
+    });
+  }
+
   /** Appends the events of a request when it is the user's turn. The time that it waited counts for the append. */
   async #appendInTurn(
     { request, user }: Publish,
     { submission, preconditions, ordered = false }: Checked,
     { patience, context, parent }: Begun,
   ): Promise<PublishedEvent[]> {
-    const { appends } = this.#options;
+    const { appends, tracer } = this.#options;
     const { events, batch } = submission;
     const flow = { user, connection: request.socket };
     // Where an order is asked for, one event of a topic is on its way at a time.
     const atOneTime = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
-    const leave = await this.#window.enter({ flow, events: atOneTime, waitMsMax: patience.leftMs });
+    const entrant = { flow, events: atOneTime, waitMsMax: patience.leftMs };
+    const leave = this.#window.enterNow(entrant) ?? (await this.#window.enter(entrant));
     const { waitedMs } = patience;
     try {
       // Somebody may look at the span of each event, if the request is traced.
       const isTraced = sampledContextOf(parent) !== undefined;
-      if (batch && !ordered && !isTraced) {
+      const isPlain = !ordered && !isTraced && preconditions === undefined;
+      // While tracing is on, a single event has a span also where its trace is not sampled.
+      if (isPlain && (batch || !tracer.enabled)) {
         const together = { context: contextOf(parent) ?? context, waitedMs, onAnswered: leave };
         return await appendTogether(appends, submission, together);
       }
@@ -210,7 +227,7 @@ async function appendEach(
   return toAnswer(submission, outcomes);
 }
 
-/** The same for a batch that needs no conditions and that nobody traces: its events go out in one piece. */
+/** The same for events without conditions that nobody traces: they go out in one piece. */
 async function appendTogether(
   appends: Appends,
   submission: Submission,
