@@ -67,11 +67,19 @@ function takeArrived(
   request: IncomingMessage,
   { bytesMax, take }: BodyOptions,
 ): Buffer | undefined {
-  const { complete, readableLength } = request;
-  if (!complete || readableLength === 0) return undefined;
+  const { readableLength } = request;
+  if (readableLength === 0 || !hasArrived(request)) return undefined;
   if (readableLength > bytesMax) throw tooLarge(bytesMax);
   take?.(readableLength);
-  return request.read() ?? undefined;
+  const body: Buffer | null = request.read();
+  // Its end comes by itself, and must not wait for a reader.
+  if (!request.complete) request.resume();
+  return body ?? undefined;
+}
+
+/** Node tells that a body is complete only after those who wait for promises have looked at its last bytes. */
+function hasArrived({ complete, readableLength, headers }: IncomingMessage): boolean {
+  return complete || Number(headers['content-length']) === readableLength;
 }
 
 function collect(request: IncomingMessage, options: BodyOptions): Promise<Buffer> {

@@ -41,7 +41,13 @@ const app = createApp({
           ...described,
           bare: true,
           async serve(request, response) {
-            const text = (await readBody(request, { bytesMax: BODY_BYTES_MAX })).toString();
+            let bytes = 0;
+            const take = (more: number) => {
+              bytes += more;
+            };
+            const body = await readBody(request, { bytesMax: BODY_BYTES_MAX, take });
+            taken.push(bytes);
+            const text = body.toString();
             if (text === 'none') answerEmpty(response, 204, ['X-Of', 'test']);
             else answerJson(response, 201, JSON.stringify({ text }), ['X-Of', 'test']);
           },
@@ -231,7 +237,7 @@ describe('the shortcut to an endpoint', () => {
   });
 });
 
-describe('bodies by how they arrive', () => {
+describe.each(['/v1/echo', '/v1/bare'])('bodies by how they arrive: %s', (target) => {
   const long = 'x'.repeat(BODY_BYTES_MAX - 7);
 
   test.each<[string, Sent, string]>([
@@ -263,7 +269,11 @@ describe('bodies by how they arrive', () => {
     '%s: read whole, its memory counted, and the connection is used again',
     async (_, sent, text) => {
       for (let n = 0; n < 2; n++) {
-        const { status, body } = await exchange({ ...sent, headers: ALICE + (sent.headers ?? '') });
+        const { status, body } = await exchange({
+          ...sent,
+          target,
+          headers: ALICE + (sent.headers ?? ''),
+        });
         expect(status).toBe(201);
         expect(JSON.parse(body)).toEqual({ text });
         expect(taken.at(-1)).toBeGreaterThanOrEqual(text.length);
@@ -275,6 +285,19 @@ describe('bodies by how they arrive', () => {
     const size = BODY_BYTES_MAX + 1;
     const chunk = `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`;
     const headers = `${ALICE}Transfer-Encoding: chunked\r\n`;
-    expect(await exchange({ headers, pieces: [chunk] })).toMatchObject({ status: 413 });
+    expect(await exchange({ target, headers, pieces: [chunk] })).toMatchObject({ status: 413 });
+  });
+
+  test('several requests in one packet: each has its own body, and the answers their order', async () => {
+    received = '';
+    const texts = ['one', 'two', 'three'];
+    const requests = texts.map((text) => {
+      const head = `POST ${target} HTTP/1.1\r\nHost: h\r\n${ALICE}`;
+      return `${head}Content-Length: ${text.length}\r\n\r\n${text}`;
+    });
+    socket.write(requests.join(''));
+    const read = () => Array.from(received.matchAll(/\{"text":"(.*?)"\}/g), ([, text]) => text);
+    await expect.poll(read).toEqual(texts);
+    expect(taken.slice(-3)).toEqual([3, 3, 5]);
   });
 });

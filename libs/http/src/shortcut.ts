@@ -120,20 +120,20 @@ export function server<Q extends Request, S extends Response>(
   };
 }
 
-/** The same for an endpoint with the common authentication, which answers its requests at once or not at all. */
+/** The same with the common authentication. A second `async` function would take 1 KB more for each request. */
 function bareServer(
   serve: BareServe,
   identify: Authenticate,
 ): Server<IncomingMessage, ServerResponse> {
-  return async (request, response) => {
-    let principal: Principal;
-    try {
-      principal = await identify(request);
-    } catch (error) {
-      beginSpan(response, { known: false });
-      throw error;
-    }
-    beginSpan(response, { known: true });
-    await serve(request, response, principal);
-  };
+  return (request, response) =>
+    identify(request).then(
+      (principal) => {
+        beginSpan(response, { known: true });
+        return serve(request, response, principal);
+      },
+      (error) => {
+        beginSpan(response, { known: false });
+        throw error;
+      },
+    );
 }

@@ -105,18 +105,20 @@ interface Sender {
   readonly context: SubmissionContext;
 }
 
-async function check(
+function check(
   { headers }: IncomingMessage,
   body: Buffer,
   { principal, context }: Sender,
 ): Promise<Checked> {
-  const submission = await readSubmission(headers, body, context);
-  const preconditions = readPreconditions(headers);
-  if (submission.batch && preconditions !== undefined) {
-    throw new TidemarkError('invalid_query', 'If-Match and If-None-Match do not apply to a batch.');
-  }
-  requirePermissions(principal, submission.events);
-  return { submission, preconditions, ordered: isOrdered(headers) };
+  return readSubmission(headers, body, context).then((submission) => {
+    const preconditions = readPreconditions(headers);
+    if (submission.batch && preconditions !== undefined) {
+      const message = 'If-Match and If-None-Match do not apply to a batch.';
+      throw new TidemarkError('invalid_query', message);
+    }
+    requirePermissions(principal, submission.events);
+    return { submission, preconditions, ordered: isOrdered(headers) };
+  });
 }
 
 function requirePermissions(principal: Principal, events: Submission['events']): void {

@@ -19,7 +19,7 @@ import {
   sampledContextOf,
   type Tracer,
 } from '@tidemark/telemetry';
-import { AppendWindow } from './append-window.ts';
+import { AppendWindow, type Entrant } from './append-window.ts';
 import type { Appends, ConditionalRequest } from './appends.ts';
 import type { PublishedEvent } from './descriptions.ts';
 import type { SubmissionContext } from './event-input.ts';
@@ -133,30 +133,43 @@ export class Publishing {
     body: Buffer,
     read: (context: SubmissionContext) => Promise<Checked>,
   ): Promise<{ readonly submission: Submission; readonly published: PublishedEvent[] }> {
-    const { request, response, user } = publish;
+    const { user } = publish;
+    const begun = this.#begin(publish, body);
+    const checked = await this.#check(publish, begun, read);
+    const { submission } = checked;
+    this.#limits.events.consume(user, submission.events.length);
+    const waiting = this.#limits.appends.open(user);
+    try {
+      waiting.take(submission.events.length);
+      return { submission, published: await this.#appendInTurn(publish, checked, begun) };
+    } finally {
+      waiting.release();
+    }
+  }
+
+  /** What is no part of an `async` function is not kept for as long as the stream takes: that is 1 KB for each. */
+  #begin({ request, response, user }: Publish, body: Buffer): Begun {
     const patience = new Patience(this.#waitMsMax);
     this.#bytes.inc(body.length);
     this.#limits.bytes.consume(user, body.length);
     const parent = spanOf(response);
     // Events of a request without a trace name the request's own trace as their origin, if it is sampled.
     const context = readTraceContext(request.headers) ?? sampledContextOf(parent);
+    return { patience, context, parent };
+  }
+
+  #check(
+    publish: Publish,
+    { patience, context, parent }: Begun,
+    read: (context: SubmissionContext) => Promise<Checked>,
+  ): Promise<Checked> {
     const runStep: SubmissionContext['runStep'] = (step) =>
       this.runStep(publish, () => {
         if (patience.leftMs === 0) throw this.#window.late();
         return patience.pausedFor(step);
       });
-    const checking = { ...this.#defaults(user), context, runStep };
-    const checked = await this.#traced(parent, () => read(checking));
-    const { submission } = checked;
-    this.#limits.events.consume(user, submission.events.length);
-    const waiting = this.#limits.appends.open(user);
-    try {
-      waiting.take(submission.events.length);
-      const published = await this.#appendInTurn(publish, checked, { patience, context, parent });
-      return { submission, published };
-    } finally {
-      waiting.release();
-    }
+    const checking = { ...this.#defaults(publish.user), context, runStep };
+    return this.#traced(parent, () => read(checking));
   }
 
   /** Traces the checking of events. */
@@ -171,33 +184,45 @@ export class Publishing {
   }
 
   /** Appends the events of a request when it is the user's turn. The time that it waited counts for the append. */
-  async #appendInTurn(
-    { request, user }: Publish,
-    { submission, preconditions, ordered = false }: Checked,
-    { patience, context, parent }: Begun,
-  ): Promise<PublishedEvent[]> {
-    const { appends, tracer } = this.#options;
-    const { events, batch } = submission;
-    const flow = { user, connection: request.socket };
-    // Where an order is asked for, one event of a topic is on its way at a time.
-    const atOneTime = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
-    const entrant = { flow, events: atOneTime, waitMsMax: patience.leftMs };
+  async #appendInTurn(publish: Publish, checked: Checked, begun: Begun): Promise<PublishedEvent[]> {
+    const entrant = this.#entrantOf(publish, checked, begun);
     const leave = this.#window.enterNow(entrant) ?? (await this.#window.enter(entrant));
-    const { waitedMs } = patience;
     try {
-      // Somebody may look at the span of each event, if the request is traced.
-      const isTraced = sampledContextOf(parent) !== undefined;
-      const isPlain = !ordered && !isTraced && preconditions === undefined;
-      // While tracing is on, a single event has a span also where its trace is not sampled.
-      if (isPlain && (batch || !tracer.enabled)) {
-        const together = { context: contextOf(parent) ?? context, waitedMs, onAnswered: leave };
-        return await appendTogether(appends, submission, together);
-      }
-      const each = { preconditions, context, parent, ordered, waitedMs };
-      return await appendEach(appends, submission, batch ? each : { ...each, onAnswered: leave });
+      return await this.#append(checked, begun, leave);
     } finally {
       leave();
     }
+  }
+
+  #entrantOf(
+    { request, user }: Publish,
+    { submission: { events }, ordered = false }: Checked,
+    { patience }: Begun,
+  ): Entrant {
+    const flow = { user, connection: request.socket };
+    // Where an order is asked for, one event of a topic is on its way at a time.
+    const atOneTime = ordered ? new Set(events.map(({ topic }) => topic)).size : events.length;
+    return { flow, events: atOneTime, waitMsMax: patience.leftMs };
+  }
+
+  #append(
+    { submission, preconditions, ordered = false }: Checked,
+    { patience, context, parent }: Begun,
+    leave: () => void,
+  ): Promise<PublishedEvent[]> {
+    const { appends, tracer } = this.#options;
+    const { batch } = submission;
+    const { waitedMs } = patience;
+    // Somebody may look at the span of each event, if the request is traced.
+    const isTraced = sampledContextOf(parent) !== undefined;
+    const isPlain = !ordered && !isTraced && preconditions === undefined;
+    // While tracing is on, a single event has a span also where its trace is not sampled.
+    if (isPlain && (batch || !tracer.enabled)) {
+      const together = { context: contextOf(parent) ?? context, waitedMs, onAnswered: leave };
+      return appendTogether(appends, submission, together);
+    }
+    const each = { preconditions, context, parent, ordered, waitedMs };
+    return appendEach(appends, submission, batch ? each : { ...each, onAnswered: leave });
   }
 
   #defaults(publisher: string): EventDefaults & Pick<PublishingOptions, 'batchEventsMax'> {
