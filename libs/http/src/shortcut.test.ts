@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
@@ -18,6 +19,16 @@ const BODY_BYTES_MAX = 100_000;
 
 /** Bytes that each body has taken from its budget. */
 const taken: number[] = [];
+
+async function readText(request: IncomingMessage): Promise<string> {
+  let bytes = 0;
+  const take = (more: number) => {
+    bytes += more;
+  };
+  const body = await readBody(request, { bytesMax: BODY_BYTES_MAX, take });
+  taken.push(bytes);
+  return body.toString();
+}
 
 const app = createApp({
   logger,
@@ -41,13 +52,7 @@ const app = createApp({
           ...described,
           bare: true,
           async serve(request, response) {
-            let bytes = 0;
-            const take = (more: number) => {
-              bytes += more;
-            };
-            const body = await readBody(request, { bytesMax: BODY_BYTES_MAX, take });
-            taken.push(bytes);
-            const text = body.toString();
+            const text = await readText(request);
             if (text === 'none') answerEmpty(response, 204, ['X-Of', 'test']);
             else answerJson(response, 201, JSON.stringify({ text }), ['X-Of', 'test']);
           },
@@ -76,13 +81,8 @@ const app = createApp({
         POST: {
           ...described,
           async serve(request, response) {
-            let bytes = 0;
-            const take = (more: number) => {
-              bytes += more;
-            };
-            const body = await readBody(request, { bytesMax: BODY_BYTES_MAX, take });
-            taken.push(bytes);
-            answerJson(response, 201, JSON.stringify({ text: body.toString(), ...request.query }));
+            const text = await readText(request);
+            answerJson(response, 201, JSON.stringify({ text, ...request.query }));
           },
         },
         DELETE: {

@@ -11,7 +11,7 @@ const NAME = Buffer.from('"expires"');
  * What every event that expires holds: the end of the name. A search for it takes half of the time, because quotes are
  * frequent. It does not begin with the `x` of the name: texts that are filled up with `x` would take six times as long.
  */
-export const NAME_OF_EXPIRES = NAME.subarray(4);
+export const END_OF_EXPIRES = NAME.subarray(4);
 
 /**
  * When an event of the log expires (PROTOCOL.md section 3.1), from its JSON. Most events never do: for these it takes
@@ -20,7 +20,7 @@ export const NAME_OF_EXPIRES = NAME.subarray(4);
  * @returns milliseconds since 1970; `NEVER_MS` without such a time
  */
 export function eventExpiryMs(json: Uint8Array): number {
-  if (Buffer.prototype.indexOf.call(json, NAME_OF_EXPIRES) === -1) return NEVER_MS;
+  if (Buffer.prototype.indexOf.call(json, END_OF_EXPIRES) === -1) return NEVER_MS;
   const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
   return expiryMs(findText(bytes, NAME));
 }

@@ -7,6 +7,7 @@ import type { Clock } from '../scheduling/clock.ts';
 import type { ArchiveTier } from '../sources/cold-reads.ts';
 import { sseEncoder } from '../transports/sse/encoder.ts';
 import { Connection } from './connection.ts';
+import type { ConnectionContext } from './context.ts';
 import type { ConnectionObserver } from './observer.ts';
 
 const clock: Clock = { nowMs: () => 0, soon: () => {}, after: () => () => {} };
@@ -30,6 +31,20 @@ const observer: ConnectionObserver = {
 const unused = async (): Promise<never> => {
   throw new Error('unused');
 };
+
+/** The options of a connection, and all that it has written. */
+function recorded(context: ConnectionContext) {
+  let text = '';
+  const write = (bytes: Uint8Array): boolean => {
+    text += Buffer.from(bytes).toString();
+    return true;
+  };
+  const options = {
+    ...{ context, user: 'u', encoder: sseEncoder, observer },
+    sink: { ...sink, write },
+  };
+  return { options, written: () => text };
+}
 
 /** Runs turns until none is left, also none that an answer lets begin. */
 async function settle(turns: (() => void)[]): Promise<void> {
@@ -156,17 +171,11 @@ test('last events that the log loses before they came: the subscription ends; wi
       readEvents: () => new Promise(() => {}),
     });
     context.log.begin({ ...bounds, lastSequence: 60 });
-    let written = '';
-    const write = (bytes: Uint8Array) => {
-      written += Buffer.from(bytes).toString();
-      return true;
-    };
-    const recording = { ...sink, write };
-    const options = { context, user: 'u', sink: recording, encoder: sseEncoder, observer };
+    const { options, written } = recorded(context);
     const connection = new Connection(options);
     await connection.subscribe('s', { patterns: ['a'], deliver: 'all', start: { kind: 'last' } });
     context.log.begin({ ...bounds, lastSequence: kept });
-    expect(written.split('"code":"unavailable"')).toHaveLength(errors + 1);
+    expect(written().split('"code":"unavailable"')).toHaveLength(errors + 1);
     expect(connection.has('s')).toBe(errors === 0);
   }
 });
@@ -215,15 +224,7 @@ test('a subscription joins while the group has yet to deliver an event: the even
     while (turns.length > 0) turns.shift()?.();
   };
   context.log.begin(bounds);
-  let written = '';
-  const recording = {
-    ...sink,
-    write: (bytes: Uint8Array) => {
-      written += Buffer.from(bytes).toString();
-      return true;
-    },
-  };
-  const options = { context, user: 'u', sink: recording, encoder: sseEncoder, observer };
+  const { options, written } = recorded(context);
   const connection = new Connection(options);
   const neighbour = new Connection({ ...options, sink });
   const subscribe = (id: string, sequence: number, by = connection) =>
@@ -239,7 +240,7 @@ test('a subscription joins while the group has yet to deliver an event: the even
   context.log.appendEvent({ sequence: 1, topic: 'a', timeMs: 0, json });
   await subscribe('b', 1);
   runTurns();
-  expect(written.split('{"topic":"a"}')).toHaveLength(2);
+  expect(written().split('{"topic":"a"}')).toHaveLength(2);
 });
 
 test('last events while another subscription is live on their topic: it waits for them, and a newer event comes once', async () => {
@@ -264,13 +265,7 @@ test('last events while another subscription is live on their topic: it waits fo
     },
   );
   context.log.begin(bounds);
-  let written = '';
-  const write = (bytes: Uint8Array) => {
-    written += Buffer.from(bytes).toString();
-    return true;
-  };
-  const recording = { ...sink, write };
-  const options = { context, user: 'u', sink: recording, encoder: sseEncoder, observer };
+  const { options, written } = recorded(context);
   const connection = new Connection(options);
   const all = { patterns: ['a'], deliver: 'all' } as const;
   const start = { kind: 'cursor', position: { epoch: 'log', sequence: 50 } } as const;
@@ -280,7 +275,7 @@ test('last events while another subscription is live on their topic: it waits fo
   await subscribed;
   context.log.appendEvent(eventAt(51));
   await settle(turns);
-  const events = () => [...written.matchAll(/event (\d+)/g)].map(([, sequence]) => sequence);
+  const events = () => [...written().matchAll(/event (\d+)/g)].map(([, sequence]) => sequence);
   expect(events()).toEqual([]);
   give();
   await settle(turns);

@@ -1,4 +1,4 @@
-import { eventExpiryMs, NAME_OF_EXPIRES, NEVER_MS } from '@tidemark/protocol';
+import { END_OF_EXPIRES, eventExpiryMs, NEVER_MS } from '@tidemark/protocol';
 
 /** More places of a block at which an event may expire are not noted. Its events are then looked at one by one. */
 const PLACES_MAX = 64;
@@ -40,8 +40,8 @@ function lookAt(block: LookedAt, buffer: ArrayBufferLike, end: number): void {
   const { places, through } = block;
   const bytes = Buffer.from(buffer, 0, end);
   // A name that lies across two events is none, and each event is looked at whole: `through` is the end of one.
-  let at = bytes.indexOf(NAME_OF_EXPIRES, through);
-  for (; at >= 0 && places.length < PLACES_MAX; at = bytes.indexOf(NAME_OF_EXPIRES, at + 1)) {
+  let at = bytes.indexOf(END_OF_EXPIRES, through);
+  for (; at >= 0 && places.length < PLACES_MAX; at = bytes.indexOf(END_OF_EXPIRES, at + 1)) {
     places.push(at);
   }
   block.through = end;
