@@ -7,6 +7,7 @@ export const CLUSTER_MUTATIONS: readonly Mutation[] = [
     file: 'connections/subscription.ts',
     text: 'return this.patterns.matches(entry.topic) && this.wantsType(entry);',
     replacement: 'return this.wantsType(entry);',
+    test: 'connections/connection.test.ts',
   },
   {
     mistake: 'believes the end of a copy',

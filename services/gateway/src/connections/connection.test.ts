@@ -281,3 +281,29 @@ test('last events while another subscription is live on their topic: it waits fo
   await settle(turns);
   expect(events()).toEqual(['7', '51']);
 });
+
+test('last events, the log lost its end meanwhile: what another topic has in the place of one is not given out', async () => {
+  const bounds = { epoch: 'log', firstSequence: 1, lastSequence: 50 };
+  const turns: (() => void)[] = [];
+  const entryAt = (sequence: number, topic: string): EventEntry => {
+    const json = Buffer.from(JSON.stringify({ topic, id: `event ${sequence}` }));
+    return new EventEntry('log', { sequence, topic, timeMs: 0, json });
+  };
+  const context = coreWith(
+    bounds,
+    { ...clock, soon: (turn) => void turns.push(turn) },
+    {
+      findLast: async () => ({ through: 50, sequences: [7, 9], missing: [] }),
+      readEvents: async () => ({ entries: [entryAt(7, 'a'), entryAt(9, 'b')], through: 9 }),
+    },
+  );
+  context.log.begin(bounds);
+  const { options, written } = recorded(context);
+  const connection = new Connection(options);
+  const start = { kind: 'last' } as const;
+  const subscribed = connection.subscribe('s', { patterns: ['a'], deliver: 'all', start });
+  await settle(turns);
+  await subscribed;
+  await settle(turns);
+  expect(written().match(/event \d+/g)).toEqual(['event 7']);
+});
