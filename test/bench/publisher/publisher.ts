@@ -14,7 +14,7 @@ const commands = {
   },
   publish(plan: PublishPlan) {
     if (!stream) throw new Error('The publisher has no connection yet.');
-    stream.restart();
+    if (!plan.goesOn) stream.restart();
     return stream.publish(plan);
   },
   post: (plan: HttpPlan) => post(plan),

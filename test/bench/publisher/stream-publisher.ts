@@ -25,6 +25,8 @@ export interface PublishPlan {
   readonly sampledEvery?: number;
   /** Whether each event has a message id, as those from ingest have. */
   readonly messageIds?: boolean;
+  /** Whether the counters of events go on where the plan before left them, and do not begin at 1. */
+  readonly goesOn?: boolean;
 }
 
 export interface PublishReport {
