@@ -94,7 +94,7 @@ interface Variant {
 }
 
 /** Measures the fan-out of one gateway. */
-export async function measureFanOut(
+async function measureFanOut(
   transport: Transport,
   options: RunOptions,
   { env = {}, sampledEvery }: Variant = {},

@@ -4,13 +4,13 @@ import { type Measured, measure, type Spent, verify } from '../system/measuremen
 import { Stage } from '../system/stage.ts';
 import type { BenchCase, RunOptions } from './bench-case.ts';
 
-export const CLIENTS = 10_000;
+const CLIENTS = 10_000;
 const EVENT_BYTES = 300;
 const TIMEOUT_MS = 180_000;
 const TOPICS = { prefix: 'narrow', audiences: CLIENTS, topicsEach: 1 };
 
 /** What is published: events that go round the topics of the clients. */
-export const NARROW_PLAN = { topics: TOPICS, eventBytes: EVENT_BYTES, perSecond: 0 };
+const NARROW_PLAN = { topics: TOPICS, eventBytes: EVENT_BYTES, perSecond: 0 };
 
 export const narrow: BenchCase = {
   name: 'narrow',
@@ -53,7 +53,7 @@ export const narrow: BenchCase = {
 };
 
 /** Measures a server while its clients receive the events that `send` makes it send. */
-export async function observeNarrow(
+async function observeNarrow(
   stage: Stage,
   { quick }: RunOptions,
   server: Measured & { readonly port: number; readonly url?: string },

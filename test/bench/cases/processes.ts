@@ -90,15 +90,18 @@ async function measureHeld(
     };
     await round();
     const release = holdToShare(gateway.pid, CORES_EACH * count);
-    const spent = await measure(gateway);
-    await round();
-    const { cpuSeconds, wallSeconds } = await spent();
-    release();
-    return {
-      perSecond: (clients * events) / wallSeconds,
-      cores: cpuSeconds / wallSeconds,
-      spreadMax: Math.max(...connections) / clients,
-    };
+    try {
+      const spent = await measure(gateway);
+      await round();
+      const { cpuSeconds, wallSeconds } = await spent();
+      return {
+        perSecond: (clients * events) / wallSeconds,
+        cores: cpuSeconds / wallSeconds,
+        spreadMax: Math.max(...connections) / clients,
+      };
+    } finally {
+      release();
+    }
   } finally {
     await stage.close();
   }
