@@ -46,6 +46,7 @@ export function natsServerFault(version) {
 /**
  * Arguments of Node for each service. Left to itself V8 lets the young generation grow to 32 MiB on Node
  * 22, 128 on Node 24 and 64 on Node 26 before it collects anything: on Node 24 an idle connection then
- * takes 18 KiB in the place of 11. Throughput is the same with both.
+ * takes 18 KiB in the place of 11. Throughput is the same: 32 and 64 MiB served narrow delivery and publishing no
+ * faster than 16 (`npm run bench -- --case narrow,publish`, in turns, 2026-11-28).
  */
 export const NODE_ARGUMENTS = ['--max-semi-space-size=16'];
