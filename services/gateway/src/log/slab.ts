@@ -1,4 +1,4 @@
-import { noteBlock } from './expiring.ts';
+import { noteBlock, noteFull } from './expiring.ts';
 
 /** Bytes of one block. */
 const BLOCK_BYTES = 64 * 1024;
@@ -27,6 +27,7 @@ export class Slab {
       return isMost ? bytes : Uint8Array.from(bytes);
     }
     if (this.#at + length > this.#block.length) {
+      noteFull(this.#block);
       this.#block = new Uint8Array(BLOCK_BYTES);
       this.#at = 0;
       noteBlock(this.#block);
