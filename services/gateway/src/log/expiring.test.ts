@@ -1,6 +1,6 @@
 import { eventExpiryMs } from '@tidemark/protocol';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { expiryOf } from './expiring.ts';
 import { Slab } from './slab.ts';
 
@@ -30,6 +30,24 @@ test('events of a slab, asked in any order while it grows: each answers as it do
       for (const json of kept) expect(expiryOf(json)).toBe(eventExpiryMs(json));
     }),
   );
+});
+
+test('blocks that are full, whose events are asked in turns: each block is searched once', () => {
+  const slab = new Slab();
+  const json = Buffer.from(JSON.stringify({ data: { text: ' '.repeat(1000) } }));
+  const kept = Array.from({ length: 200 }, () => slab.copy(json));
+  const last = kept.at(-1)?.buffer;
+  const full = kept.filter(({ buffer }) => buffer !== last);
+  const blocks = new Set(full.map(({ buffer }) => buffer));
+  const inTurns = full.toSorted((one, other) => one.byteOffset - other.byteOffset);
+  const search = vi.spyOn(Buffer.prototype, 'indexOf');
+  try {
+    for (const event of inTurns) expect(expiryOf(event)).toBe(Number.POSITIVE_INFINITY);
+    expect(blocks.size).toBeGreaterThan(1);
+    expect(search).toHaveBeenCalledTimes(blocks.size);
+  } finally {
+    search.mockRestore();
+  }
 });
 
 test('more events with it than are noted of a block: each has its time', () => {
